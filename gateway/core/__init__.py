@@ -1,0 +1,1 @@
+"""Everything that judges: pure functions of facts, configuration and a given moment."""

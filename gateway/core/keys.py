@@ -1,0 +1,141 @@
+"""A JWK set (RFC 7517) as the keys that can verify: liberal in reading, strict in using.
+
+Knows nothing of where a set comes from or how old it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
+
+from gateway.core.config import ALGORITHMS
+
+#: More keys than any real issuer publishes; a larger set is refused whole.
+MAX_KEYS = 64
+#: Keys that are tried for a token without `kid`.
+MAX_TRIED = 4
+#: RFC 7518 section 3.3: RSA keys of 2048 bits or larger MUST be used.
+MIN_RSA_BITS = 2048
+#: Larger moduli only serve to burn our time.
+MAX_RSA_BITS = 8192
+#: What is logged of a `kid`, in characters.
+KID_SHOWN = 64
+
+PublicKey = RSAKey | ECKey | OKPKey
+
+_KEY_TYPES: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+_PUBLIC_MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
+_FITTING = {
+    ("RSA", None): frozenset(alg for alg in ALGORITHMS if alg[:2] in {"RS", "PS"}),
+    ("EC", "P-256"): frozenset({"ES256"}),
+    ("EC", "P-384"): frozenset({"ES384"}),
+    ("EC", "P-521"): frozenset({"ES512"}),
+    ("OKP", "Ed25519"): frozenset({"EdDSA", "Ed25519"}),
+}
+
+
+class UnusableKeySet(ValueError):
+    """The document holds no key that could ever verify a token, or more keys than allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One public key and the algorithms it may verify."""
+
+    kid: str | None
+    algorithms: frozenset[str]
+    #: RFC 7638, base64url
+    thumbprint: str
+    public: PublicKey = field(repr=False)
+
+    def verifies(self, *, alg: str, signing_input: bytes, signature: bytes) -> bool:
+        """Whether `signature` is by this key (RFC 7515 section 5.2). Never raises."""
+        try:
+            return bool(JWSRegistry.algorithms[alg].verify(signing_input, signature, self.public))
+        except (JoseError, ValueError, TypeError, OverflowError):
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The usable keys of one issuer, and a sentence for each key that was passed over."""
+
+    keys: tuple[Key, ...] = ()
+    skipped: tuple[str, ...] = ()
+    thumbprints: frozenset[str] = frozenset()
+
+    def find(self, *, alg: str, kid: str | None) -> tuple[Key, ...]:
+        """The keys that may have signed: those named `kid`, or without one up to four that fit `alg`."""
+        fitting = (key for key in self.keys if alg in key.algorithms and kid in (None, key.kid))
+        return tuple(fitting)[:MAX_TRIED]
+
+
+def shown(kid: object) -> str:
+    """A `kid` fit for a log line: at most 64 characters, printable ASCII, everything else escaped."""
+    text = kid if isinstance(kid, str) else repr(kid)
+    return text[:KID_SHOWN].encode("ascii", "backslashreplace").decode().replace("\n", "\\n").replace("\r", "\\r")
+
+
+def parse_key(jwk: Mapping[str, Any]) -> Key:
+    """One JWK as a key. ValueError says why it is unusable."""
+    kty, kid = jwk.get("kty"), jwk.get("kid")
+    if not isinstance(kty, str) or kty not in _KEY_TYPES:
+        raise ValueError("its kty is not RSA, EC or OKP")
+    if kid is not None and not isinstance(kid, str):
+        raise ValueError("its kid is not a string")
+    if jwk.get("use", "sig") != "sig":
+        raise ValueError("its use is not sig")
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        raise ValueError("its key_ops lack verify")
+    crv = None if kty == "RSA" else jwk.get("crv")
+    algorithms = _FITTING.get((kty, crv)) if crv is None or isinstance(crv, str) else None
+    if algorithms is None:
+        raise ValueError("its curve is not supported")
+    alg = jwk.get("alg")
+    if alg is not None:
+        algorithms &= {alg} if isinstance(alg, str) else frozenset()
+        if not algorithms:
+            raise ValueError("its alg does not fit its type, or is not supported")
+    # Only the public members: whatever else the document carries (a private part, a certificate) is not used.
+    members = {name: jwk.get(name) for name in _PUBLIC_MEMBERS[kty]}
+    if not all(isinstance(value, str) for value in members.values()):
+        raise ValueError("a member of the key is missing or not a string")
+    try:
+        public = _KEY_TYPES[kty].import_key({"kty": kty, **members})
+        # RFC 7517 section 5: a broken member shows when the key is first used; use it here.
+        native = public.public_key
+        thumbprint = public.thumbprint()
+    except (JoseError, ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"it cannot be read ({type(error).__name__})") from None
+    if kty == "RSA" and not MIN_RSA_BITS <= native.key_size <= MAX_RSA_BITS:
+        raise ValueError(f"it has {native.key_size} bits; {MIN_RSA_BITS} to {MAX_RSA_BITS} are accepted")
+    return Key(kid=kid, algorithms=algorithms, thumbprint=thumbprint, public=public)
+
+
+def parse_key_set(document: object) -> KeySet:
+    """A decoded JWK set document as a KeySet; unusable keys are skipped one by one, each with its reason.
+
+    UnusableKeySet: not an object with a `keys` array, more than 64 keys, or not one usable key.
+    """
+    entries = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise UnusableKeySet("the document is not a JWK set: it has no keys array")
+    if len(entries) > MAX_KEYS:
+        raise UnusableKeySet(f"the set has {len(entries)} keys; at most {MAX_KEYS} are accepted")
+    keys: list[Key] = []
+    skipped: list[str] = []
+    for index, jwk in enumerate(entries):
+        try:
+            if not isinstance(jwk, dict):
+                raise ValueError("it is not an object")
+            keys.append(parse_key(jwk))
+        except ValueError as error:
+            kid = jwk.get("kid") if isinstance(jwk, dict) else None
+            skipped.append(f"key {index} (kid {shown(kid)}) is skipped: {error}")
+    if not keys:
+        raise UnusableKeySet("the set has no usable key" + (f": {skipped[0]}" if skipped else ""))
+    return KeySet(tuple(keys), tuple(skipped), frozenset(key.thumbprint for key in keys))

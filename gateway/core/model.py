@@ -1,0 +1,87 @@
+"""What passes between the steps of a request: frozen values without behaviour of their own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+#: A header field as bytes: name as it was written, value without surrounding blanks.
+HeaderLine = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a request says, read in one pass over its raw header lines (RFC 9112 section 3)."""
+
+    method: str
+    #: origin-form or `*`, byte for byte as it will be forwarded
+    target: bytes
+    #: (major, minor)
+    version: tuple[int, int]
+    headers: tuple[HeaderLine, ...] = field(repr=False)
+    #: every Authorization value, in order
+    authorization: tuple[bytes, ...] = field(repr=False)
+    #: authority the client named, or None (HTTP/1.0 without Host)
+    host: bytes | None
+    #: length of the body in bytes; None when there is none or it is chunked
+    content_length: int | None
+    chunked: bool
+    #: `http` or `https`: how the client reached us
+    scheme: str
+    #: address of the peer, or `unix`
+    peer: str
+    #: the peer is one of `trusted_proxies`
+    trusted: bool
+    request_id: str
+
+    @property
+    def path(self) -> str:
+        """The target without its query, printable: for the log."""
+        return self.target.split(b"?", 1)[0].decode("ascii", "backslashreplace")
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The one bearer token of a request (RFC 6750 section 2.1)."""
+
+    token: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What kind of token this is, and why."""
+
+    #: access, id, refresh, logout, other or unclassified
+    kind: str
+    #: the marker that decided, in words
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is calling, as a verified token says it. Only what the configuration needs is kept of the claims."""
+
+    #: configured name of the issuer
+    issuer: str
+    subject: str | None
+    client: str | None
+    scopes: tuple[str, ...]
+    claims: Mapping[str, Any] = field(repr=False)
+    #: seconds since the epoch; leeway not included
+    expires_at: float
+    not_before: float | None
+    leeway: float
+    #: RFC 7638 thumbprint of the key that signed
+    key: str
+    verdict: Verdict
+    #: first 12 hex digits of the token's SHA-256
+    token_id: str
+    #: identity headers for the upstream, encoded
+    headers: tuple[HeaderLine, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A decided yes: who, and the header lines that the upstream gets."""
+
+    identity: Identity
+    headers: tuple[HeaderLine, ...] = field(repr=False)

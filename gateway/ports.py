@@ -1,0 +1,111 @@
+"""What the gate needs from outside, as small protocols. `app` decides who stands behind them."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.core.errors import Refusal
+from gateway.core.keys import Key
+from gateway.core.model import Facts, HeaderLine, Identity
+
+
+class Issuers(Protocol):
+    """The keys of the configured issuers, by configured name."""
+
+    def find_keys(self, issuer: str, *, alg: str, kid: str | None) -> tuple[Key, ...]:
+        """Keys known now that may have signed; empty when there are none. Touches no network."""
+
+    def has_key(self, issuer: str, thumbprint: str) -> bool:
+        """Whether the issuer still publishes the key, as far as we know, and our copy is not too old."""
+
+    async def fetch_keys(self, issuer: str, *, alg: str, kid: str | None) -> tuple[Key, ...]:
+        """The same after asking the issuer anew.
+
+        UnknownKey: a fetch begun after this call does not have it. IssuerUnavailable: nobody can tell now.
+        """
+
+
+class Answer(Protocol):
+    """The upstream's answer: its head, and its body as it comes."""
+
+    status: int
+    #: reason phrase, as sent
+    reason: bytes
+    headers: tuple[HeaderLine, ...]
+    #: length of the body in bytes as the head announces it; None when unknown
+    content_length: int | None
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. UpstreamProtocolError, UpstreamTimeout: it broke off."""
+
+    def close(self) -> None:
+        """Lets go of the connection: back to the pool when the answer was read to its end, else closed."""
+
+
+class Body(Protocol):
+    """The body of a request as it comes, read at the pace of whoever takes it."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Chunks without their framing. ClientDisconnected: the client went away."""
+
+
+class Upstream(Protocol):
+    """The API behind the gateway."""
+
+    async def send(self, facts: Facts, headers: tuple[HeaderLine, ...], body: Body | None) -> Answer:
+        """One request to the API; `headers` is all it gets, framing excepted.
+
+        UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, UpstreamBusy.
+        """
+
+
+class Exchange(Protocol):
+    """The client's side of one request."""
+
+    body: Body | None
+
+    async def relay(self, answer: Answer) -> None:
+        """Writes the upstream's answer. ClientDisconnected, or what `Answer.chunks` raises."""
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Writes our own answer. ClientDisconnected."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """How one request ended, for metrics and the access log."""
+
+    facts: Facts | None
+    #: status the client got
+    status: int
+    #: None when admitted and relayed to the end
+    refusal: Refusal | None = None
+    identity: Identity | None = None
+    #: seconds from the end of the head to the end of the answer
+    duration: float = 0.0
+    #: seconds from the upstream request to the head of its answer; None when none was made or none came
+    upstream_duration: float | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+class Observer(Protocol):
+    """Hears of everything; decides nothing, waits for nothing, raises nothing."""
+
+    def token_looked_up(self, *, hit: bool) -> None:
+        """The verified-token cache was asked."""
+
+    def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
+        """A token that was not in the cache was judged; `issuer` None when it is none of ours."""
+
+    def keys_fetched(self, issuer: str, *, ok: bool, at: float) -> None:
+        """A key fetch ended; `at`: seconds since the epoch."""
+
+    def keys_suppressed(self, issuer: str) -> None:
+        """A key fetch was asked for and not made: the token bucket was empty."""
+
+    def keys_known(self, issuer: str, *, count: int, stale: bool) -> None:
+        """How many usable keys there are now, and whether the last refresh failed."""
+
+    def request_ended(self, ending: Ending) -> None:
+        """A request, or an attempt at one, is over."""
