@@ -1,0 +1,61 @@
+# Two commands do everything: `make demo` and `make test`. Each sets itself up in .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test check docs help format lock clean system
+.DEFAULT_GOAL := help
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.runtime  ## run an issuer, an echo API and the gateway between them
+	@$(BIN)/python -m gateway demo
+
+test: $(VENV)/.dev system  ## every test; sets up what they need
+	$(BIN)/pytest tests/core --cov=gateway.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
+	$(BIN)/pytest tests --ignore=tests/core -n 2
+
+check: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, layout
+	$(BIN)/ruff format --check gateway tests
+	$(BIN)/ruff check gateway tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/test_layout.py
+
+format: $(VENV)/.dev  ## let ruff write the code its way
+	$(BIN)/ruff format gateway tests
+	$(BIN)/ruff check --fix gateway tests
+
+docs: $(VENV)/.dev  ## write the parts of docs/ that are made from the code
+	PYTHONPATH=. $(BIN)/python tests/documents.py
+
+lock: $(VENV)/.dev  ## pin every dependency anew
+	$(PIP) install uv
+	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --upgrade -q \
+		--no-header --no-emit-index-url -o requirements.txt
+	$(BIN)/uv pip compile --group dev pyproject.toml --universal --generate-hashes --python-version 3.11 --upgrade -q \
+		--no-header --no-emit-index-url -o requirements-dev.txt
+
+clean:  ## forget everything that was set up
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis tests/artifacts
+	rm -rf tests/e2e/oidc/node_modules
+
+system:
+	@sh tests/system_packages.sh
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tests/system_packages.sh python3-venv
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.txt | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r requirements-dev.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.runtime

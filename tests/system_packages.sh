@@ -1,0 +1,25 @@
+#!/bin/sh
+# The Debian packages that the tests need and that are not here yet: installed when this runs as root, listed otherwise.
+# Arguments name further packages.
+set -eu
+
+missing="$*"
+need() { # COMMAND PACKAGE
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+if [ $# -eq 0 ]; then
+    need curl curl       # pastes what the demo prints
+    need node nodejs     # a real OpenID provider
+    need npm npm
+    need promtool prometheus # judges /metrics
+fi
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" -ne 0 ]; then
+    echo "These Debian packages are missing:$missing"
+    echo "Install them with: sudo apt-get install --no-install-recommends$missing"
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of packages
+apt-get install -y -qq --no-install-recommends $missing >/dev/null
