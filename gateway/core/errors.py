@@ -18,7 +18,20 @@ Refusal                      status, reason, RFC 6750 code and public sentence s
 What varies is `evidence`, which goes to the log and never into an answer.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """The token a refusal is about, as far as a log may name it."""
+
+    #: first 12 hex digits of its SHA-256
+    token_id: str
+    #: `kid` of its header, fit for a log; not verified
+    kid: str | None = None
+    #: configured name of the issuer it claims to come from, or None
+    issuer: str | None = None
 
 
 class Refusal(Exception):
@@ -35,6 +48,7 @@ class Refusal(Exception):
         super().__init__(evidence)
         self.evidence = evidence
         self.retry_after = retry_after
+        self.suspect: Suspect | None = None
 
 
 class Denied(Refusal):

@@ -3,6 +3,7 @@
 Knows nothing of where a set comes from or how old it is.
 """
 
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +54,8 @@ class Key:
 
     def verifies(self, *, alg: str, signing_input: bytes, signature: bytes) -> bool:
         """Whether `signature` is by this key (RFC 7515 section 5.2). Never raises."""
+        if alg not in self.algorithms:
+            return False
         try:
             return bool(JWSRegistry.algorithms[alg].verify(signing_input, signature, self.public))
         except (JoseError, ValueError, TypeError, OverflowError):
@@ -73,10 +76,9 @@ class KeySet:
         return tuple(fitting)[:MAX_TRIED]
 
 
-def shown(kid: object) -> str:
+def shown_kid(kid: object) -> str:
     """A `kid` fit for a log line: at most 64 characters, printable ASCII, everything else escaped."""
-    text = kid if isinstance(kid, str) else repr(kid)
-    return text[:KID_SHOWN].encode("ascii", "backslashreplace").decode().replace("\n", "\\n").replace("\r", "\\r")
+    return ascii(kid).strip("'")[:KID_SHOWN] if isinstance(kid, str) else ascii(kid)[:KID_SHOWN]
 
 
 def parse_key(jwk: Mapping[str, Any]) -> Key:
@@ -101,19 +103,27 @@ def parse_key(jwk: Mapping[str, Any]) -> Key:
         if not algorithms:
             raise ValueError("its alg does not fit its type, or is not supported")
     # Only the public members: whatever else the document carries (a private part, a certificate) is not used.
-    members = {name: jwk.get(name) for name in _PUBLIC_MEMBERS[kty]}
-    if not all(isinstance(value, str) for value in members.values()):
+    members = {name: value for name in _PUBLIC_MEMBERS[kty] if isinstance(value := jwk.get(name), str)}
+    if len(members) != len(_PUBLIC_MEMBERS[kty]):
         raise ValueError("a member of the key is missing or not a string")
+    if kty == "RSA":
+        _check_modulus(members["n"])
     try:
         public = _KEY_TYPES[kty].import_key({"kty": kty, **members})
-        # RFC 7517 section 5: a broken member shows when the key is first used; use it here.
-        native = public.public_key
         thumbprint = public.thumbprint()
     except (JoseError, ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"it cannot be read ({type(error).__name__})") from None
-    if kty == "RSA" and not MIN_RSA_BITS <= native.key_size <= MAX_RSA_BITS:
-        raise ValueError(f"it has {native.key_size} bits; {MIN_RSA_BITS} to {MAX_RSA_BITS} are accepted")
     return Key(kid=kid, algorithms=algorithms, thumbprint=thumbprint, public=public)
+
+
+def _check_modulus(n: str) -> None:
+    """Before joserfc sees the key, which warns of a weak one on stderr, and takes its time over a very large one."""
+    try:
+        bits = int.from_bytes(urlsafe_b64decode(n + "=" * (-len(n) % 4))).bit_length()
+    except ValueError:
+        raise ValueError("its modulus is not base64url") from None
+    if not MIN_RSA_BITS <= bits <= MAX_RSA_BITS:
+        raise ValueError(f"it has {bits} bits; {MIN_RSA_BITS} to {MAX_RSA_BITS} are accepted")
 
 
 def parse_key_set(document: object) -> KeySet:
@@ -130,12 +140,10 @@ def parse_key_set(document: object) -> KeySet:
     skipped: list[str] = []
     for index, jwk in enumerate(entries):
         try:
-            if not isinstance(jwk, dict):
-                raise ValueError("it is not an object")
-            keys.append(parse_key(jwk))
+            keys.append(parse_key(jwk if isinstance(jwk, dict) else {}))
         except ValueError as error:
             kid = jwk.get("kid") if isinstance(jwk, dict) else None
-            skipped.append(f"key {index} (kid {shown(kid)}) is skipped: {error}")
+            skipped.append(f"key {index} (kid {shown_kid(kid)}) is skipped: {error}")
     if not keys:
         raise UnusableKeySet("the set has no usable key" + (f": {skipped[0]}" if skipped else ""))
     return KeySet(tuple(keys), tuple(skipped), frozenset(key.thumbprint for key in keys))

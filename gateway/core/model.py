@@ -1,8 +1,6 @@
 """What passes between the steps of a request: frozen values without behaviour of their own."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 #: A header field as bytes: name as it was written, value without surrounding blanks.
 HeaderLine = tuple[bytes, bytes]
@@ -58,14 +56,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is calling, as a verified token says it. Only what the configuration needs is kept of the claims."""
+    """Who is calling, as a verified token says it. Of the claims only the header lines are kept."""
 
     #: configured name of the issuer
     issuer: str
     subject: str | None
     client: str | None
     scopes: tuple[str, ...]
-    claims: Mapping[str, Any] = field(repr=False)
     #: seconds since the epoch; leeway not included
     expires_at: float
     not_before: float | None

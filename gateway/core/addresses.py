@@ -1,0 +1,171 @@
+"""Where things are: addresses to listen on, the upstream, URLs of issuers. Parses and compares, resolves nothing."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+#: sun_path has 108 bytes on Linux, the last one is NUL (unix(7)).
+MAX_UNIX_PATH = 107
+MAX_PORT = 65535
+#: RFC 1035 section 2.3.4, without the length bytes.
+MAX_HOST_NAME = 253
+
+_PORT = re.compile(r"[0-9]{1,5}")
+#: RFC 1123 section 2.1; the last label is not a number, or it would be a misspelled IPv4 address.
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+#: RFC 3986 knows no other characters in a URL.
+_URL_TEXT = re.compile(r"[!-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a listener is bound: host and port, or the path of a unix socket."""
+
+    #: empty: every interface; IPv6 without brackets
+    host: str
+    #: 0: any free port
+    port: int
+    #: absolute path of a unix socket, or None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the upstream is."""
+
+    #: `http`, `https` or `unix`
+    scheme: str
+    #: in lower case, IPv6 without brackets; empty for unix
+    host: str
+    #: 0 for unix
+    port: int
+    #: absolute path of a unix socket, or None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """What the rules ask of an http or https URL."""
+
+    scheme: str
+    #: in lower case, IPv6 without brackets
+    host: str
+    port: int
+    path: str
+    query: str
+
+
+def parse_address(text: str) -> Address:
+    """An address to listen on: `0.0.0.0:8080`, `[::]:8080`, `localhost:8080`, `:0` or `unix:/path`.
+
+    ValueError carries a sentence that fits behind the key.
+    """
+    if text.startswith("unix:"):
+        return Address("", 0, _parse_unix_path(text.removeprefix("unix:")))
+    host, colon, port = text.rpartition(":")
+    if not colon or _PORT.fullmatch(port) is None or int(port) > MAX_PORT:
+        raise ValueError(
+            f"must be address:port such as 0.0.0.0:8080 with a port from 0 to 65535, or unix:/path; not {text[:60]!r}"
+        )
+    if host == "*":
+        raise ValueError(f"must spell every interface as 0.0.0.0:{port}, [::]:{port} or :{port}, not *:{port}")
+    return Address(_parse_host(host) if host else "", int(port))
+
+
+def parse_upstream(text: str) -> Origin:
+    """The upstream: `http://host:port`, `https://host:port` or `unix:/path`; the port may be left out.
+
+    ValueError carries a sentence that fits behind the key.
+    """
+    if text.startswith("unix:"):
+        return Origin("unix", "", 0, _parse_unix_path(text.removeprefix("unix:")))
+    if text and "://" not in text:
+        raise ValueError(f"must begin with http://, https:// or unix:/ ; not {text[:60]!r}")
+    url = parse_url(text)
+    if url.path not in {"", "/"} or url.query:
+        raise ValueError("must end after the port: the path and query of each request are forwarded as they are")
+    return Origin(url.scheme, url.host, url.port)
+
+
+def parse_url(text: str) -> Url:
+    """An absolute http or https URL without user and fragment.
+
+    ValueError carries a sentence that fits behind the key; it never quotes a password.
+    """
+    if not text:
+        raise ValueError("must not be empty")
+    if _URL_TEXT.fullmatch(text) is None:
+        raise ValueError("must be a URL without blanks and with nothing but ASCII characters")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("must be a URL with a valid host and a port from 1 to 65535") from None
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError("must be a URL that begins with https:// or http://")
+    if "@" in parts.netloc:
+        raise ValueError("must not have a user or a password in its URL")
+    if "#" in text:
+        raise ValueError("must not have a fragment (#) in its URL")
+    if not parts.hostname or port == 0 or "%" in parts.netloc or "\\" in text:
+        raise ValueError("must be a URL with a valid host and a port from 1 to 65535")
+    host = _parse_host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
+    return Url(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), parts.path, parts.query)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host (IPv6 without brackets) is surely this machine: localhost, 127.0.0.0/8, ::1. Resolves nothing."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether a host to listen on stands for every interface."""
+    return host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+
+
+def is_fetchable(url: str, *, issuer: str, allow_http: bool) -> bool:
+    """Whether discovery, keys and the like may be asked of `url` on behalf of `issuer`. Never raises.
+
+    https always; http with `allow_http`, or when both the URL and the issuer are on loopback.
+    """
+    try:
+        target = parse_url(url)
+        if target.scheme == "https" or allow_http:
+            return True
+        return is_loopback(target.host) and is_loopback(parse_url(issuer).host)
+    except ValueError:
+        return False
+
+
+def _parse_unix_path(path: str) -> str:
+    if not path.startswith("/") or path.endswith("/") or "\0" in path:
+        raise ValueError("must be unix: and the absolute path of a socket, such as unix:/run/gateway.sock")
+    if len(path.encode("utf-8", "surrogatepass")) > MAX_UNIX_PATH:
+        raise ValueError(f"must not have a socket path longer than {MAX_UNIX_PATH} bytes")
+    return path
+
+
+def _parse_host(host: str) -> str:
+    """An IPv4 address, an IPv6 address in brackets or a host name, in lower case and without brackets."""
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return str(ipaddress.IPv6Address(host[1:-1]))
+        except ValueError:
+            raise ValueError(f"must have an IPv6 address between its brackets; not {host[:60]!r}") from None
+    if ":" in host:
+        raise ValueError(f"must have its IPv6 address in brackets, such as [::1]; not {host[:60]!r}")
+    labels = host.removesuffix(".").split(".")
+    if labels[-1].isdecimal():
+        try:
+            return str(ipaddress.IPv4Address(host))
+        except ValueError:
+            raise ValueError(f"must have a valid IPv4 address; not {host[:60]!r}") from None
+    if len(host) > MAX_HOST_NAME or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"must have a valid host name; not {host[:60]!r}")
+    return host.lower()

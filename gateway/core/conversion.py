@@ -1,0 +1,216 @@
+"""Plain values (mappings, lists, text, numbers) to Config, every field on its own, so that every problem is told.
+
+Decides types, units and names of keys. Rules that span fields are `problems`; where values come from is `settings`.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import inspect
+
+from gateway.core.config import Config, ConfigProblem, Seconds, Size
+from gateway.core.units import parse_seconds, parse_size
+
+#: What difflib calls the ratio of two words; header_timeout is not what body_timeout was to be.
+_ALIKE = 0.8
+#: The sentence of a missing key.
+REQUIRED = "is required"
+#: A number of more digits says nothing in a sentence.
+MAX_SHOWN = 10**15
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+#: Lone surrogates are what Python makes of undecodable bytes in a variable.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+#: What stands in for a value that could not be read, so that the other rules can still be asked. Its absence would
+#: make them complain of what is not wrong.
+_STAND_INS: dict[str, Any] = {
+    "upstream": "http://unreadable.invalid",
+    "issuers": (),
+    "audience": "unreadable",
+    "jwks_url": "https://unreadable.invalid/jwks",
+    "discovery_url": "https://unreadable.invalid",
+    "jwks_file": "unreadable",
+    "allow_http": True,
+    "claim": "unreadable",
+    "from": "client",
+    "claims": "all",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What came of it: a Config in any case, and what is wrong with it."""
+
+    #: with stand-ins at the paths in `unreadable`
+    config: Config
+    problems: tuple[ConfigProblem, ...]
+    #: paths whose values could not be read
+    unreadable: frozenset[str]
+
+    def is_readable(self, path: str) -> bool:
+        """Whether neither `path` nor anything it stands in was unreadable."""
+        return not any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in self.unreadable)
+
+
+def joined(path: str, key: object) -> str:
+    """The path of a member: `limits.drain`, `issuers[0]`, `identity_headers["X.Y"]`."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    text = str(key)
+    if _PLAIN_KEY.fullmatch(text) is None:
+        return f"{path}[{text[:80]!r}]"
+    return f"{path}.{text}" if path else text
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question with the nearest of the known words, or nothing: ` (did you mean audience?)`."""
+    near = nearest(word, known)
+    return f" (did you mean {near}?)" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that differs from this one by a slip of the pen, or None."""
+    return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=_ALIKE)), None)
+
+
+def convert(values: Mapping[str, Any]) -> Conversion:
+    """The whole file as plain values. Never raises for what is in it."""
+    reader = _Reader()
+    if "identity_headers" in values and values["identity_headers"] is None:
+        values = {key: value for key, value in values.items() if key != "identity_headers"}
+        reader.note("identity_headers", "must be {} for no headers, or left out for the default ones; null is neither")
+    config: Config = reader.read(inspect.type_info(Config), values, "")
+    return Conversion(config, tuple(reader.problems), frozenset(reader.unreadable))
+
+
+class _Unreadable(Exception):
+    """The sentence that says what a value must be."""
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.problems: list[ConfigProblem] = []
+        self.unreadable: set[str] = set()
+
+    def note(self, path: str, sentence: str) -> None:
+        self.problems.append(ConfigProblem(path, sentence))
+        self.unreadable.add(path)
+
+    def read(self, kind: inspect.Type, value: Any, path: str) -> Any:
+        """The value as `kind`, its members read one by one; _Unreadable when it is not even of that form."""
+        kind = _fitting(kind, value)
+        if isinstance(kind, inspect.StructType):
+            return self._read_struct(kind, value, path)
+        if isinstance(kind, inspect.VarTupleType):
+            return tuple(self._read_member(kind.item_type, item, joined(path, i)) for i, item in enumerate(value))
+        if isinstance(kind, inspect.DictType):
+            return {key: self._read_member(kind.value_type, item, joined(path, key)) for key, item in value.items()}
+        if isinstance(kind, inspect.CustomType):
+            try:
+                return _PARSERS[kind.cls](value)
+            except ValueError as error:
+                raise _Unreadable(str(error)) from None
+        if isinstance(value, str) and _CONTROL.search(value):
+            raise _Unreadable("must not have control characters")
+        return value
+
+    def _read_member(self, kind: inspect.Type, value: Any, path: str) -> Any:
+        try:
+            return self.read(kind, value, path)
+        except _Unreadable as problem:
+            self.note(path, str(problem))
+            # Whatever stands in keeps its place in the list, so that the paths of the others are right.
+            return self._read_struct(kind, None, path) if isinstance(kind, inspect.StructType) else "unreadable"
+
+    def _read_struct(self, kind: inspect.StructType, values: Mapping[str, Any] | None, path: str) -> Any:
+        """The struct of these members; of None, one of stand-ins alone, of which no problem is told."""
+        fields = {field.encode_name: field for field in kind.fields}
+        given = values or {}
+        misspelt = self._note_unknown(fields.keys(), given, path)
+        read: dict[str, Any] = {}
+        for name, field in fields.items():
+            member = joined(path, name)
+            if name in given:
+                try:
+                    read[field.name] = self.read(field.type, given[name], member)
+                    continue
+                except _Unreadable as problem:
+                    self.note(member, str(problem))
+            elif name not in misspelt and not field.required:
+                continue
+            elif name not in misspelt and values is not None:
+                self.note(member, REQUIRED)
+            self.unreadable.add(member)
+            if name == "issuer":
+                # One that is nobody else's.
+                read[field.name] = f"https://{''.join(filter(str.isdigit, path))}.unreadable.invalid"
+            elif name in _STAND_INS:
+                read[field.name] = _STAND_INS[name]
+        return kind.cls(**read)
+
+    def _note_unknown(self, known: AbstractSet[str], given: Mapping[str, Any], path: str) -> set[str | None]:
+        """Notes each unknown key; the known keys that were probably meant."""
+        meant: set[str | None] = set()
+        for key in given:
+            if key not in known:
+                others = known - given.keys()
+                meant.add(nearest(key, others))
+                self.note(joined(path, key), f"is not a key here{did_you_mean(key, others)}")
+        return meant
+
+
+_PARSERS: dict[type, Callable[[object], Any]] = {Seconds: parse_seconds, Size: parse_size}
+#: Kinds by the forms of plain values that they take, and their names in sentences.
+_FORMS: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
+    inspect.NoneType: ((type(None),), ""),
+    inspect.StrType: ((str,), "text"),
+    inspect.BoolType: ((bool,), "true or false"),
+    inspect.IntType: ((int,), "a whole number"),
+    inspect.LiteralType: ((str,), "one of"),
+    inspect.CustomType: ((str, int, float, bool), ""),
+    inspect.VarTupleType: ((list,), "a list"),
+    inspect.DictType: ((dict,), "a mapping of names to values"),
+    inspect.StructType: ((dict,), "a mapping of keys to values"),
+}
+
+
+def _fitting(kind: inspect.Type, value: Any) -> inspect.Type:
+    """The kind, of a union the member, that takes a value of this form. _Unreadable: there is none."""
+    if isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    for kind in kinds:
+        if type(value) in _FORMS[type(kind)][0] and (not isinstance(kind, inspect.LiteralType) or value in kind.values):
+            return kind
+    hint = ""
+    expected = []
+    for kind in kinds:
+        name = _FORMS[type(kind)][1]
+        if isinstance(kind, inspect.LiteralType):
+            words = [str(word) for word in kind.values]
+            name = " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+            hint = did_you_mean(value.lower(), words) if isinstance(value, str) else ""
+        elif isinstance(kind, inspect.CustomType):
+            name = "a duration such as 30s" if kind.cls is Seconds else "a size such as 16KiB"
+        elif isinstance(kind, inspect.StrType) and isinstance(value, bool | int | float):
+            hint = " (put quotes around it)"
+        expected.append(name)
+    raise _Unreadable(f"must be {' or '.join(filter(None, expected))}, not {_shown(value)}{hint}")
+
+
+def _shown(value: Any) -> str:
+    """A value as a sentence may quote it: short, one line, printable."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value) if abs(value) < MAX_SHOWN else "such a large number"
+    if isinstance(value, str):
+        return ascii(value[:60])
+    return "a list" if isinstance(value, list) else "a mapping"

@@ -1,0 +1,44 @@
+"""Exactly one bearer token out of the Authorization lines of a request (RFC 6750 section 2.1).
+
+The query and cookies are not read: a token there is no credential.
+"""
+
+import re
+from collections.abc import Sequence
+
+from gateway.core.errors import MalformedCredential, MissingCredential, MultipleCredentials, TokenTooLarge
+from gateway.core.model import Credential
+
+#: RFC 9110 section 11.2
+_TOKEN68 = re.compile(rb"[A-Za-z0-9\-._~+/]+=*")
+_LATER_BEARER = re.compile(rb",[ \t]*bearer(?:[ \t]|\Z)", re.IGNORECASE)
+
+
+def find_credential(authorization: Sequence[bytes], *, token_bytes: int) -> Credential:
+    """The one bearer token among all Authorization values.
+
+    MissingCredential: none, or another scheme. MultipleCredentials: two lines or a list. MalformedCredential: the
+    scheme without exactly one token68. TokenTooLarge: more than `token_bytes`.
+    """
+    if not authorization:
+        raise MissingCredential("no Authorization header")
+    if len(authorization) > 1:
+        raise MultipleCredentials(f"{len(authorization)} Authorization headers")
+    value = authorization[0].strip(b" \t")
+    scheme, _, rest = value.partition(b" ")
+    if scheme.lower() != b"bearer":
+        if _LATER_BEARER.search(value):
+            raise MultipleCredentials("a list of credentials in one Authorization header")
+        if scheme.lower().startswith(b"bearer") and not scheme[6:7].isalnum():
+            raise MalformedCredential("the scheme is not followed by a space")
+        raise MissingCredential("the Authorization header has another scheme, or none")
+    token = rest.strip(b" ")
+    if not token:
+        raise MalformedCredential("the scheme stands without a token")
+    if b"," in token:
+        raise MultipleCredentials("a list of credentials in one Authorization header")
+    if _TOKEN68.fullmatch(token) is None:
+        raise MalformedCredential("what follows the scheme is not one token68")
+    if len(token) > token_bytes:
+        raise TokenTooLarge(f"the token has {len(token)} bytes; {token_bytes} are accepted")
+    return Credential(token)

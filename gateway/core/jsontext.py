@@ -1,0 +1,85 @@
+"""JSON as RFC 8259 means it, for text that a stranger wrote: one value, no surprises, bounded.
+
+The standard parser takes NaN, turns 1e400 into infinity, lets the last of two equal members win and recurses as deep
+as it is told to; here each of these is a ValueError with a constant sentence.
+"""
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+#: Deeper than any claim or key set of a real provider.
+MAX_DEPTH = 32
+#: Digits of the largest finite double; beyond that an integer is no number anybody means.
+MAX_DIGITS = 308
+
+#: A string, also one that never ends; possessive, so that hostile text costs one pass.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("the JSON has a member twice")
+    return members
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("the JSON has a number too large")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError("the JSON has a number too large")
+    return int(text)
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError("the JSON has NaN or Infinity")
+
+
+def _is_too_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    depth = deepest = 0
+    for char in _STRING.sub("", text):
+        if char in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in "]}":
+            depth -= 1
+    return deepest > MAX_DEPTH
+
+
+def parse_json(raw: bytes) -> Any:
+    """The value of a UTF-8 JSON text.
+
+    ValueError, its sentence constant: not UTF-8, not JSON, a member twice, NaN or Infinity, a number beyond a double,
+    nesting beyond 32, or an escape that is no character.
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("the JSON is not UTF-8") from None
+    if _is_too_deep(text):
+        raise ValueError("the JSON is nested too deeply")
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_float=_number,
+            parse_int=_integer,
+            parse_constant=_refuse_constant,
+        )
+    except json.JSONDecodeError:
+        raise ValueError("the text is not JSON") from None
+    if "\\u" in text:
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError("the JSON has an escape that is no character") from None
+    return value

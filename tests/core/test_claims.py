@@ -1,0 +1,97 @@
+"""A configured name finds its claim: literal first, then as a pointer, or as a path of members."""
+
+from typing import Any
+
+import pytest
+
+from gateway.core.claims import ABSENT, ClaimName, find_claim, find_text, find_words
+
+CLAIMS: dict[str, Any] = {
+    "sub": "alice",
+    "null": None,
+    "empty": "",
+    "https://example.com/roles": ["a"],
+    "a.b": 1,
+    "a": {"b": 2, "": 3, "x/y": 4, "x~y": 5, "0": 6, "~1": 7},
+    "/a/b": 8,
+    "": 9,
+    "list": ["zero", {"name": "one"}, ["deep"], *range(3, 20)],
+    "realm_access": {"roles": ["admin"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sub", "alice"),
+        ("null", None),
+        ("https://example.com/roles", ["a"]),
+        ("a.b", 1),
+        ("", 9),
+        ("/a/b", 8),
+        ("/a/", 3),
+        ("/", 9),
+        ("/a/x~1y", 4),
+        ("/a/x~0y", 5),
+        ("/a/~01", 7),
+        ("/a/0", 6),
+        ("/realm_access/roles", ["admin"]),
+        ("/realm_access/roles/0", "admin"),
+        ("/list/0", "zero"),
+        ("/list/1/name", "one"),
+        ("/list/2/0", "deep"),
+        ("/list/19", 19),
+        (("a", "b"), 2),
+        (("a.b",), 1),
+        (("/a/b",), 8),
+        (("list", "1", "name"), "one"),
+        (("a", "x/y"), 4),
+        ("a/b", ABSENT),
+        ("nobody", ABSENT),
+        ("/nobody", ABSENT),
+        ("/sub/0", ABSENT),
+        ("/null/x", ABSENT),
+        ("/a/b/c", ABSENT),
+        ("/list/20", ABSENT),
+        ("/list/01", ABSENT),
+        ("/list/-1", ABSENT),
+        ("/list/-", ABSENT),
+        ("/list/+1", ABSENT),
+        ("/list/1 ", ABSENT),
+        ("/list/1\n", ABSENT),
+        ("/list/\u0661", ABSENT),
+        ("/list/10000", ABSENT),
+        ("/list/" + "9" * 5_000, ABSENT),
+        ("/list/name", ABSENT),
+        (("a", "nobody"), ABSENT),
+    ],
+)
+def test_a_claim_is_found_by_its_name(name: ClaimName, value: Any) -> None:
+    assert find_claim(CLAIMS, name) is value or find_claim(CLAIMS, name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("sub", "alice"), ("/list/0", "zero"), ("empty", None), ("null", None), ("a", None), ("a.b", None), ("x", None)],
+)
+def test_a_text_is_a_non_empty_string(name: str, text: str | None) -> None:
+    assert find_text(CLAIMS, name) == text
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ({"scope": "read write"}, ("read", "write")),
+        ({"scp": ["read", "write"]}, ("read", "write")),
+        ({"scope": ["read write", "admin"]}, ("read", "write", "admin")),
+        ({"scp": "write", "scope": "read write"}, ("read", "write")),
+        ({"scope": "  read   read "}, ("read",)),
+        ({"scope": "", "scp": []}, ()),
+        ({"scope": None, "scp": 7}, ()),
+        ({"scope": {"read": True}}, ()),
+        ({"scope": [1, None, ["x"], {"y": 1}, "read"]}, ("read",)),
+        ({}, ()),
+    ],
+)
+def test_words_come_from_strings_and_lists_each_once(claims: dict[str, Any], words: tuple[str, ...]) -> None:
+    assert find_words(claims, ("scope", "scp")) == words

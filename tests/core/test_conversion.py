@@ -1,0 +1,181 @@
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.config import Config, IdentityHeader, Issuer, Limits, Log, Seconds
+from gateway.core.conversion import convert, did_you_mean, joined
+
+SMALLEST = {"upstream": "http://h:1", "issuers": [{"issuer": "https://i", "audience": "a"}]}
+
+
+def told(values: dict[str, Any]) -> list[str]:
+    return [str(problem) for problem in convert(values).problems]
+
+
+def test_the_smallest_file_is_an_upstream_and_an_issuer_with_its_audience() -> None:
+    conversion = convert(SMALLEST)
+    assert conversion.problems == ()
+    assert conversion.config == Config(upstream="http://h:1", issuers=(Issuer(issuer="https://i", audience="a"),))
+
+
+def test_every_key_is_read() -> None:
+    values = {
+        "upstream": "https://api",
+        "listen": ":1",
+        "admin": ":2",
+        "issuers": [
+            {
+                "issuer": "i", "audience": ["a", "b"], "name": "n", "preset": "okta", "algorithms": ["ES256"], "leeway": "1m",
+                "max_lifetime": "1h", "require_typ": True, "allow_unclassified": True, "audience_claims": ["client_id"],
+                "clients": ["c"], "scope_claims": ["s"], "discovery_url": "d", "jwks_url": "u", "jwks_file": "f",
+                "jwks_max_stale": 60, "ca_file": "ca", "allow_http": True,
+            },
+            {"issuer": "j", "audience": "a", "max_lifetime": None, "name": None},
+        ],
+        "identity_headers": {
+            "X-A": "sub",
+            "X-B": ["realm_access", "roles"],
+            "X-C": {"from": "client", "format": "csv", "encoding": "none", "required": True, "max_bytes": "1KiB", "too_large": "omit"},
+            "X-D": {"claims": "all", "format": "json", "encoding": "base64url"},
+            "X-E": {"claim": ["a", "b"]},
+        },
+        "trusted_proxies": ["10.0.0.0/8", "unix"],
+        "readiness": "all",
+        "limits": {
+            "header_bytes": "64KiB", "header_count": 50, "uri_bytes": 1024, "token_bytes": "8KiB", "header_timeout": "5s",
+            "keepalive": 30.5, "connections": 10, "drain_delay": "0s", "drain": "1m",
+        },
+        "log": {"level": "debug", "format": "text", "access": "none", "subject": "off"},
+        "realm": "orders",
+        "via": True,
+    }  # fmt: skip
+    conversion = convert(values)
+    assert conversion.problems == ()
+    assert conversion.config == Config(
+        upstream="https://api",
+        listen=":1",
+        admin=":2",
+        issuers=(
+            Issuer(
+                issuer="i", audience=("a", "b"), name="n", preset="okta", algorithms=("ES256",), leeway=Seconds(60),
+                max_lifetime=Seconds(3600), require_typ=True, allow_unclassified=True, audience_claims=("client_id",),
+                clients=("c",), scope_claims=("s",), discovery_url="d", jwks_url="u", jwks_file="f",
+                jwks_max_stale=Seconds(60), ca_file="ca", allow_http=True,
+            ),
+            Issuer(issuer="j", audience="a"),
+        ),
+        identity_headers={
+            "X-A": "sub",
+            "X-B": ("realm_access", "roles"),
+            "X-C": IdentityHeader(source="client", format="csv", encoding="none", required=True, max_bytes=1024, too_large="omit"),  # type: ignore[arg-type]
+            "X-D": IdentityHeader(claims="all", format="json", encoding="base64url"),
+            "X-E": IdentityHeader(claim=("a", "b")),
+        },
+        trusted_proxies=("10.0.0.0/8", "unix"),
+        readiness="all",
+        limits=Limits(header_bytes=65536, header_count=50, uri_bytes=1024, token_bytes=8192, header_timeout=5, keepalive=30.5, connections=10, drain_delay=0, drain=60),  # type: ignore[arg-type]
+        log=Log(level="debug", format="text", access="none", subject="off"),
+        realm="orders",
+        via=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"via": "yes"}, "via: must be true or false, not 'yes'"),
+        ({"via": 1}, "via: must be true or false, not 1"),
+        ({"via": None}, "via: must be true or false, not null"),
+        ({"realm": 5}, "realm: must be text, not 5 (put quotes around it)"),
+        ({"realm": True}, "realm: must be text, not true (put quotes around it)"),
+        ({"realm": math.inf}, "realm: must be text, not such a large number (put quotes around it)"),
+        ({"realm": 10**5000}, "realm: must be text, not such a large number (put quotes around it)"),
+        ({"realm": ["a"]}, "realm: must be text, not a list"),
+        ({"realm": {}}, "realm: must be text, not a mapping"),
+        ({"realm": "a\nb"}, "realm: must not have control characters"),
+        ({"realm": "\udcff"}, "realm: must not have control characters"),
+        ({"readiness": "some"}, "readiness: must be all or any, not 'some'"),
+        ({"readiness": ["all"]}, "readiness: must be all or any, not a list"),
+        ({"log": {"level": "INFO"}}, "log.level: must be debug, error, info or warning, not 'INFO' (did you mean info?)"),
+        ({"log": "info"}, "log: must be a mapping of keys to values, not 'info'"),
+        ({"limits": {"header_count": 1.5}}, "limits.header_count: must be a whole number, not 1.5"),
+        ({"limits": {"header_count": True}}, "limits.header_count: must be a whole number, not true"),
+        ({"limits": {"drain": None}}, "limits.drain: must be a duration such as 30s, not null"),
+        ({"limits": {"token_bytes": []}}, "limits.token_bytes: must be a size such as 16KiB, not a list"),
+        ({"limits": {"drain": "-1s"}}, "limits.drain: must not be negative"),
+        ({"limits": {"body_bytes": 1}}, "limits.body_bytes: is not a key here"),
+        ({"workers": 2}, "workers: is not a key here"),
+        ({"routes": []}, "routes: is not a key here"),
+        ({"Realm": "a"}, "Realm: is not a key here (did you mean realm?)"),
+        ({"trusted_proxies": "unix"}, "trusted_proxies: must be a list, not 'unix'"),
+        ({"trusted_proxies": ["unix", 5]}, "trusted_proxies[1]: must be text, not 5 (put quotes around it)"),
+        ({"identity_headers": None}, "identity_headers: must be {} for no headers, or left out for the default ones; null is neither"),
+        ({"identity_headers": ["sub"]}, "identity_headers: must be a mapping of names to values, not a list"),
+        ({"identity_headers": {"X-A": 5}}, "identity_headers.X-A: must be text or a list or a mapping of keys to values, not 5 (put quotes around it)"),
+        ({"identity_headers": {"X.A": {"from": "user"}}}, "identity_headers['X.A'].from: must be client or scopes, not 'user'"),
+        ({"identity_headers": {"X-A": {"claims": "none"}}}, "identity_headers.X-A.claims: must be all, not 'none'"),
+        ({"issuers": {}}, "issuers: must be a list, not a mapping"),
+        ({"issuers": ["https://i"]}, "issuers[0]: must be a mapping of keys to values, not 'https://i'"),
+        ({"issuers": [{"issuer": "https://i"}]}, "issuers[0].audience: is required"),
+        ({"issuers": [{"issuer": "https://i", "audiance": "a"}]}, "issuers[0].audiance: is not a key here (did you mean audience?)"),
+        ({"issuers": [{"issuer": "https://i", "audience": None}]}, "issuers[0].audience: must be text or a list, not null"),
+    ],
+)  # fmt: skip
+def test_each_mistake_has_one_sentence_at_its_path(values: dict[str, Any], sentence: str) -> None:
+    assert told({**SMALLEST, **values}) == [sentence]
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    values = {
+        "upstraem": "x",
+        "listen": 5,
+        "issuers": [{"issuer": 1, "audience": "a"}, 5],
+        "limits": {"drain": "x", "z": 1},
+    }
+    assert [problem.path for problem in convert(values).problems] == [
+        "upstraem", "issuers[0].issuer", "issuers[1]", "listen", "limits.z", "limits.drain",
+    ]  # fmt: skip
+
+
+def test_an_empty_file_lacks_an_upstream_and_issuers() -> None:
+    assert told({}) == ["upstream: is required", "issuers: is required"]
+
+
+def test_what_cannot_be_read_keeps_its_place_and_is_known_as_such() -> None:
+    conversion = convert({**SMALLEST, "issuers": [5, {"issuer": "https://i", "audience": [1, "b"]}]})
+    assert conversion.config.issuers[1].audience == ("unreadable", "b")
+    assert not conversion.is_readable("issuers[0].audience")
+    assert not conversion.is_readable("issuers[1].audience[0]")
+    assert conversion.is_readable("issuers[1].audience[1]")
+    assert conversion.is_readable("issuers[1].issuer")
+    assert conversion.is_readable("realm")
+
+
+def test_paths_name_members_of_sections_lists_and_odd_names() -> None:
+    assert joined(joined(joined("", "issuers"), 0), "audience") == "issuers[0].audience"
+    assert joined("identity_headers", "X.Y") == "identity_headers['X.Y']"
+
+
+def test_the_nearest_word_is_suggested_and_none_that_is_far() -> None:
+    assert did_you_mean("auth", ["okta", "auth0"]) == " (did you mean auth0?)"
+    assert did_you_mean("zzz", ["okta", "auth0"]) == ""
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.sampled_from(["issuer", "audience", "claim", "drain"]), inner, max_size=3),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(st.sampled_from(["upstream", "issuers", "identity_headers", "limits", "log", "realm", "x"]), plain)
+)
+def test_any_plain_values_become_a_config_and_sentences(values: dict[str, Any]) -> None:
+    conversion = convert(values)
+    assert isinstance(conversion.config, Config)
+    for problem in conversion.problems:
+        assert not conversion.is_readable(problem.path)

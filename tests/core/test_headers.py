@@ -1,0 +1,356 @@
+"""What goes upstream: nothing a client could pass for ours, and everything else as it was sent."""
+
+from typing import Any
+
+import pytest
+
+from gateway.core.config import Config, IdentityHeader
+from gateway.core.headers import (
+    HOP_BY_HOP,
+    UpstreamHeaders,
+    answer_headers,
+    drops_forwarding,
+    fold,
+    nominated,
+    parse_request_id,
+)
+from gateway.core.model import Facts, HeaderLine
+from tests.signer import issuer
+
+PEER = b"192.0.2.1"
+#: what is added for an untrusted peer on a request without such headers
+ADDED = (
+    (b"X-Forwarded-For", PEER),
+    (b"X-Forwarded-Proto", b"https"),
+    (b"X-Forwarded-Host", b"api.example.com"),
+    (b"X-Request-Id", b"r1"),
+)
+HOST = (b"Host", b"api.example.com")
+
+
+def config(**settings: Any) -> Config:
+    return Config(upstream="http://127.0.0.1:3000", issuers=(issuer(),), **settings)
+
+
+def facts(*headers: HeaderLine, **settings: Any) -> Facts:
+    defaults: dict[str, Any] = {
+        "method": "GET",
+        "target": b"/",
+        "version": (1, 1),
+        "authorization": (),
+        "host": b"api.example.com",
+        "content_length": None,
+        "chunked": False,
+        "scheme": "https",
+        "peer": PEER.decode(),
+        "trusted": False,
+        "request_id": "r1",
+    }
+    return Facts(headers=headers, **(defaults | settings))
+
+
+def compose(
+    *headers: HeaderLine, identity: tuple[HeaderLine, ...] = (), configured: Config | None = None, **settings: Any
+) -> tuple[HeaderLine, ...]:
+    return UpstreamHeaders.of(configured or config()).compose(facts(*headers, **settings), identity)
+
+
+def kept(*headers: HeaderLine, **settings: Any) -> tuple[HeaderLine, ...]:
+    """The client's lines that are still there: all but Host and what is added."""
+    composed = compose(HOST, *headers, **settings)
+    return tuple(line for line in composed if line not in (HOST, *ADDED))
+
+
+# Stripped
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            b"X-User-Id",
+            b"x-user-id",
+            b"X-USER-ID",
+            b"X_User_Id",
+            b"x_user_id",
+            b"X.User.Id",
+            b"X-User_Id",
+            b"X!User~Id",
+        ),
+        *(b"X-Client-Id", b"X_CLIENT_ID", b"X-Token-Scopes", b"x_token.scopes", b"X|Token|Scopes"),
+        *(b"X-Gateway-Assertion", b"x_gateway_assertion", b"X.Gateway.Anything", b"X-GATEWAY-", b"X_Gateway_X_Y"),
+        *(b"Proxy", b"proxy", b"PROXY"),
+        *(b"Authorization", b"AUTHORIZATION", b"Proxy-Authorization", b"Proxy_Authorization", b"Proxy-Connection"),
+        *(b"Connection", b"Keep-Alive", b"Keep_Alive", b"TE", b"Trailer", b"Transfer-Encoding", b"Transfer_Encoding"),
+        *(
+            b"Upgrade",
+            b"Content-Length",
+            b"Content_Length",
+            b"content.length",
+            b"Expect",
+            b"X_Request_Id",
+            b"X.Request.Id",
+        ),
+    ],
+)
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_name_that_is_ours_is_stripped_in_every_spelling(name: bytes, *, trusted: bool) -> None:
+    assert kept((name, b"forged"), (name.swapcase(), b"forged"), trusted=trusted) == ()
+
+
+def test_configured_identity_headers_are_stripped_and_the_default_ones_too() -> None:
+    configured = config(identity_headers={"X-Roles": "roles", "Remote.User": IdentityHeader(claim="sub")})
+    for name in (b"X-Roles", b"x_roles", b"REMOTE_USER", b"Remote-User", b"remote.user", b"X-User-Id", b"X_Client_Id"):
+        assert kept((name, b"forged"), configured=configured) == ()
+
+
+def test_an_identity_header_is_stripped_also_when_the_token_has_no_value_for_it() -> None:
+    composed = compose(HOST, (b"X-User-Id", b"root"), identity=((b"X-Client-Id", b"app"),))
+    assert composed == (HOST, *ADDED, (b"X-Client-Id", b"app"))
+
+
+def test_identity_is_inserted_once_and_after_all_of_the_clients() -> None:
+    composed = compose(
+        HOST,
+        (b"X-User-Id", b"root"),
+        (b"x_user_id", b"root"),
+        (b"Accept", b"*/*"),
+        identity=((b"X-User-Id", b"alice"), (b"X-Role", b"a"), (b"X-Role", b"b")),
+    )
+    assert composed == (
+        HOST,
+        (b"Accept", b"*/*"),
+        *ADDED,
+        (b"X-User-Id", b"alice"),
+        (b"X-Role", b"a"),
+        (b"X-Role", b"b"),
+    )
+
+
+# Kept
+
+
+def test_everything_else_is_kept_byte_for_byte_in_order() -> None:
+    lines: tuple[HeaderLine, ...] = (
+        (b"accept", b"text/html, */*;q=0.1"),
+        (b"COOKIE", b"a=1; b=\xe4\xf6\xfc"),
+        (b"X-Repeated", b"1"),
+        (b"x-Repeated", b""),
+        (b"X-Repeated", b"1"),
+        (b"Accept-Encoding", b"gzip,, br"),
+        (b"Content-Type", b"application/json"),
+        (b"Content-Encoding", b"gzip"),
+        (b"If-Match", b'"\xff\x80"'),
+        (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        (b"X-User-Identity", b"not ours"),
+        (b"X-User", b"not ours"),
+        (b"XUserId", b"not ours"),
+        (b"X-Gateway", b"not ours"),
+        (b"Via", b"1.1 client"),
+        (b"X_Custom.Name", b"odd"),
+        (b"Sec-WebSocket-Key", b"abc=="),
+    )
+    assert kept(*lines) == lines
+
+
+# Connection
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ([b"close"], {b"close"}),
+        ([b"keep-alive, X-Custom"], {b"keep-alive", b"x-custom"}),
+        ([b" x-a ,\tX-B\t,, ,"], {b"x-a", b"x-b"}),
+        ([b"X-A", b"x-b"], {b"x-a", b"x-b"}),
+        ([b"Host, Cookie, Authorization, X-Request-Id"], set()),
+        ([b"Content-Type, content-length, Content-Anything"], set()),
+        ([b"X-Forwarded-For, X-Forwarded, Forwarded, X-Real-IP, X-Forwarded-Whatever"], set()),
+        ([b"X-Gateway-Assertion"], set()),
+        ([b""], set()),
+        ([], set()),
+    ],
+)
+def test_connection_nominates_what_is_not_protected(values: list[bytes], names: set[bytes]) -> None:
+    lines = [(b"Connection", value) for value in values]
+    assert nominated([*lines, (b"X-Connection", b"x-other")]) == names
+    assert nominated([(b"CONNECTION", value) for value in values]) == names
+
+
+def test_a_nominated_header_is_dropped_and_others_are_not() -> None:
+    lines = ((b"Connection", b"close, X-Hop"), (b"x-HOP", b"1"), (b"X-Hop-Not", b"2"), (b"X_Hop", b"3"))
+    assert kept(*lines) == ((b"X-Hop-Not", b"2"), (b"X_Hop", b"3"))
+
+
+def test_a_client_cannot_nominate_away_what_the_gateway_adds() -> None:
+    """CVE-2024-45410."""
+    everything = b"X-User-Id, X-Client-Id, X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto, X-Request-Id, Host"
+    identity = ((b"X-User-Id", b"alice"), (b"X-Client-Id", b"app"))
+    assert compose(HOST, (b"Connection", everything), identity=identity) == (HOST, *ADDED, *identity)
+
+
+def test_a_client_cannot_nominate_away_what_protects_the_upstream() -> None:
+    lines = ((b"Cookie", b"a=1"), (b"Content-Type", b"text/plain"))
+    assert kept((b"Connection", b"cookie, content-type"), *lines) == lines
+
+
+# Forwarding
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(b"X-Forwarded-For", b"x-forwarded-proto", b"X-FORWARDED-HOST", b"X-Forwarded-Port", b"X-Forwarded-Prefix"),
+        *(b"X-Forwarded", b"Forwarded", b"X-Real-IP", b"X_Forwarded_For", b"x_real_ip", b"X-Forwarded-Anything"),
+        *(b"X-Forwarded-Client-Cert", b"X.Forwarded.Uri"),
+    ],
+)
+def test_forwarding_headers_of_an_untrusted_peer_are_dropped(name: bytes) -> None:
+    assert compose(HOST, (name, b"10.0.0.1")) == (HOST, *ADDED)
+    assert drops_forwarding(facts(HOST, (name, b"10.0.0.1")))
+    assert not drops_forwarding(facts(HOST, (name, b"10.0.0.1"), trusted=True))
+
+
+def test_a_request_without_forwarding_headers_drops_none() -> None:
+    assert not drops_forwarding(facts(HOST, (b"X-Real", b"1"), (b"XForwardedFor", b"1")))
+
+
+def test_forwarding_headers_of_a_trusted_peer_are_believed() -> None:
+    composed = compose(
+        HOST,
+        (b"X-Forwarded-For", b"198.51.100.7"),
+        (b"x-forwarded-for", b"198.51.100.8, 198.51.100.9"),
+        (b"X-Forwarded-Proto", b"http"),
+        (b"X-Forwarded-Host", b"www.example.com"),
+        (b"X-Forwarded-Port", b"8443"),
+        (b"Forwarded", b"for=198.51.100.7"),
+        (b"X-Real-IP", b"198.51.100.7"),
+        trusted=True,
+    )
+    assert composed == (
+        HOST,
+        (b"X-Forwarded-Port", b"8443"),
+        (b"Forwarded", b"for=198.51.100.7"),
+        (b"X-Real-IP", b"198.51.100.7"),
+        (b"X-Forwarded-For", b"198.51.100.7, 198.51.100.8, 198.51.100.9, 192.0.2.1"),
+        (b"X-Forwarded-Proto", b"http"),
+        (b"X-Forwarded-Host", b"www.example.com"),
+        (b"X-Request-Id", b"r1"),
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [b"X_Forwarded_For", b"x.forwarded-proto", b"X-Forwarded_Host", b"x_real_ip", b"X_Forwarded_Port"]
+)
+def test_an_odd_spelling_is_dropped_also_from_a_trusted_peer(name: bytes) -> None:
+    assert compose(HOST, (name, b"evil"), trusted=True) == (HOST, *ADDED)
+
+
+def test_a_trusted_peer_that_sends_none_gets_the_same_as_any_other() -> None:
+    assert compose(HOST, trusted=True) == (HOST, *ADDED)
+
+
+def test_a_unix_peer_has_no_address_to_add() -> None:
+    without_for = tuple(line for line in ADDED if line[0] != b"X-Forwarded-For")
+    assert compose(HOST, peer="unix") == (HOST, *without_for)
+    composed = compose(HOST, (b"X-Forwarded-For", b"198.51.100.7"), peer="unix", trusted=True)
+    assert (b"X-Forwarded-For", b"198.51.100.7") in composed
+
+
+def test_an_ipv6_peer_is_added_as_it_is() -> None:
+    assert (b"X-Forwarded-For", b"2001:db8::1") in compose(HOST, peer="2001:db8::1")
+    assert (b"X-Forwarded-Proto", b"http") in compose(HOST, scheme="http")
+
+
+# Host, Via, X-Request-Id
+
+
+def test_the_authority_of_the_target_replaces_the_host_header() -> None:
+    composed = compose((b"Accept", b"*/*"), (b"hOST", b"other.example"), host=b"api.example.com")
+    assert composed == ((b"Accept", b"*/*"), (b"hOST", b"api.example.com"), *ADDED)
+
+
+def test_a_host_that_was_only_in_the_target_comes_first() -> None:
+    assert compose((b"Accept", b"*/*")) == (HOST, (b"Accept", b"*/*"), *ADDED)
+
+
+def test_only_one_host_goes_upstream() -> None:
+    assert compose(HOST, (b"HOST", b"evil.example")) == (HOST, *ADDED)
+
+
+def test_without_a_host_none_is_invented() -> None:
+    composed = compose((b"Accept", b"*/*"), host=None, version=(1, 0))
+    assert [name for name, _ in composed] == [b"Accept", b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Request-Id"]
+
+
+@pytest.mark.parametrize(("version", "value"), [((1, 1), b"1.1 bearer-gateway"), ((1, 0), b"1.0 bearer-gateway")])
+def test_via_is_added_only_when_asked(version: tuple[int, int], value: bytes) -> None:
+    client = (b"Via", b"1.1 client")
+    assert compose(HOST, client, version=version) == (HOST, client, *ADDED)
+    configured = config(via=True)
+    assert compose(HOST, client, version=version, configured=configured) == (HOST, client, (b"Via", value), *ADDED)
+
+
+def test_the_request_id_goes_upstream_once() -> None:
+    composed = compose(HOST, (b"x-request-id", b"mine"), (b"X-Request-Id", b"mine"), request_id="r1")
+    assert composed == (HOST, *ADDED)
+
+
+@pytest.mark.parametrize(
+    ("values", "parsed"),
+    [
+        ([b"abc"], "abc"),
+        ([b"0af7651916cd43dd8448eb211c80319c"], "0af7651916cd43dd8448eb211c80319c"),
+        ([b"A.b_C-9"], "A.b_C-9"),
+        ([b"x" * 128], "x" * 128),
+        ([b"x" * 129], None),
+        ([b""], None),
+        ([b"a b"], None),
+        ([b"a\n"], None),
+        ([b"a/b"], None),
+        ([b"\xc3\xbc"], None),
+        ([b"abc", b"abc"], None),
+        ([], None),
+    ],
+)
+def test_a_request_id_is_kept_when_it_is_one_well_formed_one(values: list[bytes], parsed: str | None) -> None:
+    assert parse_request_id(iter(values)) == parsed
+
+
+# Answers, folding
+
+
+def test_of_an_answer_everything_but_hop_by_hop_headers_is_kept() -> None:
+    lines: list[HeaderLine] = [
+        (b"server", b"nginx"),
+        (b"Set-Cookie", b"a=1"),
+        (b"Connection", b"close, X-Hop"),
+        (b"x-hop", b"1"),
+        (b"Set-Cookie", b"b=\xe4"),
+        (b"Content-Length", b"7"),
+        (b"Transfer-Encoding", b"chunked"),
+        (b"KEEP-ALIVE", b"timeout=5"),
+        (b"X-User-Id", b"the upstream may"),
+        (b"X_Odd", b""),
+    ]
+    assert answer_headers(iter(lines)) == [
+        (b"server", b"nginx"),
+        (b"Set-Cookie", b"a=1"),
+        (b"Set-Cookie", b"b=\xe4"),
+        (b"Content-Length", b"7"),
+        (b"X-User-Id", b"the upstream may"),
+        (b"X_Odd", b""),
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(HOP_BY_HOP))
+def test_every_hop_by_hop_header_is_dropped_both_ways(name: bytes) -> None:
+    assert kept((name.title(), b"1")) == ()
+    assert answer_headers([(name.title(), b"1")]) == []
+
+
+def test_folding_is_what_the_loosest_upstream_does() -> None:
+    assert fold(b"X_User.Id\x00\xe4!9") == b"x-user-id---9"
+    assert {fold(bytes([byte])) for byte in range(256)} == {
+        *(bytes([c]) for c in b"abcdefghijklmnopqrstuvwxyz0123456789-")
+    }

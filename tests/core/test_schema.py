@@ -1,0 +1,43 @@
+from typing import Any
+
+from gateway.core.schema import schema
+
+
+def test_the_schema_knows_every_key_with_a_description() -> None:
+    made = schema()
+    assert made["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert made["title"] == "Bearer Gateway configuration"
+    assert made["required"] == ["upstream", "issuers"]
+    sections = [made, *made["$defs"].values()]
+    assert set(made["$defs"]) == {"Issuer", "IdentityHeader", "Limits", "Log"}
+    for section in sections:
+        assert section["additionalProperties"] is False
+        assert all(key["description"] for key in section["properties"].values())
+
+
+def test_the_schema_has_every_default() -> None:
+    made = schema()
+    limits = made["$defs"]["Limits"]["properties"]
+    assert {key: value["default"] for key, value in limits.items()} == {
+        "header_bytes": 32768, "header_count": 100, "uri_bytes": 16384, "token_bytes": 16384, "header_timeout": 10,
+        "keepalive": 75, "connections": 10000, "drain_delay": 5, "drain": 20,
+    }  # fmt: skip
+    assert made["properties"]["limits"]["default"] == {}
+    assert made["properties"]["listen"]["default"] == "0.0.0.0:8080"
+    assert made["$defs"]["Issuer"]["properties"]["jwks_max_stale"]["default"] == 86400
+
+
+def test_durations_and_sizes_are_numbers_or_text_with_a_unit() -> None:
+    limits = schema()["$defs"]["Limits"]["properties"]
+
+    def kinds(key: dict[str, Any]) -> list[str]:
+        return [form["type"] for form in key["anyOf"]]
+
+    assert kinds(limits["drain"]) == ["number", "string"]
+    assert kinds(limits["token_bytes"]) == ["integer", "string"]
+
+
+def test_null_identity_headers_are_not_in_the_schema() -> None:
+    headers = schema()["properties"]["identity_headers"]
+    assert headers["type"] == "object"
+    assert "default" not in headers
