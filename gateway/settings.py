@@ -1,0 +1,157 @@
+"""Reads the configuration: the file, the variables, and the files they name. The only module that does.
+
+Decides precedence and where each value came from; what values mean is `core`. Touches no network.
+"""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.core.config import Config, ConfigProblem
+from gateway.core.conversion import REQUIRED, Conversion, convert, joined
+from gateway.core.jsontext import parse_json
+from gateway.core.keys import KeySet, parse_key_set
+from gateway.core.problems import problems, warnings
+from gateway.core.schema import schema
+from gateway.document import Document, parse_document
+from gateway.variables import CONFIG, Overrides, is_within, read_variables, variable_for, variable_of
+
+__all__ = ["Loaded", "load", "read_key_set", "read_trust", "schema"]
+
+#: A configuration file beyond this is something else.
+MAX_FILE = 1 << 20
+#: The same bound as for a key set that is fetched.
+MAX_KEY_SET = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of reading the configuration."""
+
+    #: None when there are problems
+    config: Config | None
+    problems: list[ConfigProblem] = field(default_factory=list)
+    warnings: list[ConfigProblem] = field(default_factory=list)
+    #: key path to `file FILE line N` or the name of a variable; what is not here is a default
+    origins: dict[str, str] = field(default_factory=dict)
+
+
+def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
+    """The configuration from the file at `path`, else the one that GATEWAY_CONFIG names, else variables alone.
+
+    Never raises for what is in the file, the variables or the files they name: that is in `problems`, all of it.
+    """
+    source = environ.get(CONFIG) if path is None else path
+    document = Document({}, {}, ())
+    if source is not None:
+        try:
+            document = parse_document(_decoded(_read(source, MAX_FILE)))
+        except ValueError as error:
+            # Without the file, whatever else could be said would be guessed.
+            return Loaded(None, [ConfigProblem("", f"the configuration file {source!r} {error}")])
+    overrides = read_variables(environ, document.values)
+    conversion = convert(overrides.values)
+    found = [*document.problems, *overrides.problems, *conversion.problems]
+    found.extend(problem for problem in problems(conversion.config) if conversion.is_readable(problem.path))
+    notes = [*overrides.warnings, *warnings(conversion.config)]
+    for problem, is_fatal in _named_files(conversion):
+        (found if is_fatal else notes).append(problem)
+    origins = {
+        key: f"file {source} line {line}"
+        for key, line in document.lines.items()
+        if not any(is_within(key, other) for other in overrides.origins)
+    }
+    return Loaded(
+        config=None if found else conversion.config,
+        problems=[_naming_variable(problem, overrides) for problem in found],
+        warnings=[_naming_variable(note, overrides) for note in notes if conversion.is_readable(note.path)],
+        origins=origins | overrides.origins,
+    )
+
+
+def read_key_set(path: str) -> KeySet:
+    """The keys in a `jwks_file`. ValueError carries a sentence that fits behind the key."""
+    content = _read_named(path, MAX_KEY_SET)
+    try:
+        return parse_key_set(parse_json(content))
+    except ValueError as error:
+        raise ValueError(f"names {path!r}, which cannot be used: {error}") from None
+
+
+def read_trust(path: str) -> ssl.SSLContext:
+    """A client context that trusts the authorities in a `ca_file`, and no others.
+
+    ValueError carries a sentence that fits behind the key.
+    """
+    # Our own reading first: OpenSSL does not say what is wrong with a file.
+    _read_named(path, MAX_FILE)
+    try:
+        context = ssl.create_default_context(cafile=path)
+    except OSError:
+        raise ValueError(f"names {path!r}, which holds no PEM certificate") from None
+    if not context.cert_store_stats()["x509"]:
+        raise ValueError(f"names {path!r}, which holds no PEM certificate")
+    return context
+
+
+def _read_named(path: str, most: int) -> bytes:
+    try:
+        return _read(path, most)
+    except ValueError as error:
+        raise ValueError(f"names {path!r}, which {error}") from None
+
+
+def _read(path: str, most: int) -> bytes:
+    """The content of a file of at most `most` bytes. ValueError: a sentence to follow its name."""
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(most + 1)
+    except FileNotFoundError:
+        raise ValueError("does not exist") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    except ValueError:
+        # A NUL, or what no file system can spell.
+        raise ValueError("cannot be read: no file can have that name") from None
+    if len(content) > most:
+        raise ValueError(f"is larger than {most >> 10}KiB")
+    return content
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"is not UTF-8 text: byte 0x{content[error.start]:02x} at line {line}") from None
+
+
+def _named_files(conversion: Conversion) -> Iterator[tuple[ConfigProblem, bool]]:
+    """What is wrong with the files that the configuration names; True: it cannot start like that."""
+    for index, issuer in enumerate(conversion.config.issuers):
+        for key, name, read in (
+            ("jwks_file", issuer.jwks_file, read_key_set),
+            ("ca_file", issuer.ca_file, read_trust),
+        ):
+            path = joined(joined("issuers", index), key)
+            if not name or not conversion.is_readable(path):
+                continue
+            try:
+                content: Any = read(name)
+            except ValueError as error:
+                yield ConfigProblem(path, str(error)), True
+                continue
+            if isinstance(content, KeySet):
+                for skipped in content.skipped:
+                    yield ConfigProblem(path, skipped), False
+
+
+def _naming_variable(problem: ConfigProblem, overrides: Overrides) -> ConfigProblem:
+    """The problem with the variable that the value came from, or that could give the missing one."""
+    if problem.sentence == REQUIRED:
+        variable = variable_for(problem.path, overrides)
+        return ConfigProblem(problem.path, f"{REQUIRED}; {variable} can give it") if variable else problem
+    variable = variable_of(problem.path, overrides)
+    return ConfigProblem(problem.path, f"{problem.sentence} ({variable})") if variable else problem
