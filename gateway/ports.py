@@ -45,8 +45,11 @@ class Answer(Protocol):
 class Body(Protocol):
     """The body of a request as it comes, read at the pace of whoever takes it."""
 
+    #: why it broke off, once it did: whoever carries the body may have buried the exception
+    failure: Refusal | None
+
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Chunks without their framing. ClientDisconnected: the client went away."""
+        """Chunks without their framing. BadRequest: its framing broke. ClientDisconnected: the client went away."""
 
 
 class Upstream(Protocol):
@@ -62,7 +65,16 @@ class Upstream(Protocol):
 class Exchange(Protocol):
     """The client's side of one request."""
 
+    #: None when the request has none
     body: Body | None
+    #: a final answer has begun: it can be cut off, and no longer be replaced
+    has_begun: bool
+    #: bytes of body so far, both ways
+    bytes_in: int
+    bytes_out: int
+
+    def read_facts(self) -> Facts:
+        """What the request says. BadRequest, TooLarge, Draining: it is not one to judge."""
 
     async def relay(self, answer: Answer) -> None:
         """Writes the upstream's answer. ClientDisconnected, or what `Answer.chunks` raises."""
@@ -70,14 +82,25 @@ class Exchange(Protocol):
     async def refuse(self, refusal: Refusal) -> None:
         """Writes our own answer. ClientDisconnected."""
 
+    def abort(self) -> None:
+        """Cuts the connection, so that nobody takes what was sent for a whole answer."""
+
+
+class Service(Protocol):
+    """Whoever answers the requests of a listener: the gate, or the admin pages."""
+
+    async def handle(self, exchange: Exchange) -> None:
+        """One request to its end."""
+
 
 @dataclass(slots=True)
 class Ending:
     """How one request ended, for metrics and the access log."""
 
-    facts: Facts | None
+    #: None when there never were any: the request could not be parsed
+    facts: Facts | None = None
     #: status the client got
-    status: int
+    status: int = 0
     #: None when admitted and relayed to the end
     refusal: Refusal | None = None
     identity: Identity | None = None
@@ -106,6 +129,12 @@ class Observer(Protocol):
 
     def keys_known(self, issuer: str, *, count: int, stale: bool) -> None:
         """How many usable keys there are now, and whether the last refresh failed."""
+
+    def connections_open(self, count: int) -> None:
+        """How many client connections there are now."""
+
+    def requests_in_flight(self, count: int) -> None:
+        """How many requests are under way now."""
 
     def request_ended(self, ending: Ending) -> None:
         """A request, or an attempt at one, is over."""

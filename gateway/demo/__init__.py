@@ -1,0 +1,1 @@
+"""What `bearer-gateway demo` runs beside the gateway; the tests use the same."""

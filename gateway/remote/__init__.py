@@ -1,0 +1,1 @@
+"""What the gateway asks others: key sets, over the network or from a file."""

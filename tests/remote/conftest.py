@@ -1,0 +1,61 @@
+"""A local issuer on a loopback socket, a clock that tests move, and the gateway's side of both."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from gateway.core.config import Issuer
+from gateway.remote.issuers import RemoteIssuers
+from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
+
+#: Real seconds until a document that does not come is given up in these tests.
+FETCH_TIMEOUT = 0.3
+
+MakeRemote = Callable[..., RemoteIssuers]
+
+
+@pytest_asyncio.fixture
+async def issuer() -> AsyncIterator[HostileIssuer]:
+    hostile = HostileIssuer()
+    await hostile.start()
+    yield hostile
+    await hostile.stop()
+
+
+@pytest.fixture
+def clock() -> SimulatedClock:
+    return SimulatedClock()
+
+
+@pytest.fixture
+def observer() -> RecordingObserver:
+    return RecordingObserver()
+
+
+@pytest_asyncio.fixture
+async def make_remote(
+    issuer: HostileIssuer, clock: SimulatedClock, observer: RecordingObserver
+) -> AsyncIterator[MakeRemote]:
+    """Builds RemoteIssuers for the local issuer, named `local`, on the simulated clock; stopped at the end."""
+    made: list[RemoteIssuers] = []
+
+    def make(*others: Issuer, **settings: Any) -> RemoteIssuers:
+        configured = Issuer(**{"issuer": issuer.url, "audience": issuer.audience, "name": "local", **settings})
+        made.append(
+            RemoteIssuers(
+                [configured, *others],
+                observer=observer,
+                wall=clock.wall,
+                monotonic=clock.monotonic,
+                sleep=clock.sleep,
+                chance=lambda: 0.5,
+                fetch_timeout=FETCH_TIMEOUT,
+            )
+        )
+        return made[-1]
+
+    yield make
+    for remote in made:
+        await remote.stop()

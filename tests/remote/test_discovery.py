@@ -1,0 +1,241 @@
+"""Where keys are: discovery, addresses, files."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from gateway.core.errors import IssuerUnavailable
+from gateway.demo.issuer import DISCOVERY_PATH, JWKS_PATH
+from gateway.ports import Issuers
+from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
+from tests.remote.asking import MakeRemote, fetch, find, kid, reason, started
+
+HOUR = 3600.0
+RFC8414_PATH = "/.well-known/oauth-authorization-server"
+
+
+# Discovery
+
+
+async def test_keys_are_found_by_discovery_before_anybody_asks(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, observer: RecordingObserver
+) -> None:
+    remote: Issuers = await started(make_remote(), clock)
+    (key,) = remote.find_keys("local", alg="ES256", kid=kid(issuer, "ES256"))
+    assert remote.has_key("local", key.thumbprint)
+    assert not remote.has_key("local", "another")
+    assert remote.find_keys("local", alg="RS256", kid=None)[0].kid == kid(issuer)
+    assert remote.find_keys("local", alg="RS256", kid=kid(issuer, "ES256")) == ()
+    assert remote.find_keys("local", alg="RS256", kid="nobody's") == ()
+    assert observer.fetched == [("local", True, clock.wall())]
+    assert observer.known == [("local", 2, False)]
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+async def test_a_slash_at_the_end_of_the_issuer_is_not_doubled(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, slash: str
+) -> None:
+    named = f"{issuer.url}/tenant{slash}"
+    document = {"issuer": named, "jwks_uri": issuer.url + JWKS_PATH}
+    issuer.answer(f"/tenant{DISCOVERY_PATH}", json.dumps(document))
+    remote = await started(make_remote(issuer=named), clock)
+    assert find(remote, kid(issuer))
+
+
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("inserted", [f"{RFC8414_PATH}/tenant/one", f"{DISCOVERY_PATH}/tenant/one"])
+async def test_the_inserted_path_is_tried_where_the_appended_one_is_absent(
+    make_remote: MakeRemote, issuer: HostileIssuer, status: int, inserted: str
+) -> None:
+    for named in (f"{issuer.url}/tenant/one", f"{issuer.url}/tenant/one/"):
+        issuer.answer(f"/tenant/one{DISCOVERY_PATH}", "", status=status)
+        issuer.answer(inserted, json.dumps({"issuer": named, "jwks_uri": issuer.url + JWKS_PATH}))
+        assert await fetch(make_remote(issuer=named), kid(issuer))
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+async def test_the_inserted_path_is_not_tried_for_any_other_failure(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, status: int
+) -> None:
+    issuer.answer(DISCOVERY_PATH, "", status=status)
+    remote = await started(make_remote(), clock)
+    assert f"the answer has status {status}" in reason(remote)
+    assert not issuer.hits[RFC8414_PATH]
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ({"issuer": "https://other.example"}, "names another issuer than the configured one"),
+        ({"issuer": "{url}/"}, "they differ in the slash at the end"),
+        ({"issuer": None}, "names another issuer"),
+        ({"jwks_uri": None}, "has no jwks_uri"),
+        ({"jwks_uri": ["{url}/jwks"]}, "has no jwks_uri"),
+        ({"jwks_uri": "/jwks"}, "not an http or https address"),
+        ({"jwks_uri": "file:///etc/passwd"}, "not an http or https address"),
+        ({"jwks_uri": "http://keys.example/jwks"}, "plain http, which is not allowed"),
+        ([], "not an object"),
+    ],
+)
+async def test_a_discovery_document_that_is_not_the_issuers_is_refused(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, document: Any, sentence: str
+) -> None:
+    if isinstance(document, dict):
+        document = issuer.discovery() | document
+    issuer.answer(DISCOVERY_PATH, json.dumps(document).replace("{url}", issuer.url))
+    remote = await started(make_remote(), clock)
+    assert sentence in reason(remote)
+    assert not issuer.hits[JWKS_PATH]
+
+
+async def test_jwks_uri_may_be_on_another_origin(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    keys = HostileIssuer()
+    await keys.start()
+    issuer.answer(DISCOVERY_PATH, json.dumps(issuer.discovery() | {"jwks_uri": keys.url + JWKS_PATH}))
+    remote = await started(make_remote(), clock)
+    assert find(remote, kid(keys))
+    await keys.stop()
+
+
+async def test_discovery_and_keys_together_take_no_longer_than_twice_the_limit(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    async def slowly_absent(_: web.Request) -> web.Response:
+        await asyncio.sleep(0.25)
+        return web.Response(status=404)
+
+    for path in (f"/tenant{DISCOVERY_PATH}", f"{RFC8414_PATH}/tenant", f"{DISCOVERY_PATH}/tenant"):
+        issuer.answer_by(path, slowly_absent)
+    remote = await started(make_remote(issuer=f"{issuer.url}/tenant"), clock)
+    assert reason(remote) == "discovery and keys took more than 0.6 s"
+
+
+async def test_discovery_url_says_where_to_ask_and_not_who_is_meant(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    public = "http://localhost:1"
+    issuer.answer("/inside", json.dumps(issuer.discovery() | {"issuer": public}))
+    remote = await started(make_remote(issuer=public, discovery_url=issuer.url + "/inside"), clock)
+    assert find(remote, kid(issuer))
+    issuer.answer("/inside", json.dumps(issuer.discovery()))
+    remote = make_remote(issuer=public, discovery_url=issuer.url + "/inside")
+    with pytest.raises(IssuerUnavailable, match="another issuer"):
+        await fetch(remote)
+
+
+async def test_discovery_url_has_no_second_place_to_look(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    remote = await started(make_remote(discovery_url=issuer.url + "/absent"), clock)
+    assert "status 404" in reason(remote)
+    assert dict(issuer.hits) == {"/absent": 1}
+
+
+async def test_jwks_url_needs_no_discovery_and_no_address_as_issuer(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    remote = await started(make_remote(issuer="a name", jwks_url=issuer.url + JWKS_PATH, allow_http=True), clock)
+    assert find(remote, kid(issuer))
+    assert dict(issuer.hits) == {JWKS_PATH: 1}
+
+
+async def test_an_issuer_that_is_no_address_cannot_be_discovered(
+    make_remote: MakeRemote, clock: SimulatedClock
+) -> None:
+    remote = await started(make_remote(issuer="a name", allow_http=True), clock)
+    assert reason(remote) == "a name is not an http or https address"
+
+
+async def test_where_the_keys_are_is_remembered_and_asked_for_anew_when_it_is_old(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    issuer.answer(DISCOVERY_PATH, headers={"Cache-Control": "max-age=1800"})
+    await started(make_remote(), clock)
+    await clock.advance(4 * HOUR)
+    assert issuer.hits[JWKS_PATH] == 31  # every 8 minutes
+    assert issuer.hits[DISCOVERY_PATH] == 8  # at the refresh that follows 30 minutes
+
+
+async def test_keys_that_moved_are_followed_at_once(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, observer: RecordingObserver
+) -> None:
+    issuer.answer(DISCOVERY_PATH, headers={"Cache-Control": "max-age=3600"})
+    remote = await started(make_remote(), clock)
+    issuer.rotate(keep=False)
+    issuer.answer(JWKS_PATH, "gone", status=404)
+    issuer.answer("/moved", json.dumps(issuer.jwks()))
+    issuer.answer(DISCOVERY_PATH, json.dumps(issuer.discovery() | {"jwks_uri": issuer.url + "/moved"}))
+    assert await fetch(remote, kid(issuer))
+    assert [ok for _, ok, _ in observer.fetched] == [True, True]
+
+
+async def test_an_outage_of_discovery_alone_is_no_outage_of_keys(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, observer: RecordingObserver
+) -> None:
+    remote = await started(make_remote(), clock)
+    issuer.answer(DISCOVERY_PATH, "", status=503)
+    issuer.rotate(keep=False)
+    await clock.advance(HOUR)
+    assert find(remote, kid(issuer))
+    assert all(ok for _, ok, _ in observer.fetched)
+
+
+async def test_discovery_that_turns_into_another_issuers_is_a_failure(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    remote = await started(make_remote(), clock)
+    issuer.answer(DISCOVERY_PATH, json.dumps(issuer.discovery() | {"issuer": "https://other.example"}))
+    await clock.advance(HOUR)
+    assert "another issuer" in reason(remote)
+    assert find(remote, kid(issuer))
+
+
+# Files
+
+
+async def test_a_key_file_is_read_and_read_again_when_it_changes(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps(issuer.jwks()))
+    remote = await started(make_remote(issuer="a name", jwks_file=str(path)), clock)
+    assert find(remote, kid(issuer))
+    issuer.rotate(keep=False)
+    replacement = tmp_path / "new.json"
+    replacement.write_text(json.dumps(issuer.jwks()))
+    replacement.replace(path)
+    await clock.advance(60)
+    assert find(remote, kid(issuer))
+    assert len(find(remote, None)) == 1
+    issuer.rotate(keep=False)
+    path.write_text(json.dumps(issuer.jwks()))
+    assert await fetch(remote, kid(issuer))
+    assert not issuer.hits
+
+
+BROKEN_FILES = {
+    "cannot be read": None,
+    "the text is not JSON": b"{",
+    "larger than 256 KiB": b" " * 300_000,
+    "no usable key": b'{"keys": []}',
+}
+
+
+@pytest.mark.parametrize("sentence", BROKEN_FILES)
+async def test_a_key_file_that_is_missing_or_broken_is_a_failure_that_ends_with_the_repair(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, tmp_path: Path, sentence: str
+) -> None:
+    path = tmp_path / "jwks.json"
+    if (content := BROKEN_FILES[sentence]) is not None:
+        path.write_bytes(content)
+    remote = await started(make_remote(jwks_file=str(path)), clock)
+    assert sentence in reason(remote)
+    path.write_text(json.dumps(issuer.jwks()))
+    await clock.advance(2)
+    assert find(remote, kid(issuer))
