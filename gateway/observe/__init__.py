@@ -1,0 +1,1 @@
+"""Hears of each request and each key fetch: metrics, access log, program log. Decides nothing."""

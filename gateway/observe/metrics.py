@@ -1,0 +1,118 @@
+"""The metrics of docs/observability.md. Labels are bounded: names are configured, reasons stand in `errors`."""
+
+import platform
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from gateway import __version__
+from gateway.core.errors import ClientDisconnected, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
+from gateway.ports import Ending
+
+# A second series for every counter, which nobody asked for.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+#: seconds
+BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+#: stands where a label has nothing to say
+NONE: Final = "-"
+#: the route of a request that no route names
+DEFAULT_ROUTE: Final = "default"
+#: the only upstream until there are several
+DEFAULT_UPSTREAM: Final = "default"
+
+
+def outcome_of(ending: Ending) -> str:
+    """admitted; refused: our 4xx; failed: our 5xx and clients that went away."""
+    refusal = ending.refusal
+    if refusal is None:
+        return "admitted"
+    return "failed" if refusal.status >= 500 or isinstance(refusal, ClientDisconnected) else "refused"
+
+
+class Metrics:
+    """One registry and what stands in it."""
+
+    def __init__(self, issuers: tuple[str, ...]) -> None:
+        """`issuers`: configured names; their series exist from the start."""
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "gateway_requests_total",
+            "Requests by how they ended.",
+            ("route", "outcome", "reason", "status"),
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "gateway_request_duration_seconds",
+            "From the end of a request's head to the end of its answer.",
+            ("route",),
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self.upstream_duration = Histogram(
+            "gateway_upstream_duration_seconds",
+            "From the upstream request to the head of its answer.",
+            ("upstream",),
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self.upstream_errors = Counter(
+            "gateway_upstream_errors_total",
+            "Requests that the upstream did not answer.",
+            ("upstream", "reason"),
+            registry=registry,
+        )
+        self.in_flight = Gauge("gateway_requests_in_flight", "Requests under way.", registry=registry)
+        self.connections = Gauge("gateway_connections_open", "Client connections.", registry=registry)
+        self.lookups = Counter(
+            "gateway_token_cache_lookups_total",
+            "Look-ups in the verified-token cache.",
+            ("result",),
+            registry=registry,
+        )
+        self.verified = Counter(
+            "gateway_tokens_verified_total",
+            "Tokens judged because they were not in the cache.",
+            ("issuer", "result"),
+            registry=registry,
+        )
+        self.jwks_success = Gauge(
+            "gateway_jwks_last_success_timestamp_seconds",
+            "When keys were last fetched.",
+            ("issuer",),
+            registry=registry,
+        )
+        self.jwks_keys = Gauge("gateway_jwks_keys", "Usable keys.", ("issuer",), registry=registry)
+        self.jwks_stale = Gauge(
+            "gateway_jwks_stale", "1 while the last refresh of the keys has failed.", ("issuer",), registry=registry
+        )
+        self.jwks_refreshes = Counter(
+            "gateway_jwks_refreshes_total", "Key fetches, made or suppressed.", ("issuer", "result"), registry=registry
+        )
+        build = Gauge(
+            "gateway_build_info", "Always 1; the labels tell what runs.", ("version", "python"), registry=registry
+        )
+        build.labels(__version__, platform.python_version()).set(1)
+        for issuer in issuers:
+            self.jwks_keys.labels(issuer).set(0)
+            self.jwks_stale.labels(issuer).set(0)
+            for result in ("ok", "error", "suppressed"):
+                self.jwks_refreshes.labels(issuer, result)
+        for result in ("hit", "miss"):
+            self.lookups.labels(result)
+
+    def request_ended(self, ending: Ending) -> None:
+        """Counts a request that is over."""
+        route = DEFAULT_ROUTE if ending.facts is not None else NONE
+        refusal = ending.refusal
+        reason = refusal.reason if refusal is not None else NONE
+        self.requests.labels(route, outcome_of(ending), reason, f"{ending.status // 100}xx").inc()
+        self.duration.labels(route).observe(ending.duration)
+        if ending.upstream_duration is not None:
+            self.upstream_duration.labels(DEFAULT_UPSTREAM).observe(ending.upstream_duration)
+        if isinstance(refusal, UpstreamFailed | UpstreamTimeout | UpstreamBusy):
+            self.upstream_errors.labels(DEFAULT_UPSTREAM, refusal.reason).inc()
+
+    def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
+        """Counts a judged token."""
+        self.verified.labels(issuer or NONE, refusal.reason if refusal is not None else "ok").inc()

@@ -1,0 +1,1 @@
+"""Moves bytes between client, gateway and upstream; judges nothing."""

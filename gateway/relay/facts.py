@@ -1,0 +1,146 @@
+"""A parsed request as Facts: what llhttp lets through and this gateway still does not.
+
+One pass over the raw header lines. Knows nothing of sockets.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from uuid import uuid4
+
+from gateway.core.config import Config, Limits
+from gateway.core.errors import (
+    BadRequest,
+    MethodNotAllowed,
+    MethodNotImplemented,
+    TooLarge,
+    UriTooLong,
+    VersionNotSupported,
+)
+from gateway.core.headers import parse_request_id
+from gateway.core.model import Facts, HeaderLine
+
+#: RFC 3986 section 3.2 without userinfo; enough to keep blanks, commas and slashes out of Host
+_AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(?::[0-9]*)?")
+_ABSOLUTE = re.compile(rb"https?://(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+#: the header lines that facts are read from; the first three at most once
+_READ = (b"host", b"content-length", b"transfer-encoding", b"authorization", b"x-request-id")
+#: a header line's colon, blank and line end; a request line's blanks, version and line end, and the empty line
+_LINE_EXTRA = 4
+_REQUEST_LINE_EXTRA = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of a connection."""
+
+    #: IP address, or `unix`
+    address: str
+    #: one of `trusted_proxies`
+    trusted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedProxies:
+    """The peers whose forwarding headers are believed."""
+
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    unix: bool
+
+    @classmethod
+    def of(cls, config: Config) -> "TrustedProxies":
+        """Compiled once at start."""
+        return cls(
+            networks=tuple(
+                IPv6Network(text) if ":" in text else IPv4Network(text)
+                for text in config.trusted_proxies
+                if text != "unix"
+            ),
+            unix="unix" in config.trusted_proxies,
+        )
+
+    def peer(self, peername: object) -> Peer:
+        """The peer as `peername` of its socket tells; an address mapped into IPv6 is the IPv4 address it maps."""
+        if not isinstance(peername, tuple) or not peername:
+            return Peer("unix", self.unix)
+        address = ip_address(str(peername[0]).partition("%")[0])
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return Peer(str(address), any(address in network for network in self.networks))
+
+
+def read_facts(
+    *,
+    method: str,
+    target: bytes,
+    version: tuple[int, int],
+    headers: tuple[HeaderLine, ...],
+    peer: Peer,
+    limits: Limits,
+) -> Facts:
+    """The facts of one request. BadRequest and its kin, TooLarge and its kin: RFC 9112 sections 2.3 to 3.3, and 6."""
+    _check_request_line(method, target, version, limits)
+    size = len(method) + len(target) + _REQUEST_LINE_EXTRA
+    found: dict[bytes, list[bytes]] = {name: [] for name in _READ}
+    for name, value in headers:
+        size += len(name) + len(value) + _LINE_EXTRA
+        if (lower := name.lower()) in found:
+            found[lower].append(value)
+    if size > limits.header_bytes:
+        raise TooLarge(f"the head has {size} bytes; {limits.header_bytes} are accepted")
+    if len(headers) > limits.header_count:
+        raise TooLarge(f"{len(headers)} header lines; {limits.header_count} are accepted")
+    # Host, Content-Length and Transfer-Encoding stand once at most: the parser refuses repeated ones.
+    host, length, coding = (found[name][0] if found[name] else None for name in _READ[:3])
+    if coding is not None:
+        # RFC 9112 section 6.1: a coding in HTTP/1.0 is a sign of trouble; any other than chunked we cannot forward.
+        if version == (1, 0):
+            raise BadRequest("Transfer-Encoding in HTTP/1.0")
+        if coding.lower() != b"chunked":
+            raise BadRequest("a Transfer-Encoding other than chunked")
+    target, host = _origin_form(method, target, host)
+    return Facts(
+        method=method,
+        target=target,
+        version=version,
+        headers=headers,
+        authorization=tuple(found[b"authorization"]),
+        host=host or None,
+        content_length=None if length is None else int(length),
+        chunked=coding is not None,
+        scheme="http",
+        peer=peer.address,
+        trusted=peer.trusted,
+        request_id=parse_request_id(found[b"x-request-id"]) or uuid4().hex,
+    )
+
+
+def _check_request_line(method: str, target: bytes, version: tuple[int, int], limits: Limits) -> None:
+    if version not in ((1, 0), (1, 1)):
+        raise VersionNotSupported(f"HTTP/{version[0]}.{version[1]}")
+    if method == "CONNECT":
+        raise MethodNotImplemented("CONNECT")
+    if method == "TRACE":
+        raise MethodNotAllowed("TRACE")
+    if len(target) > limits.uri_bytes:
+        raise UriTooLong(f"the target has {len(target)} bytes; {limits.uri_bytes} are accepted")
+
+
+def _origin_form(method: str, target: bytes, host: bytes | None) -> tuple[bytes, bytes | None]:
+    """RFC 9112 section 3.2: the target in origin-form, and the authority that counts."""
+    if target == b"*":
+        if method != "OPTIONS":
+            raise BadRequest("the target * with a method other than OPTIONS")
+    elif not target.startswith(b"/"):
+        absolute = _ABSOLUTE.fullmatch(target)
+        if absolute is None:
+            raise BadRequest("the target is neither a path nor an http URL")
+        # RFC 9112 section 3.2.2: the target's authority replaces Host.
+        host = absolute["authority"]
+        rest = absolute["rest"]
+        target = rest if rest.startswith(b"/") else b"/" + rest
+        if not host:
+            raise BadRequest("the target has no host")
+    if host and _AUTHORITY.fullmatch(host) is None:
+        raise BadRequest("Host, or the target's authority, is not a host with an optional port")
+    return target, host

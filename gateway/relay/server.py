@@ -1,0 +1,129 @@
+"""A listener's connections: how many there may be, which are busy, and how they end.
+
+aiohttp's low-level server without application, router and middleware; one connection is `connection`.
+"""
+
+import asyncio
+
+from aiohttp import web
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
+
+from gateway.core.config import Config
+from gateway.core.errors import Overloaded, Refusal
+from gateway.ports import Ending, Observer, Service
+from gateway.relay.connection import Connection
+from gateway.relay.facts import TrustedProxies
+
+#: seconds between two looks at connections whose head is late
+SWEEP = 1.0
+
+
+class Server(web.Server):
+    """Accepts connections for one service; knows how many there are, and drains on its own flag."""
+
+    def __init__(self, service: Service, config: Config, *, max_connections: int, observer: Observer | None) -> None:
+        """Needs a running loop. `observer` None: the connections are not traffic, and not counted."""
+        if HttpRequestParser is HttpRequestParserPy:
+            raise RuntimeError("aiohttp runs on its pure-Python parser, which is laxer than llhttp: refused")
+        super().__init__(self.answer, handler_cancellation=True)
+        self.service = service
+        self.config = config
+        self.max_connections = max_connections
+        self.observer = observer
+        self.trusted_proxies = TrustedProxies.of(config)
+        self.open: set[Connection] = set()
+        #: answers carry Connection: close
+        self.draining = False
+        #: requests on connections that were open before are refused
+        self.closed = False
+        self._in_flight = 0
+        self._quiet = asyncio.Event()
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sweep late heads")
+
+    def __call__(self) -> Connection:
+        """A protocol for a new connection."""
+        return Connection(self, self)
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One parsed request."""
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        return await connection.serve(request, None)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            now = asyncio.get_running_loop().time()
+            for connection in tuple(self.open):
+                connection.check_head(now)
+
+    def busy(self) -> list[Connection]:
+        """Connections on which a request is under way or has begun to arrive, or an answer is not yet sent."""
+        return [connection for connection in self.open if connection.is_busy]
+
+    def count_request(self, change: int) -> None:
+        """A request begins (+1) or ends (-1)."""
+        self._in_flight += change
+        if self.observer is not None:
+            self.observer.requests_in_flight(self._in_flight)
+        # The connection itself notes the end only after this returned.
+        asyncio.get_running_loop().call_soon(self.something_ended)
+
+    def opened(self, connection: Connection) -> Refusal | None:
+        """Counts a new connection; a refusal when there are too many."""
+        if len(self.open) >= self.max_connections:
+            refusal = Overloaded(f"{len(self.open)} connections are open")
+            if self.observer is not None:
+                self.observer.request_ended(Ending(status=refusal.status, refusal=refusal))
+            return refusal
+        self.open.add(connection)
+        self._count_connections()
+        return None
+
+    def lost(self, connection: Connection) -> None:
+        """Forgets a connection."""
+        self.open.discard(connection)
+        self._count_connections()
+        self.something_ended()
+
+    def _count_connections(self) -> None:
+        if self.observer is not None:
+            self.observer.connections_open(len(self.open))
+
+    def something_ended(self) -> None:
+        """A request or a connection ended: wakes a drain that waits for the last."""
+        self._quiet.set()
+
+    def close_idle(self) -> None:
+        """From now on no new request is served: idle connections close, the others after their answer."""
+        self.closed = True
+        for connection in tuple(self.open):
+            if not connection.has_request:
+                connection.force_close()
+
+    async def drain(self, *, seconds: float, hurry: asyncio.Event | None = None) -> int:
+        """Waits for the requests under way, at most `seconds` or until `hurry` is set, and cuts what is left.
+
+        Returns how many connections with a request were cut.
+        """
+        waiting = asyncio.create_task(self._until_quiet())
+        hurrying = asyncio.create_task(hurry.wait() if hurry is not None else asyncio.Event().wait())
+        await asyncio.wait({waiting, hurrying}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        hurrying.cancel()
+        left = len(self.busy())
+        self._sweeper.cancel()
+        for connection in tuple(self.open):
+            if connection.is_busy:
+                connection.abort()
+            else:
+                connection.force_close()
+        while self.open:
+            self._quiet.clear()
+            await self._quiet.wait()
+        return left
+
+    async def _until_quiet(self) -> None:
+        while self.busy():
+            self._quiet.clear()
+            await self._quiet.wait()

@@ -1,0 +1,156 @@
+"""One line a request, and in it nothing that anybody could replay."""
+
+import io
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import pytest
+
+from gateway.core.config import Log
+from gateway.core.errors import MissingCredential, Suspect, UnknownIssuer
+from gateway.core.model import Facts, HeaderLine, Identity, Verdict
+from gateway.observe.access import AccessLog
+from gateway.ports import Ending
+
+NOW = datetime(2026, 7, 28, 12, 0, 0, 123456, tzinfo=UTC)
+IDENTITY = Identity(
+    issuer="mine",
+    subject="alice",
+    client="app",
+    scopes=(),
+    expires_at=0.0,
+    not_before=None,
+    leeway=0.0,
+    key="k",
+    verdict=Verdict("access", "typ"),
+    token_id="0123456789ab",
+    headers=((b"X-User-Id", b"alice"),),
+)
+
+
+def facts(target: bytes = b"/a?secret=1", headers: Sequence[HeaderLine] = ()) -> Facts:
+    return Facts(
+        method="GET",
+        target=target,
+        version=(1, 1),
+        headers=tuple(headers),
+        authorization=(b"Bearer secret",),
+        host=b"a",
+        content_length=None,
+        chunked=False,
+        scheme="http",
+        peer="10.0.0.1",
+        trusted=False,
+        request_id="rid",
+    )
+
+
+def record(ending: Ending, **log: Any) -> dict[str, Any]:
+    return AccessLog(Log(**log), io.StringIO()).record(ending, NOW)
+
+
+def test_a_record_of_an_admitted_request_has_every_field() -> None:
+    ending = Ending(
+        facts=facts(),
+        status=200,
+        identity=IDENTITY,
+        duration=0.0123456,
+        upstream_duration=0.01,
+        bytes_in=3,
+        bytes_out=4,
+    )
+    assert record(ending) == {
+        "ts": "2026-07-28T12:00:00.123Z",
+        "method": "GET",
+        "path": "/a",
+        "status": 200,
+        "route": "default",
+        "outcome": "admitted",
+        "issuer": "mine",
+        "client_id": "app",
+        "sub": "2bd806c97f0e00af",
+        "token": "0123456789ab",
+        "duration_ms": 12.346,
+        "upstream_ms": 10.0,
+        "bytes_in": 3,
+        "bytes_out": 4,
+        "request_id": "rid",
+    }
+
+
+def test_a_record_of_a_refused_token_names_only_what_is_known_of_it() -> None:
+    refusal = UnknownIssuer("somebody")
+    refusal.suspect = Suspect("ba9876543210", "kid-1", None)
+    found = record(Ending(facts=facts(), status=401, refusal=refusal))
+    assert (found["outcome"], found["reason"], found["evidence"]) == ("refused", "unknown_issuer", "somebody")
+    assert (found["token"], found["kid"]) == ("ba9876543210", "kid-1")
+    assert {"sub", "client_id", "issuer"}.isdisjoint(found)
+
+
+def test_a_request_that_could_not_be_parsed_has_a_record_too() -> None:
+    found = record(Ending(status=400, refusal=MissingCredential()))
+    assert {"method", "path", "route", "request_id", "evidence"}.isdisjoint(found)
+
+
+@pytest.mark.parametrize(("subject", "shown"), [("plain", "alice"), ("hashed", "2bd806c97f0e00af"), ("off", None)])
+def test_the_subject_is_shown_as_configured(subject: str, shown: str | None) -> None:
+    assert record(Ending(facts=facts(), identity=IDENTITY), subject=subject).get("sub") == shown
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [(b"/a?token=x", "/a"), (b"/?", "/"), (b"*", "*"), (b"/a\xff", "/a\\xff"), (b"/" + b"a" * 5000, "/" + "a" * 1023)],
+)
+def test_a_path_is_shown_without_its_query_and_not_at_any_length(target: bytes, shown: str) -> None:
+    assert record(Ending(facts=facts(target)))["path"] == shown
+
+
+TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([TRACE], "0af7651916cd43dd8448eb211c80319c"),
+        ([TRACE + b"-more"], "0af7651916cd43dd8448eb211c80319c"),
+        ([TRACE, TRACE], None),
+        ([b"x"], None),
+        ([], None),
+        ([TRACE.upper()], None),
+    ],
+)
+def test_the_trace_is_named_when_traceparent_is_sound(values: list[bytes], shown: str | None) -> None:
+    assert record(Ending(facts=facts(headers=[(b"TraceParent", value) for value in values]))).get("trace_id") == shown
+
+
+@pytest.mark.parametrize(("access", "lines"), [("all", 2), ("refused", 1), ("none", 0)])
+def test_what_is_written_is_configured(access: Literal["all", "refused", "none"], lines: int) -> None:
+    stream = io.StringIO()
+    log = AccessLog(Log(access=access), stream)
+    log.request_ended(Ending(facts=facts(), status=200))
+    log.request_ended(Ending(facts=facts(), status=401, refusal=MissingCredential()))
+    assert len(stream.getvalue().splitlines()) == lines
+    assert "secret" not in stream.getvalue()
+
+
+def test_a_line_is_one_line_of_ascii_json_whatever_stands_in_it() -> None:
+    stream = io.StringIO()
+    refusal = UnknownIssuer("a\r\n\u2028\x00\x1b[31m\u00fc")
+    AccessLog(Log(), stream).request_ended(Ending(facts=facts(b'/"\\\x7f'), status=401, refusal=refusal))
+    (line,) = stream.getvalue().splitlines()
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line)["evidence"] == refusal.evidence
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "no space"), ValueError("closed")])
+def test_serving_goes_on_when_nobody_reads_the_log(error: Exception) -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise error
+
+    log = AccessLog(Log(), Broken())
+    log.request_ended(Ending(facts=facts(), status=200))
+    log.request_ended(Ending(facts=facts(), status=200))

@@ -1,0 +1,116 @@
+"""The metrics count what happened, under names and labels that stay."""
+
+import pytest
+from prometheus_client import generate_latest
+
+from gateway.core.errors import (
+    BadSignature,
+    ClientDisconnected,
+    InternalError,
+    IssuerUnavailable,
+    MissingCredential,
+    Refusal,
+    UpstreamBusy,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from gateway.core.model import Facts
+from gateway.observe.metrics import BUCKETS, Metrics, outcome_of
+from gateway.ports import Ending
+
+FACTS = Facts(
+    method="GET",
+    target=b"/",
+    version=(1, 1),
+    headers=(),
+    authorization=(),
+    host=None,
+    content_length=None,
+    chunked=False,
+    scheme="http",
+    peer="unix",
+    trusted=False,
+    request_id="r",
+)
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "outcome"),
+    [
+        (None, "admitted"),
+        (MissingCredential(), "refused"),
+        (BadSignature(), "refused"),
+        (IssuerUnavailable(), "failed"),
+        (UpstreamTimeout(), "failed"),
+        (InternalError(), "failed"),
+        (ClientDisconnected(), "failed"),
+    ],
+)
+def test_an_outcome_says_whose_doing_it_was(refusal: Refusal | None, outcome: str) -> None:
+    assert outcome_of(Ending(refusal=refusal)) == outcome
+
+
+def test_a_request_counts_under_route_outcome_reason_and_status_class() -> None:
+    metrics = Metrics(())
+    metrics.request_ended(Ending(facts=FACTS, status=204, duration=0.003, upstream_duration=0.002))
+    metrics.request_ended(Ending(facts=FACTS, status=401, refusal=MissingCredential()))
+    metrics.request_ended(Ending(status=400, refusal=MissingCredential()))
+    requests = "gateway_requests_total"
+    assert value(metrics, requests, route="default", outcome="admitted", reason="-", status="2xx") == 1
+    assert value(metrics, requests, route="default", outcome="refused", reason="missing_credential", status="4xx") == 1
+    assert value(metrics, requests, route="-", outcome="refused", reason="missing_credential", status="4xx") == 1
+    assert value(metrics, "gateway_request_duration_seconds_count", route="default") == 2
+    assert value(metrics, "gateway_request_duration_seconds_bucket", route="default", le="0.005") == 2
+    assert value(metrics, "gateway_upstream_duration_seconds_count", upstream="default") == 1
+    assert len(BUCKETS) + 1 == 10
+
+
+@pytest.mark.parametrize("refusal", [UpstreamUnreachable(), UpstreamProtocolError(), UpstreamTimeout(), UpstreamBusy()])
+def test_failures_of_the_upstream_are_counted_by_reason(refusal: Refusal) -> None:
+    metrics = Metrics(())
+    metrics.request_ended(Ending(facts=FACTS, status=502, refusal=refusal))
+    assert value(metrics, "gateway_upstream_errors_total", upstream="default", reason=refusal.reason) == 1
+
+
+def test_refusals_of_tokens_are_no_failures_of_the_upstream() -> None:
+    metrics = Metrics(())
+    metrics.request_ended(Ending(facts=FACTS, status=401, refusal=BadSignature()))
+    assert b"gateway_upstream_errors_total{" not in generate_latest(metrics.registry)
+
+
+def test_judged_tokens_count_by_issuer_and_result() -> None:
+    metrics = Metrics(())
+    metrics.token_verified("mine", None)
+    metrics.token_verified(None, BadSignature())
+    assert value(metrics, "gateway_tokens_verified_total", issuer="mine", result="ok") == 1
+    assert value(metrics, "gateway_tokens_verified_total", issuer="-", result="bad_signature") == 1
+
+
+def test_series_of_issuers_exist_from_the_start() -> None:
+    metrics = Metrics(("one", "two"))
+    for issuer in ("one", "two"):
+        assert value(metrics, "gateway_jwks_keys", issuer=issuer) == 0
+        assert value(metrics, "gateway_jwks_stale", issuer=issuer) == 0
+        for result in ("ok", "error", "suppressed"):
+            assert value(metrics, "gateway_jwks_refreshes_total", issuer=issuer, result=result) == 0
+    for result in ("hit", "miss"):
+        assert value(metrics, "gateway_token_cache_lookups_total", result=result) == 0
+
+
+def test_every_name_is_documented_and_begins_with_gateway() -> None:
+    exposed = generate_latest(Metrics(("one",)).registry).decode()
+    names = {line.split()[2] for line in exposed.splitlines() if line.startswith("# TYPE")}
+    assert all(name.startswith("gateway_") for name in names)
+    assert "_created" not in exposed
+    assert "gateway_build_info" in names
+
+
+def test_two_gateways_in_one_process_do_not_share_numbers() -> None:
+    one, two = Metrics(()), Metrics(())
+    one.request_ended(Ending(facts=FACTS, status=200))
+    assert value(two, "gateway_request_duration_seconds_count", route="default") is None

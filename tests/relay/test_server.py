@@ -1,0 +1,52 @@
+"""How many connections there may be, and what is left when they are gone."""
+
+from tests.wire import (
+    Running,
+    Start,
+    get,
+    post,
+)
+
+
+async def test_beyond_the_connection_limit_there_is_an_answer(start: Start) -> None:
+    gateway = await start(limits={"connections": 2})
+    clients = [await gateway.client() for _ in range(2)]
+    for client in clients:
+        assert (await client.ask(get())).status == 200
+    third = await gateway.client()
+    answer = await third.answer()
+    assert (answer.status, answer.problem["reason"]) == (503, "overloaded")
+    assert answer.values(b"Connection") == [b"close"]
+    assert answer.values(b"Retry-After")
+    assert await third.is_closed()
+    assert (await gateway.ended(3))["reason"] == "overloaded"
+    clients[0].reset()
+    await gateway.connections(1)
+    fourth = await gateway.client()
+    assert (await fourth.ask(get())).status == 200
+
+
+async def test_hundreds_of_connections_leave_nothing_behind(gateway: Running) -> None:
+    clients = [await gateway.client() for _ in range(200)]
+    for number, client in enumerate(clients):
+        await client.send(get() if number % 2 else get()[:50])
+    for number, client in enumerate(clients):
+        if number % 2:
+            assert (await client.answer()).status == 200
+        client.reset()
+    await gateway.connections(0)
+
+
+async def test_gauges_are_back_at_nothing_when_everybody_is_gone(gateway: Running) -> None:
+    gateway.upstream.answer = b""
+    for raw in (get(), post(b"x"), get()[:30], b"x\r\n\r\n", post(b"abc")[:-1]):
+        client = await gateway.client()
+        await client.send(raw)
+    await gateway.connections(5)
+    await gateway.upstream.connected(2)
+    for client in gateway.clients:
+        client.reset()
+    await gateway.connections(0)
+    metrics = (await gateway.admin("/metrics")).body
+    assert b"gateway_requests_in_flight 0.0\n" in metrics
+    assert b"gateway_connections_open 0.0\n" in metrics

@@ -1,0 +1,451 @@
+"""Raw bytes on loopback: an upstream that records what it gets, a client that sends what it is told, a gateway between."""
+
+import asyncio
+import contextlib
+import functools
+import io
+import json
+import logging
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.app import Gateway
+from gateway.core.config import Config, Issuer, Limits, Log, Seconds
+from gateway.demo.issuer import DemoIssuer
+from gateway.observe.log import set_up_logging
+from gateway.relay.connection import Connection
+from gateway.relay.server import Server
+
+#: Real seconds after which a test that waits for something gives up.
+PATIENCE = 10.0
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@functools.cache
+def demo_issuer() -> DemoIssuer:
+    """One issuer for every test: its keys take time to make. Never listens; the gateway reads its keys from a file."""
+    return DemoIssuer(url="https://issuer.test")
+
+
+@functools.cache
+def good_token() -> str:
+    return demo_issuer().access_token(alg="ES256", exp=4_000_000_000)
+
+
+def bearer() -> bytes:
+    """The header line of an admitted request."""
+    return b"Authorization: Bearer " + good_token().encode() + b"\r\n"
+
+
+def get(target: str = "/", *lines: str, method: str = "GET") -> bytes:
+    """An admitted request without a body."""
+    head = "".join(f"{line}\r\n" for line in lines).encode("latin-1")
+    return f"{method} {target} HTTP/1.1\r\nHost: api.test\r\n".encode("latin-1") + bearer() + head + b"\r\n"
+
+
+def post(body: bytes, *lines: str, target: str = "/", method: str = "POST") -> bytes:
+    """An admitted request with a body of known length."""
+    return get(target, f"Content-Length: {len(body)}", *lines, method=method) + body
+
+
+def chunks(*parts: bytes) -> bytes:
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+
+
+def chunked(*parts: bytes) -> bytes:
+    """A whole chunked body."""
+    return chunks(*parts) + b"0\r\n\r\n"
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Waits for what has no event of its own."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 -- see above
+            await asyncio.sleep(0.001)
+
+
+@dataclass
+class Message:
+    """A request or an answer as it stood on the wire."""
+
+    head: bytes
+    body: bytes = b""
+
+    @property
+    def start(self) -> bytes:
+        return self.head.split(b"\r\n", 1)[0]
+
+    @property
+    def status(self) -> int:
+        return int(self.start.split(b" ")[1])
+
+    @property
+    def lines(self) -> list[tuple[bytes, bytes]]:
+        """Header lines in order, names as they were written."""
+        pairs = (line.split(b": ", 1) for line in self.head.split(b"\r\n")[1:] if line)
+        return [(pair[0], pair[1] if len(pair) > 1 else b"") for pair in pairs]
+
+    def values(self, name: bytes) -> list[bytes]:
+        return [value for other, value in self.lines if other.lower() == name.lower()]
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The body of one of our own refusals."""
+        assert self.values(b"Content-Type") == [b"application/problem+json"]
+        found: dict[str, Any] = json.loads(self.body)
+        assert found["status"] == self.status
+        return found
+
+
+async def read_body(reader: asyncio.StreamReader, head: Message, *, bodyless: bool, until_end: bool) -> bytes:
+    """The body that belongs to a head, without chunk framing."""
+    if bodyless:
+        return b""
+    if head.values(b"Transfer-Encoding") == [b"chunked"]:
+        body = b""
+        while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
+            body += await reader.readexactly(size)
+            assert await reader.readexactly(2) == b"\r\n"
+        while await reader.readuntil(b"\r\n") != b"\r\n":
+            pass
+        return body
+    if lengths := head.values(b"Content-Length"):
+        return await reader.readexactly(int(lengths[0]))
+    return await reader.read() if until_end else b""
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Closes with RST."""
+    with contextlib.suppress(OSError):
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+class Conversation:
+    """One connection to the upstream: everything that arrived on it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.requests: list[Message] = []
+        #: set when the other side is gone, as far as somebody reads
+        self.ended = asyncio.Event()
+
+    async def head(self) -> Message:
+        raw = await self.reader.readuntil(b"\r\n\r\n")
+        message = Message(raw[:-4])
+        self.requests.append(message)
+        return message
+
+    async def request(self) -> Message:
+        """The next whole request."""
+        message = await self.head()
+        message.body = await read_body(self.reader, message, bodyless=False, until_end=False)
+        return message
+
+    async def say(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def until_ended(self) -> bytes:
+        """What still comes, until the other side closes or resets."""
+        try:
+            return await self.reader.read()
+        except ConnectionError:
+            return b""
+        finally:
+            self.ended.set()
+
+    def reset(self) -> None:
+        reset(self.writer)
+
+
+Behaviour = Callable[[Conversation], Awaitable[None]]
+
+
+class RawUpstream:
+    """Records what it gets; answers every request with `answer`, or does what `behaviour` says."""
+
+    def __init__(self) -> None:
+        self.answer = OK
+        self.behaviour: Behaviour | None = None
+        self.conversations: list[Conversation] = []
+        self._news = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def requests(self) -> list[Message]:
+        return [request for conversation in self.conversations for request in conversation.requests]
+
+    @property
+    def last(self) -> Message:
+        return self.requests[-1]
+
+    async def start(self, path: str | None = None) -> None:
+        if path is None:
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 20)
+            self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        else:
+            self._server = await asyncio.start_unix_server(self._accept, path, limit=1 << 20)
+            self.url = f"unix:{path}"
+
+    def reset(self) -> None:
+        """Cuts every connection."""
+        for conversation in self.conversations:
+            conversation.reset()
+
+    async def stop(self) -> None:
+        self._server.close()
+        self.reset()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)
+
+    async def connected(self, count: int = 1) -> Conversation:
+        """Waits for the `count`th connection."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.conversations) < count:
+                self._news.clear()
+                await self._news.wait()
+        return self.conversations[count - 1]
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        conversation = Conversation(reader, writer)
+        self.conversations.append(conversation)
+        self._news.set()
+        try:
+            if self.behaviour is not None:
+                await self.behaviour(conversation)
+            else:
+                while True:
+                    await conversation.request()
+                    await conversation.say(self.answer)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            conversation.ended.set()
+            writer.close()
+
+
+class RawClient:
+    """Sends what it is told, byte for byte."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def connect(cls, address: str) -> "RawClient":
+        if address.startswith("unix:"):
+            return cls(*await asyncio.open_unix_connection(address.removeprefix("unix:"), limit=1 << 22))
+        host, _, port = address.rpartition(":")
+        return cls(*await asyncio.open_connection(host.strip("[]"), int(port), limit=1 << 22))
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def drip(self, data: bytes) -> None:
+        """Byte by byte, each in a segment of its own, until somebody objects."""
+        for byte in data:
+            if self.writer.is_closing() or self.reader._buffer:  # type: ignore[attr-defined]
+                break
+            self.writer.write(bytes((byte,)))
+            await asyncio.sleep(0)
+
+    async def head(self) -> Message:
+        async with asyncio.timeout(PATIENCE):
+            return Message((await self.reader.readuntil(b"\r\n\r\n"))[:-4])
+
+    async def answer(self, method: str = "GET") -> Message:
+        """The next whole answer; interim ones are answers too."""
+        message = await self.head()
+        bodyless = method == "HEAD" or message.status < 200 or message.status in {204, 304}
+        async with asyncio.timeout(PATIENCE):
+            message.body = await read_body(self.reader, message, bodyless=bodyless, until_end=True)
+        return message
+
+    async def ask(self, data: bytes, method: str = "GET") -> Message:
+        await self.send(data)
+        return await self.answer(method)
+
+    async def rest(self) -> bytes:
+        """What still comes until the connection is closed; ConnectionResetError when it is cut."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.reader.read()
+
+    async def is_closed(self) -> bool:
+        """Waits until the connection is closed, and nothing came before."""
+        return await self.rest() == b""
+
+    def reset(self) -> None:
+        reset(self.writer)
+
+    async def close(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+
+class Lines(io.StringIO):
+    """Standard output that can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._news = asyncio.Event()
+
+    def write(self, text: str) -> int:
+        self._news.set()
+        return super().write(text)
+
+    async def records(self, count: int) -> list[dict[str, Any]]:
+        """Waits for as many access log records, and gives all there are."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.getvalue().splitlines()) < count:
+                self._news.clear()
+                await self._news.wait()
+        return [json.loads(line) for line in self.getvalue().splitlines()]
+
+
+@dataclass
+class Running:
+    """A gateway that runs, its upstream, and what it wrote."""
+
+    gateway: Gateway
+    upstream: RawUpstream
+    stdout: Lines
+    #: the program's log, at level debug
+    stderr: io.StringIO
+    clients: list[RawClient] = field(default_factory=list)
+    stopped: bool = False
+
+    @property
+    def server(self) -> Server:
+        return self.gateway._server
+
+    async def client(self, address: str | None = None) -> RawClient:
+        client = await RawClient.connect(address or self.gateway.address)
+        self.clients.append(client)
+        return client
+
+    async def admin(self, path: str, *, method: str = "GET", lines: str = "") -> Message:
+        client = await self.client(self.gateway.admin_address)
+        return await client.ask(f"{method} {path} HTTP/1.1\r\nHost: admin\r\n{lines}\r\n".encode(), method)
+
+    async def only_connection(self) -> Connection:
+        """The gateway's side of the only client connection."""
+        await self.connections(1)
+        return next(iter(self.server.open))
+
+    async def connections(self, count: int) -> None:
+        """Waits until there are as many client connections."""
+        await until(lambda: len(self.server.open) == count)
+
+    async def ended(self, count: int = 1) -> dict[str, Any]:
+        """Waits for as many requests to have ended, and gives the access record of the last."""
+        return (await self.stdout.records(count))[count - 1]
+
+    async def stop(self, **kw: Any) -> None:
+        self.stopped = True
+        await self.gateway.stop(**kw)
+
+    def silent_about(self, *secrets: str) -> None:
+        """Nothing of these stands in anything that was written."""
+        written = self.stdout.getvalue() + self.stderr.getvalue()
+        for secret in secrets:
+            assert secret not in written
+            for start in range(0, max(1, len(secret) - 15), 16):
+                assert len(secret) < 16 or secret[start : start + 16] not in written
+
+    def errors(self) -> list[dict[str, Any]]:
+        """What the log has at level warning and above."""
+        records = [json.loads(line) for line in self.stderr.getvalue().splitlines()]
+        # Clients and upstreams of a test live in the same loop, and asyncio complains of what they write in vain.
+        return [
+            record for record in records if record["level"] not in {"debug", "info"} and record["logger"] != "asyncio"
+        ]
+
+
+def config_for(upstream: str, jwks_file: str, **settings: Any) -> Config:
+    limits = {"drain_delay": Seconds(0), "drain": Seconds(5), **settings.pop("limits", {})}
+    return Config(
+        **{
+            "upstream": upstream,
+            "issuers": (Issuer(issuer="https://issuer.test", audience=demo_issuer().audience, jwks_file=jwks_file),),
+            "listen": "127.0.0.1:0",
+            "admin": "127.0.0.1:0",
+            "limits": Limits(**limits),
+            "log": Log(level="debug"),
+            **settings,
+        }
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(config: Config, upstream: RawUpstream) -> AsyncIterator[Running]:
+    """A whole gateway; afterwards neither task nor connection of it is left."""
+    before = asyncio.all_tasks()
+    stdout, stderr = Lines(), io.StringIO()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    set_up_logging(config.log, stderr)
+    gateway = Gateway(config)
+    it = Running(gateway, upstream, stdout, stderr)
+    try:
+        with contextlib.redirect_stdout(stdout):
+            await gateway.start()
+        await until(lambda: all(issuer.first_fetch_ended for issuer in gateway.issuers.status()))
+        yield it
+    finally:
+        for client in it.clients:
+            client.reset()
+        upstream.reset()
+        if not it.stopped:
+            hurry = asyncio.Event()
+            hurry.set()
+            async with asyncio.timeout(PATIENCE):
+                await it.stop(hurry=hurry)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        await upstream.stop()
+        assert not it.server.open
+        await _settled(before)
+
+
+async def _settled(before: set[asyncio.Task[Any]]) -> None:
+    """A few turns of the loop may pass until what was cancelled has ended; then nothing may be left."""
+    left: set[asyncio.Task[Any]] = set()
+    for _ in range(100):
+        left = {task for task in asyncio.all_tasks() - before if not task.done() and task is not asyncio.current_task()}
+        if not left:
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError(f"tasks are left: {left}")
+
+
+Start = Callable[..., Awaitable[Running]]
+
+
+@contextlib.asynccontextmanager
+async def starting(directory: Path) -> AsyncIterator[Start]:
+    """Gives a function that starts a gateway and its upstream; `limits` is a dictionary of those that differ."""
+    jwks = directory / "jwks.json"
+    jwks.write_text(json.dumps(demo_issuer().jwks()))
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> Running:
+            upstream = RawUpstream()
+            await upstream.start(settings.pop("upstream_path", None))
+            config = config_for(settings.pop("upstream", upstream.url), str(jwks), **settings)
+            return await stack.enter_async_context(running(config, upstream))
+
+        yield start
