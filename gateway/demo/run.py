@@ -1,0 +1,74 @@
+"""`bearer-gateway demo`: a small issuer, an echo API and the gateway between them, and lines to paste."""
+
+import socket
+
+from gateway.app import Gateway, run
+from gateway.core.config import Config, Issuer, Limits, Log, Seconds
+from gateway.core.errors import IdToken, MissingCredential, TokenExpired, WrongAudience
+from gateway.demo.echo import EchoApi
+from gateway.demo.issuer import DemoIssuer
+from gateway.observe.log import set_up_logging
+
+#: taken when they are free, so that a pasted line works again tomorrow
+GATEWAY_PORT, ADMIN_PORT, ISSUER_PORT, API_PORT = 8080, 9090, 8090, 3000
+AUDIENCE = "https://api.example.com"
+
+#: what is tried: a sentence, the token asked for, and the status and reason of the answer
+_CASES = (
+    ("an access token for this API: admitted, and the API shows who is calling", "kind=access", "200"),
+    ("an ID token, even one whose audience is this API", f"kind=id&audience={AUDIENCE}", f"401 {IdToken.reason}"),
+    ("an expired access token", "kind=expired", f"401 {TokenExpired.reason}"),
+    ("an access token for another API", "kind=wrong-audience", f"401 {WrongAudience.reason}"),
+)
+
+
+async def run_demo() -> None:
+    """Runs until Ctrl-C or SIGTERM. CannotListen: not one port is free."""
+    issuer, api = DemoIssuer(audience=AUDIENCE), EchoApi()
+    try:
+        await issuer.start(_free(ISSUER_PORT))
+        await api.start(_free(API_PORT))
+        config = Config(
+            upstream=api.url,
+            listen=f"127.0.0.1:{_free(GATEWAY_PORT)}",
+            admin=f"127.0.0.1:{_free(ADMIN_PORT)}",
+            issuers=(Issuer(issuer=issuer.url, audience=AUDIENCE, name="demo"),),
+            limits=Limits(drain_delay=Seconds(0), drain=Seconds(2)),
+            log=Log(level="warning", format="text", subject="plain"),
+        )
+        set_up_logging(config.log)
+        await run(config, started=lambda gateway: print(invitation(gateway, issuer.url, api.url), flush=True))
+        print("\nThe demo has ended.", flush=True)
+    finally:
+        await issuer.stop()
+        await api.stop()
+
+
+def _free(port: int) -> int:
+    """`port` when nobody has it, else 0 for any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
+
+
+def invitation(gateway: Gateway, issuer: str, api: str) -> str:
+    """What is printed at the start: where everything is, and lines to paste."""
+    url = f"http://{gateway.address}/orders/1"
+    lines = [
+        "Bearer Gateway demo",
+        f"  gateway   http://{gateway.address}   admin http://{gateway.admin_address} (/readyz, /metrics)",
+        f"  issuer    {issuer}   hands any token to anybody",
+        f"  echo API  {api}   knows nothing of tokens; shows the headers it received",
+        "",
+        "Paste these into another terminal; Ctrl-C here ends the demo. Each request is logged below.",
+        "",
+    ]
+    for sentence, query, answer in _CASES:
+        token = f"$(curl -s '{issuer}/token?{query}')"
+        lines += [f"# {sentence}: {answer}", f'curl -si -H "Authorization: Bearer {token}" {url}', ""]
+    lines += [f"# no token: 401 {MissingCredential.reason}", f"curl -si {url}", ""]
+    return "\n".join(lines)

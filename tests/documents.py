@@ -1,0 +1,154 @@
+"""Writes the parts of docs/ that are made from the code: `make docs`. tests/test_documents.py fails when one is stale."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gateway.core.markers import MARKERS, Expected, Marker
+from gateway.core.presets import PRESETS, Preset
+from gateway.core.schema import schema
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+_KINDS = {
+    "id": "ID",
+    "refresh": "refresh",
+    "logout": "logout",
+    "other": "other",
+    "access": "access",
+    "hint": "access, unless `nonce`",
+}
+_SECTIONS = {"Issuer": "issuers[]", "IdentityHeader": "identity_headers.NAME", "Limits": "limits", "Log": "log"}
+
+
+def _words(names: object) -> str:
+    return ", ".join(f"`{name}`" for name in names)  # type: ignore[attr-defined]
+
+
+def _expected(expected: Expected) -> str:
+    if isinstance(expected, frozenset):
+        return _words(sorted(expected))
+    if isinstance(expected, re.Pattern):
+        return f"matches `{expected.pattern}`".replace("|", "\\|")
+    return expected.value
+
+
+def _condition(marker: Marker) -> str:
+    beside = f"; beside {_words(name for name, _ in marker.beside)}" if marker.beside else ""
+    without = f"; without {_words(marker.without)}" if marker.without else ""
+    return _expected(marker.expected) + beside + without
+
+
+def marker_table() -> Iterator[str]:
+    """Every marker that holds for all providers."""
+    yield "| shows | member | value | source |"
+    yield "|---|---|---|---|"
+    for marker in MARKERS:
+        yield f"| {_KINDS[marker.kind]} | {marker.where} `{marker.name}` | {_condition(marker)} | {marker.source} |"
+
+
+def preset_table() -> Iterator[str]:
+    """Every preset, and what it changes."""
+    plain = Preset(name="", source="")
+    yield "| preset | what it changes | rests on |"
+    yield "|---|---|---|"
+    for preset in PRESETS.values():
+        changes = ["every token is refused as an ID token"] if preset.refuses else []
+        changes += [f"{marker.kind}: `{marker.name}` {_condition(marker)}" for marker in preset.markers]
+        changes += [f"header typ {_words(sorted(preset.types))}"] if preset.types else []
+        if preset.scope_claims != plain.scope_claims:
+            changes.append(f"scopes from {_words(preset.scope_claims)}")
+        if preset.client_claims != plain.client_claims:
+            changes.append(f"client from {_words(preset.client_claims)}")
+        yield f"| `{preset.name}` | {'; '.join(changes) or 'nothing'} | {preset.source} |"
+
+
+def key_tables() -> Iterator[str]:
+    """Every key of the configuration file, section by section."""
+    made = schema()
+    yield from _key_table(made)
+    for name, path in _SECTIONS.items():
+        yield ""
+        yield f"## {path}"
+        yield ""
+        yield made["$defs"][name]["description"]
+        yield ""
+        yield from _key_table(made["$defs"][name])
+
+
+def _key_table(section: dict[str, Any]) -> Iterator[str]:
+    yield "| key | value | default | meaning |"
+    yield "|---|---|---|---|"
+    for key, member in section["properties"].items():
+        default = "**required**" if key in section.get("required", ()) else _default(member)
+        yield f"| `{key}` | {_type(member)} | {default} | {member.get('description', '')} |"
+
+
+def _default(member: dict[str, Any]) -> str:
+    if "default" not in member:
+        return "see below"
+    match member["default"], _type(member):
+        case None, _:
+            return "`null`"
+        case {}, _:
+            return "`{}`"
+        case [*values], _:
+            return f"`[{', '.join(values)}]`"
+        case bool() as value, _:
+            return f"`{str(value).lower()}`"
+        case value, "duration":
+            return f"`{value // 3600}h`" if value % 3600 == 0 else f"`{value}s`"
+        case value, "size":
+            return f"`{value // 1024}KiB`"
+        case value, _:
+            return f"`{value}`"
+
+
+def _type(member: dict[str, Any]) -> str:
+    if "enum" in member:
+        return " \\| ".join(f"`{value}`" for value in member["enum"])
+    if "$ref" in member:
+        return f"[{_SECTIONS[member['$ref'].rpartition('/')[2]]}](#{_anchor(member['$ref'])})"
+    forms = member.get("anyOf")
+    if forms is None:
+        kind = str(member["type"])
+        if kind == "array":
+            return f"list of {_type(member['items'])}"
+        return f"mapping to {_type(member['additionalProperties'])}" if kind == "object" else kind
+    patterns = [form.get("pattern", "") for form in forms]
+    if any("KiB" in pattern for pattern in patterns):
+        return "size"
+    if any(pattern for pattern in patterns):
+        return "duration"
+    return " or ".join(dict.fromkeys(_type(form) for form in forms if form.get("type") != "null"))
+
+
+def _anchor(reference: str) -> str:
+    return re.sub(r"[^a-z_]", "", _SECTIONS[reference.rpartition("/")[2]].lower())
+
+
+PARTS = {
+    ("token-classes.md", "markers"): marker_table,
+    ("token-classes.md", "presets"): preset_table,
+    ("configuration.md", "keys"): key_tables,
+}
+
+
+def made() -> dict[Path, str]:
+    """Each page as it should be: what stands between its marks is written anew."""
+    pages: dict[Path, str] = {}
+    for (name, part), rows in PARTS.items():
+        page = DOCS / name
+        text = pages.get(page) or page.read_text()
+        begin, end = f"<!-- {part}: made by `make docs` -->\n", f"<!-- {part}: end -->"
+        before, _, rest = text.partition(begin)
+        _, found, after = rest.partition(end)
+        assert found, f"{name} lacks the marks of {part}"
+        pages[page] = before + begin + "\n" + "\n".join(rows()) + "\n\n" + end + after
+    return pages
+
+
+if __name__ == "__main__":
+    for path, content in made().items():
+        path.write_text(content)

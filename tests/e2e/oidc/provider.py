@@ -1,0 +1,311 @@
+"""Starts the OpenID provider beside this file and logs in to it the way a browser would."""
+
+import asyncio
+import base64
+import fcntl
+import hashlib
+import json
+import secrets
+import subprocess
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import aiohttp
+
+HERE: Final = Path(__file__).parent
+INSTALL_SECONDS: Final = 180.0
+READY_SECONDS: Final = 20.0
+COMMAND_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 5.0
+REQUEST_SECONDS: Final = 10.0
+MAX_STEPS: Final = 20
+STDERR_LINES: Final = 200
+
+API: Final = "https://api.example.test"
+OTHER_API: Final = "https://other.example.test"
+BROWSER_CLIENT: Final = "browser"
+REDIRECT_URI: Final = "http://127.0.0.1/callback"
+SERVICE_CLIENT: Final = "service"
+SERVICE_SECRET: Final = "a-secret-known-to-every-reader-of-this-file"
+SUBJECT: Final = "alice"
+
+
+class ProviderFailed(Exception):
+    """The provider did not start, did not answer, or answered something unexpected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a login gives."""
+
+    access_token: str
+    id_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    action: str
+    fields: dict[str, str]
+
+
+class _FirstForm(HTMLParser):
+    """Finds the first form that is posted, and its named inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form: _Form | None = None
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "form" and self.form is None and found.get("method", "").lower() == "post":
+            self.form = _Form(found.get("action", ""), {})
+            self._inside = True
+        elif tag == "input" and self._inside and self.form is not None and found.get("name"):
+            self.form.fields[found["name"]] = found.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._inside = False
+
+
+class OidcProvider:
+    """A running provider. Made by `oidc_provider()`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, stderr: deque[str]) -> None:
+        self.issuer = ""
+        self.kids: list[str] = []
+        self.authorization_endpoint = ""
+        self.token_endpoint = ""
+        self.jwks_uri = ""
+        self._process = process
+        self._stderr = stderr
+        self._turn = asyncio.Lock()
+
+    async def login(self, *, nonce: str | None, resource: str, scope: str = "openid read:orders") -> Tokens:
+        """Log in as SUBJECT in a fresh browser: authorization code, PKCE, login page, consent page."""
+        verifier = secrets.token_urlsafe(48)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        state = secrets.token_urlsafe(16)
+        query = {
+            "client_id": BROWSER_CLIENT,
+            "response_type": "code",
+            "redirect_uri": REDIRECT_URI,
+            "scope": scope,
+            "resource": resource,
+            "state": state,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }
+        if nonce is not None:
+            query["nonce"] = nonce
+        async with _browser() as session:
+            answer = await self._walk(session, query)
+            if answer.get("state") != [state] or answer.get("iss") != [self.issuer] or "code" not in answer:
+                raise self._failed(f"the login ended with {answer}")
+            tokens = await self._token(
+                session,
+                {
+                    "grant_type": "authorization_code",
+                    "client_id": BROWSER_CLIENT,
+                    "code": answer["code"][0],
+                    "code_verifier": verifier,
+                    "redirect_uri": REDIRECT_URI,
+                    "resource": resource,
+                },
+            )
+        return Tokens(access_token=self._text(tokens, "access_token"), id_token=self._text(tokens, "id_token"))
+
+    async def client_credentials(self, resource: str, scope: str = "read:orders") -> str:
+        """Get an access token for the service client."""
+        form = {"grant_type": "client_credentials", "resource": resource, "scope": scope}
+        credentials = base64.b64encode(f"{SERVICE_CLIENT}:{SERVICE_SECRET}".encode()).decode()
+        async with _browser() as session:
+            tokens = await self._token(session, form, {"Authorization": f"Basic {credentials}"})
+        return self._text(tokens, "access_token")
+
+    async def rotate(self) -> str:
+        """Sign with a new key from now on, publish the old ones too; the answer is the new kid."""
+        return await self._command("rotate")
+
+    async def withdraw(self) -> str:
+        """Publish only the key that signs now; the answer is its kid."""
+        return await self._command("withdraw")
+
+    async def _command(self, name: str) -> str:
+        pipe = self._process.stdin
+        assert pipe is not None
+        async with self._turn:
+            try:
+                pipe.write(f"{name}\n".encode())
+                await pipe.drain()
+            except ConnectionError as error:
+                raise self._failed(f"the provider has gone: {error}") from error
+            answer = await self._line(COMMAND_SECONDS)
+            if answer.get("done") != name:
+                raise self._failed(f"{name} was answered with {answer}")
+            return self._take_kids(answer)
+
+    async def _line(self, seconds: float) -> dict[str, object]:
+        """The next JSON object on stdout."""
+        pipe = self._process.stdout
+        assert pipe is not None
+        try:
+            async with asyncio.timeout(seconds):
+                while raw := await pipe.readline():
+                    with suppress(ValueError):
+                        line = json.loads(raw)
+                        if isinstance(line, dict):
+                            return line
+        except TimeoutError:
+            raise self._failed(f"the provider said nothing for {seconds} s") from None
+        raise self._failed("the provider has ended")
+
+    def _take_kids(self, answer: Mapping[str, object]) -> str:
+        kids = answer.get("kids")
+        if not isinstance(kids, list) or not kids or not all(isinstance(kid, str) for kid in kids):
+            raise self._failed(f"no kids in {answer}")
+        self.kids = [str(kid) for kid in kids]
+        return self.kids[0]
+
+    async def _ready(self) -> None:
+        first = await self._line(READY_SECONDS)
+        self.issuer = self._text(first, "issuer")
+        self._take_kids(first)
+        async with _browser() as session, session.get(f"{self.issuer}/.well-known/openid-configuration") as response:
+            metadata = await self._json(response)
+        self.authorization_endpoint = self._text(metadata, "authorization_endpoint")
+        self.token_endpoint = self._text(metadata, "token_endpoint")
+        self.jwks_uri = self._text(metadata, "jwks_uri")
+
+    async def _walk(self, session: aiohttp.ClientSession, query: Mapping[str, str]) -> dict[str, list[str]]:
+        """Follow redirects and send forms until the redirect URI is reached; the answer is its query."""
+        url = self.authorization_endpoint
+        params: Mapping[str, str] | None = query
+        form: dict[str, str] | None = None
+        for _ in range(MAX_STEPS):
+            method = "GET" if form is None else "POST"
+            async with session.request(method, url, params=params, data=form, allow_redirects=False) as response:
+                page = await response.text()
+                here = str(response.url)
+                status = response.status
+                location = response.headers.get("Location")
+            params = form = None
+            if location is not None:
+                url = urljoin(here, location)
+                if url.partition("?")[0] == REDIRECT_URI:
+                    return parse_qs(urlsplit(url).query)
+                continue
+            parser = _FirstForm()
+            parser.feed(page)
+            if status != 200 or parser.form is None:
+                raise self._failed(f"the login stopped at {here} with {status}: {page}")
+            form = dict(parser.form.fields)
+            url = urljoin(here, parser.form.action)
+            for name, value in (("login", SUBJECT), ("password", "any")):
+                if name in form:
+                    form[name] = value
+        raise self._failed(f"the login did not end in {MAX_STEPS} steps; it was at {url}")
+
+    async def _token(
+        self, session: aiohttp.ClientSession, form: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> dict[str, object]:
+        async with session.post(self.token_endpoint, data=form, headers=headers) as response:
+            return await self._json(response)
+
+    async def _json(self, response: aiohttp.ClientResponse) -> dict[str, object]:
+        body = await response.text()
+        if response.status != 200:
+            raise self._failed(f"{response.url} answered {response.status}: {body}")
+        try:
+            found = json.loads(body)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise self._failed(f"{response.url} answered no JSON object: {body}")
+        return found
+
+    def _text(self, found: Mapping[str, object], name: str) -> str:
+        value = found.get(name)
+        if not isinstance(value, str):
+            raise self._failed(f"no {name} in {dict(found)}")
+        return value
+
+    def _failed(self, why: str) -> ProviderFailed:
+        said = "\n".join(self._stderr)
+        return ProviderFailed(f"{why}\nThe provider's stderr:\n{said}")
+
+
+@asynccontextmanager
+async def oidc_provider() -> AsyncIterator[OidcProvider]:
+    """Run the provider for the time of the block."""
+    await asyncio.to_thread(_install)
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        "server.mjs",
+        cwd=HERE,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    stderr: deque[str] = deque(maxlen=STDERR_LINES)
+    reading = asyncio.create_task(_keep(process.stderr, stderr))
+    try:
+        provider = OidcProvider(process, stderr)
+        await provider._ready()
+        yield provider
+    finally:
+        await _stop(process)
+        await reading
+
+
+def _browser() -> aiohttp.ClientSession:
+    """A client with its own cookies, which it also keeps for an IP address."""
+    return aiohttp.ClientSession(
+        cookie_jar=aiohttp.CookieJar(unsafe=True), timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+    )
+
+
+def _install() -> None:
+    """Run `npm ci` where it has not run yet; of several test processes one does and the others wait."""
+    with (HERE / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # npm writes this file last, so a broken-off install is done again.
+        if (HERE / "node_modules" / ".package-lock.json").exists():
+            return
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        try:
+            done = subprocess.run(
+                command, cwd=HERE, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise ProviderFailed(f"npm ci did not end in {INSTALL_SECONDS} s") from None
+        if done.returncode != 0:
+            raise ProviderFailed(f"npm ci failed:\n{done.stdout}\n{done.stderr}")
+
+
+async def _keep(pipe: asyncio.StreamReader | None, lines: deque[str]) -> None:
+    """Keep the lines of a pipe; a warning that each rotation repeats is kept once."""
+    assert pipe is not None
+    while raw := await pipe.readline():
+        line = raw.decode(errors="replace").rstrip()
+        if not lines or lines[-1] != line:
+            lines.append(line)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

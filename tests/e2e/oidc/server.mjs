@@ -1,0 +1,186 @@
+// A real OpenID provider on loopback for the end-to-end tests.
+//
+// Prints one JSON line when it is ready, then reads one command per line from stdin and answers each with one
+// JSON line on stdout: "rotate" puts a new signing key in front of the old ones, "withdraw" drops the old ones.
+// Ends on SIGTERM or when stdin closes. Everything else it has to say goes to stderr.
+import { generateKeyPair, randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+import { Provider, errors } from 'oidc-provider';
+
+console.info = console.error;
+console.log = console.error;
+
+const RESOURCES = new Set(['https://api.example.test', 'https://other.example.test']);
+const RESOURCE_SCOPE = 'read:orders write:orders';
+const TOKEN_TTL = 300;
+
+// What every Provider of this process shares, so that a login begun under one ends under the next.
+const store = new Map();
+const cookieKeys = [randomUUID()];
+
+class SharedAdapter {
+  constructor(model) {
+    this.model = model;
+  }
+
+  key(id) {
+    return `${this.model}:${id}`;
+  }
+
+  async upsert(id, payload, expiresIn) {
+    const expiresAt = expiresIn === undefined ? Infinity : Date.now() + expiresIn * 1000;
+    store.set(this.key(id), { payload, expiresAt });
+  }
+
+  async find(id) {
+    const entry = store.get(this.key(id));
+    if (entry === undefined) return undefined;
+    if (entry.expiresAt > Date.now()) return entry.payload;
+    store.delete(this.key(id));
+    return undefined;
+  }
+
+  findWhere(test) {
+    for (const [key, { payload, expiresAt }] of store) {
+      if (key.startsWith(`${this.model}:`) && expiresAt > Date.now() && test(payload)) return payload;
+    }
+    return undefined;
+  }
+
+  async findByUid(uid) {
+    return this.findWhere((payload) => payload.uid === uid);
+  }
+
+  async findByUserCode(userCode) {
+    return this.findWhere((payload) => payload.userCode === userCode);
+  }
+
+  async consume(id) {
+    const entry = store.get(this.key(id));
+    if (entry !== undefined) entry.payload.consumed = Math.floor(Date.now() / 1000);
+  }
+
+  async destroy(id) {
+    store.delete(this.key(id));
+  }
+
+  async revokeByGrantId(grantId) {
+    for (const [key, { payload }] of store) {
+      if (payload.grantId === grantId) store.delete(key);
+    }
+  }
+}
+
+async function newKey() {
+  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
+  return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg: 'RS256' };
+}
+
+function handlerFor(issuer, keys) {
+  const provider = new Provider(issuer, {
+    adapter: SharedAdapter,
+    jwks: { keys },
+    cookies: { keys: cookieKeys },
+    clients: [
+      {
+        client_id: 'browser',
+        application_type: 'native',
+        token_endpoint_auth_method: 'none',
+        grant_types: ['authorization_code'],
+        response_types: ['code'],
+        redirect_uris: ['http://127.0.0.1/callback'],
+      },
+      {
+        client_id: 'service',
+        client_secret: 'a-secret-known-to-every-reader-of-this-file',
+        token_endpoint_auth_method: 'client_secret_basic',
+        grant_types: ['client_credentials'],
+        response_types: [],
+        redirect_uris: [],
+      },
+    ],
+    // An ID token says who logged in and no more: profile claims are for the userinfo endpoint.
+    conformIdTokenClaims: true,
+    scopes: ['openid'],
+    responseTypes: ['code'],
+    findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    features: {
+      devInteractions: { enabled: true },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo(_ctx, resource) {
+          if (!RESOURCES.has(resource)) throw new errors.InvalidTarget();
+          return {
+            scope: RESOURCE_SCOPE,
+            audience: resource,
+            accessTokenTTL: TOKEN_TTL,
+            accessTokenFormat: 'jwt',
+            jwt: { sign: { alg: 'RS256' } },
+          };
+        },
+      },
+    },
+    ttl: {
+      AccessToken: TOKEN_TTL,
+      AuthorizationCode: 60,
+      ClientCredentials: TOKEN_TTL,
+      Grant: 3600,
+      IdToken: TOKEN_TTL,
+      Interaction: 600,
+      Session: 3600,
+    },
+  });
+  provider.on('server_error', (_ctx, error) => console.error(error));
+  return provider.callback();
+}
+
+let keys = [await newKey()];
+let handler;
+const server = createServer((req, res) => handler(req, res));
+const port = Number(process.argv[2] ?? 0);
+await new Promise((resolve, reject) => {
+  server.once('error', reject);
+  server.listen(port, '127.0.0.1', resolve);
+});
+const issuer = `http://127.0.0.1:${server.address().port}`;
+
+function use(next) {
+  const swapped = handlerFor(issuer, next);
+  keys = next;
+  handler = swapped;
+  return { kids: keys.map(({ kid }) => kid) };
+}
+
+function say(message) {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+const commands = {
+  rotate: async () => use([await newKey(), ...keys]),
+  withdraw: async () => use(keys.slice(0, 1)),
+};
+
+function end() {
+  server.close();
+  server.closeAllConnections();
+  process.exit(0);
+}
+
+const ready = use(keys);
+process.on('SIGTERM', end);
+say({ issuer, control: 'stdin', ...ready });
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const name = line.trim();
+  try {
+    if (!Object.hasOwn(commands, name)) throw new Error(`unknown command: ${name}`);
+    say({ done: name, ...await commands[name]() });
+  } catch (error) {
+    say({ failed: name, error: String(error) });
+  }
+}
+end();

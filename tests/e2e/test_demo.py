@@ -1,0 +1,53 @@
+"""`make demo` as a person would try it: paste what it prints, then Ctrl-C."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+async def test_every_line_it_prints_answers_what_it_says_and_ctrl_c_ends_it() -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", "demo",
+        cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        cases: list[tuple[str, str]] = []
+        sentence = ""
+        async with asyncio.timeout(20):
+            while len(cases) < 5:
+                line = (await process.stdout.readline()).decode()
+                assert line, "it ended too early"
+                if line.startswith("# "):
+                    sentence = line.strip()
+                elif line.startswith("curl "):
+                    cases.append((sentence, line.strip()))
+        for sentence, command in cases:
+            expected = re.search(r": (\d{3})(?: (\w+))?$", sentence)
+            assert expected
+            answer = await _pasted(command)
+            assert answer.startswith(f"HTTP/1.1 {expected[1]} "), sentence
+            assert f'"reason": "{expected[2]}"' in answer if expected[2] else '"X-User-Id", "alice"' in answer
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(10):
+            output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0
+    assert output.decode().endswith("The demo has ended.\n")
+    assert output.count(b'"outcome":') == len(cases)
+    assert errors == b""
+
+
+async def _pasted(command: str) -> str:
+    shell = await asyncio.create_subprocess_exec("bash", "-c", command, stdout=asyncio.subprocess.PIPE)
+    output, _ = await shell.communicate()
+    return output.decode()

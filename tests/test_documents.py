@@ -1,0 +1,50 @@
+"""The documentation says what is true today."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gateway.app import Gateway
+from gateway.core.config import Config
+from gateway.demo.run import ADMIN_PORT, API_PORT, GATEWAY_PORT, ISSUER_PORT, invitation
+from gateway.settings import load
+from tests import documents
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize(("page", "text"), documents.made().items(), ids=lambda value: getattr(value, "name", ""))
+def test_a_page_made_from_the_code_is_not_stale(page: Path, text: str) -> None:
+    assert page.read_text() == text, "run `make docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_configuration_in_the_readme_is_sound(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(upstream:.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 1
+    path = tmp_path / "gateway.yaml"
+    path.write_text(blocks[0])
+    loaded = load(str(path), {})
+    assert loaded.config is not None
+    assert (loaded.problems, loaded.warnings) == ([], [])
+
+
+def test_the_variables_in_the_readme_are_sound() -> None:
+    lines = re.findall(r'\{name: (GATEWAY_\w+), value: "(.*?)"\}', (ROOT / "README.md").read_text())
+    assert load(None, dict(lines)).config is not None
+
+
+def test_the_demo_in_the_readme_is_what_it_prints() -> None:
+    gateway = Gateway(Config(upstream="http://127.0.0.1:3000", issuers=()))
+    gateway.address, gateway.admin_address = f"127.0.0.1:{GATEWAY_PORT}", f"127.0.0.1:{ADMIN_PORT}"
+    printed = invitation(gateway, f"http://127.0.0.1:{ISSUER_PORT}", f"http://127.0.0.1:{API_PORT}")
+    shown = re.search(r"\$ make demo\n(.*?)\n\.\.\.\n", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert shown
+    assert printed.startswith(shown[1])

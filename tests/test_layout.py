@@ -1,0 +1,103 @@
+"""The house rules that no linter knows: sizes, mirrored tests, reasons spelled once and documented."""
+
+import ast
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+
+from gateway.core.errors import reasons
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(path for path in (ROOT / "gateway").rglob("*.py") if path.name != "__init__.py")
+REFUSALS = ROOT / "docs" / "refusals.md"
+#: lines
+WARN, FAIL = 250, 400
+#: data, with a source beside each entry: long, and read like a table
+TABLES = {"gateway/core/presets.py", "gateway/core/markers.py", "gateway/core/errors.py"}
+#: modules without rules of their own, or tested where they are used
+UNMIRRORED = {
+    "gateway/__main__.py": "tests/e2e runs it",
+    "gateway/ports.py": "protocols; mypy checks who stands behind them",
+    "gateway/demo/run.py": "tests/e2e/test_demo.py runs it",
+    "gateway/demo/echo.py": "tests/e2e/test_demo.py runs it",
+}
+#: names that say nothing
+REFUSED_NAMES = {"utils", "helpers", "common", "base", "manager", "middleware", "service", "misc"}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.filterwarnings("default:.*split it by what it decides")
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_a_module_is_short_enough_to_read(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    if lines > WARN and relative(path) not in TABLES:
+        warnings.warn(f"{relative(path)} has {lines} lines: split it by what it decides", UserWarning, stacklevel=1)
+    assert lines <= FAIL
+
+
+def test_the_gate_is_read_in_one_sitting() -> None:
+    assert len((ROOT / "gateway" / "gate.py").read_text().splitlines()) < 200
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_a_module_says_what_it_decides(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring
+    if path.name != "errors.py":  # draws its tree there
+        assert len(docstring.splitlines()) <= 5
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_a_module_is_tested_under_its_own_name(path: Path) -> None:
+    if relative(path) in UNMIRRORED:
+        return
+    room = path.relative_to(ROOT / "gateway").parent
+    names = [ROOT / "tests" / room / f"test_{path.stem}.py", ROOT / "tests" / path.stem / f"test_{path.stem}.py"]
+    assert any(name.exists() for name in names), f"no test_{path.stem}.py in tests/{room.as_posix()}"
+
+
+def test_a_test_in_core_mirrors_a_module() -> None:
+    for path in (ROOT / "tests" / "core").glob("test_*.py"):
+        assert (ROOT / "gateway" / "core" / f"{path.stem.removeprefix('test_')}.py").exists(), path.name
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert not [relative(path) for path in MODULES if path.stem in REFUSED_NAMES]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_a_reason_is_spelled_in_errors_only(path: Path) -> None:
+    if path.name == "errors.py":
+        return
+    words = reasons()
+    spelled = [
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in words
+    ]
+    assert not spelled
+
+
+@pytest.mark.parametrize(("reason", "refusal"), sorted(reasons().items()))
+def test_every_reason_stands_in_the_table_with_its_status_and_code(reason: str, refusal: type) -> None:
+    rows = [line for line in REFUSALS.read_text().splitlines() if line.startswith(f"| `{reason}` |")]
+    assert len(rows) == 1
+    cells = [cell.strip() for cell in rows[0].strip("|").split("|")]
+    assert cells[1] == str(refusal.status)  # type: ignore[attr-defined]
+    assert cells[2] == (refusal.code or "none")  # type: ignore[attr-defined]
+    assert cells[3] == refusal.public  # type: ignore[attr-defined]
+
+
+def test_the_table_has_no_reason_that_does_not_exist() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \|", REFUSALS.read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(reasons())
+
+
+@pytest.mark.parametrize("refusal", reasons().values(), ids=lambda refusal: refusal.reason)
+def test_a_public_sentence_fits_into_a_quoted_string(refusal: type) -> None:
+    assert re.fullmatch(r"[ !#-\[\]-~]+\.", refusal.public)  # type: ignore[attr-defined]
