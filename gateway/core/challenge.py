@@ -4,8 +4,11 @@ import json
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from gateway.core.errors import MethodNotAllowed, Refusal
+from gateway.core.errors import InsufficientScope, MethodNotAllowed, Refusal
 from gateway.core.model import HeaderLine
+
+#: RFC 9110 section 15.5, where the standard library has older words
+_PHRASES = {413: "Content Too Large", 414: "URI Too Long"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +26,14 @@ def challenge(refusal: Refusal, *, realm: str) -> str:
     parameters = [f'realm="{realm}"']
     if refusal.code is not None:
         parameters += [f'error="{refusal.code}"', f'error_description="{refusal.public}"']
+    if isinstance(refusal, InsufficientScope) and refusal.scope:
+        parameters.append(f'scope="{" ".join(refusal.scope)}"')
     return "Bearer " + ", ".join(parameters)
 
 
 def compose_refusal(refusal: Refusal, *, realm: str) -> RefusalAnswer:
     """The whole answer of a refusal. Nothing that a client sent stands in it."""
-    phrase = HTTPStatus(refusal.status).phrase
+    phrase = _PHRASES.get(refusal.status) or HTTPStatus(refusal.status).phrase
     problem = {
         "type": "about:blank",
         "title": phrase,
@@ -46,7 +51,7 @@ def compose_refusal(refusal: Refusal, *, realm: str) -> RefusalAnswer:
     if refusal.status == HTTPStatus.UNAUTHORIZED:
         headers.append((b"Cache-Control", b"no-store"))
     if isinstance(refusal, MethodNotAllowed):
-        headers.append((b"Allow", refusal.allow.encode("ascii")))
+        headers.append((b"Allow", ", ".join(refusal.allow).encode("ascii")))
     if refusal.retry_after is not None:
         headers.append((b"Retry-After", b"%d" % refusal.retry_after))
     return RefusalAnswer(refusal.status, phrase.encode("ascii"), tuple(headers), body)

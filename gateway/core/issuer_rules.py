@@ -1,5 +1,6 @@
 """Which issuers make sense: rules within one issuer, and between issuers. Knows nothing of tokens or of fetching."""
 
+import re
 from collections.abc import Iterator
 
 from gateway.core.addresses import is_fetchable, parse_url
@@ -7,6 +8,7 @@ from gateway.core.config import ALGORITHMS, Config, ConfigProblem, Issuer, audie
 from gateway.core.conversion import did_you_mean, joined
 from gateway.core.presets import PRESETS, suggest_preset
 
+_MULTI_TENANT = re.compile(r"//login\.microsoftonline\.com/(?:common|organizations|consumers)(?:/|\Z)")
 #: More would keep expired tokens alive for longer than clocks ever differ.
 MAX_LEEWAY = 5 * 60
 #: Characters of a name: it is a label of every metric.
@@ -48,6 +50,7 @@ def issuer_warnings(config: Config) -> Iterator[ConfigProblem]:
                 f"{path}.allow_http",
                 "is unsafe: whoever is on the way to the issuer can send keys of their own",
             )
+        yield from (ConfigProblem(f"{path}.{key}", sentence) for key, sentence in _oddities(issuer))
         preset = PRESETS.get(issuer.preset or "")
         if preset is not None and preset.refuses is not None:
             yield ConfigProblem(f"{path}.preset", f"refuses every token: {preset.refuses.evidence}")
@@ -57,6 +60,23 @@ def issuer_warnings(config: Config) -> Iterator[ConfigProblem]:
                 f"{path}.preset",
                 f"is not set; this looks like an issuer for preset {suggestion}, which knows its tokens",
             )
+
+
+def _oddities(issuer: Issuer) -> Iterator[tuple[str, str]]:
+    """What is probably a slip: no token of such an issuer, or for such an audience, will ever be admitted."""
+    if "/.well-known/" in issuer.issuer:
+        yield "issuer", "looks like the address of a discovery document; the issuer is what stands before /.well-known"
+    if issuer.preset == "auth0" and not issuer.issuer.endswith("/"):
+        yield "issuer", "has no slash at its end; Auth0 writes one into every token"
+    if _MULTI_TENANT.search(issuer.issuer):
+        yield "issuer", "is no issuer of tokens: Entra writes the id of the tenant where this says common"
+    for audience in audiences_of(issuer):
+        if audience == "*":
+            yield "audience", "is no wildcard: tokens must name the audience * to the letter"
+        elif audience != audience.strip():
+            yield "audience", f"has blanks at its ends: {audience[:60]!a}"
+    if issuer.require_typ and issuer.allow_unclassified:
+        yield "require_typ", "has no effect beside allow_unclassified: tokens without typ: at+jwt are let in after all"
 
 
 def _own_problems(issuer: Issuer) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,8 @@ MAX_TRIED = 4
 MIN_RSA_BITS = 2048
 #: Larger moduli only serve to burn our time.
 MAX_RSA_BITS = 8192
+#: NIST SP 800-56B allows far larger ones, nobody uses them, and a large one makes every verification slow.
+MAX_RSA_EXPONENT = 1 << 32
 #: What is logged of a `kid`, in characters.
 KID_SHOWN = 64
 
@@ -107,7 +109,7 @@ def parse_key(jwk: Mapping[str, Any]) -> Key:
     if len(members) != len(_PUBLIC_MEMBERS[kty]):
         raise ValueError("a member of the key is missing or not a string")
     if kty == "RSA":
-        _check_modulus(members["n"])
+        _check_rsa(members["n"], members["e"])
     try:
         public = _KEY_TYPES[kty].import_key({"kty": kty, **members})
         thumbprint = public.thumbprint()
@@ -116,14 +118,16 @@ def parse_key(jwk: Mapping[str, Any]) -> Key:
     return Key(kid=kid, algorithms=algorithms, thumbprint=thumbprint, public=public)
 
 
-def _check_modulus(n: str) -> None:
-    """Before joserfc sees the key, which warns of a weak one on stderr, and takes its time over a very large one."""
+def _check_rsa(n: str, e: str) -> None:
+    """Before joserfc sees the key, which warns of a weak one on stderr, and takes its time over very large numbers."""
     try:
-        bits = int.from_bytes(urlsafe_b64decode(n + "=" * (-len(n) % 4))).bit_length()
+        modulus, exponent = (int.from_bytes(urlsafe_b64decode(text + "=" * (-len(text) % 4))) for text in (n, e))
     except ValueError:
-        raise ValueError("its modulus is not base64url") from None
-    if not MIN_RSA_BITS <= bits <= MAX_RSA_BITS:
-        raise ValueError(f"it has {bits} bits; {MIN_RSA_BITS} to {MAX_RSA_BITS} are accepted")
+        raise ValueError("its modulus or exponent is not base64url") from None
+    if not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS:
+        raise ValueError(f"it has {modulus.bit_length()} bits; {MIN_RSA_BITS} to {MAX_RSA_BITS} are accepted")
+    if not (modulus % 2 and exponent % 2 and 3 <= exponent <= MAX_RSA_EXPONENT):
+        raise ValueError("its modulus or exponent is not that of an RSA key")
 
 
 def parse_key_set(document: object) -> KeySet:

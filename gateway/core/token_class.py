@@ -102,7 +102,8 @@ def _by_scope(claims: Mapping[str, Any]) -> Verdict:
     """Weighs `scope`, which ID tokens of some providers (UAA, FusionAuth, Keycloak) carry too."""
     scopes = {scope for text in _texts(claims.get("scope")) for scope in text.split()}
     if not scopes:
-        return Verdict(UNCLASSIFIED, "no claim and no header shows what kind of token this is")
+        hint = "a preset may know, or typ: at+jwt would say"
+        return Verdict(UNCLASSIFIED, f"no claim and no header shows what kind of token this is; {hint}")
     if not scopes <= _OPENID_SCOPES:
         return Verdict(ACCESS, "payload scope names more than OpenID scopes")
     audience = set(_texts(claims.get("aud")))

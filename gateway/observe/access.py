@@ -9,13 +9,20 @@ from typing import Any, TextIO
 
 from gateway.core.config import Log
 from gateway.core.model import Facts
-from gateway.observe.metrics import DEFAULT_ROUTE, outcome_of
+from gateway.observe.metrics import outcome_of
 from gateway.ports import Ending
 
 #: W3C Trace Context section 3.2
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 #: hex digits of SHA-256 that stand for a subject
 _SUBJECT_DIGITS = 16
+#: fields that hold what a client wrote
+_WRITTEN_BY_CLIENTS = frozenset({"path", "request_id", "kid", "evidence"})
+#: characters of a token that are a piece of it, and not chance
+PIECE = 16
+#: the beginning of every JWT: base64url of an object that begins with a quoted name
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]*)*")
+_RUN = re.compile(rf"[A-Za-z0-9._~+=-]{{{PIECE},}}")
 #: characters of a path
 _PATH_SHOWN = 1024
 
@@ -29,7 +36,8 @@ class AccessLog:
 
     def request_ended(self, ending: Ending) -> None:
         """One line, unless the configuration says otherwise."""
-        if self._log.access == "none" or (self._log.access == "refused" and ending.refusal is None):
+        wanted = self._log.access == "all" or (self._log.access == "refused" and outcome_of(ending) != "admitted")
+        if not wanted:
             return
         line = json.dumps(self.record(ending, datetime.now(UTC)), separators=(",", ":"))
         try:
@@ -41,17 +49,18 @@ class AccessLog:
 
     def record(self, ending: Ending, now: datetime) -> dict[str, Any]:
         """The fields of docs/observability.md; what is absent is left out."""
-        facts, refusal, identity = ending.facts, ending.refusal, ending.identity
+        facts, refusal, identity = ending.facts, ending.refusal or ending.reported, ending.identity
         suspect = refusal.suspect if refusal is not None else None
         fields: dict[str, Any] = {
             "ts": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "client": facts.peer if facts else None,
             "method": facts.method if facts else None,
             "path": facts.path[:_PATH_SHOWN] if facts else None,
             "status": ending.status,
-            "route": DEFAULT_ROUTE if facts else None,
+            "route": ending.route.name if ending.route else None,
             "outcome": outcome_of(ending),
             "reason": refusal.reason if refusal else None,
-            "evidence": refusal.evidence or None if refusal else None,
+            "evidence": refusal.evidence or None if refusal else identity.verdict.evidence if identity else None,
             "issuer": identity.issuer if identity else suspect.issuer if suspect else None,
             "client_id": identity.client if identity else None,
             "sub": self._subject(identity.subject) if identity and identity.subject else None,
@@ -64,7 +73,12 @@ class AccessLog:
             "request_id": facts.request_id if facts else None,
             "trace_id": _trace_id(facts) if facts else None,
         }
-        return {name: value for name, value in fields.items() if value is not None}
+        credentials = b" ".join(facts.authorization).decode("latin-1") if facts else ""
+        return {
+            name: without_token(value, credentials) if name in _WRITTEN_BY_CLIENTS else value
+            for name, value in fields.items()
+            if value is not None
+        }
 
     def _subject(self, subject: str) -> str | None:
         match self._log.subject:
@@ -74,6 +88,16 @@ class AccessLog:
                 return sha256(subject.encode()).hexdigest()[:_SUBJECT_DIGITS]
             case "off":
                 return None
+
+
+def without_token(text: str, credentials: str) -> str:
+    """`text` less anything that looks like a JWT, and less any piece of what the request has in Authorization."""
+    text = _JWT.sub("(token)", text)
+    return _RUN.sub(lambda run: "(token)" if _has_piece(run[0], credentials) else run[0], text)
+
+
+def _has_piece(run: str, credentials: str) -> bool:
+    return any(run[start : start + PIECE] in credentials for start in range(len(run) - PIECE + 1))
 
 
 def _trace_id(facts: Facts) -> str | None:

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+import time
 import traceback
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -53,6 +54,8 @@ class _JsonFormatter(_Formatter):
 
 
 class _TextFormatter(_Formatter):
+    converter = staticmethod(time.gmtime)
+
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         # One event, one line, whatever stands in it; a traceback keeps its lines.
@@ -67,7 +70,7 @@ def set_up_logging(log: Log, stream: TextIO | None = None) -> None:
     handler.setFormatter(
         _JsonFormatter()
         if log.format == "json"
-        else _TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+        else _TextFormatter("%(asctime)sZ %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]

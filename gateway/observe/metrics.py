@@ -16,25 +16,21 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 #: stands where a label has nothing to say
 NONE: Final = "-"
-#: the route of a request that no route names
-DEFAULT_ROUTE: Final = "default"
-#: the only upstream until there are several
-DEFAULT_UPSTREAM: Final = "default"
 
 
 def outcome_of(ending: Ending) -> str:
-    """admitted; refused: our 4xx; failed: our 5xx and clients that went away."""
+    """admitted; reported: admitted where it would have been refused; refused: our 4xx; failed: our 5xx, client gone."""
     refusal = ending.refusal
     if refusal is None:
-        return "admitted"
+        return "admitted" if ending.reported is None else "reported"
     return "failed" if refusal.status >= 500 or isinstance(refusal, ClientDisconnected) else "refused"
 
 
 class Metrics:
     """One registry and what stands in it."""
 
-    def __init__(self, issuers: tuple[str, ...]) -> None:
-        """`issuers`: configured names; their series exist from the start."""
+    def __init__(self, issuers: tuple[str, ...], *, report_routes: int = 0) -> None:
+        """`issuers`: configured names; their series exist from the start. `report_routes`: how many only report."""
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "gateway_requests_total",
@@ -89,6 +85,7 @@ class Metrics:
         self.jwks_refreshes = Counter(
             "gateway_jwks_refreshes_total", "Key fetches, made or suppressed.", ("issuer", "result"), registry=registry
         )
+        Gauge("gateway_report_mode_routes", "Routes that only report.", registry=registry).set(report_routes)
         build = Gauge(
             "gateway_build_info", "Always 1; the labels tell what runs.", ("version", "python"), registry=registry
         )
@@ -103,15 +100,17 @@ class Metrics:
 
     def request_ended(self, ending: Ending) -> None:
         """Counts a request that is over."""
-        route = DEFAULT_ROUTE if ending.facts is not None else NONE
+        route = ending.route.name if ending.route is not None else NONE
         refusal = ending.refusal
-        reason = refusal.reason if refusal is not None else NONE
+        told = refusal or ending.reported
+        reason = told.reason if told is not None else NONE
         self.requests.labels(route, outcome_of(ending), reason, f"{ending.status // 100}xx").inc()
         self.duration.labels(route).observe(ending.duration)
+        upstream = ending.route.upstream if ending.route is not None else NONE
         if ending.upstream_duration is not None:
-            self.upstream_duration.labels(DEFAULT_UPSTREAM).observe(ending.upstream_duration)
+            self.upstream_duration.labels(upstream).observe(ending.upstream_duration)
         if isinstance(refusal, UpstreamFailed | UpstreamTimeout | UpstreamBusy):
-            self.upstream_errors.labels(DEFAULT_UPSTREAM, refusal.reason).inc()
+            self.upstream_errors.labels(upstream, refusal.reason).inc()
 
     def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
         """Counts a judged token."""

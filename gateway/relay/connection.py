@@ -16,7 +16,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from gateway.core.config import Config
-from gateway.core.errors import ClientDisconnected, InternalError, Refusal, RequestTimeout, TooLarge
+from gateway.core.errors import BadRequest, ClientDisconnected, InternalError, Refusal, RequestTimeout, TooLarge
 from gateway.ports import Service
 from gateway.relay.exchange import ClientExchange, refusal_bytes
 from gateway.relay.facts import Peer, TrustedProxies
@@ -24,6 +24,8 @@ from gateway.relay.parser_errors import parser_refusal
 
 #: seconds for which the rest of a refused body is read and dropped, so that the answer is not lost in a reset
 LINGERING = 1
+#: bytes of empty lines between two requests
+MAX_EMPTY = 16
 #: SO_LINGER (socket(7)): on, for no time at all
 _RESET = struct.pack("ii", 1, 0)
 _HEAD_END = b"\r\n\r\n"
@@ -54,13 +56,16 @@ class Connection(RequestHandler):
     """One client connection: aiohttp's parser and loop, our limits, our answers."""
 
     __slots__ = (
+        "_empty_bytes",
         "_head_bytes",
         "_head_since",
         "_last_payload",
         "_sent",
         "_server",
+        "_silent_since",
         "_spoiled",
         "_wire",
+        "is_cut",
         "limits",
         "peer",
         "realm",
@@ -84,10 +89,15 @@ class Connection(RequestHandler):
         )
         self._server = server
         self.limits = limits
+        #: the gateway itself cut it, to stop
+        self.is_cut = False
         self.realm = server.config.realm
         self.peer = Peer("unix", trusted=False)
         self._head_bytes = 0
         self._head_since: float | None = None
+        #: since when, while no request has come at all
+        self._silent_since: float | None = self._loop.time()
+        self._empty_bytes = 0
         self._last_payload: StreamReader | None = None
         self._spoiled = False
         #: bytes of an answer to the present request were written
@@ -144,12 +154,24 @@ class Connection(RequestHandler):
         """Feeds the parser head by head: of a piece in which it finds an error it gives nothing that came before."""
         start = 0
         while not (self._is_in_body or self._buffer_paused or self._spoiled):
+            if self._head_since is None and (start := self._skip_empty_lines(data, start)) == len(data):
+                return
             end = data.find(_HEAD_END, start) + len(_HEAD_END)
             if end < len(_HEAD_END) or end == len(data):
                 break
             self._feed(data[start:end])
             start = end
         self._feed(data[start:] if start else data)
+
+    def _skip_empty_lines(self, data: bytes, start: int) -> int:
+        """RFC 9112 section 2.2: empty lines before a request line are passed over; a stream of them is no client."""
+        while start < len(data) and data[start] in b"\r\n":
+            start += 1
+            self._empty_bytes += 1
+            if self._empty_bytes > MAX_EMPTY:
+                self._break_off(BadRequest("empty lines where a request was due"))
+                return len(data)
+        return start
 
     @property
     def _is_in_body(self) -> bool:
@@ -169,17 +191,19 @@ class Connection(RequestHandler):
             else:
                 self._last_payload = latest
             self._head_bytes, self._head_since = 0, None
-        # RFC 9112 section 2.2: empty lines before a request line are no request.
-        elif not (in_body or self._upgraded) and (data if self._head_since is not None else data.strip(b"\r\n")):
+            self._empty_bytes, self._silent_since = 0, None
+        elif data and not (in_body or self._upgraded):
             self._head_bytes += len(data)
             self._head_since = self._head_since or self._loop.time()
             if self._head_bytes > self.limits.header_bytes:
                 self._break_off(TooLarge("the head did not end within header_bytes"))
 
     def check_head(self, now: float) -> None:
-        """Refuses a head that has been arriving for too long. `now`: the loop's time."""
+        """Refuses a head that is too long in coming, and closes a connection that never began one. `now`: loop time."""
         if self._head_since is not None and now - self._head_since > self.limits.header_timeout:
             self._break_off(RequestTimeout("the head did not end within header_timeout"))
+        elif self._silent_since is not None and now - self._silent_since > self.limits.header_timeout:
+            self.force_close()
 
     def _spoil(self) -> None:
         """The byte stream makes no sense any more; whoever reads a body from it is told."""

@@ -12,6 +12,7 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from gateway.core.challenge import compose_refusal
 from gateway.core.config import Limits
+from gateway.core.cors import with_lines
 from gateway.core.errors import BadRequest, ClientDisconnected, Draining, Refusal
 from gateway.core.headers import answer_headers
 from gateway.core.model import Facts, HeaderLine
@@ -44,6 +45,10 @@ class Wire(Protocol):
     @property
     def is_closed(self) -> bool:
         """No new request is to be served."""
+
+    @property
+    def is_cut(self) -> bool:
+        """The gateway itself cut the connection, to stop."""
 
     async def send(self, data: bytes) -> None:
         """Writes, and waits while the client takes nothing. ClientDisconnected."""
@@ -105,11 +110,18 @@ class ClientExchange:
             peer=self._wire.peer,
             limits=self._wire.limits,
         )
+        if self.body is None and (facts.chunked or facts.content_length):
+            raise BadRequest("the parser gives no body where the head announces one")
         # RFC 9110 section 7.8: an upgrade may be ignored. What follows it would be lost, so the connection ends here.
         self.keep_alive = bool(request.keep_alive) and "Upgrade" not in request.headers
         if self._wire.is_closed:
             raise Draining("the gateway is stopping")
         return facts
+
+    @property
+    def is_cut(self) -> bool:
+        """The gateway itself cut the connection, to stop."""
+        return self._wire.is_cut
 
     async def invite_body(self) -> None:
         """RFC 9110 section 10.1.1: the body of a request that expects it is invited once somebody takes it."""
@@ -118,15 +130,15 @@ class ClientExchange:
             self._invited = True
             await self._wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    async def relay(self, answer: Answer) -> None:
-        """The upstream's answer: its head as it is, hop-by-hop lines excepted, its body as it comes."""
+    async def relay(self, answer: Answer, *, cors: tuple[HeaderLine, ...] = ()) -> None:
+        """The upstream's answer: its head as it is, hop-by-hop and `cors` excepted, its body as it comes."""
         request = self._request
         bodyless = request.method == "HEAD" or answer.status in _BODYLESS
         chunked = close_delimited = False
         if answer.content_length is None and not bodyless:
             chunked = request.version >= (1, 1)
             close_delimited = not chunked
-        headers = answer_headers(answer.headers)
+        headers = with_lines(answer_headers(answer.headers), cors)
         if answer.status == 204 or chunked or close_delimited:
             headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
         if chunked:
@@ -140,13 +152,14 @@ class ClientExchange:
         if chunked:
             await self._wire.send(b"0\r\n\r\n")
 
-    async def refuse(self, refusal: Refusal) -> None:
-        """Our own answer."""
+    async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
+        """Our own answer, with further header lines."""
         answer = compose_refusal(refusal, realm=self._wire.realm)
         body = b"" if self._request.method == "HEAD" else answer.body
         closing = self._refusal is not None or isinstance(refusal, Draining | BadRequest)
         self.bytes_out = len(body)
-        await self._begin(answer.status, answer.reason, list(answer.headers), closing=closing, body=body)
+        lines = [*answer.headers, *headers]
+        await self._begin(answer.status, answer.reason, lines, closing=closing, body=body)
         self.lingers = not self.keep_alive
 
     async def _begin(

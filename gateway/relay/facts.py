@@ -8,21 +8,17 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from uuid import uuid4
 
+from gateway.core.addresses import is_authority
 from gateway.core.config import Config, Limits
-from gateway.core.errors import (
-    BadRequest,
-    MethodNotAllowed,
-    MethodNotImplemented,
-    TooLarge,
-    UriTooLong,
-    VersionNotSupported,
-)
+from gateway.core.errors import BadRequest, TooLarge, VersionNotSupported
 from gateway.core.headers import parse_request_id
 from gateway.core.model import Facts, HeaderLine
+from gateway.core.request_line import check_request_line
 
-#: RFC 3986 section 3.2 without userinfo; enough to keep blanks, commas and slashes out of Host
-_AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(?::[0-9]*)?")
 _ABSOLUTE = re.compile(rb"https?://(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+#: bytes of a body
+MAX_LENGTH = (1 << 63) - 1
+_LENGTH_DIGITS = len(str(MAX_LENGTH))
 #: the header lines that facts are read from; the first three at most once
 _READ = (b"host", b"content-length", b"transfer-encoding", b"authorization", b"x-request-id")
 #: a header line's colon, blank and line end; a request line's blanks, version and line end, and the empty line
@@ -79,7 +75,9 @@ def read_facts(
     limits: Limits,
 ) -> Facts:
     """The facts of one request. BadRequest and its kin, TooLarge and its kin: RFC 9112 sections 2.3 to 3.3, and 6."""
-    _check_request_line(method, target, version, limits)
+    if version not in ((1, 0), (1, 1)):
+        raise VersionNotSupported(f"HTTP/{version[0]}.{version[1]}")
+    check_request_line(method, target, limits)
     size = len(method) + len(target) + _REQUEST_LINE_EXTRA
     found: dict[bytes, list[bytes]] = {name: [] for name in _READ}
     for name, value in headers:
@@ -106,7 +104,7 @@ def read_facts(
         headers=headers,
         authorization=tuple(found[b"authorization"]),
         host=host or None,
-        content_length=None if length is None else int(length),
+        content_length=None if length is None else _parse_length(length),
         chunked=coding is not None,
         scheme="http",
         peer=peer.address,
@@ -115,15 +113,12 @@ def read_facts(
     )
 
 
-def _check_request_line(method: str, target: bytes, version: tuple[int, int], limits: Limits) -> None:
-    if version not in ((1, 0), (1, 1)):
-        raise VersionNotSupported(f"HTTP/{version[0]}.{version[1]}")
-    if method == "CONNECT":
-        raise MethodNotImplemented("CONNECT")
-    if method == "TRACE":
-        raise MethodNotAllowed("TRACE")
-    if len(target) > limits.uri_bytes:
-        raise UriTooLong(f"the target has {len(target)} bytes; {limits.uri_bytes} are accepted")
+def _parse_length(digits: bytes) -> int:
+    """RFC 9112 section 6.2. Beyond 2^63-1 no body can end, and parsers differ in what they make of the number."""
+    significant = digits.lstrip(b"0")
+    if not digits.isdigit() or len(significant) > _LENGTH_DIGITS or int(significant or b"0") > MAX_LENGTH:
+        raise BadRequest("Content-Length is not a number up to 2^63-1")
+    return int(significant or b"0")
 
 
 def _origin_form(method: str, target: bytes, host: bytes | None) -> tuple[bytes, bytes | None]:
@@ -141,6 +136,6 @@ def _origin_form(method: str, target: bytes, host: bytes | None) -> tuple[bytes,
         target = rest if rest.startswith(b"/") else b"/" + rest
         if not host:
             raise BadRequest("the target has no host")
-    if host and _AUTHORITY.fullmatch(host) is None:
+    if host and not is_authority(host):
         raise BadRequest("Host, or the target's authority, is not a host with an optional port")
     return target, host

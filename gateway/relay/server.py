@@ -4,6 +4,7 @@ aiohttp's low-level server without application, router and middleware; one conne
 """
 
 import asyncio
+from itertools import islice
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
@@ -14,6 +15,8 @@ from gateway.ports import Ending, Observer, Service
 from gateway.relay.connection import Connection
 from gateway.relay.facts import TrustedProxies
 
+#: how many of the oldest connections are looked at for an idle one when there are too many
+IDLE_SOUGHT = 64
 #: seconds between two looks at connections whose head is late
 SWEEP = 1.0
 
@@ -31,7 +34,8 @@ class Server(web.Server):
         self.max_connections = max_connections
         self.observer = observer
         self.trusted_proxies = TrustedProxies.of(config)
-        self.open: set[Connection] = set()
+        #: in the order in which they came
+        self.open: dict[Connection, None] = {}
         #: answers carry Connection: close
         self.draining = False
         #: requests on connections that were open before are refused
@@ -71,18 +75,27 @@ class Server(web.Server):
 
     def opened(self, connection: Connection) -> Refusal | None:
         """Counts a new connection; a refusal when there are too many."""
-        if len(self.open) >= self.max_connections:
+        if len(self.open) >= self.max_connections and not self._close_an_idle_one():
             refusal = Overloaded(f"{len(self.open)} connections are open")
             if self.observer is not None:
                 self.observer.request_ended(Ending(status=refusal.status, refusal=refusal))
             return refusal
-        self.open.add(connection)
+        self.open[connection] = None
         self._count_connections()
         return None
 
+    def _close_an_idle_one(self) -> bool:
+        """Makes room: of the connections that are open longest, one that has nothing to do gives way."""
+        idle = next((old for old in islice(self.open, IDLE_SOUGHT) if not old.is_busy), None)
+        if idle is None:
+            return False
+        self.open.pop(idle)
+        idle.force_close()
+        return True
+
     def lost(self, connection: Connection) -> None:
         """Forgets a connection."""
-        self.open.discard(connection)
+        self.open.pop(connection, None)
         self._count_connections()
         self.something_ended()
 
@@ -115,6 +128,7 @@ class Server(web.Server):
         self._sweeper.cancel()
         for connection in tuple(self.open):
             if connection.is_busy:
+                connection.is_cut = True
                 connection.abort()
             else:
                 connection.force_close()

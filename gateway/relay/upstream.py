@@ -6,7 +6,9 @@ is renamed at this border.
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import aiohttp
@@ -18,21 +20,25 @@ from aiohttp.streams import StreamReader
 from yarl import URL
 
 from gateway.core.addresses import parse_upstream
+from gateway.core.config import Upstream
 from gateway.core.errors import UpstreamBusy, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
-from gateway.core.model import Facts, HeaderLine
+from gateway.core.model import Admission, Facts, HeaderLine
 from gateway.ports import Body
+from gateway.relay.facts import MAX_LENGTH
 
 #: seconds; the long form of `upstreams` will make these configurable
-CONNECT_TIMEOUT = 5.0
-RESPONSE_TIMEOUT = 60.0
 KEEPALIVE = 60.0
 POOL_TIMEOUT = 5.0
 #: connections, reused and fresh together
 MAX_CONNECTIONS = 256
 #: bytes of one line of an answer's head
 MAX_LINE = 64 * 1024
+_LENGTH_DIGITS = len(str(MAX_LENGTH))
 #: RFC 9110 section 9.2.2, less TRACE: may be sent again when a reused connection turns out to be closed
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+
+
+log = logging.getLogger("gateway.relay")
 
 
 class _Protocol(ResponseHandler):
@@ -68,14 +74,23 @@ class _Protocol(ResponseHandler):
             payload.set_exception(aiohttp.ClientPayloadError("the connection broke"))
 
 
+@dataclass(slots=True)
+class _Attempt:
+    """One try at a request: whether the connection it went out on had served another before."""
+
+    reused: bool = False
+
+
 class _RawRequest(ClientRequest):
     """Writes a head of our own making instead of aiohttp's. Private names used: tests/relay/test_aiohttp_names.py."""
 
     head: bytes
     body_chunked: bool
+    attempt: "_Attempt"
 
     async def send(self, conn: Connection) -> ClientResponse:
         assert isinstance(conn.protocol, _Protocol)
+        self.attempt.reused = conn.protocol.answered
         if conn.protocol.should_close:
             # What arrived behind the last answer would be taken for the answer to this request.
             raise aiohttp.ServerDisconnectedError
@@ -110,9 +125,14 @@ class _RawRequest(ClientRequest):
 class HttpUpstream:
     """One upstream, `http://`, `https://` or `unix:`. Connections are reused for requests that may be repeated."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, upstream: Upstream) -> None:
         """Needs a running loop; `close` lets go of it."""
-        origin = parse_upstream(url)
+        origin = parse_upstream(upstream.url)
+        self._shown = upstream.url
+        self._failing = False
+        self._own_host = upstream.host == "upstream"
+        self._response_timeout = float(upstream.response_timeout)
+        self._connect_timeout = float(upstream.connect_timeout)
         if origin.path is not None:
             path = origin.path
             self._url = URL("http://localhost/")
@@ -126,18 +146,24 @@ class HttpUpstream:
                 return aiohttp.TCPConnector(limit=0, ttl_dns_cache=10, **options)
 
         self._authority = cast("str", self._url.host_port_subcomponent).encode("ascii")
-        self._reused = _session(connector, keepalive_timeout=KEEPALIVE)
+        self._reused = _session(connector, self._timeout(None), keepalive_timeout=KEEPALIVE)
         # A request that may not be sent twice never meets a connection that the other side is just closing.
-        self._fresh = _session(connector, force_close=True)
-        self._fresh._retry_connection = False  # noqa: SLF001 -- has no public name
+        self._fresh = _session(connector, self._timeout(None), force_close=True)
         self._places = asyncio.Semaphore(MAX_CONNECTIONS)
+
+    def _timeout(self, response: float | None) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(
+            connect=self._connect_timeout,
+            sock_connect=self._connect_timeout,
+            sock_read=self._response_timeout if response is None else response,
+        )
 
     async def close(self) -> None:
         """Closes every connection."""
         await self._reused.close()
         await self._fresh.close()
 
-    async def send(self, facts: Facts, headers: tuple[HeaderLine, ...], body: Body | None) -> "HttpAnswer":
+    async def send(self, facts: Facts, admission: Admission, body: Body | None) -> "HttpAnswer":
         """One request. UpstreamBusy, UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, or the body's own."""
         try:
             async with asyncio.timeout(POOL_TIMEOUT):
@@ -145,51 +171,84 @@ class HttpUpstream:
         except TimeoutError:
             raise UpstreamBusy(f"{MAX_CONNECTIONS} connections are in use") from None
         try:
-            return HttpAnswer(await self._request(facts, headers, body), body=body, release=self._places.release)
+            return HttpAnswer(await self._request(facts, admission, body), body=body, release=self._places.release)
         except BaseException as error:
             self._places.release()
             if body is not None and body.failure is not None and isinstance(error, Exception):
                 raise body.failure from None
             raise
 
-    async def _request(self, facts: Facts, headers: tuple[HeaderLine, ...], body: Body | None) -> ClientResponse:
-        repeatable = body is None and facts.method in _IDEMPOTENT
-        head = self._head(facts, headers, closing=not repeatable)
-
-        async def take_head(request: ClientRequest, handler: aiohttp.ClientHandlerType) -> ClientResponse:
-            assert isinstance(request, _RawRequest)
-            request.head, request.body_chunked = head, facts.chunked
-            return await handler(request)
-
-        framing = {} if facts.content_length is None or body is None else {"Content-Length": str(facts.content_length)}
+    async def _request(self, facts: Facts, admission: Admission, body: Body | None) -> ClientResponse:
+        repeatable = body is None and not facts.chunked and not facts.content_length and facts.method in _IDEMPOTENT
+        attempt = _Attempt()
         try:
-            response = await (self._reused if repeatable else self._fresh).request(
-                facts.method,
-                self._url,
-                data=None if body is None else aiter(body),
-                headers=framing,
-                allow_redirects=False,
-                middlewares=(take_head,),
-            )
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
-            raise UpstreamUnreachable(type(error).__name__) from None
+            try:
+                response = await self._try(self._reused if repeatable else self._fresh, facts, admission, body, attempt)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                # RFC 9110 section 9.2.2: once more, where the connection had served before and was closing.
+                if not (repeatable and attempt.reused):
+                    raise
+                response = await self._try(self._fresh, facts, admission, body, _Attempt())
+        except aiohttp.ConnectionTimeoutError:
+            raise self._unreachable("no connection within connect_timeout") from None
+        except aiohttp.ClientConnectorError as error:
+            raise self._unreachable(error.os_error.strerror or type(error).__name__) from None
         except TimeoutError:
-            raise UpstreamTimeout(f"no head of an answer within {RESPONSE_TIMEOUT:.0f} s") from None
+            raise UpstreamTimeout("no head of an answer within response_timeout") from None
         except (aiohttp.ClientResponseError, aiohttp.ClientPayloadError) as error:
             raise UpstreamProtocolError(type(error).__name__) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamUnreachable(type(error).__name__) from None
+        except (aiohttp.ClientError, OSError):
+            raise UpstreamUnreachable(f"{self._shown}: the connection ended before an answer") from None
+        if self._failing:
+            self._failing = False
+            log.info("upstream %s answers again", self._shown)
         if problem := _framing_problem(response):
             response.close()
             raise UpstreamProtocolError(problem)
         return response
 
-    def _head(self, facts: Facts, headers: tuple[HeaderLine, ...], *, closing: bool) -> bytes:
+    def _unreachable(self, why: str) -> UpstreamUnreachable:
+        if not self._failing:
+            self._failing = True
+            log.warning("upstream %s cannot be reached: %s", self._shown, why)
+        return UpstreamUnreachable(f"{self._shown}: {why}")
+
+    async def _try(
+        self,
+        session: aiohttp.ClientSession,
+        facts: Facts,
+        admission: Admission,
+        body: Body | None,
+        attempt: "_Attempt",
+    ) -> ClientResponse:
+        head = self._head(facts, admission, closing=session is self._fresh)
+
+        async def take_head(request: ClientRequest, handler: aiohttp.ClientHandlerType) -> ClientResponse:
+            assert isinstance(request, _RawRequest)
+            request.head, request.body_chunked, request.attempt = head, facts.chunked, attempt
+            return await handler(request)
+
+        framing = {} if facts.content_length is None or body is None else {"Content-Length": str(facts.content_length)}
+        return await session.request(
+            facts.method,
+            self._url,
+            data=None if body is None else aiter(body),
+            headers=framing,
+            allow_redirects=False,
+            timeout=self._timeout(admission.route.timeout),
+            middlewares=(take_head,),
+        )
+
+    def _head(self, facts: Facts, admission: Admission, *, closing: bool) -> bytes:
         """Request line and lines as they are, then framing from the parsed message (RFC 9112 section 6)."""
-        lines = [b"%b %b HTTP/1.1" % (facts.method.encode("ascii"), facts.target)]
-        if facts.host is None:
+        lines = [b"%b %b HTTP/1.1" % (facts.method.encode("ascii"), admission.target)]
+        if facts.host is None or self._own_host:
             lines.append(b"Host: " + self._authority)
-        lines += [b"%b: %b" % line for line in headers]
+        lines += [
+            b"%b: %b" % (name, value)
+            for name, value in admission.headers
+            if not (self._own_host and name.lower() == b"host")
+        ]
         if facts.chunked:
             lines.append(b"Transfer-Encoding: chunked")
         elif facts.content_length is not None:
@@ -199,12 +258,13 @@ class HttpUpstream:
         return b"\r\n".join([*lines, b"", b""])
 
 
-def _session(connector: Callable[..., aiohttp.BaseConnector], **options: Any) -> aiohttp.ClientSession:
+def _session(
+    connector: Callable[..., aiohttp.BaseConnector], timeout: aiohttp.ClientTimeout, **options: Any
+) -> aiohttp.ClientSession:
     made = connector(**options)
     protocol: Callable[[], ResponseHandler] = functools.partial(_Protocol, loop=asyncio.get_running_loop())
     made._factory = protocol  # type: ignore[assignment]  # noqa: SLF001 -- has no public name
-    timeout = aiohttp.ClientTimeout(connect=CONNECT_TIMEOUT, sock_connect=CONNECT_TIMEOUT, sock_read=RESPONSE_TIMEOUT)
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=made,
         request_class=_RawRequest,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -214,6 +274,9 @@ def _session(connector: Callable[..., aiohttp.BaseConnector], **options: Any) ->
         max_line_size=MAX_LINE,
         max_field_size=MAX_LINE,
     )
+    # aiohttp would repeat requests on fresh connections too.
+    session._retry_connection = False  # noqa: SLF001 -- has no public name
+    return session
 
 
 def _framing_problem(response: ClientResponse) -> str | None:
@@ -226,7 +289,26 @@ def _framing_problem(response: ClientResponse) -> str | None:
     lengths = [value for name, value in response.raw_headers if name.lower() == b"content-length"]
     if len(lengths) > 1 or (lengths and codings):
         return "more than one length"
+    if lengths and (not lengths[0].isdigit() or len(lengths[0]) > _LENGTH_DIGITS or int(lengths[0]) > MAX_LENGTH):
+        return "a length that is no number up to 2^63-1"
     return None
+
+
+class HttpUpstreams:
+    """Every configured upstream, by the name that routes know it by."""
+
+    def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
+        """Needs a running loop; `close` lets go of it."""
+        self._upstreams = {name: HttpUpstream(upstream) for name, upstream in upstreams.items()}
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        for upstream in self._upstreams.values():
+            await upstream.close()
+
+    async def send(self, facts: Facts, admission: Admission, body: Body | None) -> "HttpAnswer":
+        """One request to the upstream of its route, as `HttpUpstream.send`."""
+        return await self._upstreams[admission.route.upstream].send(facts, admission, body)
 
 
 class HttpAnswer:
@@ -239,10 +321,12 @@ class HttpAnswer:
         self.status = response.status
         self.reason = (response.reason or "").encode("utf-8", "surrogateescape")
         self.headers: tuple[HeaderLine, ...] = response.raw_headers
-        self.content_length = None
-        if not any(name.lower() == b"transfer-encoding" for name, _ in self.headers):
-            self.content_length = response.content_length
-        if response.content_type == "text/event-stream" and response.connection is not None:
+        # Read by hand: what aiohttp offers runs the e-mail parser over whatever the upstream says.
+        fields = {name.lower(): value for name, value in self.headers}
+        length = fields.get(b"content-length")
+        self.content_length = None if length is None or b"transfer-encoding" in fields else int(length)
+        media_type = fields.get(b"content-type", b"").partition(b";")[0].strip(b" \t").lower()
+        if media_type == b"text/event-stream" and response.connection is not None:
             # An event stream may be silent for as long as it likes.
             assert response.connection.protocol is not None
             response.connection.protocol.read_timeout = None
@@ -257,7 +341,7 @@ class HttpAnswer:
             if (broken := content.exception()) is not None:
                 raise broken
         except TimeoutError:
-            raise UpstreamTimeout(f"the answer fell silent for {RESPONSE_TIMEOUT:.0f} s") from None
+            raise UpstreamTimeout("the answer fell silent for response_timeout") from None
         except (aiohttp.ClientError, OSError) as error:
             if self._body is not None and self._body.failure is not None:
                 raise self._body.failure from None

@@ -118,7 +118,9 @@ class IssuerKeys:
         UnknownKey: that fetch does not have it. IssuerUnavailable: that fetch failed, or none may be made now.
         """
         wanted = self._begun + 1
-        if self._misses.has((alg, kid), self._clock.monotonic()):
+        now = self._clock.monotonic()
+        # A memory is no proof: the key may have been published since. Asked again while others would not go short.
+        if self._misses.has((alg, kid), now) and not self._bucket.has_spare(now):
             raise UnknownKey(f"{self._name} did not publish it when asked less than 30 s ago")
         while self._ended < wanted:
             flight = self._flight or self._begin_on_demand()

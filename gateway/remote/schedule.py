@@ -27,6 +27,10 @@ class TokenBucket:
         """Seconds until a token is there; 0.0 when one is."""
         return max(0.0, self._full_at - (BUCKET_SIZE - 1) * BUCKET_INTERVAL - now)
 
+    def has_spare(self, now: float) -> bool:
+        """Whether one may be taken and another is left for somebody else."""
+        return self._full_at - (BUCKET_SIZE - 2) * BUCKET_INTERVAL <= now
+
     def spend(self, now: float) -> None:
         """Takes the token that `wait` promised."""
         self._full_at = max(self._full_at, now) + BUCKET_INTERVAL

@@ -8,7 +8,9 @@ import pytest
 from gateway.core.challenge import challenge, compose_refusal
 from gateway.core.errors import (
     BadRequest,
+    ClaimMismatch,
     IdToken,
+    InsufficientScope,
     IssuerUnavailable,
     MalformedCredential,
     MethodNotAllowed,
@@ -37,6 +39,14 @@ def headers(refusal: Refusal) -> dict[str, str]:
             MalformedCredential(),
             'Bearer realm="api", error="invalid_request", error_description="The Authorization header must be the word Bearer, one space and one token."',
         ),
+        (
+            InsufficientScope(scope=("read:orders", "write:orders")),
+            'Bearer realm="api", error="insufficient_scope", error_description="The access token lacks a scope that this request needs.", scope="read:orders write:orders"',
+        ),
+        (
+            InsufficientScope(),
+            'Bearer realm="api", error="insufficient_scope", error_description="The access token lacks a scope that this request needs."',
+        ),
     ],
 )
 def test_a_challenge_is_as_rfc_6750_writes_it(refusal: Refusal, expected: str) -> None:
@@ -51,7 +61,8 @@ def test_the_realm_is_the_configured_one() -> None:
 @pytest.mark.parametrize("refusal", ANSWERED.values(), ids=ANSWERED)
 def test_every_refusal_is_a_problem_document(refusal: type[Refusal]) -> None:
     answer = compose_refusal(refusal("secret evidence"), realm="api")
-    phrase = HTTPStatus(refusal.status).phrase
+    # RFC 9110 section 15.5.15, where the standard library has older words.
+    phrase = "URI Too Long" if refusal.status == 414 else HTTPStatus(refusal.status).phrase
     assert (answer.status, answer.reason) == (refusal.status, phrase.encode())
     assert json.loads(answer.body) == {
         "type": "about:blank",
@@ -80,3 +91,8 @@ def test_retry_after_is_whole_seconds_or_absent() -> None:
 
 def test_a_method_that_is_not_allowed_says_which_are() -> None:
     assert headers(MethodNotAllowed())["Allow"] == "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+    assert headers(MethodNotAllowed("evidence", allow=("GET", "HEAD")))["Allow"] == "GET, HEAD"
+
+
+def test_a_claim_that_does_not_fit_is_no_matter_of_another_credential() -> None:
+    assert "WWW-Authenticate" not in headers(ClaimMismatch("evidence"))

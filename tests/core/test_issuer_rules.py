@@ -141,3 +141,24 @@ def test_a_preset_is_suggested_and_never_guessed() -> None:
 def test_a_preset_that_refuses_every_token_says_so() -> None:
     (warning,) = issuer_warnings(a_config({"issuer": "https://accounts.google.com", "preset": "google"}))
     assert str(warning).startswith("issuers[0].preset: refuses every token: ")
+
+
+@pytest.mark.parametrize(
+    ("issuer", "note"),
+    [
+        (
+            {"issuer": "https://i.example/.well-known/openid-configuration"},
+            "issuers[0].issuer: looks like the address of a discovery document",
+        ),
+        ({"issuer": "https://t.eu.auth0.com", "preset": "auth0"}, "issuers[0].issuer: has no slash at its end"),
+        (
+            {"issuer": "https://login.microsoftonline.com/common/v2.0", "preset": "entra"},
+            "issuers[0].issuer: is no issuer of tokens",
+        ),
+        ({"audience": "*"}, "issuers[0].audience: is no wildcard"),
+        ({"audience": "api "}, "issuers[0].audience: has blanks at its ends"),
+        ({"require_typ": True, "allow_unclassified": True}, "issuers[0].require_typ: has no effect"),
+    ],
+)
+def test_what_is_probably_a_slip_is_noted(issuer: dict[str, Any], note: str) -> None:
+    assert any(str(warning).startswith(note) for warning in issuer_warnings(a_config(issuer)))

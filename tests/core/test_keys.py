@@ -89,20 +89,20 @@ def test_optional_members_narrow_a_key_down(members: dict[str, Any], algorithms:
         ("rsa-2048-a", {"n": ["a"]}, "missing or not a string"),
         ("p-256", {"y": None}, "missing or not a string"),
         ("ed25519", {"x": None}, "missing or not a string"),
-        ("rsa-2048-a", {"n": "a"}, "modulus is not base64url"),
-        ("rsa-2048-a", {"n": "ü"}, "modulus is not base64url"),
+        ("rsa-2048-a", {"n": "a"}, "modulus or exponent is not base64url"),
+        ("rsa-2048-a", {"n": "ü"}, "modulus or exponent is not base64url"),
         ("rsa-2048-a", {"n": ""}, "it has 0 bits"),
         ("rsa-2048-a", {"n": "A" * 1_000}, "it has 0 bits"),
         ("rsa-2048-a", {"n": "_" * 200_000}, "it has 1200000 bits"),
         ("rsa-1024", {}, "it has 1024 bits; 2048 to 8192 are accepted"),
         ("rsa-2048-a", {"n": "****" + public_jwk("rsa-2048-a")["n"]}, "cannot be read"),
         ("rsa-2048-a", {"n": public_jwk("rsa-2048-a")["n"] + "=="}, "cannot be read"),
-        ("rsa-2048-a", {"e": ""}, "cannot be read"),
-        ("rsa-2048-a", {"e": "!"}, "cannot be read"),
-        ("rsa-2048-a", {"e": "ü"}, "cannot be read"),
-        ("rsa-2048-a", {"e": "AA"}, "cannot be read"),
-        ("rsa-2048-a", {"e": "AQ"}, "cannot be read"),
-        ("rsa-2048-a", {"e": "AQAA"}, "cannot be read"),
+        ("rsa-2048-a", {"e": ""}, "that of an RSA key"),
+        ("rsa-2048-a", {"e": "!"}, "that of an RSA key"),
+        ("rsa-2048-a", {"e": "ü"}, "modulus or exponent is not base64url"),
+        ("rsa-2048-a", {"e": "AA"}, "that of an RSA key"),
+        ("rsa-2048-a", {"e": "AQ"}, "that of an RSA key"),
+        ("rsa-2048-a", {"e": "AQAA"}, "that of an RSA key"),
         ("p-256", {"x": "AAAA"}, "cannot be read"),
         ("p-256", {"x": ""}, "cannot be read"),
         ("p-256", {"x": "é"}, "cannot be read"),
@@ -289,3 +289,15 @@ def test_leading_zeros_do_not_make_a_modulus_longer() -> None:
     padded = base64url(bytes(256) + b"\xff" * 127).decode()
     with pytest.raises(ValueError, match="it has 1016 bits"):
         parse_key(public_jwk("rsa-2048-a", n=padded))
+
+
+@pytest.mark.parametrize("exponent", ["Ag", "AQ", "BA", "AQAAAAE", "AAAA"])
+def test_an_exponent_nobody_uses_is_no_rsa_key(exponent: str) -> None:
+    with pytest.raises(ValueError, match="not that of an RSA key"):
+        parse_key(public_jwk("rsa-2048-a", e=exponent))
+
+
+def test_an_even_modulus_is_no_rsa_key() -> None:
+    even = "_" * 341 + "w"
+    with pytest.raises(ValueError, match="not that of an RSA key"):
+        parse_key(public_jwk("rsa-2048-a", n=even[:-2] + "8A"))

@@ -8,18 +8,21 @@ from typing import Any, Literal
 
 import pytest
 
-from gateway.core.config import Log
-from gateway.core.errors import MissingCredential, Suspect, UnknownIssuer
+from gateway.core.config import Log, Route
+from gateway.core.errors import InsufficientScope, MissingCredential, Suspect, UnknownIssuer
 from gateway.core.model import Facts, HeaderLine, Identity, Verdict
-from gateway.observe.access import AccessLog
+from gateway.core.route import compile_route
+from gateway.observe.access import AccessLog, without_token
 from gateway.ports import Ending
 
+ROUTE = compile_route(Route(path="/*", name="orders"))
 NOW = datetime(2026, 7, 28, 12, 0, 0, 123456, tzinfo=UTC)
 IDENTITY = Identity(
     issuer="mine",
     subject="alice",
     client="app",
     scopes=(),
+    claims={},
     expires_at=0.0,
     not_before=None,
     leeway=0.0,
@@ -54,6 +57,7 @@ def record(ending: Ending, **log: Any) -> dict[str, Any]:
 def test_a_record_of_an_admitted_request_has_every_field() -> None:
     ending = Ending(
         facts=facts(),
+        route=ROUTE,
         status=200,
         identity=IDENTITY,
         duration=0.0123456,
@@ -63,11 +67,13 @@ def test_a_record_of_an_admitted_request_has_every_field() -> None:
     )
     assert record(ending) == {
         "ts": "2026-07-28T12:00:00.123Z",
+        "client": facts().peer,
         "method": "GET",
         "path": "/a",
         "status": 200,
-        "route": "default",
+        "route": "orders",
         "outcome": "admitted",
+        "evidence": IDENTITY.verdict.evidence,
         "issuer": "mine",
         "client_id": "app",
         "sub": "2bd806c97f0e00af",
@@ -154,3 +160,40 @@ def test_serving_goes_on_when_nobody_reads_the_log(error: Exception) -> None:
     log = AccessLog(Log(), Broken())
     log.request_ended(Ending(facts=facts(), status=200))
     log.request_ended(Ending(facts=facts(), status=200))
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("/orders/1", "/orders/1"),
+        ("/eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln/x", "/(token)/x"),
+        ("/files/c2lnbmF0dXJlLW9mLWEtdG9rZW4", "/files/(token)"),
+        ("/files/123e4567-e89b-12d3-a456-426614174000", "/files/123e4567-e89b-12d3-a456-426614174000"),
+    ],
+)
+def test_what_a_client_wrote_is_logged_without_its_token(text: str, left: str) -> None:
+    assert without_token(text, "Bearer aaaa.bbbb.c2lnbmF0dXJlLW9mLWEtdG9rZW4") == left
+
+
+def test_a_record_of_a_reported_request_has_the_reason_and_whose_token_it_was() -> None:
+    reported = InsufficientScope("route orders asks for write", scope=("write",))
+    ending = Ending(facts=facts(), route=ROUTE, status=200, identity=IDENTITY, reported=reported)
+    found = record(ending)
+    assert (found["outcome"], found["reason"], found["status"]) == ("reported", "insufficient_scope", 200)
+    assert (found["evidence"], found["route"], found["client_id"]) == (reported.evidence, "orders", "app")
+
+
+def test_a_record_of_a_reported_token_names_only_what_is_known_of_it() -> None:
+    reported = UnknownIssuer("somebody")
+    reported.suspect = Suspect("ba9876543210", "kid-1", None)
+    found = record(Ending(facts=facts(), route=ROUTE, status=200, reported=reported))
+    assert (found["outcome"], found["token"], found["kid"]) == ("reported", "ba9876543210", "kid-1")
+    assert {"sub", "client_id", "issuer"}.isdisjoint(found)
+
+
+def test_of_what_is_refused_reported_requests_are_a_part() -> None:
+    stream = io.StringIO()
+    log = AccessLog(Log(access="refused"), stream)
+    log.request_ended(Ending(facts=facts(), status=200, reported=MissingCredential()))
+    log.request_ended(Ending(facts=facts(), status=200))
+    assert len(stream.getvalue().splitlines()) == 1

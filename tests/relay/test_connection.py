@@ -528,3 +528,22 @@ async def test_a_refusal_without_a_body_to_read_keeps_the_connection(gateway: Ru
         answer = await client.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert (answer.status, answer.values(b"Connection")) == (401, [])
     assert (await client.ask(get())).status == 200
+
+
+# Connections that say nothing
+
+
+async def test_a_stream_of_empty_lines_is_no_client(gateway: Running, client: RawClient) -> None:
+    await client.send(b"\r\n" * 100_000)
+    answer = await client.answer()
+    assert (answer.status, answer.problem["reason"]) == (400, "bad_request")
+    assert await client.is_closed()
+
+
+async def test_a_connection_that_never_begins_a_request_is_closed_after_header_timeout(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "SWEEP", 0.02)
+    gateway = await start(limits={"header_timeout": 0.1, "keepalive": 60})
+    silent = await gateway.client()
+    assert await silent.is_closed()

@@ -5,7 +5,19 @@ from tests.wire import (
     Start,
     get,
     post,
+    until,
 )
+
+
+async def test_beyond_the_connection_limit_an_idle_one_gives_way(start: Start) -> None:
+    gateway = await start(limits={"connections": 2})
+    clients = [await gateway.client() for _ in range(2)]
+    for client in clients:
+        assert (await client.ask(get())).status == 200
+    third = await gateway.client()
+    assert (await third.ask(get())).status == 200
+    assert await clients[0].is_closed()
+    assert (await clients[1].ask(get())).status == 200
 
 
 async def test_beyond_the_connection_limit_there_is_an_answer(start: Start) -> None:
@@ -13,6 +25,8 @@ async def test_beyond_the_connection_limit_there_is_an_answer(start: Start) -> N
     clients = [await gateway.client() for _ in range(2)]
     for client in clients:
         assert (await client.ask(get())).status == 200
+        await client.send(b"GET / HTTP/1.1\r\n")
+    await until(lambda: len(gateway.server.busy()) == 2)
     third = await gateway.client()
     answer = await third.answer()
     assert (answer.status, answer.problem["reason"]) == (503, "overloaded")

@@ -3,12 +3,14 @@
 import asyncio
 import gzip
 import socket
+import time
 
 import pytest
 
+from gateway.core.config import Route, Seconds, Upstream
 from gateway.relay import upstream as upstream_module
 from gateway.relay.upstream import HttpUpstream
-from tests.wire import OK, Conversation, RawClient, Running, Start, chunked, chunks, get, post
+from tests.wire import OK, Conversation, RawClient, RawUpstream, Running, Start, chunked, chunks, get, post
 
 
 def from_client(gateway: Running) -> list[tuple[bytes, bytes]]:
@@ -376,9 +378,8 @@ async def test_an_event_stream_is_flushed_as_it_comes(gateway: Running, client: 
     await gateway.upstream.conversations[0].ended.wait()
 
 
-async def test_an_event_stream_may_be_silent_for_long(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upstream_module, "RESPONSE_TIMEOUT", 0.1)
-    gateway = await start()
+async def test_an_event_stream_may_be_silent_for_long(start: Start) -> None:
+    gateway = await start(response_timeout=0.1)
     client = await gateway.client()
 
     async def behave(upstream: Conversation) -> None:
@@ -423,9 +424,8 @@ async def test_an_upstream_may_be_a_unix_socket(start: Start, tmp_path_factory: 
     assert gateway.upstream.last.start == b"GET /a HTTP/1.1"
 
 
-async def test_an_upstream_that_hangs_is_a_timeout(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upstream_module, "RESPONSE_TIMEOUT", 0.05)
-    gateway = await start()
+async def test_an_upstream_that_hangs_is_a_timeout(start: Start) -> None:
+    gateway = await start(response_timeout=0.05)
     gateway.upstream.answer = b""
     client = await gateway.client()
     for request in (get(), post(b"x")):
@@ -597,7 +597,7 @@ async def test_what_an_upstream_says_unasked_is_nobodys_answer(
 
     gateway.upstream.behaviour = behave
     assert (await client.ask(get("/1"))).body == b"ok"
-    (pooled,) = gateway.gateway._upstream._reused.connector._conns.values()  # type: ignore[union-attr]
+    (pooled,) = gateway.gateway._upstream._upstreams["default"]._reused.connector._conns.values()  # type: ignore[union-attr]
     protocol, _ = pooled[0]
     received = asyncio.Event()
     original = protocol.data_received
@@ -702,6 +702,101 @@ async def test_requests_wait_for_a_place_and_then_are_told_it_is_busy(
 
 
 async def test_closing_twice_and_without_a_request_is_fine() -> None:
-    upstream = HttpUpstream("http://127.0.0.1:1")
+    upstream = HttpUpstream(Upstream(url="http://127.0.0.1:1"))
     await upstream.close()
     await upstream.close()
+
+
+# What an attacker who controls an answer, or only its Content-Type, can do
+
+
+@pytest.mark.parametrize("length", [b"18446744073709551615", b"9223372036854775808", b"0" * 5000 + b"2", b"+2"])
+async def test_a_length_that_parsers_disagree_on_is_refused(gateway: Running, client: RawClient, length: bytes) -> None:
+    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\nab"
+    answer = await client.ask(get())
+    assert (answer.status, answer.problem["reason"]) == (502, "upstream_protocol_error")
+
+
+@pytest.mark.parametrize("content_type", [b"a/b" + b';"' * 14_000, b"a/b(" + b"(" * 2_000])
+async def test_a_content_type_is_passed_on_and_not_parsed(
+    gateway: Running, client: RawClient, content_type: bytes
+) -> None:
+    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: " + content_type + b"\r\n\r\nab"
+    started = time.process_time()
+    assert (await client.ask(get())).status == 200
+    assert time.process_time() - started < 1
+
+
+async def test_a_get_is_sent_once_when_a_fresh_connection_closes_without_an_answer(
+    gateway: Running, client: RawClient
+) -> None:
+    async def behave(upstream: Conversation) -> None:
+        await upstream.request()  # and closes without an answer
+
+    gateway.upstream.behaviour = behave
+    for method in ("GET", "PUT", "DELETE"):
+        assert (await client.ask(get(method=method))).status == 502
+    assert [request.start.split()[0] for request in gateway.upstream.requests] == [b"GET", b"PUT", b"DELETE"]
+
+
+# The long form, and several
+
+
+async def test_an_upstream_may_get_its_own_host(start: Start) -> None:
+    gateway = await start(host="upstream")
+    client = await gateway.client()
+    assert (await client.ask(get("/a", "Host2: x"))).status == 200
+    assert gateway.upstream.last.values(b"Host") == [gateway.upstream.url.removeprefix("http://").encode()]
+    assert gateway.upstream.last.values(b"X-Forwarded-Host") == [b"api.test"]
+
+
+@pytest.mark.parametrize(("authorization", "count"), [("keep", 1), ("drop", 0)])
+async def test_an_upstream_gets_the_token_only_when_it_is_to_keep_it(
+    start: Start, authorization: str, count: int
+) -> None:
+    gateway = await start(authorization=authorization)
+    client = await gateway.client()
+    assert (await client.ask(get("/a"))).status == 200
+    assert len(gateway.upstream.last.values(b"Authorization")) == count
+
+
+async def test_a_route_chooses_the_upstream_and_what_it_sees_of_the_path(start: Start) -> None:
+    shop = RawUpstream()
+    await shop.start()
+    shop.answer = OK.replace(b"ok", b"it")
+    gateway = await start(
+        upstreams={"shop": Upstream(url=shop.url)},
+        routes=(Route(path="/shop/*", upstream="shop", strip_prefix="/shop", name="shop"),),
+    )
+    client = await gateway.client()
+    assert (await client.ask(get("/shop/a%2Bb?c"))).body == b"it"
+    assert (await client.ask(get("/other"))).body == b"ok"
+    assert [request.start for request in shop.requests] == [b"GET /a%2Bb?c HTTP/1.1"]
+    assert shop.last.values(b"X-Forwarded-Prefix") == [b"/shop"]
+    assert [request.start for request in gateway.upstream.requests] == [b"GET /other HTTP/1.1"]
+    assert gateway.upstream.last.values(b"X-Forwarded-Prefix") == []
+    metrics = (await gateway.admin("/metrics")).body.decode()
+    assert 'gateway_upstream_duration_seconds_count{upstream="shop"} 1.0' in metrics
+    assert 'gateway_upstream_duration_seconds_count{upstream="default"} 1.0' in metrics
+    await shop.stop()
+
+
+async def test_a_route_may_wait_shorter_than_its_upstream(start: Start) -> None:
+    gateway = await start(routes=(Route(path="/quick", timeout=Seconds(0.05)),))
+    gateway.upstream.answer = b""
+    client = await gateway.client()
+    assert (await client.ask(get("/quick"))).problem["reason"] == "upstream_timeout"
+    assert (await gateway.ended())["route"] == "/quick"
+
+
+async def test_a_route_may_wait_longer_than_its_upstream(start: Start) -> None:
+    gateway = await start(response_timeout=0.05, routes=(Route(path="/slow", timeout=Seconds(5)),))
+
+    async def behave(upstream: Conversation) -> None:
+        await upstream.request()
+        await asyncio.sleep(0.2)
+        await upstream.say(OK)
+
+    gateway.upstream.behaviour = behave
+    client = await gateway.client()
+    assert (await client.ask(get("/slow"))).body == b"ok"
