@@ -1,4 +1,4 @@
-"""The admin listener's pages: /livez, /readyz and /metrics. Never on the traffic port, never behind a token."""
+"""The admin listener's pages: /livez, /readyz, /metrics, public keys. Never on the traffic port or behind a token."""
 
 import asyncio
 import contextlib
@@ -16,6 +16,8 @@ from gateway.ports import Exchange
 
 #: seconds for which rendered metrics are given out again: a scrape must never hold traffic
 METRICS_KEPT = 1.0
+#: seconds for which an API may keep the public keys of assertions; a new key is published for longer before it signs
+KEYS_KEPT = 60
 
 
 class IssuerHealth(Protocol):
@@ -41,14 +43,22 @@ class IssuerHealth(Protocol):
 class Page:
     """A small complete answer."""
 
-    def __init__(self, status: int, reason: bytes, body: bytes, content_type: bytes = b"application/json") -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        body: bytes,
+        content_type: bytes = b"application/json",
+        *,
+        cache_control: bytes = b"no-store",
+    ) -> None:
         self.status = status
         self.reason = reason
         self.content_length: int | None = len(body)
         self.headers: tuple[HeaderLine, ...] = (
             (b"Content-Type", content_type),
             (b"Content-Length", b"%d" % len(body)),
-            (b"Cache-Control", b"no-store"),
+            (b"Cache-Control", cache_control),
         )
         self._body = body
 
@@ -70,11 +80,16 @@ class Admin:
         registry: CollectorRegistry,
         issuers: Callable[[], Sequence[IssuerHealth]],
         all_issuers: bool,
+        key_set: Callable[[], bytes] | None = None,
     ) -> None:
-        """`issuers`: how they are now. `all_issuers`: ready only when every one of them has keys."""
+        """`issuers`: how they are now. `all_issuers`: ready only when every one of them has keys.
+
+        `key_set`: the public keys of assertions as a JWK set; None: there are no assertions.
+        """
         self._registry = registry
         self._issuers = issuers
         self._all_issuers = all_issuers
+        self._key_set = key_set
         self._metrics = b""
         self._rendered_at = float("-inf")
         self._rendering = asyncio.Lock()
@@ -87,7 +102,7 @@ class Admin:
             try:
                 facts = exchange.read_facts()
                 if facts.method not in ("GET", "HEAD"):
-                    raise MethodNotAllowed(facts.method)
+                    raise MethodNotAllowed(facts.method, allow=("GET", "HEAD"))
                 page = await self._page(facts.path)
             except Refusal as refusal:
                 await exchange.refuse(refusal)
@@ -102,6 +117,10 @@ class Admin:
                 return self._readiness()
             case "/metrics":
                 return Page(200, b"OK", await self._render(), CONTENT_TYPE_PLAIN_0_0_4.encode("ascii"))
+            case "/.well-known/jwks.json" if self._key_set is not None:
+                # RFC 7517 section 8.5.2
+                kept = b"public, max-age=%d" % KEYS_KEPT
+                return Page(200, b"OK", self._key_set(), b"application/jwk-set+json", cache_control=kept)
             case _:
                 return Page(404, b"Not Found", b'{"pages":["/livez","/readyz","/metrics"]}\n')
 

@@ -1,4 +1,4 @@
-"""The command line: serve, check, schema, demo. Arguments, exit codes and printing; everything else is elsewhere.
+"""The command line: serve, check, explain, schema, demo. Arguments, exit codes and printing.
 
 Exit codes: 0 as asked, 1 the configuration or the machine does not allow it, 2 the command line itself is wrong.
 """
@@ -10,14 +10,24 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final, TextIO
+from urllib.parse import urlsplit
 
 from gateway import __version__
-from gateway.app import CannotListen, run
-from gateway.core.config import ConfigProblem
+from gateway.app import CannotStart, run
+from gateway.core.config import ConfigProblem, Log
 from gateway.demo.run import run_demo
+from gateway.explain import as_json, as_text, explain
 from gateway.observe.log import set_up_logging
 from gateway.settings import Loaded, load, schema
+
+_EXPLAIN = (
+    "Say step by step what the gateway would make of a token, and which headers the API would receive. "
+    "Asks the issuer for its keys, and nobody else. Exit code 0: admitted, 1: refused."
+)
+#: bytes of a token that are read; more would be refused anyway
+MAX_TOKEN: Final = 1 << 20
 
 OK: Final = 0
 FAILED: Final = 1
@@ -47,6 +57,15 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--config", metavar="FILE", help="YAML file; default: GATEWAY_CONFIG, else variables alone")
         added.set_defaults(command=command)
     commands.add_parser("schema", help="print the JSON Schema of the configuration file").set_defaults(command=_schema)
+    told = commands.add_parser(
+        "explain", help="say step by step what the gateway would make of a token", description=_EXPLAIN
+    )
+    told.add_argument("--config", metavar="FILE", help="YAML file; default: GATEWAY_CONFIG, else variables alone")
+    told.add_argument("--method", default="GET", help="of the request (default: %(default)s)")
+    told.add_argument("--url", default="/", help="path of the request, or URL whose host counts (default: %(default)s)")
+    told.add_argument("--json", action="store_true", help="print JSON")
+    told.add_argument("file", nargs="?", metavar="FILE", help="file with the token; default: standard input")
+    told.set_defaults(command=_explain)
     demo = commands.add_parser("demo", help="run an issuer, an echo API and the gateway in front of it, to try it out")
     demo.set_defaults(command=_demo)
     return parser
@@ -62,7 +81,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         log.warning("%s", _sentence(warning))
     try:
         asyncio.run(run(loaded.config))
-    except CannotListen as error:
+    except CannotStart as error:
         log.error("%s", error)  # noqa: TRY400 -- the sentence is the whole story
         return FAILED
     return OK
@@ -81,6 +100,38 @@ def _check(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _explain(arguments: argparse.Namespace) -> int:
+    loaded = load(arguments.config, os.environ)
+    if loaded.config is None:
+        _print_problems(loaded, file=sys.stderr)
+        return FAILED
+    try:
+        token = _read_token(arguments.file)
+    except OSError as error:
+        print(f"{arguments.file}: {error.strerror}", file=sys.stderr)
+        return FAILED
+    set_up_logging(Log(level="error", format="text"))
+    parts = urlsplit(arguments.url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    explanation = asyncio.run(
+        explain(loaded.config, token, method=arguments.method, target=target, host=parts.netloc or "localhost")
+    )
+    if arguments.json:
+        print(as_json(explanation))
+    else:
+        print(as_text(explanation, color=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+    return FAILED if explanation.verdict == "refused" else OK
+
+
+def _read_token(path: str | None) -> bytes:
+    """The token in a file or on standard input: never from the command line, where others could see it."""
+    if path is None and sys.stdin.isatty():
+        print("Paste the token, then press Enter and Ctrl-D.", file=sys.stderr)
+    raw = sys.stdin.buffer.read(MAX_TOKEN) if path is None else Path(path).read_bytes()[:MAX_TOKEN]
+    text = raw.strip()
+    return text[7:].strip() if text[:7].lower() == b"bearer " else text
+
+
 def _schema(_: argparse.Namespace) -> int:
     print(json.dumps(schema(), indent=2))
     return OK
@@ -89,7 +140,7 @@ def _schema(_: argparse.Namespace) -> int:
 def _demo(_: argparse.Namespace) -> int:
     try:
         asyncio.run(run_demo())
-    except CannotListen as error:
+    except CannotStart as error:
         print(error, file=sys.stderr)
         return FAILED
     return OK

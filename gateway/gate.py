@@ -7,26 +7,21 @@ stands behind a port. A new kind of check is a line here and a module in `core`.
 import logging
 import time
 from asyncio import CancelledError
-from collections.abc import Callable
-from hashlib import sha256
+from collections.abc import Awaitable, Callable
 
-from gateway.core.config import Config, identity_headers_of
+from gateway.assertions import Assertions
+from gateway.core.config import Config
 from gateway.core.credential import find_credential
-from gateway.core.errors import (
-    BadSignature,
-    ClientDisconnected,
-    InternalError,
-    Refusal,
-    Suspect,
-    UnknownKey,
-)
+from gateway.core.errors import ClientDisconnected, Draining, InternalError, Refusal, TooLarge
 from gateway.core.headers import UpstreamHeaders, drops_forwarding
-from gateway.core.identity import identity_lines
-from gateway.core.keys import Key, shown_kid
-from gateway.core.model import Admission, Credential, Facts, Identity
-from gateway.core.token import Candidate, Token, check_token, find_signer, parse_token, rules_of
-from gateway.core.verified import VerifiedTokens
-from gateway.ports import Ending, Exchange, Issuers, Observer, Upstream
+from gateway.core.model import Admission, Facts, HeaderLine, Identity
+from gateway.core.policy import check_policy
+from gateway.core.route import Route
+from gateway.core.routing import RouteTable
+from gateway.ports import BareAnswer, Ending, Exchange, Issuers, Observer, Trail, Upstream
+from gateway.verifier import Verifier
+
+CarryOut = Callable[[Ending, Admission, Exchange], Awaitable[None]]
 
 log = logging.getLogger("gateway")
 
@@ -41,30 +36,31 @@ class Gate:
         issuers: Issuers,
         upstream: Upstream,
         observer: Observer,
+        assertions: Assertions | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock`: seconds since the epoch, as the times in tokens."""
-        self._rules = {issuer.issuer: rules_of(issuer) for issuer in config.issuers}
-        self._identity_headers = identity_headers_of(config)
+        self._routes = RouteTable(config)
         self._upstream_headers = UpstreamHeaders.of(config)
         self._token_bytes = config.limits.token_bytes
-        self._issuers = issuers
+        self._verifier = Verifier(config, issuers=issuers, observer=observer, clock=clock)
+        self._assertions = assertions
         self._upstream = upstream
         self._observer = observer
-        self._clock = clock
-        self._verified = VerifiedTokens()
         self._told_of_forwarding = False
 
-    async def handle(self, exchange: Exchange) -> None:
-        """One request to its end. Raises nothing but CancelledError; the observer hears how it ended."""
+    async def handle(self, exchange: Exchange, *, carry_out: CarryOut | None = None) -> None:
+        """One request to its end. Raises nothing but CancelledError; the observer hears how it ended.
+
+        `carry_out`: what is done with an admission instead of relaying it.
+        """
         ending = Ending()
         started = time.perf_counter()
         try:
             try:
                 ending.facts = exchange.read_facts()
-                admission = await self.admit(ending.facts)
-                ending.identity = admission.identity
-                await self._relay(ending, admission, exchange)
+                admission = await self.admit(ending.facts, ending)
+                await (carry_out or self._relay)(ending, admission, exchange)
             except Refusal as refusal:
                 ending.refusal = refusal
                 await self._refuse(refusal, exchange, ending)
@@ -73,7 +69,11 @@ class Gate:
                 ending.refusal = InternalError("see the traceback in the log")
                 await self._refuse(ending.refusal, exchange, ending)
         except (ClientDisconnected, CancelledError) as gone:
-            ending.refusal = ClientDisconnected("the connection ended before the answer did")
+            ending.refusal = (
+                Draining("the gateway cut it: it did not end within drain")
+                if exchange.is_cut
+                else ClientDisconnected("the connection ended before the answer did")
+            )
             ending.status = ending.refusal.status
             if isinstance(gone, CancelledError):
                 raise
@@ -84,12 +84,16 @@ class Gate:
 
     async def _relay(self, ending: Ending, admission: Admission, exchange: Exchange) -> None:
         assert ending.facts is not None  # read before it was admitted
+        if admission.preflight is not None:
+            ending.status = 204
+            await exchange.relay(BareAnswer(204, b"No Content"), cors=admission.preflight)
+            return
         asked = time.perf_counter()
-        answer = await self._upstream.send(ending.facts, admission.headers, exchange.body)
+        answer = await self._upstream.send(ending.facts, admission, exchange.body)
         try:
             ending.upstream_duration = time.perf_counter() - asked
             ending.status = answer.status
-            await exchange.relay(answer)
+            await exchange.relay(answer, cors=self._cors_lines(ending))
         finally:
             answer.close()
 
@@ -101,97 +105,62 @@ class Gate:
             exchange.abort()
             return
         ending.status = refusal.status
-        await exchange.refuse(refusal)
+        await exchange.refuse(refusal, headers=self._cors_lines(ending))
 
-    async def admit(self, facts: Facts) -> Admission:
-        """Whether this request may pass, and as whom. A Refusal says why not."""
-        credential = find_credential(facts.authorization, token_bytes=self._token_bytes)
-        identity = await self.identify(credential)
+    def _cors_lines(self, ending: Ending) -> tuple[HeaderLine, ...]:
+        """What an answer tells the browser of a page on another origin."""
+        cors = ending.route.cors if ending.route is not None else self._routes.cors
+        return () if cors is None or ending.facts is None else cors.answer_lines(ending.facts.headers)
+
+    async def admit(self, facts: Facts, trail: Trail) -> Admission:
+        """Whether this request may pass, and as whom. A Refusal says why not; `trail` hears how far it came."""
+        self._tell_of_forwarding(facts)
+        if (preflight := self._routes.find_preflight(facts)) is not None:
+            return self._admit_preflight(facts, trail, *preflight)
+        route = trail.route = self._routes.match(facts)
+        if not route.public:
+            try:
+                credential = find_credential(facts.authorization, token_bytes=self._token_bytes)
+                trail.identity = await self._verifier.identify(credential, trail)
+                check_policy(route, trail.identity)
+            except TooLarge:
+                raise
+            except Refusal as refusal:
+                if not route.reports:
+                    raise
+                trail.reported = refusal
+        return Admission(
+            route=route,
+            identity=trail.identity,
+            target=route.forwarded_target(facts.target),
+            headers=self._upstream_headers.compose(facts, self._identity_lines(route, trail.identity), route=route),
+        )
+
+    def _identity_lines(self, route: Route, identity: Identity | None) -> tuple[HeaderLine, ...]:
+        """What the upstream is told of the caller: nothing when nobody was admitted in full."""
+        if identity is None:
+            return ()
+        if self._assertions is None:
+            return identity.headers
+        return (*identity.headers, self._assertions.line(identity, upstream=route.upstream))
+
+    def _admit_preflight(self, facts: Facts, trail: Trail, route: Route, method: str) -> Admission:
+        """A browser asks, without a token, what a page may do: it gets an answer, and the upstream no identity."""
+        assert route.cors is not None  # or it would be a request like any other
+        trail.route = route
+        return Admission(
+            route=route,
+            identity=None,
+            target=route.forwarded_target(facts.target),
+            headers=self._upstream_headers.compose(facts, (), route=route, preflight=True),
+            preflight=route.cors.preflight_lines(facts.headers, method=method),
+        )
+
+    def _tell_of_forwarding(self, facts: Facts) -> None:
         if not self._told_of_forwarding and drops_forwarding(facts):
             self._told_of_forwarding = True
             log.warning(
-                "forwarding headers of %s were dropped; to believe them, configure trusted_proxies: [%s]",
+                "forwarding headers of %s were dropped; if that is your proxy, configure trusted_proxies: [%s]",
                 facts.peer,
                 facts.peer,
             )
-        return Admission(identity, self._upstream_headers.compose(facts, identity.headers))
-
-    async def identify(self, credential: Credential) -> Identity:
-        """The identity behind a token: remembered, or verified now. InvalidToken, Forbidden, Unavailable."""
-        digest = sha256(credential.token).digest()
-        token_id = digest.hex()[:12]
-        identity = self._remembered(digest)
-        self._observer.token_looked_up(hit=identity is not None)
-        if identity is not None:
-            return identity
-        token = None
-        try:
-            token = parse_token(credential.token)
-            candidate = check_token(token, self._rules, now=self._clock())
-            key = await self._signer(token, candidate)
-            identity = self._compile(token, candidate, key, token_id)
-        except Refusal as refusal:
-            refusal.suspect = self._suspect(token, token_id)
-            self._observer.token_verified(refusal.suspect.issuer, refusal)
-            raise
-        self._observer.token_verified(identity.issuer, None)
-        self._verified.remember(digest, identity, token_bytes=len(credential.token))
-        return identity
-
-    def _remembered(self, digest: bytes) -> Identity | None:
-        """A token that passed before, if it would pass now: its times and its key are looked at on every hit."""
-        identity = self._verified.find(digest)
-        if identity is None:
-            return None
-        now = self._clock()
-        in_time = now < identity.expires_at + identity.leeway and (
-            identity.not_before is None or identity.not_before <= now + identity.leeway
-        )
-        if in_time and self._issuers.has_key(identity.issuer, identity.key):
-            return identity
-        self._verified.forget(digest)
-        return None
-
-    async def _signer(self, token: Token, candidate: Candidate) -> Key:
-        """The key that signed the token: among those we know, else among those the issuer publishes now."""
-        name = candidate.rules.name
-        known = self._issuers.find_keys(name, alg=token.alg, kid=token.kid)
-        if (signer := find_signer(token, known)) is not None:
-            return signer
-        if known and token.kid is not None:
-            raise BadSignature(f"the key {name} publishes under this kid did not sign the token")
-        # Without a kid no key is named: a signature of none we know may be by one that is new.
-        try:
-            fetched = await self._issuers.fetch_keys(name, alg=token.alg, kid=token.kid)
-        except UnknownKey:
-            if known:
-                raise BadSignature(f"none of the {len(known)} keys tried signed the token") from None
-            raise
-        if (signer := find_signer(token, fetched)) is not None:
-            return signer
-        raise BadSignature(f"none of the {len(fetched)} keys tried signed the token")
-
-    def _suspect(self, token: Token | None, token_id: str) -> Suspect:
-        """What a log may say of a token that was refused."""
-        if token is None:
-            return Suspect(token_id)
-        iss = token.claims.get("iss")
-        rules = self._rules.get(iss) if isinstance(iss, str) else None
-        kid = None if token.kid is None else shown_kid(token.kid)
-        return Suspect(token_id, kid, rules.name if rules else None)
-
-    def _compile(self, token: Token, candidate: Candidate, key: Key, token_id: str) -> Identity:
-        lines = identity_lines(self._identity_headers, token.claims, client=candidate.client, scopes=candidate.scopes)
-        return Identity(
-            issuer=candidate.rules.name,
-            subject=candidate.subject,
-            client=candidate.client,
-            scopes=candidate.scopes,
-            expires_at=candidate.expires_at,
-            not_before=candidate.not_before,
-            leeway=candidate.rules.leeway,
-            key=key.thumbprint,
-            verdict=candidate.verdict,
-            token_id=token_id,
-            headers=lines,
-        )

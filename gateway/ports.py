@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.core.assertion import SigningKey
 from gateway.core.errors import Refusal
 from gateway.core.keys import Key
-from gateway.core.model import Facts, HeaderLine, Identity
+from gateway.core.model import Admission, Facts, HeaderLine, Identity
+from gateway.core.route import Route
+from gateway.core.token import Candidate, Token
 
 
 class Issuers(Protocol):
@@ -23,6 +26,13 @@ class Issuers(Protocol):
 
         UnknownKey: a fetch begun after this call does not have it. IssuerUnavailable: nobody can tell now.
         """
+
+
+class Signer(Protocol):
+    """The key that signs assertions."""
+
+    def current(self) -> SigningKey:
+        """The key that signs now. Touches no file."""
 
 
 class Answer(Protocol):
@@ -42,6 +52,23 @@ class Answer(Protocol):
         """Lets go of the connection: back to the pool when the answer was read to its end, else closed."""
 
 
+@dataclass(slots=True)
+class BareAnswer:
+    """An answer without a body that no upstream gave."""
+
+    status: int
+    reason: bytes
+    headers: tuple[HeaderLine, ...] = ()
+    content_length: int | None = 0
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Its one chunk, of no bytes."""
+        yield b""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
 class Body(Protocol):
     """The body of a request as it comes, read at the pace of whoever takes it."""
 
@@ -55,8 +82,8 @@ class Body(Protocol):
 class Upstream(Protocol):
     """The API behind the gateway."""
 
-    async def send(self, facts: Facts, headers: tuple[HeaderLine, ...], body: Body | None) -> Answer:
-        """One request to the API; `headers` is all it gets, framing excepted.
+    async def send(self, facts: Facts, admission: Admission, body: Body | None) -> Answer:
+        """One request to the API; the admission's target and headers are all it gets, framing excepted.
 
         UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, UpstreamBusy.
         """
@@ -67,34 +94,60 @@ class Exchange(Protocol):
 
     #: None when the request has none
     body: Body | None
-    #: a final answer has begun: it can be cut off, and no longer be replaced
-    has_begun: bool
-    #: bytes of body so far, both ways
-    bytes_in: int
-    bytes_out: int
+
+    @property
+    def has_begun(self) -> bool:
+        """A final answer has begun: it can be cut off, and no longer be replaced."""
+
+    @property
+    def is_cut(self) -> bool:
+        """The gateway itself cut the connection, to stop."""
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes of body so far, from the client."""
+
+    @property
+    def bytes_out(self) -> int:
+        """The same, to the client."""
 
     def read_facts(self) -> Facts:
         """What the request says. BadRequest, TooLarge, Draining: it is not one to judge."""
 
-    async def relay(self, answer: Answer) -> None:
-        """Writes the upstream's answer. ClientDisconnected, or what `Answer.chunks` raises."""
+    async def relay(self, answer: Answer, *, cors: tuple[HeaderLine, ...] = ()) -> None:
+        """Writes the upstream's answer, what it says of `cors` replaced. ClientDisconnected, what `chunks` raises."""
 
-    async def refuse(self, refusal: Refusal) -> None:
-        """Writes our own answer. ClientDisconnected."""
+    async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
+        """Writes our own answer, with further header lines. ClientDisconnected."""
 
     def abort(self) -> None:
         """Cuts the connection, so that nobody takes what was sent for a whole answer."""
 
 
 class Service(Protocol):
-    """Whoever answers the requests of a listener: the gate, or the admin pages."""
+    """Whoever answers the requests of a listener: the gate, the decision API or the admin pages."""
 
     async def handle(self, exchange: Exchange) -> None:
         """One request to its end."""
 
 
 @dataclass(slots=True)
-class Ending:
+class Trail:
+    """How far an admission came: what was found, step by step, in serving as in explaining."""
+
+    route: Route | None = None
+    token: Token | None = None
+    candidate: Candidate | None = None
+    #: keys whose signature the token may carry, in the order they were tried
+    tried: tuple[Key, ...] = ()
+    key: Key | None = None
+    identity: Identity | None = None
+    #: what would have been refused on a route that only reports
+    reported: Refusal | None = None
+
+
+@dataclass(slots=True)
+class Ending(Trail):
     """How one request ended, for metrics and the access log."""
 
     #: None when there never were any: the request could not be parsed
@@ -103,7 +156,6 @@ class Ending:
     status: int = 0
     #: None when admitted and relayed to the end
     refusal: Refusal | None = None
-    identity: Identity | None = None
     #: seconds from the end of the head to the end of the answer
     duration: float = 0.0
     #: seconds from the upstream request to the head of its answer; None when none was made or none came

@@ -16,6 +16,7 @@ from gateway.core.keys import KeySet, parse_key_set
 from gateway.core.problems import problems, warnings
 from gateway.core.schema import schema
 from gateway.document import Document, parse_document
+from gateway.remote.signing_keys import read_signing_key
 from gateway.variables import CONFIG, Overrides, is_within, read_variables, variable_for, variable_of
 
 __all__ = ["Loaded", "load", "read_key_set", "read_trust", "schema"]
@@ -43,7 +44,9 @@ def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
 
     Never raises for what is in the file, the variables or the files they name: that is in `problems`, all of it.
     """
-    source = environ.get(CONFIG) if path is None else path
+    source = environ.get(CONFIG) or None if path is None else path
+    if source == "":
+        return Loaded(None, [ConfigProblem("", "the configuration file has no name")])
     document = Document({}, {}, ())
     if source is not None:
         try:
@@ -146,6 +149,13 @@ def _named_files(conversion: Conversion) -> Iterator[tuple[ConfigProblem, bool]]
             if isinstance(content, KeySet):
                 for skipped in content.skipped:
                     yield ConfigProblem(path, skipped), False
+    assertion = conversion.config.assertion
+    path = "assertion.key.file"
+    if assertion is not None and assertion.key is not None and assertion.key.file and conversion.is_readable(path):
+        try:
+            read_signing_key(assertion.key.file)
+        except ValueError as error:
+            yield ConfigProblem(path, str(error)), True
 
 
 def _naming_variable(problem: ConfigProblem, overrides: Overrides) -> ConfigProblem:

@@ -19,7 +19,17 @@ _KINDS = {
     "access": "access",
     "hint": "access, unless `nonce`",
 }
-_SECTIONS = {"Issuer": "issuers[]", "IdentityHeader": "identity_headers.NAME", "Limits": "limits", "Log": "log"}
+_SECTIONS = {
+    "Upstream": "upstreams.NAME",
+    "Issuer": "issuers[]",
+    "IdentityHeader": "identity_headers.NAME",
+    "Route": "routes[]",
+    "Cors": "cors",
+    "Assertion": "assertion",
+    "KeyFile": "assertion.key",
+    "Limits": "limits",
+    "Log": "log",
+}
 
 
 def _words(names: object) -> str:

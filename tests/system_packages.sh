@@ -8,7 +8,9 @@ need() { # COMMAND PACKAGE
     command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 if [ $# -eq 0 ]; then
+    need chromium chromium # a single-page app
     need curl curl       # pastes what the demo prints
+    need nginx nginx-light # runs deploy/nginx
     need node nodejs     # a real OpenID provider
     need npm npm
     need promtool prometheus # judges /metrics

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from gateway import app as app_module
-from gateway.app import CannotListen, Gateway, run
-from gateway.core.config import Issuer, Seconds
+from gateway.app import CannotStart, Gateway, run
+from gateway.core.config import Issuer, Route, Seconds, Upstream
 from gateway.demo.issuer import DemoIssuer
 from gateway.relay import upstream as upstream_module
 from tests.wire import (
@@ -66,6 +66,27 @@ async def test_it_listens_and_says_so(start: Start) -> None:
     assert (await (await gateway.client()).ask(get())).body == b"ok"
 
 
+async def test_it_says_which_routes_are_open_and_which_only_report(start: Start) -> None:
+    routes = (
+        Route(path="/health", access="public"),
+        Route(path="/orders/*", methods=("GET",), mode="report"),
+        Route(path="/reports/*", name="reports", mode="report"),
+        Route(path="/*"),
+    )
+    gateway = await start(routes=routes, upstreams={"shop": Upstream(url="http://shop.test")})
+    written = gateway.stderr.getvalue()
+    assert f"{gateway.upstream.url}, http://shop.test; 4 routes; " in written
+    assert "PUBLIC: /health; REPORTS ONLY: GET /orders/*, reports; " in written
+    assert "every path needs" not in written
+    metrics = (await gateway.admin("/metrics")).body.decode()
+    assert "gateway_report_mode_routes 2.0" in metrics
+
+
+async def test_without_routes_it_says_that_every_path_needs_a_token(start: Start) -> None:
+    gateway = await start()
+    assert "every path needs an access token; " in gateway.stderr.getvalue()
+
+
 async def test_it_listens_on_ipv6(start: Start) -> None:
     gateway = await start(listen="[::1]:0", admin="[::1]:0", trusted_proxies=("::1/128",))
     assert gateway.gateway.address.startswith("[::1]:")
@@ -95,9 +116,9 @@ async def test_a_successor_on_the_same_unix_socket_keeps_it(start: Start, tmp_pa
 
 async def test_an_address_in_use_is_told(start: Start) -> None:
     gateway = await start()
-    with pytest.raises(CannotListen, match=f"cannot listen on {gateway.gateway.address}: Address already in use"):
+    with pytest.raises(CannotStart, match=f"cannot listen on {gateway.gateway.address}: Address already in use"):
         await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", listen=gateway.gateway.address)).start()
-    with pytest.raises(CannotListen, match="Address already in use"):
+    with pytest.raises(CannotStart, match="Address already in use"):
         await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", admin=gateway.gateway.admin_address)).start()
     assert (await (await gateway.client()).ask(get())).body == b"ok"
 
@@ -105,15 +126,15 @@ async def test_an_address_in_use_is_told(start: Start) -> None:
 async def test_a_path_that_is_no_socket_is_told(tmp_path: Path) -> None:
     taken = tmp_path / "file"
     taken.write_text("precious")
-    with pytest.raises(CannotListen, match="cannot listen on unix:"):
+    with pytest.raises(CannotStart, match="cannot listen on unix:"):
         await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", listen=f"unix:{taken}")).start()
     assert taken.read_text() == "precious"
-    with pytest.raises(CannotListen, match="No such file"):
+    with pytest.raises(CannotStart, match="No such file"):
         await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", listen="unix:/nonexistent/s")).start()
 
 
 async def test_a_host_that_cannot_be_resolved_is_told_in_words() -> None:
-    with pytest.raises(CannotListen) as told:
+    with pytest.raises(CannotStart) as told:
         await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", listen="nobody.invalid:0")).start()
     assert "Unknown error" not in str(told.value)
 
@@ -279,7 +300,7 @@ async def test_what_exceeds_drain_is_cut(start: Start) -> None:
     with pytest.raises(ConnectionResetError):
         await client.rest()
     assert "1 connections were cut" in gateway.stderr.getvalue()
-    assert (await gateway.ended())["reason"] == "client_disconnected"
+    assert (await gateway.ended())["reason"] == "draining"
 
 
 async def test_a_second_signal_cuts_what_is_in_flight(start: Start) -> None:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from joserfc.jwk import ECKey
 
-from gateway.core.config import Config, IdentityHeader, Issuer, Limits, Log
+from gateway.core.config import Assertion, Config, IdentityHeader, Issuer, KeyFile, Limits, Log
 from gateway.settings import Loaded, load, read_key_set, read_trust, schema
 
 SMALLEST = "upstream: http://127.0.0.1:3000\nissuers: [{issuer: https://i.example, audience: a}]\n"
@@ -191,8 +191,8 @@ def test_a_problem_in_a_variable_names_it(environ: dict[str, str], sentences: li
 
 def test_without_anything_the_variables_that_could_help_are_named() -> None:
     assert told(load(None, {})) == [
-        "upstream: is required; GATEWAY_UPSTREAM can give it",
         "issuers: is required; GATEWAY_ISSUER can give it",
+        "upstream: is required; GATEWAY_UPSTREAM can give it",
     ]
     assert told(load(None, {"GATEWAY_UPSTREAM": "http://a", "GATEWAY_ISSUER": "https://i"})) == [
         "issuers[0].audience: is required; GATEWAY_AUDIENCE can give it"
@@ -232,14 +232,14 @@ def test_all_problems_of_all_kinds_are_told_at_once(file: Path) -> None:
         "realm: a\n"
         "realm: b\n"
         "trusted_proxies: [5, 10.0.0.1/8]\n"
-        "cors: {}\n"
+        "sessions: {}\n"
     )
     loaded = load(str(file), {"GATEWAY_ADMIN": "x", "GATEWAY_CA_FILE": "y"})
     assert told(loaded) == [
         "realm: is given twice: at line 6, column 1, and again at line 7, column 1",
         "GATEWAY_CA_FILE: needs GATEWAY_ISSUER, to which it belongs; issuers in the file have keys for it",
         "upstraem: is not a key here (did you mean upstream?)",
-        "cors: is not a key here",
+        "sessions: is not a key here",
         "issuers[1].leeway: must be a duration: one number with ms, s, m or h, such as 30s, or a plain number of seconds; not 'x'",
         "issuers[2]: must be a mapping of keys to values, not 5",
         "trusted_proxies[0]: must be text, not 5 (put quotes around it)",
@@ -293,7 +293,6 @@ def test_a_file_that_cannot_be_read_is_the_only_problem(file: Path, content: byt
     [
         ("/nowhere/gateway.yaml", "does not exist"),
         ("/", "cannot be read: Is a directory"),
-        ("", "cannot be read: Is a directory"),
         ("a\0b", "cannot be read: no file can have that name"),
     ],
 )
@@ -376,10 +375,59 @@ def test_a_revocation_list_is_no_authority(tmp_path: Path) -> None:
         read_trust(str(path))
 
 
+def test_the_key_file_of_the_assertion_is_read(file: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    file.write_text(SMALLEST + f"assertion: {{issuer: g, key: {{file: {key}}}}}\n")
+    assert told(load(str(file), {})) == [f"assertion.key.file: names '{key}', which does not exist"]
+    key.write_bytes(ECKey.generate_key("P-384").as_pem(private=True))
+    assert told(load(str(file), {})) == [
+        f"assertion.key.file: names '{key}', which is no EC key on P-256 and no Ed25519 key"
+    ]
+    key.write_bytes(ECKey.generate_key("P-256").as_pem(private=True))
+    loaded = load(str(file), {})
+    assert warned(loaded) == []
+    assert loaded.config is not None
+    assert loaded.config.assertion == Assertion(issuer="g", key=KeyFile(file=str(key)))
+
+
+def test_without_a_key_file_check_says_that_the_assertion_serves_one_replica(file: Path) -> None:
+    file.write_text(SMALLEST + "assertion: {issuer: g}\n")
+    assert warned(load(str(file), {})) == [
+        "assertion.key: is not given: a key is made at every start, which serves one replica only"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("section", "sentences"),
+    [
+        ("5", ["assertion: must be a mapping of keys to values, not 5"]),
+        ("{}", ["assertion.issuer: is required"]),
+        ("{issuer: g, key: {}}", ["assertion.key.file: is required"]),
+        ("{issuer: g, key: {kty: EC, d: c2VjcmV0}}", ["assertion.key.kty: is not a key here", "assertion.key.d: is not a key here", "assertion.key.file: is required"]),
+        ("{issuer: g, key: {file: ''}}", ["assertion.key.file: must not be empty"]),
+        ("{issuer: g, claims: 5, lifetime: x, header: 5}", [
+            "assertion.lifetime: must be a duration: one number with ms, s, m or h, such as 30s, or a plain number of seconds; not 'x'",
+            "assertion.claims: must be a list, not 5",
+            "assertion.header: must be text, not 5 (put quotes around it)",
+        ]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_assertion_is_told_once(file: Path, section: str, sentences: list[str]) -> None:
+    file.write_text(SMALLEST + f"assertion: {section}\n")
+    loaded = load(str(file), {})
+    assert told(loaded) == sentences
+    assert "c2VjcmV0" not in str(loaded.problems)
+
+
 def test_what_is_unsafe_is_warned_of() -> None:
     environ = {**VARIABLES, "GATEWAY_ALLOW_HTTP": "true", "GATEWAY_TRUSTED_PROXIES": "0.0.0.0/0"}
     assert [warning.path for warning in load(None, environ).warnings] == ["issuers[0].allow_http", "trusted_proxies[0]"]
 
 
 def test_the_schema_is_that_of_the_structs() -> None:
-    assert schema()["required"] == ["upstream", "issuers"]
+    assert schema()["required"] == ["issuers"]
+
+
+def test_a_file_without_a_name_is_a_problem_and_an_empty_variable_is_no_file() -> None:
+    assert [problem.sentence for problem in load("", VARIABLES).problems] == ["the configuration file has no name"]
+    assert load(None, {**VARIABLES, "GATEWAY_CONFIG": ""}).config is not None

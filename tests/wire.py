@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.app import Gateway
-from gateway.core.config import Config, Issuer, Limits, Log, Seconds
+from gateway.core.config import Config, Issuer, Limits, Log, Seconds, Upstream
 from gateway.demo.issuer import DemoIssuer
 from gateway.observe.log import set_up_logging
 from gateway.relay.connection import Connection
@@ -22,6 +22,8 @@ from gateway.relay.server import Server
 
 #: Real seconds after which a test that waits for something gives up.
 PATIENCE = 10.0
+#: settings of the upstream in its long form
+UPSTREAM_KEYS = {"connect_timeout", "response_timeout", "host", "authorization"}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -375,7 +377,7 @@ class Running:
         ]
 
 
-def config_for(upstream: str, jwks_file: str, **settings: Any) -> Config:
+def config_for(upstream: str | None, jwks_file: str, **settings: Any) -> Config:
     limits = {"drain_delay": Seconds(0), "drain": Seconds(5), **settings.pop("limits", {})}
     return Config(
         **{
@@ -437,7 +439,10 @@ Start = Callable[..., Awaitable[Running]]
 
 @contextlib.asynccontextmanager
 async def starting(directory: Path) -> AsyncIterator[Start]:
-    """Gives a function that starts a gateway and its upstream; `limits` is a dictionary of those that differ."""
+    """Gives a function that starts a gateway and its upstream.
+
+    `limits` is a dictionary of those that differ; keys of the upstream's long form stand beside the others.
+    """
     jwks = directory / "jwks.json"
     jwks.write_text(json.dumps(demo_issuer().jwks()))
     async with contextlib.AsyncExitStack() as stack:
@@ -445,7 +450,11 @@ async def starting(directory: Path) -> AsyncIterator[Start]:
         async def start(**settings: Any) -> Running:
             upstream = RawUpstream()
             await upstream.start(settings.pop("upstream_path", None))
-            config = config_for(settings.pop("upstream", upstream.url), str(jwks), **settings)
+            url = settings.pop("upstream", upstream.url)
+            if long := {key: settings.pop(key) for key in UPSTREAM_KEYS & settings.keys()}:
+                settings["upstreams"] = {"default": Upstream(url=url, **long), **settings.get("upstreams", {})}
+                url = None
+            config = config_for(url, str(jwks), **settings)
             return await stack.enter_async_context(running(config, upstream))
 
         yield start

@@ -14,6 +14,8 @@ MAX_HOST_NAME = 253
 _PORT = re.compile(r"[0-9]{1,5}")
 #: RFC 1123 section 2.1; the last label is not a number, or it would be a misspelled IPv4 address.
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+#: RFC 3986 section 3.2 without userinfo; enough to keep blanks, commas and slashes out of Host
+_AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(?::[0-9]*)?")
 #: RFC 3986 knows no other characters in a URL.
 _URL_TEXT = re.compile(r"[!-~]+")
 
@@ -112,6 +114,11 @@ def parse_url(text: str) -> Url:
         raise ValueError("must be a URL with a valid host and a port from 1 to 65535")
     host = _parse_host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
     return Url(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), parts.path, parts.query)
+
+
+def is_authority(text: bytes) -> bool:
+    """Whether a Host field, or what a request names instead, is a host with an optional port."""
+    return _AUTHORITY.fullmatch(text) is not None
 
 
 def is_loopback(host: str) -> bool:

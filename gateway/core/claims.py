@@ -1,7 +1,7 @@
 """How a configured name finds its claim: literal first, then JSON Pointer, or a path of members."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 
@@ -16,6 +16,15 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,3}")
 
 #: a literal name, a JSON Pointer (RFC 6901) when no claim has that literal name, or a path of members
 ClaimName = str | tuple[str, ...]
+
+
+#: RFC 6901 section 3: ~ is followed by 0 or 1
+_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
+
+
+def is_pointer(name: str) -> bool:
+    """Whether a name is a well-formed JSON Pointer."""
+    return _POINTER.fullmatch(name) is not None
 
 
 def find_claim(claims: Mapping[str, Any], name: ClaimName) -> Any:
@@ -45,11 +54,33 @@ def find_text(claims: Mapping[str, Any], name: ClaimName) -> str | None:
 
 
 def find_words(claims: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
-    """All words of the named claims, each once, in order: a string of words, or an array of such strings."""
+    """All words of the named claims, each once, in order: a string of words, or an array of such strings.
+
+    A JSON Pointer may have `*` for any member: `/resource_access/*/roles`.
+    """
     words: dict[str, None] = {}
     for name in names:
-        value = find_claim(claims, name)
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str):
-                words.update(dict.fromkeys(word for word in text.split(" ") if word))
+        for value in _find_each(claims, name):
+            for text in value if isinstance(value, list) else [value]:
+                if isinstance(text, str):
+                    words.update(dict.fromkeys(word for word in text.split(" ") if word))
     return tuple(words)
+
+
+def _find_each(claims: Mapping[str, Any], name: str) -> Iterator[Any]:
+    """The value called `name`; where it is a JSON Pointer with a segment `*`, those of every member there."""
+    if name in claims or not name.startswith("/") or "*" not in name.split("/"):
+        yield find_claim(claims, name)
+        return
+    # RFC 6901 section 4: ~1 first, then ~0.
+    yield from _members(claims, [part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/")])
+
+
+def _members(value: Any, path: Sequence[str]) -> Iterator[Any]:
+    if not path:
+        yield value
+    elif path[0] != "*":
+        yield from _members(find_claim(value, (path[0],)), path[1:])
+    elif isinstance(value, Mapping):
+        for member in value.values():
+            yield from _members(member, path[1:])

@@ -27,6 +27,12 @@ ALGORITHMS = (
 T = TypeVar("T")
 
 
+#: the upstream of a route that names none
+DEFAULT_UPSTREAM = "default"
+#: the header of the assertion when none is named; stripped from requests in any case
+ASSERTION_HEADER = "X-Gateway-Assertion"
+
+
 class Seconds(float):
     """A duration. In the file: a number of seconds, or a number with ms, s, m or h."""
 
@@ -119,6 +125,83 @@ class Issuer(_Struct, frozen=True, kw_only=True):
     allow_http: Annotated[bool, _doc("UNSAFE: fetch discovery and keys over http from other hosts too")] = False
 
 
+class Upstream(_Struct, frozen=True, kw_only=True):
+    """One API behind the gateway, in the long form."""
+
+    url: Annotated[str, _doc("http://host:port, https://host:port or unix:/path")]
+    connect_timeout: Annotated[Seconds, _doc("time for a connection")] = _default(Seconds(5))
+    response_timeout: Annotated[
+        Seconds, _doc("time from the last byte of a request to the head of its answer; then the longest silence")
+    ] = _default(Seconds(60))
+    host: Annotated[Literal["preserve", "upstream"], _doc("Host as the client sent it, or that of the url")] = (
+        "preserve"
+    )
+    authorization: Annotated[
+        Literal["drop", "keep"], _doc("whether the API gets the Authorization header; UNSAFE: keep hands it the token")
+    ] = "drop"
+
+
+class Cors(_Struct, frozen=True, kw_only=True):
+    """Which pages of other origins may call, and what they may send and read. Tokens are judged all the same."""
+
+    origins: Annotated[
+        tuple[str, ...], _doc("scheme://host:port, or https://*.example.com for any one label; or * alone")
+    ]
+    methods: Annotated[tuple[str, ...], _doc("methods; empty: all that the routes take")] = ()
+    headers: Annotated[tuple[str, ...], _doc("request headers, beside Authorization and Content-Type")] = ()
+    expose: Annotated[tuple[str, ...], _doc("response headers, beside WWW-Authenticate and Retry-After")] = ()
+    max_age: Annotated[Seconds, _doc("how long a browser remembers a preflight, at most 24h")] = _default(Seconds(600))
+    credentials: Annotated[bool, _doc("let browsers send cookies; bearer tokens need none")] = False
+
+
+class Route(_Struct, frozen=True, kw_only=True):
+    """Who may do what. The first route whose path, host and method fit decides."""
+
+    path: Annotated[str, _doc("/health: this path, also with a slash at the end; /orders/*: it and all below it")]
+    methods: Annotated[tuple[str, ...], _doc("methods; GET includes HEAD; empty: all")] = ()
+    hosts: Annotated[tuple[str, ...], _doc("hosts, without port; empty: all")] = ()
+    access: Annotated[Literal["token", "public"], _doc("public: no token is asked for or read")] = "token"
+    scopes: Annotated[tuple[str, ...], _doc("scopes, all of which the token must have")] = ()
+    any_scope: Annotated[tuple[str, ...], _doc("scopes, one of which the token must have")] = ()
+    claims: Annotated[
+        dict[str, str | int | float | bool | tuple[str | int | float | bool, ...]],
+        _doc("claim or JSON Pointer to a value or a list of values; of an array one member must match"),
+    ] = _default({})
+    clients: Annotated[tuple[str, ...], _doc("clients that may call; empty: any")] = ()
+    issuers: Annotated[tuple[str, ...], _doc("names of issuers whose tokens count; empty: any")] = ()
+    name: Annotated[str | None, _doc("label in metrics and logs; default: made from the path")] = None
+    upstream: Annotated[str, _doc("name of the upstream")] = "default"
+    strip_prefix: Annotated[
+        str | None, _doc("whole segments at the beginning of the path that the API does not see")
+    ] = None
+    timeout: Annotated[Seconds | None, _doc("overrides response_timeout")] = None
+    mode: Annotated[
+        Literal["enforce", "report"], _doc("UNSAFE: report lets refused requests pass, and counts them")
+    ] = "enforce"
+    cors: Annotated[
+        Cors | Literal["inherit", "upstream"] | None, _doc("instead of cors at the top; null: no cross-origin calls")
+    ] = "inherit"
+
+
+class KeyFile(_Struct, frozen=True, kw_only=True):
+    """Where a private key is; never the key itself."""
+
+    file: Annotated[str, _doc("PEM file or JWK with a private key: EC P-256 or Ed25519; looked at again while running")]
+
+
+class Assertion(_Struct, frozen=True, kw_only=True):
+    """A signed proof of origin for the API: a short-lived JWT about the caller, in a header."""
+
+    issuer: Annotated[str, _doc("its iss: what the API knows the gateway by")]
+    audience: Annotated[str | None, _doc("its aud; default: the name of the upstream")] = None
+    key: Annotated[KeyFile | None, _doc("what signs it; default: made at start, for one replica only")] = None
+    lifetime: Annotated[Seconds, _doc("10s to 1h; it never outlives the token")] = _default(Seconds(300))
+    claims: Annotated[
+        tuple[str, ...], _doc("claims of the token, or JSON Pointers, that it has as well, each under that name")
+    ] = ()
+    header: Annotated[str, _doc("the header that carries it")] = ASSERTION_HEADER
+
+
 class Limits(_Struct, frozen=True, kw_only=True):
     """Bounds on what a client may send and hold."""
 
@@ -147,19 +230,46 @@ class Log(_Struct, frozen=True, kw_only=True):
 class Config(_Struct, frozen=True, kw_only=True):
     """The whole file."""
 
-    upstream: Annotated[str, _doc("the API: http://host:port, https://host:port or unix:/path")]
     issuers: Annotated[tuple[Issuer, ...], _doc("whose access tokens are accepted; at least one")]
+    upstream: Annotated[
+        str | None, _doc("the API: http://host:port, https://host:port or unix:/path; or upstreams.default")
+    ] = None
+    upstreams: Annotated[dict[str, Upstream], _doc("APIs by name, in the long form")] = _default({})
     listen: Annotated[str, _doc("address:port, [::]:8080, :0 or unix:/path")] = "0.0.0.0:8080"
     admin: Annotated[str, _doc("address:port of /livez, /readyz and /metrics")] = "0.0.0.0:9090"
+    decisions: Annotated[
+        str | None, _doc("address:port of the decision API, for proxies that only ask; needs trusted_proxies")
+    ] = None
     identity_headers: Annotated[
         dict[str, str | tuple[str, ...] | IdentityHeader] | None,
         _doc("header name to a claim, a path of claims, or the long form; replaces the three default headers"),
     ] = None
+    routes: Annotated[tuple[Route, ...], _doc("who may do what; the first that fits decides")] = ()
+    unmatched: Annotated[
+        Literal["token", "refuse"], _doc("a path that no route names: a valid token and nothing more, or 404")
+    ] = "token"
+    unmatched_methods: Annotated[
+        Literal["refuse", "token"], _doc("a path that some route names, with a method that none names: 405, or token")
+    ] = "refuse"
+    path_case: Annotated[
+        Literal["sensitive", "insensitive"], _doc("insensitive: for APIs that ignore case in paths")
+    ] = "sensitive"
+    ambiguous_paths: Annotated[
+        Literal["refuse", "allow"], _doc("paths that two programs may read differently; without routes none is refused")
+    ] = "refuse"
+    pass_override_headers: Annotated[
+        bool, _doc("UNSAFE with routes: let X-HTTP-Method-Override and its kin through")
+    ] = False
     trusted_proxies: Annotated[tuple[str, ...], _doc("CIDRs, or unix, whose forwarding headers are believed")] = ()
     readiness: Annotated[Literal["any", "all"], _doc("ready when any or all issuers have keys")] = "any"
     limits: Annotated[Limits, _doc("bounds on what a client may send and hold")] = _default(Limits())
     log: Annotated[Log, _doc("what is logged, and how")] = _default(Log())
+    assertion: Annotated[Assertion | None, _doc("signed proof of origin for the API; null: none")] = None
     realm: Annotated[str, _doc("the realm in challenges, a constant")] = "api"
+    cors: Annotated[
+        Cors | Literal["upstream"] | None,
+        _doc("pages of other origins that may call; upstream: the API answers preflights, which need no token"),
+    ] = None
     via: Annotated[bool, _doc("add Via; it makes some upstreams change their answers")] = False
 
 
@@ -173,9 +283,25 @@ def issuer_name(issuer: Issuer) -> str:
         return issuer.issuer
 
 
+def route_name(route: Route) -> str:
+    """The label of a route in metrics and logs: as configured, else its path with the methods it is for."""
+    return route.name or (f"{','.join(route.methods)} {route.path}" if route.methods else route.path)
+
+
+def upstreams_of(config: Config) -> dict[str, Upstream]:
+    """Every upstream by name, the short form among them."""
+    short = {} if config.upstream is None else {DEFAULT_UPSTREAM: Upstream(url=config.upstream)}
+    return {**short, **config.upstreams}
+
+
 def audiences_of(issuer: Issuer) -> tuple[str, ...]:
     """The audiences of which a token must name one."""
     return (issuer.audience,) if isinstance(issuer.audience, str) else issuer.audience
+
+
+def assertion_header_of(config: Config) -> str:
+    """The header that carries, or would carry, the assertion."""
+    return ASSERTION_HEADER if config.assertion is None else config.assertion.header
 
 
 def identity_headers_of(config: Config) -> dict[str, IdentityHeader]:

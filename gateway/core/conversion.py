@@ -29,16 +29,21 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 #: What stands in for a value that could not be read, so that the other rules can still be asked. Its absence would
 #: make them complain of what is not wrong.
 _STAND_INS: dict[str, Any] = {
+    "url": "http://unreadable.invalid",
+    "path": "/unreadable",
     "upstream": "http://unreadable.invalid",
     "issuers": (),
     "audience": "unreadable",
     "jwks_url": "https://unreadable.invalid/jwks",
     "discovery_url": "https://unreadable.invalid",
     "jwks_file": "unreadable",
+    "file": "unreadable",
     "allow_http": True,
     "claim": "unreadable",
     "from": "client",
     "claims": "all",
+    "Route.claims": {},
+    "origins": ("https://unreadable.invalid",),
 }
 
 
@@ -149,8 +154,8 @@ class _Reader:
             if name == "issuer":
                 # One that is nobody else's.
                 read[field.name] = f"https://{''.join(filter(str.isdigit, path))}.unreadable.invalid"
-            elif name in _STAND_INS:
-                read[field.name] = _STAND_INS[name]
+            elif (stand_in := _STAND_INS.get(f"{kind.cls.__name__}.{name}", _STAND_INS.get(name))) is not None:
+                read[field.name] = stand_in
         return kind.cls(**read)
 
     def _note_unknown(self, known: AbstractSet[str], given: Mapping[str, Any], path: str) -> set[str | None]:
@@ -171,6 +176,7 @@ _FORMS: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
     inspect.StrType: ((str,), "text"),
     inspect.BoolType: ((bool,), "true or false"),
     inspect.IntType: ((int,), "a whole number"),
+    inspect.FloatType: ((float,), "a number"),
     inspect.LiteralType: ((str,), "one of"),
     inspect.CustomType: ((str, int, float, bool), ""),
     inspect.VarTupleType: ((list,), "a list"),

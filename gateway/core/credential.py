@@ -14,6 +14,11 @@ _TOKEN68 = re.compile(rb"[A-Za-z0-9\-._~+/]+=*")
 _LATER_BEARER = re.compile(rb",[ \t]*bearer(?:[ \t]|\Z)", re.IGNORECASE)
 
 
+def is_bearer(value: bytes) -> bool:
+    """Whether an Authorization value has the scheme Bearer, well-formed or not, also somewhere in a list."""
+    return value.strip(b" \t")[:6].lower() == b"bearer" or _LATER_BEARER.search(value) is not None
+
+
 def find_credential(authorization: Sequence[bytes], *, token_bytes: int) -> Credential:
     """The one bearer token among all Authorization values.
 

@@ -3,10 +3,13 @@
 Refusal                      status, reason, RFC 6750 code and public sentence stand on the class
 ├─ Denied                    the client must change something
 │  ├─ MissingCredential      401, challenge without an error code (RFC 6750 section 3.1)
-│  ├─ BadRequest             400, 405, 408, 501, 505: framing, target, method, version; no challenge
+│  ├─ BadRequest             400, 408, 501, 505: framing, target, path, version; no challenge
 │  ├─ InvalidRequest         400 invalid_request: the credential's own form
 │  ├─ InvalidToken           401 invalid_token, one subclass a reason
-│  ├─ Forbidden              403: identity headers that cannot be built
+│  ├─ InsufficientScope      403 insufficient_scope, with the scope that is missing
+│  ├─ Forbidden              403: claims, and identity headers that cannot be built
+│  ├─ NoRoute                404
+│  ├─ MethodNotAllowed       405, with Allow
 │  └─ TooLarge               414, 431
 ├─ Unavailable               503 with Retry-After: something we depend on failed; the token may be fine
 ├─ UpstreamFailed            502
@@ -18,6 +21,7 @@ Refusal                      status, reason, RFC 6750 code and public sentence s
 What varies is `evidence`, which goes to the log and never into an answer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -49,6 +53,8 @@ class Refusal(Exception):
         self.evidence = evidence
         self.retry_after = retry_after
         self.suspect: Suspect | None = None
+        #: the step of admission that refused, where the class alone does not tell: for `explain`
+        self.step: str | None = None
 
 
 class Denied(Refusal):
@@ -68,11 +74,40 @@ class BadRequest(Denied):
     public = "The request is not well-formed HTTP, or is framed in a way this gateway does not accept."
 
 
-class MethodNotAllowed(BadRequest):
+class AmbiguousPath(BadRequest):
+    reason = "ambiguous_path"
+    public = "The path can be read in more than one way. Send it without dot segments, empty segments and odd escapes."
+
+
+class UntrustedProxy(BadRequest):
+    public = "Decisions are given to trusted proxies only."
+
+
+class UnclearSubrequest(BadRequest):
+    public = "The proxy did not say exactly once, and in plain form, which request it asks about."
+
+
+class UndecidableHeader(BadRequest):
+    public = "The request has a header that changes its method or path, or that can be taken for an identity header."
+
+
+class MethodNotAllowed(Denied):
     status = 405
     reason = "method_not_allowed"
     public = "This method is not allowed here."
-    allow: ClassVar[str] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+    def __init__(
+        self, evidence: str = "", *, allow: Sequence[str] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+    ) -> None:
+        """`allow`: the methods that are (RFC 9110 section 10.2.1)."""
+        super().__init__(evidence)
+        self.allow = tuple(allow)
+
+
+class NoRoute(Denied):
+    status = 404
+    reason = "no_route"
+    public = "There is nothing at this path."
 
 
 class RequestTimeout(BadRequest):
@@ -237,8 +272,26 @@ class BindingUnsupported(InvalidToken):
     public = "The access token is bound in a way that is not supported here."
 
 
+class InsufficientScope(Denied):
+    status = 403
+    reason = "insufficient_scope"
+    code = "insufficient_scope"
+    public = "The access token lacks a scope that this request needs."
+    challenge = True
+
+    def __init__(self, evidence: str = "", *, scope: Sequence[str] = ()) -> None:
+        """`scope`: what is needed (RFC 6750 section 3)."""
+        super().__init__(evidence)
+        self.scope = tuple(scope)
+
+
 class Forbidden(Denied):
     status = 403
+
+
+class ClaimMismatch(Forbidden):
+    reason = "claim_mismatch"
+    public = "The access token lacks a claim, or the value of one, that this request needs."
 
 
 class IdentityClaimMissing(Forbidden):

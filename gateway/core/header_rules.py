@@ -3,14 +3,13 @@
 import re
 from collections.abc import Iterator
 
+from gateway.core.claims import is_pointer
 from gateway.core.config import Config, ConfigProblem, IdentityHeader, identity_headers_of
 from gateway.core.conversion import joined
-from gateway.core.headers import HOP_BY_HOP, fold
+from gateway.core.headers import HOP_BY_HOP, OVERRIDES, fold
 
 #: RFC 9110 section 5.6.2
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-#: RFC 6901 section 3: ~ is followed by 0 or 1
-_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: Folded names, and what is wrong with them.
 _TAKEN = {
     **dict.fromkeys(HOP_BY_HOP, "is a hop-by-hop header, which no upstream would get"),
@@ -19,19 +18,7 @@ _TAKEN = {
     **dict.fromkeys((b"forwarded", b"via", b"x-forwarded", b"x-real-ip"), "is a forwarding header"),
     b"x-request-id": "is the identifier of the request",
     b"proxy": "would be taken for the variable HTTP_PROXY",
-    **dict.fromkeys(
-        (
-            b"x-http-method-override",
-            b"x-http-method",
-            b"x-method-override",
-            b"x-original-url",
-            b"x-original-uri",
-            b"x-original-method",
-            b"x-rewrite-url",
-            b"x-envoy-original-path",
-        ),
-        "would change the method or the path behind the gateway",
-    ),
+    **dict.fromkeys(OVERRIDES, "would change the method or the path behind the gateway"),
 }
 _TAKEN_PREFIXES = {
     b"content-": "describes the body of the request",
@@ -46,11 +33,11 @@ def header_problems(config: Config) -> Iterator[ConfigProblem]:
     seen: dict[bytes, str] = {}
     for name, header in identity_headers_of(config).items():
         path = joined("identity_headers", name)
-        if _TOKEN.fullmatch(name) is None:
+        if TOKEN.fullmatch(name) is None:
             yield ConfigProblem(path, "is not a valid header name: letters, digits and hyphens are")
         else:
             folded = fold(name.encode("ascii"))
-            wrong = _what_takes(folded)
+            wrong = find_taker(folded)
             if wrong:
                 yield ConfigProblem(path, f"cannot be an identity header: {name} {wrong}")
             elif folded in seen:
@@ -61,7 +48,8 @@ def header_problems(config: Config) -> Iterator[ConfigProblem]:
             yield ConfigProblem(path if short or not key else joined(path, key), sentence)
 
 
-def _what_takes(folded: bytes) -> str | None:
+def find_taker(folded: bytes) -> str | None:
+    """Why a folded name is no name for a header of ours, or None."""
     by_prefix = (wrong for prefix, wrong in _TAKEN_PREFIXES.items() if folded.startswith(prefix))
     return _TAKEN.get(folded) or next(by_prefix, None)
 
@@ -73,7 +61,7 @@ def _content_problems(header: IdentityHeader) -> Iterator[tuple[str, str]]:
         yield "claims", "needs format: json and encoding: base64url beside it"
     if header.claim == "" or (isinstance(header.claim, tuple) and not all(header.claim or ("",))):
         yield "claim", "must name a claim; no name may be empty"
-    elif isinstance(header.claim, str) and header.claim.startswith("/") and not _POINTER.fullmatch(header.claim):
+    elif isinstance(header.claim, str) and header.claim.startswith("/") and not is_pointer(header.claim):
         yield "claim", "is not a valid JSON Pointer: ~ is written ~0 (to name a claim as it is, put it in a list)"
     if header.max_bytes < 1:
         yield "max_bytes", "must be at least 1"

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.core.config import DEFAULT_IDENTITY_HEADERS, Config, identity_headers_of
+from gateway.core.config import DEFAULT_IDENTITY_HEADERS, Config, assertion_header_of, identity_headers_of, upstreams_of
+from gateway.core.credential import is_bearer
 from gateway.core.model import Facts, HeaderLine
+from gateway.core.route import Route
 
 #: CGI, WSGI and PHP map X_User_Id, X.User.Id and x-user-id to one variable: compare names as they do.
 _FOLD = bytes(
@@ -30,7 +32,20 @@ HOP_BY_HOP = frozenset(
     }
 )
 _FRAMING = frozenset({b"content-length"})
-_OURS = frozenset({b"authorization", b"proxy", b"expect"})
+_OURS = frozenset({b"proxy", b"expect", b"x-request-id"})
+#: what changes method or path behind a gateway that decided on them (Symfony, Rails, IIS, Envoy)
+OVERRIDES = frozenset(
+    {
+        b"x-http-method-override",
+        b"x-http-method",
+        b"x-method-override",
+        b"x-original-url",
+        b"x-original-uri",
+        b"x-original-method",
+        b"x-rewrite-url",
+        b"x-envoy-original-path",
+    }
+)
 _FORWARDING = frozenset({b"forwarded", b"x-real-ip", b"x-forwarded"})
 _FORWARDING_PREFIX = b"x-forwarded-"
 _OURS_PREFIX = b"x-gateway-"
@@ -73,49 +88,72 @@ class UpstreamHeaders:
 
     stripped: frozenset[bytes]
     via: bool
+    #: names of upstreams that get the Authorization header as it is
+    keeps_authorization: frozenset[str]
 
     @classmethod
     def of(cls, config: Config) -> "UpstreamHeaders":
         """Compiled once at start."""
-        identity = {fold(name.encode()) for name in (*identity_headers_of(config), *DEFAULT_IDENTITY_HEADERS)}
-        return cls(stripped=frozenset(identity | HOP_BY_HOP | _FRAMING | _OURS), via=config.via)
+        names = (*identity_headers_of(config), *DEFAULT_IDENTITY_HEADERS, assertion_header_of(config))
+        identity = {fold(name.encode()) for name in names}
+        overrides = OVERRIDES if config.routes and not config.pass_override_headers else frozenset()
+        return cls(
+            stripped=frozenset(identity | HOP_BY_HOP | _FRAMING | _OURS | overrides),
+            via=config.via,
+            keeps_authorization=frozenset(
+                name for name, upstream in upstreams_of(config).items() if upstream.authorization == "keep"
+            ),
+        )
 
-    def compose(self, facts: Facts, identity: tuple[HeaderLine, ...]) -> tuple[HeaderLine, ...]:
-        """The lines for the upstream: the client's in their order, less what is stripped, then ours."""
+    def compose(
+        self, facts: Facts, identity: tuple[HeaderLine, ...], *, route: Route, preflight: bool = False
+    ) -> tuple[HeaderLine, ...]:
+        """The lines for the upstream: the client's in their order, less what is stripped, then ours.
+
+        `preflight`: nobody judged who sent it; it has no credential, and stays a preflight behind us.
+        """
         gone = nominated(facts.headers)
         kept: list[HeaderLine] = []
         forwarded: dict[bytes, list[bytes]] = {}
         has_host = False
         for name, value in facts.headers:
-            folded = fold(name)
-            if folded in self.stripped or folded.startswith(_OURS_PREFIX) or folded == b"x-request-id":
-                continue
+            lower, folded = name.lower(), fold(name)
             if folded in _FORWARDING or folded.startswith(_FORWARDING_PREFIX):
                 # From a trusted peer, and only as it is spelled: another spelling is somebody's trick.
-                if facts.trusted and name.lower() == folded:
+                if facts.trusted and lower == folded:
                     forwarded.setdefault(folded, []).append(value)
                     if folded not in _WRITTEN_ANEW:
                         kept.append((name, value))
-                continue
-            if name.lower() in gone:
-                continue
-            if folded == b"host":
-                if name.lower() == b"host" and not has_host and facts.host is not None:
+            elif folded == b"host":
+                # Once, where the client had it, as the facts have it.
+                if lower == folded and facts.host is not None and not has_host:
                     kept.append((name, facts.host))
                     has_host = True
-                continue
-            kept.append((name, value))
-        if not has_host and facts.host is not None:
+            elif folded == b"authorization":
+                if lower == folded and not preflight and self._passes(value, route):
+                    kept.append((name, value))
+            elif not (
+                folded in self.stripped
+                or folded.startswith(_OURS_PREFIX)
+                or lower in gone
+                or (preflight and folded in OVERRIDES)
+            ):
+                kept.append((name, value))
+        if facts.host is not None and not has_host:
             kept.insert(0, (b"Host", facts.host))
         if self.via:
             kept.append((b"Via", b"%d.%d bearer-gateway" % facts.version))
-        kept.extend(self._forwarding(facts, forwarded))
+        kept.extend(self._forwarding(facts, forwarded, prefix=route.prefix_of(facts.target)))
         kept.append((b"X-Request-Id", facts.request_id.encode("ascii")))
         kept.extend(identity)
         return tuple(kept)
 
+    def _passes(self, value: bytes, route: Route) -> bool:
+        """Whether a credential goes on: a public page may have a login; a bearer token is for us."""
+        return route.upstream in self.keeps_authorization or (route.public and not is_bearer(value))
+
     @staticmethod
-    def _forwarding(facts: Facts, received: dict[bytes, list[bytes]]) -> Iterable[HeaderLine]:
+    def _forwarding(facts: Facts, received: dict[bytes, list[bytes]], *, prefix: bytes) -> Iterable[HeaderLine]:
         addresses = [value for value in received.get(b"x-forwarded-for", []) if value]
         if facts.peer != "unix":
             addresses = [*addresses, facts.peer.encode("ascii")]
@@ -125,9 +163,11 @@ class UpstreamHeaders:
         hosts = received.get(b"x-forwarded-host", [facts.host] if facts.host is not None else [])
         if hosts:
             yield b"X-Forwarded-Host", b", ".join(hosts)
+        if prefixes := b"".join(received.get(b"x-forwarded-prefix", [])) + prefix:
+            yield b"X-Forwarded-Prefix", prefixes
 
 
-_WRITTEN_ANEW = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
+_WRITTEN_ANEW = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-prefix"})
 
 
 def drops_forwarding(facts: Facts) -> bool:

@@ -1,6 +1,15 @@
 """What passes between the steps of a request: frozen values without behaviour of their own."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.core.claims import ClaimName
+from gateway.core.route import Route
+
+#: where a path ends for whoever reads it once, twice or as a browser would
+_QUERY = re.compile(rb"[?#]|%(?:25)*(?:3[fF]|23)")
 
 #: A header field as bytes: name as it was written, value without surrounding blanks.
 HeaderLine = tuple[bytes, bytes]
@@ -33,8 +42,8 @@ class Facts:
 
     @property
     def path(self) -> str:
-        """The target without its query, printable: for the log."""
-        return self.target.split(b"?", 1)[0].decode("ascii", "backslashreplace")
+        """The target up to its query or fragment, also where their marks are escaped; printable: for the log."""
+        return _QUERY.split(self.target, maxsplit=1)[0].decode("ascii", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +65,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is calling, as a verified token says it. Of the claims only the header lines are kept."""
+    """Who is calling, as a verified token says it. Of the claims only what the configuration needs is kept."""
 
     #: configured name of the issuer
     issuer: str
     subject: str | None
     client: str | None
     scopes: tuple[str, ...]
+    #: the claims that routes ask for, as far as the token has them
+    claims: Mapping[ClaimName, Any] = field(repr=False)
     #: seconds since the epoch; leeway not included
     expires_at: float
     not_before: float | None
@@ -78,7 +89,12 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A decided yes: who, and the header lines that the upstream gets."""
+    """A decided yes: by which route, who, and what the upstream gets."""
 
-    identity: Identity
+    route: Route
+    #: None on public routes, and where a token was not admitted in full and the route only reports
+    identity: Identity | None
+    target: bytes
     headers: tuple[HeaderLine, ...] = field(repr=False)
+    #: header lines of our own answer, when this is a preflight that the upstream does not get
+    preflight: tuple[HeaderLine, ...] | None = None

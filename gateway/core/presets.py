@@ -53,6 +53,7 @@ _PROVIDERS: Iterable[Preset] = (
         "auth0",
         "auth0.com/docs: access token profiles, get access tokens, RBAC, rich authorization requests",
         host=_host(r"[^/]+\.auth0\.com"),
+        scope_claims=("scope", "permissions"),
         client_claims=("azp", "client_id"),
         markers=(
             # ID token structure: Auth0 puts the client into aud alone.
@@ -73,13 +74,14 @@ _PROVIDERS: Iterable[Preset] = (
         "keycloak",
         "github.com/keycloak/keycloak: AccessToken.java, TokenUtil.java",
         host=_path(r"(?:/auth)?/realms/[^/?#]+"),
+        scope_claims=("scope", "/realm_access/roles", "/resource_access/*/roles"),
         client_claims=("azp", "client_id"),
     ),
     Preset(
         "entra",
         "learn.microsoft.com: access token claims reference, ID token claims reference",
         host=_host(r"login\.microsoftonline\.(?:com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net"),
-        scope_claims=("scp",),
+        scope_claims=("scp", "roles"),
         client_claims=("azp", "appid"),
         markers=(_access("appid", Shape.TEXT, "Entra: access tokens of version 1.0 name the client so"),),
     ),

@@ -8,10 +8,21 @@ import re
 from collections.abc import Iterator
 
 from gateway.core.addresses import Address, Origin, is_loopback, is_wildcard, parse_address, parse_upstream
-from gateway.core.config import Config, ConfigProblem, Limits
-from gateway.core.conversion import joined
+from gateway.core.assertion_rules import assertion_problems, assertion_warnings
+from gateway.core.config import (
+    DEFAULT_UPSTREAM,
+    Config,
+    ConfigProblem,
+    Limits,
+    Upstream,
+    identity_headers_of,
+    upstreams_of,
+)
+from gateway.core.conversion import REQUIRED, joined
+from gateway.core.cors_rules import cors_problems, cors_warnings
 from gateway.core.header_rules import header_problems
 from gateway.core.issuer_rules import issuer_problems, issuer_warnings
+from gateway.core.route_rules import route_problems, route_warnings
 
 #: Kubernetes kills a pod after 30 s (terminationGracePeriodSeconds).
 KUBERNETES_GRACE = 30
@@ -29,6 +40,9 @@ def problems(config: Config) -> list[ConfigProblem]:
         *_address_problems(config),
         *issuer_problems(config),
         *header_problems(config),
+        *assertion_problems(config),
+        *route_problems(config),
+        *cors_problems(config),
         *_proxy_problems(config.trusted_proxies),
         *(ConfigProblem(f"limits.{key}", sentence) for key, sentence in _limit_problems(config.limits)),
         *_realm_problems(config.realm),
@@ -39,6 +53,9 @@ def warnings(config: Config) -> list[ConfigProblem]:
     """What may stay but ought to be known."""
     return [
         *issuer_warnings(config),
+        *assertion_warnings(config),
+        *route_warnings(config),
+        *cors_warnings(config),
         *(
             ConfigProblem(joined("trusted_proxies", index), "is unsafe: anybody may claim any address and scheme")
             for index, proxy in enumerate(config.trusted_proxies)
@@ -51,21 +68,56 @@ def warnings(config: Config) -> list[ConfigProblem]:
 
 def _address_problems(config: Config) -> Iterator[ConfigProblem]:
     bound: dict[str, Address] = {}
-    for key, text in (("listen", config.listen), ("admin", config.admin)):
+    for key, text in (("listen", config.listen), ("admin", config.admin), ("decisions", config.decisions)):
         try:
-            bound[key] = parse_address(text)
+            if text is not None:
+                bound[key] = parse_address(text)
         except ValueError as error:
             yield ConfigProblem(key, str(error))
     if {"listen", "admin"} <= bound.keys() and _clash(bound["listen"], bound["admin"]):
         yield ConfigProblem("admin", "must not be the address of listen: metrics are not for clients")
+    if "decisions" in bound:
+        yield from _decision_problems(config, bound)
+    if config.upstream is not None and DEFAULT_UPSTREAM in config.upstreams:
+        yield ConfigProblem(f"upstreams.{DEFAULT_UPSTREAM}", "is given by upstream as well; one of them must go")
+    if DEFAULT_UPSTREAM not in upstreams_of(config):
+        yield ConfigProblem("upstream", REQUIRED)
+    for name, upstream in upstreams_of(config).items():
+        path = joined("upstreams", name)
+        is_short = config.upstream is not None and name == DEFAULT_UPSTREAM
+        for key, sentence in _upstream_problems(upstream, bound):
+            yield ConfigProblem("upstream" if is_short else joined(path, key), sentence)
+
+
+def _decision_problems(config: Config, bound: dict[str, Address]) -> Iterator[ConfigProblem]:
+    address = bound["decisions"]
+    for key in ("listen", "admin"):
+        if key in bound and _clash(address, bound[key]):
+            yield ConfigProblem("decisions", f"must not be the address of {key}")
+    if not any((proxy == "unix") == (address.path is not None) for proxy in config.trusted_proxies):
+        needed = "unix" if address.path is not None else "the proxies' addresses"
+        yield ConfigProblem("decisions", f"needs {needed} in trusted_proxies: every question would be refused")
+    for name, header in identity_headers_of(config).items():
+        if (header.format, header.encoding) == ("repeat", "none"):
+            sentence = "cannot be none with repeat and decisions, which join the lines with commas"
+            yield ConfigProblem(f"{joined('identity_headers', name)}.encoding", sentence)
+
+
+def _upstream_problems(upstream: Upstream, bound: dict[str, Address]) -> Iterator[tuple[str, str]]:
     try:
-        upstream = parse_upstream(config.upstream)
+        origin = parse_upstream(upstream.url)
     except ValueError as error:
-        yield ConfigProblem("upstream", str(error))
+        yield "url", str(error)
     else:
         for key, address in bound.items():
-            if _is_reached(upstream, address):
-                yield ConfigProblem("upstream", f"is this gateway itself: it is the address of {key}")
+            if _is_reached(origin, address):
+                yield "url", f"is this gateway itself: it is the address of {key}"
+    for key, seconds in (
+        ("connect_timeout", upstream.connect_timeout),
+        ("response_timeout", upstream.response_timeout),
+    ):
+        if seconds <= 0:
+            yield key, "must be more than 0"
 
 
 def _clash(one: Address, other: Address) -> bool:

@@ -4,7 +4,19 @@ from typing import Any
 
 import msgspec
 
-from gateway.core.config import Config, IdentityHeader, Issuer, Limits, Log, Seconds, Size
+from gateway.core.config import (
+    Assertion,
+    Config,
+    Cors,
+    IdentityHeader,
+    Issuer,
+    Limits,
+    Log,
+    Route,
+    Seconds,
+    Size,
+    Upstream,
+)
 from gateway.core.units import MAX_SECONDS, MAX_SIZE, SECONDS_PATTERN, SIZE_PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -41,9 +53,9 @@ def schema() -> dict[str, Any]:
 
 def _add_defaults(definitions: dict[str, Any]) -> None:
     """Writes the defaults that msgspec cannot write: durations and sizes as numbers, sections as empty ones."""
-    for kind in (Config, Issuer, IdentityHeader, Limits, Log):
+    for kind in (Config, Upstream, Issuer, IdentityHeader, Route, Cors, Assertion, Limits, Log):
         for field in msgspec.structs.fields(kind):
             if field.default_factory is not msgspec.NODEFAULT:
                 default = field.default_factory()
-                plain: object = {} if isinstance(default, msgspec.Struct) else int(default)
+                plain: object = {} if isinstance(default, msgspec.Struct | dict) else int(default)
                 definitions[kind.__name__]["properties"][field.encode_name]["default"] = plain

@@ -16,6 +16,7 @@ from gateway.core.errors import (
     AlgorithmNotAllowed,
     ClientNotAllowed,
     CriticalHeader,
+    InvalidToken,
     MissingClaim,
     TokenEncrypted,
     TokenExpired,
@@ -171,20 +172,35 @@ def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float)
     `now`: seconds since the epoch. Raises the InvalidToken of the first check that fails.
     """
     claims = token.claims
+    step = "issuer"
+    try:
+        rules = _find_rules(claims, issuers)
+        if token.alg not in rules.algorithms:
+            raise AlgorithmNotAllowed(f"alg is {token.alg}, which is not configured for {rules.name}")
+        step = "class"
+        verdict = classify(token.header, claims, rules.preset, require_typ=rules.require_typ)
+        check_class(verdict, allow_unclassified=rules.allow_unclassified)
+        step = "time"
+        expires_at, not_before = check_times(claims, rules, now=now)
+        step = "audience"
+        check_audience(claims, rules)
+        step = "binding"
+        check_binding(claims)
+        step = "subject"
+        subject, client = _parties(claims, rules)
+    except InvalidToken as refusal:
+        refusal.step = step
+        raise
+    scopes = find_words(claims, rules.scope_claims)
+    return Candidate(rules, verdict, expires_at, not_before, subject, client, scopes)
+
+
+def _find_rules(claims: Mapping[str, Any], issuers: Mapping[str, IssuerRules]) -> IssuerRules:
     iss = claims.get("iss")
     rules = issuers.get(iss) if isinstance(iss, str) else None
     if rules is None:
         raise UnknownIssuer("there is no iss" if iss is None else f"iss is {shown(iss)}")
-    if token.alg not in rules.algorithms:
-        raise AlgorithmNotAllowed(f"alg is {token.alg}, which is not configured for {rules.name}")
-    verdict = classify(token.header, claims, rules.preset, require_typ=rules.require_typ)
-    check_class(verdict, allow_unclassified=rules.allow_unclassified)
-    expires_at, not_before = check_times(claims, rules, now=now)
-    check_audience(claims, rules)
-    check_binding(claims)
-    subject, client = _parties(claims, rules)
-    scopes = find_words(claims, rules.scope_claims)
-    return Candidate(rules, verdict, expires_at, not_before, subject, client, scopes)
+    return rules
 
 
 def check_times(claims: Mapping[str, Any], rules: IssuerRules, *, now: float) -> tuple[float, float | None]:

@@ -23,7 +23,7 @@ _CASES = (
 
 
 async def run_demo() -> None:
-    """Runs until Ctrl-C or SIGTERM. CannotListen: not one port is free."""
+    """Runs until Ctrl-C or SIGTERM. CannotStart: not one port is free."""
     issuer, api = DemoIssuer(audience=AUDIENCE), EchoApi()
     try:
         await issuer.start(_free(ISSUER_PORT))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from gateway.core.addresses import (
     Address,
     Origin,
+    is_authority,
     is_fetchable,
     is_loopback,
     is_wildcard,
@@ -153,3 +154,13 @@ def test_any_text_is_an_address_or_a_sentence(text: str) -> None:
         except ValueError as error:
             sentence = str(error)
         assert sentence.startswith("must ")
+
+
+@pytest.mark.parametrize("text", [b"a", b"api.example.com:8443", b"[::1]:80", b"10.0.0.1", b"a:"])
+def test_an_authority_is_a_host_with_an_optional_port(text: bytes) -> None:
+    assert is_authority(text)
+
+
+@pytest.mark.parametrize("text", [b"", b"a b", b"a,b", b"a/b", b"u@a", b":80", b"a:b", b"a\n", b"\xe9"])
+def test_anything_else_is_no_authority(text: bytes) -> None:
+    assert not is_authority(text)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.claims import ABSENT, ClaimName, find_claim, find_text, find_words
+from gateway.core.claims import ABSENT, ClaimName, find_claim, find_text, find_words, is_pointer
 
 CLAIMS: dict[str, Any] = {
     "sub": "alice",
@@ -95,3 +95,53 @@ def test_a_text_is_a_non_empty_string(name: str, text: str | None) -> None:
 )
 def test_words_come_from_strings_and_lists_each_once(claims: dict[str, Any], words: tuple[str, ...]) -> None:
     assert find_words(claims, ("scope", "scp")) == words
+
+
+KEYCLOAK: dict[str, Any] = {
+    "realm_access": {"roles": ["offline", "admin"]},
+    "resource_access": {"shop": {"roles": ["buyer"]}, "account": {"roles": ["view", "buyer"]}, "odd": 7, "empty": {}},
+    "nested": {"a": {"x": {"r": "one"}, "y": {"r": ["two"]}}, "b": {"z": {"r": "three"}}},
+    "groups": {"a": "g1", "b": ["g2"]},
+    "*": {"r": "star"},
+    "/literal/*/name": "literal",
+    "slash": {"a/b": {"r": "escaped"}, "list": [{"r": "hidden"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("/realm_access/roles", ("offline", "admin")),
+        ("/resource_access/*/roles", ("buyer", "view")),
+        ("/resource_access/*/roles/0", ("buyer", "view")),
+        ("/nested/*/*/r", ("one", "two", "three")),
+        ("/nested/*/x/r", ("one",)),
+        ("/*/roles", ("offline", "admin")),
+        ("/*/shop/roles", ("buyer",)),
+        ("/groups/*", ("g1", "g2")),
+        ("/literal/*/name", ("literal",)),
+        ("/slash/a~1b/r", ("escaped",)),
+        ("/slash/*/r", ("escaped",)),
+        ("/slash/list/*/r", ()),
+        ("/resource_access/*", ()),
+        ("/resource_access/*/nothing", ()),
+        ("/nobody/*/roles", ()),
+        ("/realm_access/roles/*", ()),
+        ("resource_access/*/roles", ()),
+        ("*", ()),
+        ("/resource_access/sh*/roles", ()),
+    ],
+)
+def test_a_star_in_a_pointer_stands_for_every_member(name: str, words: tuple[str, ...]) -> None:
+    assert find_words(KEYCLOAK, (name,)) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "sound"),
+    [
+        ("/a", True), ("/", True), ("/a/b", True), ("/a~0b~1c", True), ("//", True), ("/a/*/b", True),
+        ("", False), ("a", False), ("a/b", False), ("/a~", False), ("/a~2", False), ("/~/b", False),
+    ],
+)  # fmt: skip
+def test_a_pointer_begins_with_a_slash_and_escapes_its_tildes(name: str, *, sound: bool) -> None:
+    assert is_pointer(name) is sound

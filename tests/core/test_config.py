@@ -6,9 +6,13 @@ from gateway.core.config import (
     ConfigProblem,
     IdentityHeader,
     Issuer,
+    Route,
+    Upstream,
     audiences_of,
     identity_headers_of,
     issuer_name,
+    route_name,
+    upstreams_of,
 )
 
 
@@ -61,3 +65,24 @@ def test_the_short_forms_of_an_identity_header_name_its_claim() -> None:
 def test_a_problem_reads_as_its_path_and_a_sentence() -> None:
     assert str(ConfigProblem("limits.drain", "must not be negative")) == "limits.drain: must not be negative"
     assert str(ConfigProblem("", "the file does not exist")) == "the file does not exist"
+
+
+@pytest.mark.parametrize(
+    ("route", "name"),
+    [
+        (Route(path="/orders/*"), "/orders/*"),
+        (Route(path="/orders/*", methods=("GET",)), "GET /orders/*"),
+        (Route(path="/orders/*", methods=("POST", "PUT")), "POST,PUT /orders/*"),
+        (Route(path="/orders/*", methods=("GET",), name="read orders"), "read orders"),
+    ],
+)
+def test_a_route_is_called_by_its_name_else_by_what_it_is_for(route: Route, name: str) -> None:
+    assert route_name(route) == name
+
+
+def test_the_short_form_of_the_upstream_is_the_default_one() -> None:
+    short, shop = Upstream(url="http://127.0.0.1:3000"), Upstream(url="http://shop")
+    assert upstreams_of(a_config()) == {"default": short}
+    assert upstreams_of(a_config(upstreams={"shop": shop})) == {"default": short, "shop": shop}
+    assert upstreams_of(a_config(upstream=None, upstreams={"default": shop})) == {"default": shop}
+    assert upstreams_of(a_config(upstream=None)) == {}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.config import Config, IdentityHeader, Issuer, Limits, Log, Seconds
+from gateway.core.config import Config, IdentityHeader, Issuer, Limits, Log, Route, Seconds, Upstream
 from gateway.core.conversion import convert, did_you_mean, joined
 
 SMALLEST = {"upstream": "http://h:1", "issuers": [{"issuer": "https://i", "audience": "a"}]}
@@ -42,6 +42,23 @@ def test_every_key_is_read() -> None:
             "X-D": {"claims": "all", "format": "json", "encoding": "base64url"},
             "X-E": {"claim": ["a", "b"]},
         },
+        "upstreams": {
+            "shop": {"url": "http://shop", "connect_timeout": "1s", "response_timeout": 5, "host": "upstream", "authorization": "keep"},
+        },
+        "routes": [
+            {
+                "path": "/orders/*", "methods": ["GET"], "hosts": ["api.example"], "access": "token", "scopes": ["r"],
+                "any_scope": ["a", "b"], "clients": ["c"], "issuers": ["n"], "name": "orders", "upstream": "shop",
+                "claims": {"a": "x", "b": 1, "c": 1.5, "d": True, "/e/f": ["x", 1, 1.5, False]},
+                "strip_prefix": "/orders", "timeout": "5s", "mode": "report",
+            },
+            {"path": "/", "access": "public", "timeout": None, "strip_prefix": None, "name": None},
+        ],
+        "unmatched": "refuse",
+        "unmatched_methods": "token",
+        "path_case": "insensitive",
+        "ambiguous_paths": "allow",
+        "pass_override_headers": True,
         "trusted_proxies": ["10.0.0.0/8", "unix"],
         "readiness": "all",
         "limits": {
@@ -74,6 +91,24 @@ def test_every_key_is_read() -> None:
             "X-D": IdentityHeader(claims="all", format="json", encoding="base64url"),
             "X-E": IdentityHeader(claim=("a", "b")),
         },
+        upstreams={
+            "shop": Upstream(
+                url="http://shop", connect_timeout=Seconds(1), response_timeout=Seconds(5), host="upstream", authorization="keep"
+            )
+        },
+        routes=(
+            Route(
+                path="/orders/*", methods=("GET",), hosts=("api.example",), scopes=("r",), any_scope=("a", "b"),
+                claims={"a": "x", "b": 1, "c": 1.5, "d": True, "/e/f": ("x", 1, 1.5, False)}, clients=("c",), issuers=("n",),
+                name="orders", upstream="shop", strip_prefix="/orders", timeout=Seconds(5), mode="report",
+            ),
+            Route(path="/", access="public"),
+        ),
+        unmatched="refuse",
+        unmatched_methods="token",
+        path_case="insensitive",
+        ambiguous_paths="allow",
+        pass_override_headers=True,
         trusted_proxies=("10.0.0.0/8", "unix"),
         readiness="all",
         limits=Limits(header_bytes=65536, header_count=50, uri_bytes=1024, token_bytes=8192, header_timeout=5, keepalive=30.5, connections=10, drain_delay=0, drain=60),  # type: ignore[arg-type]
@@ -108,7 +143,21 @@ def test_every_key_is_read() -> None:
         ({"limits": {"drain": "-1s"}}, "limits.drain: must not be negative"),
         ({"limits": {"body_bytes": 1}}, "limits.body_bytes: is not a key here"),
         ({"workers": 2}, "workers: is not a key here"),
-        ({"routes": []}, "routes: is not a key here"),
+        ({"sessions": {}}, "sessions: is not a key here"),
+        ({"routes": {}}, "routes: must be a list, not a mapping"),
+        ({"routes": [5]}, "routes[0]: must be a mapping of keys to values, not 5"),
+        ({"routes": [{}]}, "routes[0].path: is required"),
+        ({"routes": [{"path": "/a", "acces": "public"}]}, "routes[0].acces: is not a key here (did you mean access?)"),
+        ({"routes": [{"path": "/a", "access": "none"}]}, "routes[0].access: must be public or token, not 'none'"),
+        ({"routes": [{"path": "/a", "mode": "Report"}]}, "routes[0].mode: must be enforce or report, not 'Report' (did you mean report?)"),
+        ({"routes": [{"path": "/a", "methods": "GET"}]}, "routes[0].methods: must be a list, not 'GET'"),
+        ({"routes": [{"path": "/a", "scopes": [1]}]}, "routes[0].scopes[0]: must be text, not 1 (put quotes around it)"),
+        ({"routes": [{"path": "/a", "claims": {"level": {}}}]}, "routes[0].claims.level: must be text or a whole number or a number or true or false or a list, not a mapping"),
+        ({"routes": [{"path": "/a", "timeout": "soon"}]}, "routes[0].timeout: must be a duration: one number with ms, s, m or h, such as 30s, or a plain number of seconds; not 'soon'"),
+        ({"unmatched": "404"}, "unmatched: must be refuse or token, not '404'"),
+        ({"upstreams": {"shop": "http://shop"}}, "upstreams.shop: must be a mapping of keys to values, not 'http://shop'"),
+        ({"upstreams": {"shop": {"host": "preserve"}}}, "upstreams.shop.url: is required"),
+        ({"upstreams": {"shop": {"url": "http://shop", "authorization": True}}}, "upstreams.shop.authorization: must be drop or keep, not true"),
         ({"Realm": "a"}, "Realm: is not a key here (did you mean realm?)"),
         ({"trusted_proxies": "unix"}, "trusted_proxies: must be a list, not 'unix'"),
         ({"trusted_proxies": ["unix", 5]}, "trusted_proxies[1]: must be text, not 5 (put quotes around it)"),
@@ -140,8 +189,9 @@ def test_all_mistakes_are_told_at_once() -> None:
     ]  # fmt: skip
 
 
-def test_an_empty_file_lacks_an_upstream_and_issuers() -> None:
-    assert told({}) == ["upstream: is required", "issuers: is required"]
+def test_an_empty_file_lacks_issuers_and_whether_it_needs_an_upstream_is_no_question_of_form() -> None:
+    assert told({}) == ["issuers: is required"]
+    assert convert({}).config.upstream is None
 
 
 def test_what_cannot_be_read_keeps_its_place_and_is_known_as_such() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.core.credential import find_credential
+from gateway.core.credential import find_credential, is_bearer
 from gateway.core.errors import MalformedCredential, MissingCredential, MultipleCredentials, Refusal, TokenTooLarge
 
 
@@ -91,3 +91,29 @@ def test_a_hostile_header_costs_one_pass() -> None:
     for hostile in (b"Basic " + b", " * 500_000, b"Basic ," + b" " * 1_000_000, b"Bearer " + b"a=" * 500_000):
         with pytest.raises(Refusal):
             find_credential([hostile], token_bytes=100)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"Bearer abc", True), (b"bearer", True), (b"\t BEARER\tabc", True), (b"Bearer:abc", True), (b"Bearer2 abc", True),
+        (b"Basic abc", False), (b"", False), (b"Bear er", False), (b'Digest username="bearer"', False),
+    ],
+)  # fmt: skip
+def test_what_may_be_a_token_for_us_is_told_from_other_credentials(value: bytes, *, expected: bool) -> None:
+    assert is_bearer(value) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "bearer"),
+    [
+        (b"Bearer x", True),
+        (b" BEARER", True),
+        (b"Basic x, Bearer y", True),
+        (b"Basic x", False),
+        (b"Digest bearer=x", False),
+        (b"", False),
+    ],
+)
+def test_a_bearer_token_is_seen_wherever_it_stands(value: bytes, bearer: bool) -> None:  # noqa: FBT001
+    assert is_bearer(value) is bearer

@@ -7,19 +7,25 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import (
+    AmbiguousPath,
     BadRequest,
+    ClaimMismatch,
     ClientDisconnected,
     Denied,
     Draining,
     Forbidden,
+    InsufficientScope,
     InvalidRequest,
     InvalidToken,
     IssuerUnavailable,
+    MethodNotAllowed,
     MissingCredential,
+    NoRoute,
     Overloaded,
     Refusal,
     Suspect,
     TokenExpired,
+    TokenTooLarge,
     TooLarge,
     Unavailable,
     UpstreamBusy,
@@ -42,8 +48,10 @@ TABLE = [
             "unclassified_token proof_required binding_unsupported"
         ),
     ),
-    (403, None, "identity_claim_missing identity_header_invalid identity_header_too_large"),
-    (400, None, "bad_request"),
+    (403, "insufficient_scope", "insufficient_scope"),
+    (403, None, "claim_mismatch identity_claim_missing identity_header_invalid identity_header_too_large"),
+    (400, None, "bad_request ambiguous_path"),
+    (404, None, "no_route"),
     (405, None, "method_not_allowed"),
     (408, None, "request_timeout"),
     (414, None, "uri_too_long"),
@@ -97,6 +105,12 @@ def test_a_challenge_stands_where_another_credential_would_help(refusal: type[Re
     [
         (MissingCredential, Denied),
         (BadRequest, Denied),
+        (AmbiguousPath, BadRequest),
+        (NoRoute, Denied),
+        (MethodNotAllowed, Denied),
+        (InsufficientScope, Denied),
+        (ClaimMismatch, Forbidden),
+        (TokenTooLarge, TooLarge),
         (InvalidRequest, Denied),
         (InvalidToken, Denied),
         (Forbidden, Denied),
@@ -127,3 +141,10 @@ def test_a_refusal_carries_evidence_and_knows_no_token_until_it_is_told() -> Non
     )
     assert TokenExpired().evidence == ""
     assert Suspect("0123456789ab") == Suspect("0123456789ab", None, None)
+
+
+def test_what_is_missing_and_what_is_allowed_travel_with_their_refusals() -> None:
+    assert InsufficientScope("why", scope=["read", "write"]).scope == ("read", "write")
+    assert InsufficientScope().scope == ()
+    assert MethodNotAllowed("why", allow=["GET"]).allow == ("GET",)
+    assert "POST" in MethodNotAllowed().allow

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.config import Config, IdentityHeader
+from gateway.core.config import Assertion, Config, IdentityHeader, Route, Upstream
 from gateway.core.headers import (
     HOP_BY_HOP,
     UpstreamHeaders,
@@ -15,6 +15,7 @@ from gateway.core.headers import (
     parse_request_id,
 )
 from gateway.core.model import Facts, HeaderLine
+from gateway.core.route import compile_route
 from tests.signer import issuer
 
 PEER = b"192.0.2.1"
@@ -26,6 +27,7 @@ ADDED = (
     (b"X-Request-Id", b"r1"),
 )
 HOST = (b"Host", b"api.example.com")
+EVERYTHING = Route(path="/*")
 
 
 def config(**settings: Any) -> Config:
@@ -50,9 +52,15 @@ def facts(*headers: HeaderLine, **settings: Any) -> Facts:
 
 
 def compose(
-    *headers: HeaderLine, identity: tuple[HeaderLine, ...] = (), configured: Config | None = None, **settings: Any
+    *headers: HeaderLine,
+    identity: tuple[HeaderLine, ...] = (),
+    configured: Config | None = None,
+    route: Route = EVERYTHING,
+    preflight: bool = False,
+    **settings: Any,
 ) -> tuple[HeaderLine, ...]:
-    return UpstreamHeaders.of(configured or config()).compose(facts(*headers, **settings), identity)
+    compiled = UpstreamHeaders.of(configured or config())
+    return compiled.compose(facts(*headers, **settings), identity, route=compile_route(route), preflight=preflight)
 
 
 def kept(*headers: HeaderLine, **settings: Any) -> tuple[HeaderLine, ...]:
@@ -101,6 +109,12 @@ def test_a_name_that_is_ours_is_stripped_in_every_spelling(name: bytes, *, trust
 def test_configured_identity_headers_are_stripped_and_the_default_ones_too() -> None:
     configured = config(identity_headers={"X-Roles": "roles", "Remote.User": IdentityHeader(claim="sub")})
     for name in (b"X-Roles", b"x_roles", b"REMOTE_USER", b"Remote-User", b"remote.user", b"X-User-Id", b"X_Client_Id"):
+        assert kept((name, b"forged"), configured=configured) == ()
+
+
+def test_the_header_of_the_assertion_is_stripped_whatever_its_name() -> None:
+    configured = config(assertion=Assertion(issuer="g", header="X-Proof"))
+    for name in (b"X-Proof", b"x_proof", b"X.PROOF", b"X-Gateway-Assertion"):
         assert kept((name, b"forged"), configured=configured) == ()
 
 
@@ -354,3 +368,121 @@ def test_folding_is_what_the_loosest_upstream_does() -> None:
     assert {fold(bytes([byte])) for byte in range(256)} == {
         *(bytes([c]) for c in b"abcdefghijklmnopqrstuvwxyz0123456789-")
     }
+
+
+# Routes: credentials, what overrides them, and what is stripped of the path
+
+PUBLIC = Route(path="/*", access="public")
+KEEPS = config(upstreams={"kept": Upstream(url="http://h", authorization="keep"), "dropped": Upstream(url="http://h")})
+
+
+@pytest.mark.parametrize(
+    ("route", "value", "passes"),
+    [
+        (EVERYTHING, b"Bearer abc", False),
+        (EVERYTHING, b"Basic abc", False),
+        (PUBLIC, b"Basic abc", True),
+        (PUBLIC, b'Digest username="bearer"', True),
+        (PUBLIC, b"Negotiate abc", True),
+        (PUBLIC, b"", True),
+        (PUBLIC, b"Bearer abc", False),
+        (PUBLIC, b"bEARER abc", False),
+        (PUBLIC, b" \tBearer abc", False),
+        (PUBLIC, b"Bearer\tabc", False),
+        (PUBLIC, b"Bearer", False),
+        (PUBLIC, b"Bearer abc, Basic def", False),
+        (Route(path="/*", upstream="dropped"), b"Bearer abc", False),
+        (Route(path="/*", upstream="kept"), b"Bearer abc", True),
+        (Route(path="/*", upstream="kept"), b"Basic abc", True),
+        (Route(path="/*", upstream="kept", access="public"), b"Bearer abc", True),
+        (Route(path="/*", upstream="dropped", access="public"), b"Bearer abc", False),
+        (Route(path="/*", upstream="dropped", access="public"), b"Basic abc", True),
+    ],
+)
+def test_the_token_goes_on_only_to_an_upstream_that_keeps_it_and_other_credentials_on_public_routes(
+    route: Route, value: bytes, *, passes: bool
+) -> None:
+    line = (b"aUTHORIZATION", value)
+    assert kept(line, route=route, configured=KEEPS) == ((line,) if passes else ())
+
+
+@pytest.mark.parametrize("route", [PUBLIC, Route(path="/*", upstream="kept")])
+def test_a_credential_in_another_spelling_of_the_name_never_goes_on(route: Route) -> None:
+    for name in (b"Proxy-Authorization", b"Proxy_Authorization", b"Author.ization"):
+        assert kept((name, b"Basic abc"), route=route, configured=KEEPS) in ((), ((name, b"Basic abc"),))
+    assert kept((b"Proxy_Authorization", b"Basic abc"), route=route, configured=KEEPS) == ()
+
+
+def test_a_credential_that_goes_on_cannot_be_nominated_away() -> None:
+    line = (b"Authorization", b"Basic abc")
+    assert kept((b"Connection", b"authorization"), line, route=PUBLIC) == (line,)
+
+
+OVERRIDING = [
+    b"X-HTTP-Method-Override", b"X-HTTP-Method", b"X-Method-Override", b"X-Original-URL", b"X-Rewrite-URL",
+    b"X-Original-URI", b"X-Original-Method", b"X-Envoy-Original-Path",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OVERRIDING)
+@pytest.mark.parametrize("trusted", [True, False])
+def test_what_changes_method_or_path_behind_the_gateway_is_stripped_where_there_are_routes(
+    name: bytes, *, trusted: bool
+) -> None:
+    spelled = [(one, b"/admin") for one in (name, name.lower(), name.replace(b"-", b"_"), name.replace(b"-", b"."))]
+    routed = config(routes=(EVERYTHING,))
+    assert kept(*spelled, configured=routed, trusted=trusted) == ()
+    assert kept(*spelled, configured=routed, route=PUBLIC, trusted=trusted) == ()
+    assert kept(*spelled, trusted=trusted) == tuple(spelled)
+    passed = config(routes=(EVERYTHING,), pass_override_headers=True)
+    assert kept(*spelled, configured=passed, trusted=trusted) == tuple(spelled)
+
+
+def test_on_a_public_route_identity_headers_are_stripped_as_everywhere() -> None:
+    lines = ((b"X-User-Id", b"root"), (b"x_client.id", b"root"), (b"X-Gateway-Assertion", b"root"), (b"Proxy", b"x"))
+    for configured in (config(), config(identity_headers={}), config(routes=(PUBLIC,))):
+        assert kept(*lines, route=PUBLIC, configured=configured) == ()
+
+
+API = Route(path="/api/*", strip_prefix="/api")
+
+
+def prefix(*headers: HeaderLine, target: bytes = b"/api/orders?x", route: Route = API, **settings: Any) -> list[bytes]:
+    composed = compose(HOST, *headers, target=target, route=route, **settings)
+    return [value for name, value in composed if name == b"X-Forwarded-Prefix"]
+
+
+def test_the_upstream_is_told_which_prefix_it_does_not_see() -> None:
+    assert prefix() == [b"/api"]
+    assert prefix(target=b"/%61pi") == [b"/%61pi"]
+    assert prefix(route=EVERYTHING) == []
+    assert prefix(route=Route(path="/api/v1/*", strip_prefix="/api/v1"), target=b"/api/v1/a") == [b"/api/v1"]
+
+
+def test_a_prefix_of_the_client_counts_only_from_a_trusted_peer() -> None:
+    received = (b"x-forwarded-prefix", b"/outer")
+    assert prefix(received) == [b"/api"]
+    assert prefix(received, trusted=True) == [b"/outer/api"]
+    assert prefix(received, trusted=True, route=EVERYTHING) == [b"/outer"]
+    assert prefix((b"X_Forwarded_Prefix", b"/outer"), trusted=True) == [b"/api"]
+    assert compose(HOST, received, trusted=True) == (HOST, *ADDED[:3], (b"X-Forwarded-Prefix", b"/outer"), ADDED[3])
+
+
+def test_a_preflight_goes_up_without_credential_identity_and_override() -> None:
+    configured = config(
+        routes=(EVERYTHING,),
+        pass_override_headers=True,
+        upstreams={"default": Upstream(url="http://u", authorization="keep")},
+    )
+    asked = ((b"Origin", b"https://app.example.com"), (b"Access-Control-Request-Method", b"PUT"))
+    tricks = (
+        (b"Authorization", b"Basic eDp5"),
+        (b"X-User-Id", b"root"),
+        (b"X_HTTP_Method_Override", b"DELETE"),
+        (b"X-Original-URL", b"/admin"),
+    )
+    public = Route(path="/*", access="public")
+    for route in (EVERYTHING, public):
+        assert kept(*asked, *tricks, configured=configured, route=route, preflight=True) == asked
+        assert kept(*asked, *tricks[2:], route=route, preflight=True) == asked
+    assert kept(*tricks[2:]) == tricks[2:]

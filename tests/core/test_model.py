@@ -4,12 +4,15 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
+from gateway.core.config import Route
 from gateway.core.model import Admission, Credential, Facts, Identity, Verdict
+from gateway.core.route import compile_route
 from gateway.core.token import parse_token
 from tests.signer import key, sign
 
 SECRET = "c2VjcmV0"
 LINES = ((b"Cookie", SECRET.encode()),)
+ROUTE = compile_route(Route(path="/*"))
 
 
 def facts(target: bytes = b"/orders?q=1") -> Facts:
@@ -35,6 +38,7 @@ def identity() -> Identity:
         subject="alice",
         client=None,
         scopes=(),
+        claims={"email": SECRET},
         expires_at=1.0,
         not_before=None,
         leeway=30.0,
@@ -47,7 +51,7 @@ def identity() -> Identity:
 
 @pytest.mark.parametrize(
     "value",
-    [facts(), identity(), Credential(SECRET.encode()), Admission(identity(), LINES)],
+    [facts(), identity(), Credential(SECRET.encode()), Admission(ROUTE, identity(), b"/", LINES)],
     ids=lambda value: type(value).__name__,
 )
 def test_repr_shows_no_token_and_no_header_value(value: object) -> None:

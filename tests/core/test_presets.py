@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.claims import find_words
 from gateway.core.presets import PRESETS, suggest_preset
 from gateway.core.token_class import classify
 
@@ -107,3 +108,22 @@ def test_a_header_type_that_a_preset_documents_may_go_on_but_proves_nothing() ->
 )
 def test_an_issuer_url_suggests_the_preset_of_its_provider(issuer: str, preset: str | None) -> None:
     assert suggest_preset(issuer) == preset
+
+
+SCOPES = {
+    "scope": "one", "scp": ["two"], "permissions": ["three"], "roles": ["four"], "realm_access": {"roles": ["five"]},
+    "resource_access": {"shop": {"roles": ["six"]}, "account": {"roles": ["seven"]}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("preset", "scopes"),
+    [
+        ("auth0", ("one", "three")),
+        ("keycloak", ("one", "five", "six", "seven")),
+        ("entra", ("two", "four")),
+        ("okta", ("two", "one")),
+    ],
+)
+def test_scopes_are_where_the_provider_puts_them(preset: str, scopes: tuple[str, ...]) -> None:
+    assert find_words(SCOPES, PRESETS[preset].scope_claims) == scopes

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from gateway.core.config import Config, Issuer, Limits, Log
+from gateway.core.config import Config, IdentityHeader, Issuer, Limits, Log, Route, Seconds, Upstream
+from gateway.core.conversion import convert
 from gateway.core.problems import problems, warnings
 
 
@@ -61,6 +62,36 @@ def test_clients_and_metrics_cannot_share_an_address(listen: str, admin: str) ->
 )
 def test_addresses_that_differ_are_sound(listen: str, admin: str) -> None:
     assert told(listen=listen, admin=admin) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"decisions": ":8081", "trusted_proxies": ("10.0.0.0/8",)}, []),
+        ({"decisions": "unix:/run/d", "trusted_proxies": ("unix",)}, []),
+        ({"decisions": "x", "trusted_proxies": ("unix",)}, ["must be address:port"]),
+        ({"decisions": ":8080", "trusted_proxies": ("::1",)}, ["must not be the address of listen"]),
+        ({"decisions": ":8080", "listen": "x", "trusted_proxies": ("::1",)}, []),
+        ({"decisions": "127.0.0.1:9090", "trusted_proxies": ("::1",)}, ["must not be the address of admin"]),
+        ({"decisions": ":8081"}, ["needs the proxies' addresses in trusted_proxies: every question would be refused"]),
+        ({"decisions": ":8081", "trusted_proxies": ("unix",)}, ["needs the proxies' addresses in trusted_proxies"]),
+        ({"decisions": "unix:/run/d", "trusted_proxies": ("::1",)}, ["needs unix in trusted_proxies"]),
+    ],
+)
+def test_decisions_have_an_address_of_their_own_and_somebody_who_may_ask(
+    settings: dict[str, Any], expected: list[str]
+) -> None:
+    found = [sentence for sentence in told(**settings) if sentence.startswith("decisions: ")]
+    assert len(found) == len(expected)
+    assert all(sentence.startswith(f"decisions: {start}") for sentence, start in zip(found, expected, strict=True))
+
+
+def test_decisions_join_repeated_lines_so_that_their_elements_must_be_encoded() -> None:
+    headers = {"X-Roles": IdentityHeader(claim="roles", format="repeat", encoding="none"), "X-Name": "name"}
+    assert told(identity_headers=headers) == []
+    assert told(identity_headers=headers, decisions=":8081", trusted_proxies=("::1",)) == [
+        "identity_headers.X-Roles.encoding: cannot be none with repeat and decisions, which join the lines with commas"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -155,3 +186,40 @@ def test_what_is_unsafe_or_odd_is_named() -> None:
 
 def test_a_plain_subject_is_nobody_s_business_without_an_access_log() -> None:
     assert warnings(a_config(log=Log(subject="plain", access="none"))) == []
+
+
+LONG = Upstream(url="http://127.0.0.1:4000")
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentences"),
+    [
+        ({"upstreams": {"shop": LONG}}, []),
+        ({"upstream": None, "upstreams": {"default": LONG}}, []),
+        ({"upstream": None}, ["upstream: is required"]),
+        ({"upstream": None, "upstreams": {"shop": LONG}}, ["upstream: is required"]),
+        ({"upstreams": {"default": LONG}}, ["upstreams.default: is given by upstream as well; one of them must go"]),
+        ({"upstreams": {"shop": Upstream(url="http://127.0.0.1:8080")}}, ["upstreams.shop.url: is this gateway itself: it is the address of listen"]),
+        ({"upstreams": {"a.b": Upstream(url="unix:/x", connect_timeout=Seconds(0), response_timeout=Seconds(0))}}, ["upstreams['a.b'].connect_timeout: must be more than 0", "upstreams['a.b'].response_timeout: must be more than 0"]),
+    ],
+)  # fmt: skip
+def test_every_upstream_makes_sense_and_there_is_a_default_one(settings: dict[str, Any], sentences: list[str]) -> None:
+    assert told(**settings) == sentences
+
+
+def test_an_upstream_that_is_no_url_is_told_at_its_url() -> None:
+    (sentence,) = told(upstreams={"shop": Upstream(url="shop:80")})
+    assert sentence.startswith("upstreams.shop.url: ")
+
+
+def test_routes_are_judged_with_the_rest() -> None:
+    assert told(routes=(Route(path="a"),)) == ["routes[0].path: must begin with a slash"]
+    assert [str(note) for note in warnings(a_config(routes=(Route(path="/a", access="public"),)))] == [
+        "routes[0].access: is public: anybody may call it"
+    ]
+
+
+def test_claims_of_a_route_that_cannot_be_read_are_told_and_the_other_rules_are_still_asked() -> None:
+    values = {"upstream": "http://h:1", "issuers": [{"issuer": "https://i", "audience": "a"}]}
+    conversion = convert({**values, "routes": [{"path": "/a", "claims": 5}]})
+    assert [problem for problem in problems(conversion.config) if conversion.is_readable(problem.path)] == []

@@ -7,9 +7,11 @@ def test_the_schema_knows_every_key_with_a_description() -> None:
     made = schema()
     assert made["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert made["title"] == "Bearer Gateway configuration"
-    assert made["required"] == ["upstream", "issuers"]
+    assert made["required"] == ["issuers"]
     sections = [made, *made["$defs"].values()]
-    assert set(made["$defs"]) == {"Issuer", "IdentityHeader", "Limits", "Log"}
+    assert set(made["$defs"]) == {
+        "Upstream", "Issuer", "IdentityHeader", "Route", "Cors", "Assertion", "KeyFile", "Limits", "Log",
+    }  # fmt: skip
     for section in sections:
         assert section["additionalProperties"] is False
         assert all(key["description"] for key in section["properties"].values())
@@ -24,7 +26,18 @@ def test_the_schema_has_every_default() -> None:
     }  # fmt: skip
     assert made["properties"]["limits"]["default"] == {}
     assert made["properties"]["listen"]["default"] == "0.0.0.0:8080"
+    assert made["properties"]["upstreams"]["default"] == {}
+    assert made["properties"]["routes"]["default"] == []
     assert made["$defs"]["Issuer"]["properties"]["jwks_max_stale"]["default"] == 86400
+    upstream = made["$defs"]["Upstream"]["properties"]
+    assert {key: value.get("default") for key, value in upstream.items()} == {
+        "url": None, "connect_timeout": 5, "response_timeout": 60, "host": "preserve", "authorization": "drop",
+    }  # fmt: skip
+    route = made["$defs"]["Route"]["properties"]
+    assert {key: value["default"] for key, value in route.items() if value.get("default")} == {
+        "access": "token", "upstream": "default", "mode": "enforce", "cors": "inherit",
+    }  # fmt: skip
+    assert made["$defs"]["Route"]["required"] == ["path"]
 
 
 def test_durations_and_sizes_are_numbers_or_text_with_a_unit() -> None:

@@ -10,6 +10,7 @@ def identity(subject: str) -> Identity:
         subject=subject,
         client=None,
         scopes=(),
+        claims={},
         expires_at=1.0,
         not_before=None,
         leeway=0.0,

@@ -4,101 +4,33 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from gateway.core.config import Config, IdentityHeader
+from gateway.core.config import Config, Route
 from gateway.core.errors import (
+    AmbiguousPath,
     BadRequest,
-    BadSignature,
-    BindingUnsupported,
     ClientDisconnected,
-    IdentityClaimMissing,
-    IdToken,
+    InsufficientScope,
     InternalError,
     IssuerUnavailable,
     MalformedCredential,
+    MethodNotAllowed,
     MissingCredential,
+    NoRoute,
     Refusal,
-    Suspect,
     TokenExpired,
-    TokenMalformed,
-    TokenNotYetValid,
-    UnknownIssuer,
-    UnknownKey,
+    TokenTooLarge,
     UpstreamProtocolError,
     UpstreamUnreachable,
 )
-from gateway.core.keys import KeySet, parse_key_set
-from gateway.core.model import Credential, Facts, HeaderLine
+from gateway.core.model import Admission, Facts, HeaderLine
 from gateway.gate import Gate
-from gateway.ports import Answer, Body, Ending
-from tests.signer import NOW, compact, issuer, public_jwk, sign, some_claims, some_header
-
-
-def key_set(*names: str, **members: Any) -> KeySet:
-    return parse_key_set({"keys": [public_jwk(name, **members) for name in names]}) if names else KeySet()
-
-
-@dataclass
-class MemoryIssuers:
-    """What is known now, and what a fetch would find or fail with."""
-
-    known: KeySet = field(default_factory=lambda: key_set("rsa-2048-a", "p-256"))
-    published: KeySet | Refusal | None = None
-    fetches: list[tuple[str, str, str | None]] = field(default_factory=list)
-
-    def find_keys(self, issuer: str, *, alg: str, kid: str | None) -> Any:
-        assert issuer == "local"
-        return self.known.find(alg=alg, kid=kid)
-
-    def has_key(self, issuer: str, thumbprint: str) -> bool:
-        return issuer == "local" and thumbprint in self.known.thumbprints
-
-    async def fetch_keys(self, issuer: str, *, alg: str, kid: str | None) -> Any:
-        self.fetches.append((issuer, alg, kid))
-        await asyncio.sleep(0)
-        if isinstance(self.published, Refusal):
-            raise self.published
-        self.known = self.published or self.known
-        if not (keys := self.known.find(alg=alg, kid=kid)):
-            raise UnknownKey("not published")
-        return keys
-
-
-@dataclass
-class Recorder:
-    """An Observer that remembers."""
-
-    hits: list[bool] = field(default_factory=list)
-    verified: list[tuple[str | None, str | None]] = field(default_factory=list)
-    endings: list[Ending] = field(default_factory=list)
-
-    def token_looked_up(self, *, hit: bool) -> None:
-        self.hits.append(hit)
-
-    def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
-        self.verified.append((issuer, refusal.reason if refusal else None))
-
-    def keys_fetched(self, issuer: str, *, ok: bool, at: float) -> None:
-        raise AssertionError
-
-    def keys_suppressed(self, issuer: str) -> None:
-        raise AssertionError
-
-    def keys_known(self, issuer: str, *, count: int, stale: bool) -> None:
-        raise AssertionError
-
-    def connections_open(self, count: int) -> None:
-        raise AssertionError
-
-    def requests_in_flight(self, count: int) -> None:
-        raise AssertionError
-
-    def request_ended(self, ending: Ending) -> None:
-        self.endings.append(ending)
+from gateway.ports import Answer, Body, Ending, Trail
+from tests.memory import MemoryIssuers, Recorder, facts
+from tests.signer import NOW, issuer, sign, some_claims
 
 
 @dataclass
@@ -130,10 +62,10 @@ class MemoryUpstream:
     answer: MemoryAnswer | Exception = field(default_factory=MemoryAnswer)
     gate: asyncio.Event | None = None
     reached: asyncio.Event = field(default_factory=asyncio.Event)
-    sent: list[tuple[HeaderLine, ...]] = field(default_factory=list)
+    sent: list[Admission] = field(default_factory=list)
 
-    async def send(self, facts: Facts, headers: tuple[HeaderLine, ...], body: Body | None) -> Answer:
-        self.sent.append(headers)
+    async def send(self, facts: Facts, admission: Admission, body: Body | None) -> Answer:
+        self.sent.append(admission)
         self.reached.set()
         if self.gate is not None:
             await self.gate.wait()
@@ -149,6 +81,7 @@ class MemoryExchange:
     facts: Facts | Exception
     body: Body | None = None
     has_begun: bool = False
+    is_cut: bool = False
     bytes_in: int = 7
     bytes_out: int = 0
     #: what writing an answer fails with
@@ -162,7 +95,7 @@ class MemoryExchange:
             raise self.facts
         return self.facts
 
-    async def relay(self, answer: Answer) -> None:
+    async def relay(self, answer: Answer, *, cors: tuple[HeaderLine, ...] = ()) -> None:
         self.has_begun = True
         async for chunk in answer.chunks():
             if self.gone is not None:
@@ -170,7 +103,7 @@ class MemoryExchange:
             self.answered += chunk
             self.bytes_out += len(chunk)
 
-    async def refuse(self, refusal: Refusal) -> None:
+    async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
         if self.gone is not None:
             raise self.gone
         self.refused.append(refusal)
@@ -196,35 +129,10 @@ class World:
             clock=lambda: self.now,
         )
 
-    async def refusal(self, token: bytes) -> Refusal:
-        """What `identify` refuses a token with."""
-        with pytest.raises(Refusal) as caught:
-            await self.gate.identify(Credential(token))
-        return caught.value
-
     async def handled(self, exchange: MemoryExchange) -> Ending:
         """How a request ended."""
         await self.gate.handle(exchange)
         return self.recorder.endings[-1]
-
-
-def facts(token: bytes | None = None, *headers: HeaderLine, **settings: Any) -> Facts:
-    authorization = () if token is None else (b"Bearer " + token,)
-    defaults: dict[str, Any] = {
-        "method": "GET",
-        "target": b"/orders",
-        "version": (1, 1),
-        "headers": (*headers, *((b"Authorization", value) for value in authorization)),
-        "authorization": authorization,
-        "host": b"api.example.com",
-        "content_length": None,
-        "chunked": False,
-        "scheme": "https",
-        "peer": "192.0.2.1",
-        "trusted": False,
-        "request_id": "r1",
-    }
-    return Facts(**(defaults | settings))
 
 
 def exchange(token: bytes | None = None, *headers: HeaderLine, **settings: Any) -> MemoryExchange:
@@ -236,183 +144,16 @@ def world() -> World:
     return World()
 
 
-# identify
-
-
-async def test_a_token_is_verified_once_and_then_remembered(world: World) -> None:
-    token = sign()
-    first = await world.gate.identify(Credential(token))
-    assert (first.issuer, first.subject, first.client) == ("local", "alice", "app")
-    assert first.scopes == ("read:orders", "write:orders")
-    assert first.token_id == sha256(token).hexdigest()[:12]
-    assert first.headers == (
-        (b"X-User-Id", b"alice"),
-        (b"X-Client-Id", b"app"),
-        (b"X-Token-Scopes", b"read:orders write:orders"),
-    )
-    assert await world.gate.identify(Credential(token)) is first
-    assert world.recorder.hits == [False, True]
-    assert world.recorder.verified == [("local", None)]
-    assert world.issuers.fetches == []
-
-
-async def test_a_remembered_token_expires_with_its_leeway(world: World) -> None:
-    token = sign()
-    await world.gate.identify(Credential(token))
-    world.now = NOW + 329.999
-    await world.gate.identify(Credential(token))
-    world.now = NOW + 330
-    assert type(await world.refusal(token)) is TokenExpired
-    assert world.recorder.hits == [False, True, False]
-    world.now = NOW
-    await world.gate.identify(Credential(token))
-    assert world.recorder.hits[-1] is False
-
-
-async def test_a_remembered_token_is_not_valid_before_its_time_when_the_clock_goes_back(world: World) -> None:
-    token = sign(some_claims(nbf=NOW, iat=NOW - 900))
-    await world.gate.identify(Credential(token))
-    world.now = NOW - 30
-    await world.gate.identify(Credential(token))
-    world.now = NOW - 30.5
-    assert type(await world.refusal(token)) is TokenNotYetValid
-    assert world.recorder.hits == [False, True, False]
-
-
-async def test_a_remembered_token_ends_when_its_key_is_withdrawn(world: World) -> None:
-    token = sign()
-    await world.gate.identify(Credential(token))
-    world.issuers.known = key_set("rsa-2048-b", kid="rsa-a")
-    assert type(await world.refusal(token)) is BadSignature
-    world.issuers.known = key_set("p-256")
-    assert type(await world.refusal(token)) is UnknownKey
-    world.issuers.known = key_set("rsa-2048-a")
-    await world.gate.identify(Credential(token))
-    assert world.recorder.hits == [False, False, False, False]
-
-
-async def test_a_refusal_is_not_remembered(world: World) -> None:
-    world.issuers.known = KeySet()
-    token = sign()
-    assert type(await world.refusal(token)) is UnknownKey
-    world.issuers.known = key_set("rsa-2048-a")
-    await world.gate.identify(Credential(token))
-    world.now += 1_000
-    for _ in range(2):
-        assert type(await world.refusal(token)) is TokenExpired
-    assert world.recorder.hits == [False] * 4
-
-
-async def test_a_known_kid_that_did_not_sign_is_a_bad_signature_and_fetches_nothing(world: World) -> None:
-    world.issuers.published = key_set("rsa-2048-b", kid="rsa-a")
-    forged = sign(name="rsa-2048-b", header={"kid": "rsa-a"})
-    assert type(await world.refusal(forged)) is BadSignature
-    assert type(await world.refusal(compact(some_header(), some_claims()))) is BadSignature
-    assert world.issuers.fetches == []
-
-
-async def test_an_unknown_kid_is_fetched(world: World) -> None:
-    world.issuers.published = key_set("rsa-2048-b")
-    identity = await world.gate.identify(Credential(sign(name="rsa-2048-b")))
-    assert identity.subject == "alice"
-    assert world.issuers.fetches == [("local", "RS256", "rsa-b")]
-
-
-async def test_a_fetched_key_that_did_not_sign_is_a_bad_signature(world: World) -> None:
-    world.issuers.published = key_set("rsa-2048-b", kid="new")
-    assert type(await world.refusal(sign(header={"kid": "new"}))) is BadSignature
-    assert len(world.issuers.fetches) == 1
-
-
-async def test_a_kid_that_nobody_publishes_is_an_unknown_key(world: World) -> None:
-    refusal = await world.refusal(sign(header={"kid": "../../etc/passwd"}))
-    assert type(refusal) is UnknownKey
-    assert world.issuers.fetches == [("local", "RS256", "../../etc/passwd")]
-
-
-async def test_a_token_without_kid_is_tried_with_the_keys_that_fit(world: World) -> None:
-    await world.gate.identify(Credential(sign(header={"kid": ...})))
-    await world.gate.identify(Credential(sign(name="p-256", header={"kid": ...})))
-    assert world.issuers.fetches == []
-
-
-async def test_a_token_without_kid_is_tried_again_after_a_fetch(world: World) -> None:
-    world.issuers.published = key_set("rsa-2048-a", "rsa-2048-b")
-    await world.gate.identify(Credential(sign(name="rsa-2048-b", header={"kid": ...})))
-    assert world.issuers.fetches == [("local", "RS256", None)]
-
-
-async def test_a_token_without_kid_that_no_published_key_signed_is_a_bad_signature(world: World) -> None:
-    refusal = await world.refusal(sign(name="rsa-2048-b", header={"kid": ...}))
-    assert type(refusal) is BadSignature
-    assert len(world.issuers.fetches) == 1
-    world.issuers.published = UnknownKey("asked a moment ago")
-    assert type(await world.refusal(sign(name="rsa-2048-b", header={"kid": ...}))) is BadSignature
-
-
-async def test_a_token_without_kid_and_without_keys_is_an_unknown_key(world: World) -> None:
-    world.issuers.known = KeySet()
-    assert type(await world.refusal(sign(header={"kid": ...}))) is UnknownKey
-
-
-@pytest.mark.parametrize("kid", ["new", ...])
-async def test_while_nobody_can_tell_the_answer_is_503_and_never_401(world: World, kid: Any) -> None:
-    world.issuers.published = IssuerUnavailable("asked too often: the key may be new", retry_after=7)
-    refusal = await world.refusal(sign(name="rsa-2048-b", header={"kid": kid}))
-    assert type(refusal) is IssuerUnavailable
-    assert (refusal.status, refusal.retry_after) == (503, 7)
-    assert world.recorder.verified == [("local", "issuer_unavailable")]
-
-
-@pytest.mark.parametrize(
-    ("token", "reason"),
-    [
-        (sign(some_claims(iss="https://evil.example"), header={"kid": "new"}), UnknownIssuer),
-        (sign(some_claims(exp=NOW - 900), header={"kid": "new"}), TokenExpired),
-        (sign(some_claims(at_hash="abc"), header={"kid": "new"}), IdToken),
-        (sign(some_claims(cnf={"kid": "1"}), header={"kid": "new"}), BindingUnsupported),
-        (b"opaque", TokenMalformed),
-    ],
-)
-async def test_nothing_is_fetched_for_a_token_that_is_refused_anyway(
-    world: World, token: bytes, reason: type[Refusal]
-) -> None:
-    assert type(await world.refusal(token)) is reason
-    assert world.issuers.fetches == []
-
-
-@pytest.mark.parametrize(
-    ("token", "suspect"),
-    [
-        (b"opaque", Suspect(sha256(b"opaque").hexdigest()[:12])),
-        (compact(some_header(kid="a\nb"), some_claims(iss=["x"])), Suspect("", "a\\nb", None)),
-        (compact(some_header(kid=...), some_claims(iss="https://evil.example")), Suspect("", None, None)),
-        (compact(some_header(kid="k"), some_claims(exp=0)), Suspect("", "k", "local")),
-    ],
-)
-async def test_a_refusal_names_its_token_by_hash_kid_and_configured_issuer(
-    world: World, token: bytes, suspect: Suspect
-) -> None:
-    refusal = await world.refusal(token)
-    assert refusal.suspect == Suspect(sha256(token).hexdigest()[:12], suspect.kid, suspect.issuer)
-    assert world.recorder.verified == [(suspect.issuer, refusal.reason)]
-
-
-async def test_a_token_without_a_required_claim_is_refused_after_its_signature() -> None:
-    world = World(identity_headers={"X-Email": IdentityHeader(claim="email", required=True)})
-    assert type(await world.refusal(sign(name="rsa-2048-b", header={"kid": "rsa-a"}))) is BadSignature
-    refusal = await world.refusal(sign())
-    assert type(refusal) is IdentityClaimMissing
-    assert world.recorder.verified[-1] == ("local", "identity_claim_missing")
-    identity = await world.gate.identify(Credential(sign(some_claims(email="a@example.com"))))
-    assert identity.headers == ((b"X-Email", b"a@example.com"),)
-
-
 # admit
 
 
 async def test_an_admission_has_the_identity_and_the_lines_for_the_upstream(world: World) -> None:
-    admission = await world.gate.admit(facts(sign(), (b"Accept", b"*/*"), (b"x_user_id", b"root")))
+    request = facts(sign(), (b"Accept", b"*/*"), (b"x_user_id", b"root"))
+    trail = Trail()
+    admission = await world.gate.admit(request, trail)
+    assert admission.identity is not None
+    assert (admission.identity, admission.route) == (trail.identity, trail.route)
+    assert (admission.route.name, admission.target) == ("default", b"/orders")
     assert admission.headers == (
         (b"Host", b"api.example.com"),
         (b"Accept", b"*/*"),
@@ -432,7 +173,7 @@ async def test_without_a_credential_no_token_is_looked_up(
     world: World, authorization: tuple[bytes, ...], refusal: type[Refusal]
 ) -> None:
     with pytest.raises(refusal):
-        await world.gate.admit(facts(authorization=authorization))
+        await world.gate.admit(facts(authorization=authorization), Trail())
     assert world.recorder.hits == []
 
 
@@ -440,14 +181,83 @@ async def test_dropped_forwarding_headers_are_logged_once_with_what_would_believ
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "gateway"):
-        await world.gate.admit(facts(sign()))
-        await world.gate.admit(facts(sign(), (b"X-Forwarded-For", b"10.0.0.1"), trusted=True))
+        await world.gate.admit(facts(sign()), Trail())
+        await world.gate.admit(facts(sign(), (b"X-Forwarded-For", b"10.0.0.1"), trusted=True), Trail())
         assert caplog.records == []
         for _ in range(3):
-            await world.gate.admit(facts(sign(), (b"X-Forwarded-For", b"10.0.0.1")))
+            await world.gate.admit(facts(sign(), (b"X-Forwarded-For", b"10.0.0.1")), Trail())
     assert [record.getMessage() for record in caplog.records] == [
-        "forwarding headers of 192.0.2.1 were dropped; to believe them, configure trusted_proxies: [192.0.2.1]"
+        "forwarding headers of 192.0.2.1 were dropped; if that is your proxy, configure trusted_proxies: [192.0.2.1]"
     ]
+
+
+async def test_on_a_public_route_no_token_is_looked_at() -> None:
+    world = World(routes=(Route(path="/orders", access="public"),))
+    for request in (facts(), facts(sign()), facts(b"opaque"), facts(sign(some_claims(exp=0)))):
+        trail = Trail()
+        admission = await world.gate.admit(request, trail)
+        assert (admission.identity, trail.token, trail.reported) == (None, None, None)
+        assert not any(name in (b"Authorization", b"X-User-Id") for name, _ in admission.headers)
+    assert world.recorder.hits == []
+
+
+async def test_a_path_that_no_route_may_have_is_refused_before_the_token_is_looked_at() -> None:
+    world = World(routes=(Route(path="/orders", methods=("GET",)),), unmatched="refuse")
+    for request, refusal in (
+        (facts(sign(), target=b"/x//y"), AmbiguousPath),
+        (facts(sign(), target=b"/x"), NoRoute),
+        (facts(sign(), method="POST"), MethodNotAllowed),
+    ):
+        trail = Trail()
+        with pytest.raises(refusal):
+            await world.gate.admit(request, trail)
+        assert trail.route is None
+    assert world.recorder.hits == []
+
+
+@pytest.mark.parametrize(
+    ("token", "reason", "user"),
+    [
+        (None, "missing_credential", None),
+        (sign(some_claims(exp=0)), "token_expired", None),
+        (sign(some_claims(scope="other")), "insufficient_scope", b"alice"),
+        (sign(), None, b"alice"),
+    ],
+)
+async def test_a_route_that_only_reports_lets_pass_and_says_what_it_would_have_said(
+    token: bytes | None, reason: str | None, user: bytes | None
+) -> None:
+    world = World(routes=(Route(path="/orders", scopes=("write:orders",), mode="report"),))
+    client = MemoryExchange(facts(token, (b"X-User-Id", b"root")))
+    ending = await world.handled(client)
+    assert (client.answered, ending.status, ending.refusal) == (b"hello world", 200, None)
+    assert (ending.reported.reason if ending.reported else None) == reason
+    (admission,) = world.upstream.sent
+    assert dict(admission.headers).get(b"X-User-Id") == user
+
+
+async def test_a_limit_is_no_matter_of_reporting() -> None:
+    world = World(routes=(Route(path="/orders", mode="report"),))
+    with pytest.raises(TokenTooLarge):
+        await world.gate.admit(facts(b"a" * 20_000), Trail())
+
+
+async def test_a_dependency_that_fails_on_a_route_that_only_reports_is_reported() -> None:
+    world = World(routes=(Route(path="/orders", mode="report"),))
+    world.issuers.published = IssuerUnavailable("nobody answers")
+    trail = Trail()
+    admission = await world.gate.admit(facts(sign(header={"kid": "new"})), trail)
+    assert isinstance(trail.reported, IssuerUnavailable)
+    assert admission.identity is None
+
+
+async def test_policy_is_judged_anew_for_a_token_that_is_remembered() -> None:
+    world = World(routes=(Route(path="/orders", scopes=("delete:orders",)), Route(path="/*")))
+    token = sign()
+    await world.gate.admit(facts(token, target=b"/other"), Trail())
+    with pytest.raises(InsufficientScope):
+        await world.gate.admit(facts(token), Trail())
+    assert world.recorder.hits == [False, True]
 
 
 # handle
@@ -463,7 +273,7 @@ async def test_a_request_is_relayed_to_its_end(world: World) -> None:
     assert (ending.bytes_in, ending.bytes_out) == (7, 11)
     assert ending.upstream_duration is not None
     assert 0 <= ending.upstream_duration <= ending.duration
-    assert not any(name == b"Authorization" for name, _ in world.upstream.sent[0])
+    assert not any(name == b"Authorization" for name, _ in world.upstream.sent[0].headers)
     assert isinstance(world.upstream.answer, MemoryAnswer)
     assert world.upstream.answer.closed == 1
     assert (client.refused, client.aborted) == ([], 0)
@@ -589,3 +399,9 @@ async def test_no_log_line_and_no_ending_shows_the_token(world: World, caplog: p
     signature = token.rsplit(b".", 1)[1].decode()
     assert signature[:20] not in caplog.text
     assert signature[:20] not in repr(ending)
+
+
+async def test_a_request_that_the_gateway_cuts_to_stop_is_not_the_clients_fault(world: World) -> None:
+    ending = await world.handled(exchange(gone=ClientDisconnected(), is_cut=True))
+    assert ending.refusal is not None
+    assert (ending.refusal.reason, ending.status) == ("draining", 503)

@@ -22,8 +22,8 @@ from gateway.core.errors import (
 from gateway.core.keys import Key, KeySet, parse_key_set
 from gateway.core.model import Credential
 from gateway.demo.issuer import sign
-from gateway.gate import Gate
-from gateway.ports import Ending
+from gateway.ports import Ending, Trail
+from gateway.verifier import Verifier
 
 DATA = Path(__file__).parents[1] / "data"
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
@@ -94,9 +94,9 @@ async def judged(shape: dict[str, Any]) -> Refusal | None:
         name: tuple(value) if isinstance(value, list) else value for name, value in shape["configure"].items()
     }
     config = Config(upstream="http://127.0.0.1:1", issuers=(Issuer(issuer=ISSUER, **configure),))
-    gate = Gate(config, issuers=PUBLISHED, upstream=None, observer=Deaf(), clock=lambda: NOW)  # type: ignore[arg-type]
+    verifier = Verifier(config, issuers=PUBLISHED, observer=Deaf(), clock=lambda: NOW)
     try:
-        await gate.identify(Credential(minted(shape)))
+        await verifier.identify(Credential(minted(shape)), Trail())
     except Refusal as refusal:
         return refusal
     return None

@@ -9,15 +9,17 @@ from urllib.parse import unquote
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gateway.core.config import DEFAULT_IDENTITY_HEADERS, Config, IdentityHeader, Size
+from gateway.core.config import DEFAULT_IDENTITY_HEADERS, Config, IdentityHeader, Route, Size
 from gateway.core.errors import Refusal
 from gateway.core.headers import HOP_BY_HOP, UpstreamHeaders, fold, nominated
 from gateway.core.identity import identity_lines
 from gateway.core.model import Facts, HeaderLine
+from gateway.core.route import compile_route
 from tests.properties.json_values import TEXT, VALUES
 from tests.signer import issuer
 
 FORGED = b"forged"
+EVERYTHING = compile_route(Route(path="/*"))
 CONFIG = Config(
     upstream="http://127.0.0.1:1",
     issuers=(issuer(),),
@@ -87,7 +89,7 @@ def compose(lines: list[HeaderLine], *, trusted: bool) -> tuple[HeaderLine, ...]
         trusted=trusted,
         request_id="r1",
     )
-    return UpstreamHeaders.of(CONFIG).compose(facts, IDENTITY)
+    return UpstreamHeaders.of(CONFIG).compose(facts, IDENTITY, route=EVERYTHING)
 
 
 @given(respelled(OURS))

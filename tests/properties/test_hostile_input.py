@@ -17,8 +17,8 @@ from gateway.core.jsontext import parse_json
 from gateway.core.keys import Key, KeySet, parse_key_set
 from gateway.core.model import Credential, Identity
 from gateway.core.token import parse_token
-from gateway.gate import Gate
-from gateway.ports import Ending
+from gateway.ports import Ending, Trail
+from gateway.verifier import Verifier
 from tests.properties.json_values import TEXT, VALUES, objects
 from tests.signer import (
     AUDIENCE,
@@ -199,13 +199,6 @@ class Deaf:
     def request_ended(self, ending: Ending) -> None: ...
 
 
-class Nowhere:
-    """An Upstream that is never asked."""
-
-    async def send(self, facts: Any, headers: Any, body: Any) -> Any:
-        raise AssertionError
-
-
 HEADERS: dict[str, str | tuple[str, ...] | IdentityHeader] = {
     "X-User-Id": "sub",
     "X-A": "a",
@@ -224,10 +217,10 @@ CLAIM_NAMES = [
 ]
 
 
-def gate(**settings: Any) -> Gate:
+def verifier(**settings: Any) -> Verifier:
     rules = {"audience_claims": ("aud", "client_id"), "allow_unclassified": True, **settings}
     config = Config(upstream="http://127.0.0.1:1", issuers=(issuer(**rules),), identity_headers=HEADERS)
-    return Gate(config, issuers=Publisher(), upstream=Nowhere(), observer=Deaf(), clock=lambda: NOW)
+    return Verifier(config, issuers=Publisher(), observer=Deaf(), clock=lambda: NOW)
 
 
 def at_once(coroutine: Coroutine[Any, Any, Identity]) -> Identity:
@@ -255,10 +248,10 @@ def test_any_signed_claims_and_header_are_an_identity_or_refused(
     claims: dict[str, Any], header: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     token = sign(claims, name="ed25519", header=some_header(alg="EdDSA", kid="ed25519") | header)
-    judge = gate(**settings)
+    judge = verifier(**settings)
     with suppress(Refusal):
-        identity = at_once(judge.identify(Credential(token)))
-        assert at_once(judge.identify(Credential(token))) is identity
+        identity = at_once(judge.identify(Credential(token), Trail()))
+        assert at_once(judge.identify(Credential(token), Trail())) is identity
         assert claims["iss"] == ISSUER
         assert claims["exp"] + 30 > NOW
         assert AUDIENCE in (claims.get("aud", claims.get("client_id")) or ())
@@ -271,5 +264,5 @@ def test_any_signed_claims_and_header_are_an_identity_or_refused(
 @given(st.one_of(st.binary(), SALTED, damaged_tokens()))
 def test_any_bytes_are_no_identity_unless_they_are_the_token(raw: bytes) -> None:
     with suppress(Refusal):
-        at_once(gate().identify(Credential(raw)))
+        at_once(verifier().identify(Credential(raw), Trail()))
         assert raw in SIGNED

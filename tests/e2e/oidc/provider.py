@@ -31,6 +31,7 @@ API: Final = "https://api.example.test"
 OTHER_API: Final = "https://other.example.test"
 BROWSER_CLIENT: Final = "browser"
 REDIRECT_URI: Final = "http://127.0.0.1/callback"
+SPA_CLIENT: Final = "spa"
 SERVICE_CLIENT: Final = "service"
 SERVICE_SECRET: Final = "a-secret-known-to-every-reader-of-this-file"
 SUBJECT: Final = "alice"
@@ -243,12 +244,13 @@ class OidcProvider:
 
 
 @asynccontextmanager
-async def oidc_provider() -> AsyncIterator[OidcProvider]:
-    """Run the provider for the time of the block."""
+async def oidc_provider(*, spa: str | None = None) -> AsyncIterator[OidcProvider]:
+    """Run the provider for the time of the block. `spa`: origin of the app that SPA_CLIENT is."""
     await asyncio.to_thread(_install)
     process = await asyncio.create_subprocess_exec(
         "node",
         "server.mjs",
+        *([] if spa is None else ["0", spa]),
         cwd=HERE,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -276,8 +278,9 @@ def _install() -> None:
     """Run `npm ci` where it has not run yet; of several test processes one does and the others wait."""
     with (HERE / "package-lock.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # npm writes this file last, so a broken-off install is done again.
-        if (HERE / "node_modules" / ".package-lock.json").exists():
+        # npm writes this file last, so a broken-off install is done again, and one of an older lock too.
+        installed = HERE / "node_modules" / ".package-lock.json"
+        if installed.exists() and installed.stat().st_mtime >= (HERE / "package-lock.json").stat().st_mtime:
             return
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         try:

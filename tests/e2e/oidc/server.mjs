@@ -2,6 +2,7 @@
 //
 // Prints one JSON line when it is ready, then reads one command per line from stdin and answers each with one
 // JSON line on stdout: "rotate" puts a new signing key in front of the old ones, "withdraw" drops the old ones.
+// Arguments: the port (0: any), and the origin of a single-page app, which is then the client "spa".
 // Ends on SIGTERM or when stdin closes. Everything else it has to say goes to stderr.
 import { generateKeyPair, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -16,6 +17,7 @@ console.log = console.error;
 const RESOURCES = new Set(['https://api.example.test', 'https://other.example.test']);
 const RESOURCE_SCOPE = 'read:orders write:orders';
 const TOKEN_TTL = 300;
+const SPA_ORIGIN = process.argv[3];
 
 // What every Provider of this process shares, so that a login begun under one ends under the next.
 const store = new Map();
@@ -101,7 +103,16 @@ function handlerFor(issuer, keys) {
         response_types: [],
         redirect_uris: [],
       },
+      ...(SPA_ORIGIN === undefined ? [] : [{
+        client_id: 'spa',
+        application_type: 'native', // http on loopback
+        token_endpoint_auth_method: 'none',
+        grant_types: ['authorization_code'],
+        response_types: ['code'],
+        redirect_uris: [`${SPA_ORIGIN}/`],
+      }]),
     ],
+    clientBasedCORS: (_ctx, origin, client) => client.clientId === 'spa' && origin === SPA_ORIGIN,
     // An ID token says who logged in and no more: profile claims are for the userinfo endpoint.
     conformIdTokenClaims: true,
     scopes: ['openid'],

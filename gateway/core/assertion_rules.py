@@ -1,0 +1,77 @@
+"""What is wrong or odd with the `assertion` of a configuration. What its key file holds is `settings`' to read."""
+
+from collections.abc import Iterator
+
+from gateway.core.assertion import RESERVED_CLAIMS
+from gateway.core.claims import is_pointer
+from gateway.core.config import Assertion, Config, ConfigProblem, identity_headers_of
+from gateway.core.conversion import joined
+from gateway.core.header_rules import TOKEN, find_taker
+from gateway.core.headers import fold
+
+#: seconds
+MIN_LIFETIME = 10
+MAX_LIFETIME = 3600
+
+#: Names with this beginning are the gateway's own.
+_OURS = b"x-gateway-"
+#: the header of the decision API's refusals
+_REASON = b"x-gateway-reason"
+
+
+def assertion_problems(config: Config) -> Iterator[ConfigProblem]:
+    """What must be corrected, key by key."""
+    if config.assertion is not None:
+        for key, sentence in _problems(config.assertion, config):
+            yield ConfigProblem(f"assertion.{key}", sentence)
+
+
+def assertion_warnings(config: Config) -> Iterator[ConfigProblem]:
+    """What may stay but ought to be known."""
+    if config.assertion is not None and config.assertion.key is None:
+        yield ConfigProblem(
+            "assertion.key", "is not given: a key is made at every start, which serves one replica only"
+        )
+
+
+def _problems(assertion: Assertion, config: Config) -> Iterator[tuple[str, str]]:
+    if not assertion.issuer:
+        yield "issuer", "must not be empty"
+    elif any(assertion.issuer == issuer.issuer for issuer in config.issuers):
+        yield "issuer", "must be the gateway's own name, not that of an issuer of access tokens"
+    if assertion.audience == "":
+        yield "audience", "must not be empty; left out, it is the name of the upstream"
+    if assertion.key is not None and not assertion.key.file:
+        yield "key.file", "must not be empty"
+    if not MIN_LIFETIME <= assertion.lifetime <= MAX_LIFETIME:
+        yield "lifetime", "must be from 10s to 1h"
+    for index, name in enumerate(assertion.claims):
+        if sentence := _claim_problem(name, assertion.claims[:index]):
+            yield joined("claims", index), sentence
+    if sentence := _header_problem(assertion.header, config):
+        yield "header", sentence
+
+
+def _claim_problem(name: str, before: tuple[str, ...]) -> str | None:
+    if not name:
+        return "must name a claim; no name may be empty"
+    if name in RESERVED_CLAIMS:
+        return f"must not be {name}, which the gateway writes itself"
+    if name in before:
+        return f"names {name[:60]!a} a second time"
+    if name.startswith("/") and not is_pointer(name):
+        return "is not a valid JSON Pointer: ~ is written ~0"
+    return None
+
+
+def _header_problem(name: str, config: Config) -> str | None:
+    if TOKEN.fullmatch(name) is None:
+        return "is not a valid header name: letters, digits and hyphens are"
+    folded = fold(name.encode("ascii"))
+    taken = None if folded.startswith(_OURS) and folded != _REASON else find_taker(folded)
+    if taken is not None:
+        return f"cannot carry the assertion: {name} {taken}"
+    for other in identity_headers_of(config):
+        if TOKEN.fullmatch(other) is not None and fold(other.encode("ascii")) == folded:
+            return f"is the same header as {other} of identity_headers to an upstream that folds names"
+    return None

@@ -1,0 +1,163 @@
+"""A proxy's question, read as the request it is about, and the yes as header lines.
+
+Each style has one source of facts and reads no other. Knows nothing of sockets and of how the gate decides.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from gateway.core.addresses import is_authority
+from gateway.core.config import DEFAULT_IDENTITY_HEADERS, Config, Limits, assertion_header_of, identity_headers_of
+from gateway.core.errors import MethodNotImplemented, NoRoute, UnclearSubrequest, UndecidableHeader, UntrustedProxy
+from gateway.core.headers import OVERRIDES, fold
+from gateway.core.model import Facts, HeaderLine
+from gateway.core.request_line import check_request_line
+
+#: Envoy puts its path_prefix in front of the path that it asks about.
+ENVOY = b"/envoy"
+
+#: as on the traffic port, whose parser takes capital letters only
+_METHOD = re.compile(rb"[A-Z][A-Z-]*")
+_TARGET = re.compile(rb"/[!-~]*")
+#: Traefik names WebSockets by their own schemes.
+_SCHEMES = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The headers in which a style says which request it asks about, in lower case."""
+
+    method: bytes
+    target: bytes
+    host: bytes | None
+    scheme: bytes | None
+
+    def names(self) -> tuple[bytes, ...]:
+        """Those that are read."""
+        return tuple(name for name in (self.method, self.target, self.host, self.scheme) if name is not None)
+
+
+_NGINX = _Source(b"x-original-method", b"x-original-uri", None, None)
+_FORWARD = _Source(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto")
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRules:
+    """How questions are read and answered: the configuration, compiled."""
+
+    #: path of the question to where its facts are
+    sources: Mapping[bytes, _Source]
+    #: identity headers as they are spelled in an answer: configured ones, then the default ones and the assertion's,
+    #: less those that a configured one folds to
+    names: tuple[bytes, ...]
+    #: of these, lower case: those whose several lines become one, with commas escaped
+    repeated: frozenset[bytes]
+    #: the names in lower case, and folded
+    plain: frozenset[bytes]
+    folds: frozenset[bytes]
+    #: folded names that change method or path behind the proxy
+    overrides: frozenset[bytes]
+    limits: Limits
+
+    @classmethod
+    def of(cls, config: Config) -> "DecisionRules":
+        """Compiled once at start."""
+        headers = identity_headers_of(config)
+        folds = {fold(name.encode()) for name in headers}
+        others = [
+            name
+            for name in (*DEFAULT_IDENTITY_HEADERS, assertion_header_of(config))
+            if fold(name.encode()) not in folds
+        ]
+        names = tuple(name.encode() for name in (*headers, *others))
+        host = b"x-original-host" if any(route.hosts for route in config.routes) else None
+        return cls(
+            sources={b"/nginx": replace(_NGINX, host=host), b"/forward": _FORWARD},
+            names=names,
+            plain=frozenset(map(bytes.lower, names)),
+            folds=frozenset(map(fold, names)),
+            repeated=frozenset(name.lower().encode() for name, header in headers.items() if header.format == "repeat"),
+            overrides=OVERRIDES if config.routes and not config.pass_override_headers else frozenset(),
+            limits=config.limits,
+        )
+
+    def asked(self, subrequest: Facts) -> Facts:
+        """The request that a subrequest asks about.
+
+        NoRoute: no style has this address. UntrustedProxy, UnclearSubrequest, UndecidableHeader, and what
+        `check_request_line` raises.
+        """
+        if not subrequest.trusted:
+            raise UntrustedProxy(f"{subrequest.peer} is none of trusted_proxies")
+        source = self.sources.get(subrequest.target.partition(b"?")[0])
+        if source is not None:
+            facts = self._from_headers(subrequest, source)
+        elif subrequest.target.startswith((ENVOY + b"/", ENVOY + b"*")):
+            if subrequest.host is None:
+                raise UnclearSubrequest("host is missing")
+            facts = replace(subrequest, target=subrequest.target.removeprefix(ENVOY))
+        else:
+            raise NoRoute("the decision API has /nginx, /forward and /envoy/...")
+        if _TARGET.fullmatch(facts.target) is None and (facts.method, facts.target) != ("OPTIONS", b"*"):
+            raise UnclearSubrequest("the target is not a path")
+        check_request_line(facts.method, facts.target, self.limits)
+        self._check_headers(facts)
+        return facts
+
+    def _from_headers(self, subrequest: Facts, source: _Source) -> Facts:
+        names = source.names()
+        found: dict[bytes, list[bytes]] = {name: [] for name in names}
+        others: list[HeaderLine] = []
+        for name, value in subrequest.headers:
+            if name.lower() in found:
+                found[name.lower()].append(value)
+            else:
+                others.append((name, value))
+        for name, values in found.items():
+            if len(values) != 1 or not values[0]:
+                says = "is missing" if not any(values) else f"stands there {len(values)} times"
+                raise UnclearSubrequest(f"{name.decode()} {says}")
+        method = found[source.method][0]
+        if _METHOD.fullmatch(method) is None:
+            raise MethodNotImplemented(f"{source.method.decode()} is not a method in capital letters")
+        host = None if source.host is None else found[source.host][0]
+        if host is not None and not is_authority(host):
+            raise UnclearSubrequest("the host is not a host with an optional port")
+        scheme = _SCHEMES.get(b"http" if source.scheme is None else found[source.scheme][0])
+        if scheme is None:
+            raise UnclearSubrequest("the scheme is neither http nor https")
+        return replace(
+            subrequest,
+            method=method.decode(),
+            target=found[source.target][0],
+            host=host,
+            scheme=scheme,
+            headers=tuple(others),
+            content_length=None,
+            chunked=False,
+        )
+
+    def _check_headers(self, facts: Facts) -> None:
+        for name, _ in facts.headers:
+            folded = fold(name)
+            if folded in self.overrides:
+                raise UndecidableHeader(f"{folded.decode()} changes the method or the path behind the proxy")
+            if folded in self.folds and name.lower() not in self.plain:
+                raise UndecidableHeader(f"another spelling of {folded.decode()}, which a decision cannot strip")
+
+    def answer_lines(self, admitted: tuple[HeaderLine, ...]) -> tuple[HeaderLine, ...]:
+        """Every identity header once, out of the lines of an admission: empty when it has none.
+
+        Proxies copy one line of a name: several become one, separated by commas.
+        """
+        found: dict[bytes, list[bytes]] = {}
+        for name, value in admitted:
+            found.setdefault(name.lower(), []).append(value)
+        return tuple((name, self._joined(name.lower(), found.get(name.lower(), []))) for name in self.names)
+
+    def _joined(self, name: bytes, values: list[bytes]) -> bytes:
+        if name in self.repeated:
+            # Lossless: `percent` escapes its own sign, base64url has no comma, and `none` is refused by `problems`.
+            values = [value.replace(b",", b"%2C") for value in values]
+        return b", ".join(values)

@@ -1,0 +1,53 @@
+"""A request path as the segments that routes are matched on; the raw bytes are what is forwarded.
+
+Refuses every path that two programs might read differently. Knows nothing of routes.
+"""
+
+import re
+
+from gateway.core.errors import AmbiguousPath
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+#: bytes of a decoded segment that separate, end or hide something elsewhere: / \ ; controls
+_SEPARATING = re.compile(rb"[/\\;\x00-\x1f\x7f]")
+#: the same, written as they are; # never belongs to a target
+_LITERAL = re.compile(rb"[\\;#]")
+
+
+def parse_path(target: bytes, *, refuse_ambiguous: bool = True, ignore_case: bool = False) -> tuple[str, ...]:
+    r"""The decoded segments of a target in origin-form; one slash at the end does not count.
+
+    AmbiguousPath: dot segments, empty segments, encoded separators, double encoding, `\`, `;`, `#`, and escapes that
+    are malformed or no UTF-8, each in any spelling. Without `refuse_ambiguous` the path is decoded as well as it goes.
+    """
+    path = target.partition(b"?")[0]
+    if refuse_ambiguous:
+        if _LITERAL.search(path):
+            raise AmbiguousPath("the path has a backslash, a semicolon or a number sign")
+        if _BROKEN_ESCAPE.search(path):
+            raise AmbiguousPath("the path has a malformed percent escape")
+    raw = path.split(b"/")[1:]
+    if raw and not raw[-1]:
+        raw.pop()
+    segments = tuple(_decoded(segment, refuse_ambiguous=refuse_ambiguous) for segment in raw)
+    return tuple(segment.lower() for segment in segments) if ignore_case else segments
+
+
+def _decoded(segment: bytes, *, refuse_ambiguous: bool) -> str:
+    decoded = _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), segment) if b"%" in segment else segment
+    if not refuse_ambiguous:
+        return decoded.decode("utf-8", "surrogateescape")
+    if not decoded:
+        raise AmbiguousPath("the path has an empty segment")
+    if decoded in (b".", b".."):
+        raise AmbiguousPath("the path has a dot segment")
+    if _ESCAPE.search(decoded):
+        # %252e, %25%32e: what one program decodes once, the next one decodes again.
+        raise AmbiguousPath("the path is percent-encoded twice")
+    if _SEPARATING.search(decoded):
+        raise AmbiguousPath("the path has an encoded separator or control character")
+    try:
+        return decoded.decode("utf-8")
+    except UnicodeDecodeError:
+        raise AmbiguousPath("the path has escapes that are no UTF-8") from None

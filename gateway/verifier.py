@@ -1,0 +1,117 @@
+"""A token to an identity: remembered, or verified now with keys that may have to be fetched.
+
+The waiting half of `core.token`. Knows nothing of requests, routes and answers.
+"""
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from gateway.core.claims import ABSENT, ClaimName, find_claim
+from gateway.core.config import Config, identity_headers_of
+from gateway.core.errors import BadSignature, Refusal, Suspect, UnknownKey
+from gateway.core.identity import identity_lines
+from gateway.core.keys import Key, shown_kid
+from gateway.core.model import Credential, Identity
+from gateway.core.token import Candidate, Token, check_token, find_signer, parse_token, rules_of
+from gateway.core.verified import VerifiedTokens
+from gateway.ports import Issuers, Observer, Trail
+
+
+class Verifier:
+    """Who a token speaks for; the same token twice costs one verification."""
+
+    def __init__(self, config: Config, *, issuers: Issuers, observer: Observer, clock: Callable[[], float]) -> None:
+        """`clock`: seconds since the epoch, as the times in tokens."""
+        self._rules = {issuer.issuer: rules_of(issuer) for issuer in config.issuers}
+        self._headers = identity_headers_of(config)
+        asserted = () if config.assertion is None else config.assertion.claims
+        #: the claims that policy and the assertion will ask for; no others are kept
+        self._claims: tuple[ClaimName, ...] = tuple(
+            {*asserted, *(name for route in config.routes for name in route.claims)}
+        )
+        self._issuers = issuers
+        self._observer = observer
+        self._clock = clock
+        self._verified = VerifiedTokens()
+
+    async def identify(self, credential: Credential, trail: Trail) -> Identity:
+        """The identity behind a token: remembered, or verified now. InvalidToken, Forbidden, Unavailable."""
+        digest = sha256(credential.token).digest()
+        identity = self._remembered(digest)
+        self._observer.token_looked_up(hit=identity is not None)
+        if identity is not None:
+            return identity
+        token_id = digest.hex()[:12]
+        try:
+            trail.token = parse_token(credential.token)
+            trail.candidate = check_token(trail.token, self._rules, now=self._clock())
+            trail.key = await self._signer(trail.token, trail.candidate, trail)
+            identity = self._compile(trail.token, trail.candidate, trail.key, token_id)
+        except Refusal as refusal:
+            refusal.suspect = self._suspect(trail.token, token_id)
+            self._observer.token_verified(refusal.suspect.issuer, refusal)
+            raise
+        self._observer.token_verified(identity.issuer, None)
+        self._verified.remember(digest, identity, token_bytes=len(credential.token))
+        return identity
+
+    def _remembered(self, digest: bytes) -> Identity | None:
+        """A token that passed before, if it would pass now: its times and its key are looked at on every hit."""
+        identity = self._verified.find(digest)
+        if identity is None:
+            return None
+        now = self._clock()
+        in_time = now < identity.expires_at + identity.leeway and (
+            identity.not_before is None or identity.not_before <= now + identity.leeway
+        )
+        if in_time and self._issuers.has_key(identity.issuer, identity.key):
+            return identity
+        self._verified.forget(digest)
+        return None
+
+    async def _signer(self, token: Token, candidate: Candidate, trail: Trail) -> Key:
+        """The key that signed the token: among those we know, else among those the issuer publishes now."""
+        name = candidate.rules.name
+        known = trail.tried = self._issuers.find_keys(name, alg=token.alg, kid=token.kid)
+        if (signer := find_signer(token, known)) is not None:
+            return signer
+        if known and token.kid is not None:
+            raise BadSignature(f"the key {name} publishes under this kid did not sign the token")
+        # Without a kid no key is named: a signature of none we know may be by one that is new.
+        try:
+            fetched = await self._issuers.fetch_keys(name, alg=token.alg, kid=token.kid)
+        except UnknownKey:
+            if known:
+                raise BadSignature(f"none of the {len(known)} keys tried signed the token") from None
+            raise
+        trail.tried = (*known, *fetched)
+        if (signer := find_signer(token, fetched)) is not None:
+            return signer
+        raise BadSignature(f"none of the {len(fetched)} keys tried signed the token")
+
+    def _suspect(self, token: Token | None, token_id: str) -> Suspect:
+        """What a log may say of a token that was refused."""
+        if token is None:
+            return Suspect(token_id)
+        iss = token.claims.get("iss")
+        rules = self._rules.get(iss) if isinstance(iss, str) else None
+        kid = None if token.kid is None else shown_kid(token.kid)
+        return Suspect(token_id, kid, rules.name if rules else None)
+
+    def _compile(self, token: Token, candidate: Candidate, key: Key, token_id: str) -> Identity:
+        lines = identity_lines(self._headers, token.claims, client=candidate.client, scopes=candidate.scopes)
+        found = ((name, find_claim(token.claims, name)) for name in self._claims)
+        return Identity(
+            issuer=candidate.rules.name,
+            subject=candidate.subject,
+            client=candidate.client,
+            scopes=candidate.scopes,
+            claims={name: value for name, value in found if value is not ABSENT},
+            expires_at=candidate.expires_at,
+            not_before=candidate.not_before,
+            leeway=candidate.rules.leeway,
+            key=key.thumbprint,
+            verdict=candidate.verdict,
+            token_id=token_id,
+            headers=lines,
+        )

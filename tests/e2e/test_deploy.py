@@ -1,0 +1,208 @@
+"""The examples of deploy/ with the real programs: who gets through, what reaches a client that does not, and who lies."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from proxies import CADDY, ENVOY, NGINX, Asking, Program, asking, decisions_file
+
+from gateway.demo.echo import EchoApi
+from gateway.demo.issuer import DemoIssuer
+from gateway.settings import load
+from tests.wire import Message, RawClient
+
+DEAD_ISSUER = "http://127.0.0.1:1"
+IDENTITY = ("x-user-id", "x-client-id", "x-token-scopes")
+CALLER = ["alice", "demo-client", "read:orders"]
+DENIED = 'Bearer realm="api", error='
+
+
+@dataclass
+class World:
+    """One proxy, what it asks and what it forwards to."""
+
+    program: Program
+    proxy: Asking
+    issuer: DemoIssuer
+    dead: DemoIssuer
+
+    def token(self, kind: str) -> str:
+        match kind:
+            case "good":
+                return self.issuer.access_token()
+            case "writer":
+                return self.issuer.access_token(scope="write:orders")
+            case "machine":
+                return self.issuer.access_token(sub=None)
+            case "ID token":
+                return self.issuer.id_token()
+            case "no scope":
+                return self.issuer.access_token(scope="other")
+            case "dead issuer":
+                return self.dead.access_token()
+        raise ValueError(kind)
+
+    async def ask(
+        self, kind: str | None, *lines: str, method: str = "GET", target: str = "/orders/1", body: bytes = b""
+    ) -> Message:
+        head = [f"{method} {target} HTTP/1.1", "Host: api.test", *lines]
+        if kind is not None:
+            token = self.token(kind)
+            self.proxy.gateway.secrets.append(token)
+            head.append(f"Authorization: Bearer {token}")
+        client = await RawClient.connect(self.proxy.address)
+        try:
+            return await client.ask("\r\n".join([*head, "", ""]).encode() + body, method)
+        finally:
+            await client.close()
+
+
+@pytest_asyncio.fixture(params=[NGINX, CADDY, ENVOY], ids=lambda program: program.name)
+async def world(
+    request: pytest.FixtureRequest, issuer: DemoIssuer, api: EchoApi, tmp_path: Path
+) -> AsyncIterator[World]:
+    config = decisions_file(tmp_path, api=api.url, issuer=issuer.url, dead_issuer=DEAD_ISSUER)
+    async with asking(request.param, tmp_path, config=config, api=api.url) as proxy:
+        yield World(request.param, proxy, issuer, DemoIssuer(url=DEAD_ISSUER))
+
+
+def received(answer: Message) -> list[tuple[str, str]]:
+    """The header lines that the API got."""
+    assert answer.status == 200, answer
+    return [(name.lower(), value) for name, value in json.loads(answer.body)["headers"]]
+
+
+def identity(answer: Message) -> list[str]:
+    """What the API got as identity headers; to many an API an empty header is none."""
+    lines = received(answer)
+    assert all(len([name for name, _ in lines if name == header]) <= 1 for header in IDENTITY)
+    return [dict(lines).get(header, "") for header in IDENTITY]
+
+
+def one(answer: Message, name: bytes) -> str:
+    values = answer.values(name)
+    assert len(values) <= 1, values
+    return values[0].decode() if values else ""
+
+
+async def test_an_access_token_gets_through_with_its_identity_and_without_the_token(world: World) -> None:
+    answer = await world.ask("good", target="/orders/1?x=%2F&y=a+b")
+    assert identity(answer) == CALLER
+    assert "authorization" not in dict(received(answer))
+    assert json.loads(answer.body)["target"] == "/orders/1?x=%2F&y=a+b"
+    assert json.loads((await world.ask("writer", "Content-Length: 5", method="POST", body=b"hello")).body)[
+        "body_bytes"
+    ] == 5  # fmt: skip
+    chunked = await world.ask("writer", "Transfer-Encoding: chunked", method="PUT", body=b"2\r\nhi\r\n0\r\n\r\n")
+    assert json.loads(chunked.body)["body_bytes"] == 2
+    assert (await world.ask("good", method="HEAD")).status == 200
+    assert identity(await world.ask(None, target="/health")) == ["", "", ""]
+
+
+async def test_a_refusal_reaches_the_client_as_the_page_promises(world: World) -> None:
+    table = [
+        (None, "GET", "/orders/1", 401, "missing_credential", 'Bearer realm="api"'),
+        ("ID token", "GET", "/orders/1", 401, "id_token", f'{DENIED}"invalid_token"'),
+        ("no scope", "GET", "/orders/1", 403, "insufficient_scope", f'{DENIED}"insufficient_scope"'),
+        ("good", "POST", "/orders/1", 403, "insufficient_scope", f'{DENIED}"insufficient_scope"'),
+        ("good", "GET", "/orders/%2e%2e/health", 400, "ambiguous_path", ""),
+        ("good", "GET", "/orders/a%2Fb", 400, "ambiguous_path", ""),
+        ("good", "GET", "/nothing", 404, "no_route", ""),
+        ("good", "DELETE", "/orders/1", 405, "method_not_allowed", ""),
+    ]
+    for kind, method, target, status, reason, challenge in table:
+        answer = await world.ask(kind, method=method, target=target)
+        assert (answer.status, answer.problem["reason"]) == (status, reason), (method, target)
+        assert one(answer, b"X-Gateway-Reason") == reason
+        assert one(answer, b"WWW-Authenticate").startswith(challenge)
+        assert bool(one(answer, b"WWW-Authenticate")) == bool(challenge)
+        assert one(answer, b"Cache-Control") == ("no-store" if status == 401 else "")
+        assert one(answer, b"Allow") == ("GET, HEAD, POST, PUT" if status == 405 else "")
+        assert one(answer, b"Retry-After") == ""
+        assert answer.values(b"X-User-Id") == []
+        assert ('scope="' in one(answer, b"WWW-Authenticate")) == (status == 403)
+
+
+async def test_a_malformed_credential_is_400_with_a_challenge(world: World) -> None:
+    answer = await world.ask(None, "Authorization: Bearer a b")
+    assert (answer.status, answer.problem["reason"]) == (400, "malformed_credential")
+    assert one(answer, b"WWW-Authenticate").startswith(f'{DENIED}"invalid_request"')
+
+
+async def test_an_issuer_that_is_down_is_503_with_retry_after(world: World) -> None:
+    answer = await world.ask("dead issuer")
+    # Envoy drops what an authorizer says with a 5xx.
+    reason = "gateway_unavailable" if world.program is ENVOY else "issuer_unavailable"
+    assert (answer.status, answer.problem["reason"], one(answer, b"X-Gateway-Reason")) == (503, reason, reason)
+    assert int(one(answer, b"Retry-After")) >= 1
+
+
+async def test_identity_headers_of_a_client_are_gone_also_when_the_claim_is_absent(world: World) -> None:
+    forged = (
+        "X-Gateway-Assertion: root",
+        "X-User-Id: root",
+        "x-user-id: admin",
+        "X-Client-ID: root",
+        "X-Token-Scopes: all",
+    )
+    assert identity(await world.ask("good", *forged)) == CALLER
+    assert identity(await world.ask("machine", *forged)) == ["", "demo-client", "read:orders"]
+    assert identity(await world.ask(None, *forged, target="/health")) == ["", "", ""]
+    assert "root" not in dict(received(await world.ask("machine", *forged))).values()
+    # A nomination as hop-by-hop takes nothing of ours away.
+    nominated = await world.ask("good", "Connection: X-User-Id")
+    assert nominated.status == 400 if world.program is CADDY else identity(nominated) == CALLER
+
+
+@pytest.mark.parametrize("name", ["X_User_Id", "x.user.id", "X-User+Id", "X_Token-Scopes"])
+async def test_other_spellings_of_an_identity_header_never_arrive(world: World, name: str) -> None:
+    for kind, target in (("good", "/orders/1"), ("machine", "/orders/1"), (None, "/health")):
+        answer = await world.ask(kind, f"{name}: root", target=target)
+        if answer.status == 400 and world.program is CADDY and "_" not in name:
+            assert answer.problem["reason"] == "bad_request"
+        else:
+            assert "root" not in [value for _, value in received(answer)]
+
+
+async def test_a_client_cannot_claim_to_ask_for_something_else(world: World) -> None:
+    forged = [
+        f"{name}: {value}"
+        for name, value in (
+            ("X-Original-URI", "/health"), ("X-Original-URL", "/health"), ("X-Original-Method", "GET"),
+            ("X-Original-Host", "other.test"), ("X-Forwarded-Uri", "/health"), ("X-Forwarded-Method", "GET"),
+            ("X-Forwarded-Host", "other.test"), ("X-Forwarded-Proto", "https"),
+        )
+        # nginx hands this one to the gateway as it is.
+        if not (world.program is NGINX and name == "X-Original-URL")
+    ]  # fmt: skip
+    answer = await world.ask(None, *forged)
+    assert (answer.status, answer.problem["reason"]) == (401, "missing_credential")
+    answer = await world.ask("good", *forged, method="DELETE")
+    assert (answer.status, answer.problem["reason"]) == (405, "method_not_allowed")
+    answer = await world.ask("good", *forged)
+    assert identity(answer) == CALLER
+    assert "/health" not in [value for _, value in received(answer)]
+
+
+@pytest.mark.parametrize("line", ["X-HTTP-Method-Override: DELETE", "X-Rewrite-URL: /admin"])
+async def test_headers_that_change_method_or_path_are_refused(world: World, line: str) -> None:
+    answer = await world.ask("good", line)
+    assert (answer.status, answer.problem["reason"]) == (400, "bad_request")
+
+
+async def test_without_the_gateway_nobody_gets_through(world: World) -> None:
+    await world.proxy.gateway.stop()
+    answer = await world.ask("good")
+    assert answer.status == (502 if world.program is CADDY else 503)
+    if world.program is not CADDY:
+        assert (answer.problem["status"], one(answer, b"Retry-After")) == (503, "5")
+    assert (await world.ask(None, target="/health")).status == answer.status
+
+
+def test_the_gateway_of_the_examples_is_sound() -> None:
+    loaded = load(str(Path(__file__).parents[2] / "deploy" / "gateway.yaml"), {})
+    assert loaded.config is not None
+    assert loaded.problems == []

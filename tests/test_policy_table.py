@@ -1,0 +1,87 @@
+"""The policy table against the decision API and `explain`: they say what the proxy and the gate say (tests/relay, tests/gate)."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.config import Limits, Log, Seconds
+from gateway.explain import explain
+from tests.policy_table import ISSUERS, KEYS, ROWS, SETTINGS, Row, authorization, config_of
+from tests.signer import public_jwk
+from tests.wire import RawUpstream, running
+
+NOBODY: dict[str, Any] = {"jwks_url": "http://127.0.0.1:1/jwks", "allow_http": True}
+
+
+@pytest.fixture
+def issuers(tmp_path: Path) -> dict[str, dict[str, Any]]:
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text(json.dumps({"keys": [public_jwk(key) for key in KEYS]}))
+    return {label: {"jwks_file": str(jwks)} for label in ISSUERS} | {"down": NOBODY}
+
+
+def nginx(row: Row) -> list[str]:
+    facts = [f"X-Original-Method: {row.method}", f"X-Original-URI: {row.target}", f"X-Original-Host: {row.host}"]
+    return ["GET /nginx HTTP/1.1", "Host: gateway", *facts]
+
+
+def forward(row: Row) -> list[str]:
+    facts = [f"X-Forwarded-Method: {row.method}", f"X-Forwarded-Uri: {row.target}", f"X-Forwarded-Host: {row.host}"]
+    return ["GET /forward HTTP/1.1", "Host: gateway", "X-Forwarded-Proto: http", *facts]
+
+
+@pytest.mark.parametrize("style", [nginx, forward], ids=lambda style: style.__name__)
+@pytest.mark.parametrize("name", SETTINGS)
+async def test_the_decision_api_says_what_the_table_says(
+    issuers: dict[str, dict[str, Any]], name: str, style: Callable[[Row], list[str]]
+) -> None:
+    config = config_of(
+        name,
+        issuers=issuers,
+        listen="127.0.0.1:0",
+        admin="127.0.0.1:0",
+        decisions="127.0.0.1:0",
+        trusted_proxies=("127.0.0.1/32",),
+        limits=Limits(drain_delay=Seconds(0), drain=Seconds(5)),
+        log=Log(level="debug"),
+    )
+    upstream = RawUpstream()
+    await upstream.start()
+    now = int(time.time())
+    wrong = {}
+    async with running(config, upstream) as gateway:
+        for row in (row for row in ROWS if row.config == name):
+            client = await gateway.client(gateway.gateway.decisions_address)
+            lines = [*style(row), *(f"Authorization: {line.decode()}" for line in authorization(row.client, now))]
+            answer = await client.ask("\r\n".join([*lines, "", ""]).encode())
+            await client.close()
+            admitted = row.verdict != "refused"
+            found = (answer.status, answer.values(b"X-User-Id"), answer.values(b"X-Gateway-Reason"))
+            wanted = (
+                (200, [(row.user or "").encode()], []) if admitted else (row.status, [], [(row.reason or "").encode()])
+            )
+            if found != wanted:
+                wrong[str(row)] = (found, wanted)
+        assert not upstream.requests
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+async def test_explain_says_what_the_table_says(issuers: dict[str, dict[str, Any]], name: str) -> None:
+    now = int(time.time())
+    config = config_of(name, issuers=issuers)
+    wrong = {}
+    for row in (row for row in ROWS if row.config == name):
+        lines = authorization(row.client, now)
+        if len(lines) > 1 or (lines and lines[0][:7].lower() != b"bearer "):
+            continue  # what is no single bearer token cannot be given to it
+        token = lines[0][7:] if lines else b""
+        told = await explain(config, token, method=row.method, target=row.target, host=row.host)
+        found = (told.verdict, told.refusal.reason if told.refusal else None)
+        if found != (row.verdict, row.reason):
+            wrong[str(row)] = (found, (row.verdict, row.reason))
+    assert not wrong

@@ -1,0 +1,274 @@
+"""A token to an identity: remembered, or verified now, with keys that may have to be fetched."""
+
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from gateway.core.config import Config, IdentityHeader, Route
+from gateway.core.errors import (
+    BadSignature,
+    BindingUnsupported,
+    IdentityClaimMissing,
+    IdToken,
+    IssuerUnavailable,
+    Refusal,
+    Suspect,
+    TokenExpired,
+    TokenMalformed,
+    TokenNotYetValid,
+    UnknownIssuer,
+    UnknownKey,
+)
+from gateway.core.keys import KeySet
+from gateway.core.model import Credential, Identity
+from gateway.ports import Trail
+from gateway.verifier import Verifier
+from tests.memory import MemoryIssuers, Recorder, key_set
+from tests.signer import NOW, compact, issuer, key, sign, some_claims, some_header
+
+
+class World:
+    """A verifier, everything around it, and a clock."""
+
+    def __init__(self, *, issuer_settings: dict[str, Any] | None = None, **settings: Any) -> None:
+        self.now = NOW
+        self.issuers = MemoryIssuers()
+        self.recorder = Recorder()
+        self.trail = Trail()
+        config = Config(upstream="http://127.0.0.1:3000", issuers=(issuer(**(issuer_settings or {})),), **settings)
+        self.verifier = Verifier(config, issuers=self.issuers, observer=self.recorder, clock=lambda: self.now)
+
+    async def identify(self, token: bytes) -> Identity:
+        """Who a token speaks for; `trail` is that of this token."""
+        self.trail = Trail()
+        return await self.verifier.identify(Credential(token), self.trail)
+
+    async def refusal(self, token: bytes) -> Refusal:
+        """What a token is refused with."""
+        with pytest.raises(Refusal) as caught:
+            await self.identify(token)
+        return caught.value
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_a_token_is_verified_once_and_then_remembered(world: World) -> None:
+    token = sign()
+    first = await world.identify(token)
+    assert (first.issuer, first.subject, first.client) == ("local", "alice", "app")
+    assert first.scopes == ("read:orders", "write:orders")
+    assert first.token_id == sha256(token).hexdigest()[:12]
+    assert first.headers == (
+        (b"X-User-Id", b"alice"),
+        (b"X-Client-Id", b"app"),
+        (b"X-Token-Scopes", b"read:orders write:orders"),
+    )
+    assert await world.identify(token) is first
+    assert world.recorder.hits == [False, True]
+    assert world.recorder.verified == [("local", None)]
+    assert world.issuers.fetches == []
+
+
+async def test_a_remembered_token_expires_with_its_leeway(world: World) -> None:
+    token = sign()
+    await world.identify(token)
+    world.now = NOW + 329.999
+    await world.identify(token)
+    world.now = NOW + 330
+    assert type(await world.refusal(token)) is TokenExpired
+    assert world.recorder.hits == [False, True, False]
+    world.now = NOW
+    await world.identify(token)
+    assert world.recorder.hits[-1] is False
+
+
+async def test_a_remembered_token_is_not_valid_before_its_time_when_the_clock_goes_back(world: World) -> None:
+    token = sign(some_claims(nbf=NOW, iat=NOW - 900))
+    await world.identify(token)
+    world.now = NOW - 30
+    await world.identify(token)
+    world.now = NOW - 30.5
+    assert type(await world.refusal(token)) is TokenNotYetValid
+    assert world.recorder.hits == [False, True, False]
+
+
+async def test_a_remembered_token_ends_when_its_key_is_withdrawn(world: World) -> None:
+    token = sign()
+    await world.identify(token)
+    world.issuers.known = key_set("rsa-2048-b", kid="rsa-a")
+    assert type(await world.refusal(token)) is BadSignature
+    world.issuers.known = key_set("p-256")
+    assert type(await world.refusal(token)) is UnknownKey
+    world.issuers.known = key_set("rsa-2048-a")
+    await world.identify(token)
+    assert world.recorder.hits == [False, False, False, False]
+
+
+async def test_a_refusal_is_not_remembered(world: World) -> None:
+    world.issuers.known = KeySet()
+    token = sign()
+    assert type(await world.refusal(token)) is UnknownKey
+    world.issuers.known = key_set("rsa-2048-a")
+    await world.identify(token)
+    world.now += 1_000
+    for _ in range(2):
+        assert type(await world.refusal(token)) is TokenExpired
+    assert world.recorder.hits == [False] * 4
+
+
+async def test_a_known_kid_that_did_not_sign_is_a_bad_signature_and_fetches_nothing(world: World) -> None:
+    world.issuers.published = key_set("rsa-2048-b", kid="rsa-a")
+    forged = sign(name="rsa-2048-b", header={"kid": "rsa-a"})
+    assert type(await world.refusal(forged)) is BadSignature
+    assert type(await world.refusal(compact(some_header(), some_claims()))) is BadSignature
+    assert world.issuers.fetches == []
+
+
+async def test_an_unknown_kid_is_fetched(world: World) -> None:
+    world.issuers.published = key_set("rsa-2048-b")
+    identity = await world.identify(sign(name="rsa-2048-b"))
+    assert identity.subject == "alice"
+    assert world.issuers.fetches == [("local", "RS256", "rsa-b")]
+
+
+async def test_a_fetched_key_that_did_not_sign_is_a_bad_signature(world: World) -> None:
+    world.issuers.published = key_set("rsa-2048-b", kid="new")
+    assert type(await world.refusal(sign(header={"kid": "new"}))) is BadSignature
+    assert len(world.issuers.fetches) == 1
+
+
+async def test_a_kid_that_nobody_publishes_is_an_unknown_key(world: World) -> None:
+    refusal = await world.refusal(sign(header={"kid": "../../etc/passwd"}))
+    assert type(refusal) is UnknownKey
+    assert world.issuers.fetches == [("local", "RS256", "../../etc/passwd")]
+
+
+async def test_a_token_without_kid_is_tried_with_the_keys_that_fit(world: World) -> None:
+    await world.identify(sign(header={"kid": ...}))
+    await world.identify(sign(name="p-256", header={"kid": ...}))
+    assert world.issuers.fetches == []
+
+
+async def test_a_token_without_kid_is_tried_again_after_a_fetch(world: World) -> None:
+    world.issuers.published = key_set("rsa-2048-a", "rsa-2048-b")
+    await world.identify(sign(name="rsa-2048-b", header={"kid": ...}))
+    assert world.issuers.fetches == [("local", "RS256", None)]
+
+
+async def test_a_token_without_kid_that_no_published_key_signed_is_a_bad_signature(world: World) -> None:
+    refusal = await world.refusal(sign(name="rsa-2048-b", header={"kid": ...}))
+    assert type(refusal) is BadSignature
+    assert len(world.issuers.fetches) == 1
+    world.issuers.published = UnknownKey("asked a moment ago")
+    assert type(await world.refusal(sign(name="rsa-2048-b", header={"kid": ...}))) is BadSignature
+
+
+async def test_a_token_without_kid_and_without_keys_is_an_unknown_key(world: World) -> None:
+    world.issuers.known = KeySet()
+    assert type(await world.refusal(sign(header={"kid": ...}))) is UnknownKey
+
+
+@pytest.mark.parametrize("kid", ["new", ...])
+async def test_while_nobody_can_tell_the_answer_is_503_and_never_401(world: World, kid: Any) -> None:
+    world.issuers.published = IssuerUnavailable("asked too often: the key may be new", retry_after=7)
+    refusal = await world.refusal(sign(name="rsa-2048-b", header={"kid": kid}))
+    assert type(refusal) is IssuerUnavailable
+    assert (refusal.status, refusal.retry_after) == (503, 7)
+    assert world.recorder.verified == [("local", "issuer_unavailable")]
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        (sign(some_claims(iss="https://evil.example"), header={"kid": "new"}), UnknownIssuer),
+        (sign(some_claims(exp=NOW - 900), header={"kid": "new"}), TokenExpired),
+        (sign(some_claims(at_hash="abc"), header={"kid": "new"}), IdToken),
+        (sign(some_claims(cnf={"kid": "1"}), header={"kid": "new"}), BindingUnsupported),
+        (b"opaque", TokenMalformed),
+    ],
+)
+async def test_nothing_is_fetched_for_a_token_that_is_refused_anyway(
+    world: World, token: bytes, reason: type[Refusal]
+) -> None:
+    assert type(await world.refusal(token)) is reason
+    assert world.issuers.fetches == []
+
+
+@pytest.mark.parametrize(
+    ("token", "suspect"),
+    [
+        (b"opaque", Suspect(sha256(b"opaque").hexdigest()[:12])),
+        (compact(some_header(kid="a\nb"), some_claims(iss=["x"])), Suspect("", "a\\nb", None)),
+        (compact(some_header(kid=...), some_claims(iss="https://evil.example")), Suspect("", None, None)),
+        (compact(some_header(kid="k"), some_claims(exp=0)), Suspect("", "k", "local")),
+    ],
+)
+async def test_a_refusal_names_its_token_by_hash_kid_and_configured_issuer(
+    world: World, token: bytes, suspect: Suspect
+) -> None:
+    refusal = await world.refusal(token)
+    assert refusal.suspect == Suspect(sha256(token).hexdigest()[:12], suspect.kid, suspect.issuer)
+    assert world.recorder.verified == [(suspect.issuer, refusal.reason)]
+
+
+async def test_a_token_without_a_required_claim_is_refused_after_its_signature() -> None:
+    world = World(identity_headers={"X-Email": IdentityHeader(claim="email", required=True)})
+    assert type(await world.refusal(sign(name="rsa-2048-b", header={"kid": "rsa-a"}))) is BadSignature
+    refusal = await world.refusal(sign())
+    assert type(refusal) is IdentityClaimMissing
+    assert world.recorder.verified[-1] == ("local", "identity_claim_missing")
+    identity = await world.identify(sign(some_claims(email="a@example.com")))
+    assert identity.headers == ((b"X-Email", b"a@example.com"),)
+
+
+async def test_only_the_claims_that_routes_ask_for_are_kept() -> None:
+    names = ("tenant", "/realm_access/roles", "https://example.com/level", "absent", "null")
+    world = World(routes=(Route(path="/a", claims=dict.fromkeys(names, "x")), Route(path="/b", claims={"tenant": "y"})))
+    claims = {"tenant": "acme", "realm_access": {"roles": ["admin"]}, "https://example.com/level": 3, "null": None}
+    identity = await world.identify(sign(some_claims(**claims, secret="s")))
+    assert identity.claims == {
+        "tenant": "acme",
+        "/realm_access/roles": ["admin"],
+        "https://example.com/level": 3,
+        "null": None,
+    }
+
+
+async def test_without_routes_no_claim_is_kept(world: World) -> None:
+    assert (await world.identify(sign())).claims == {}
+
+
+@pytest.mark.parametrize(
+    ("token", "reached"),
+    [
+        (b"opaque", ()),
+        (sign(some_claims(exp=0)), ("token",)),
+        (compact(some_header(), some_claims()), ("token", "candidate")),
+        (sign(), ("token", "candidate", "key")),
+    ],
+)
+async def test_the_trail_shows_how_far_a_token_came(world: World, token: bytes, reached: tuple[str, ...]) -> None:
+    try:
+        await world.identify(token)
+    except Refusal as refusal:
+        assert len(reached) < 3, refusal  # noqa: PT017 -- some of these tokens pass
+    found = tuple(name for name in ("token", "candidate", "key") if getattr(world.trail, name) is not None)
+    assert found == reached
+    if world.trail.key is not None:
+        assert world.trail.key.thumbprint == key("rsa-2048-a").thumbprint
+
+
+async def test_scopes_come_from_where_the_issuer_is_configured_to_have_them() -> None:
+    claims = some_claims(scope="a", scp=["b"], permissions=["c"], roles=["d"])
+    for settings, scopes in (
+        ({}, ("a", "b")),
+        ({"preset": "auth0"}, ("a", "c")),
+        ({"preset": "entra"}, ("b", "d")),
+        ({"scope_claims": ("roles",)}, ("d",)),
+        ({"preset": "auth0", "scope_claims": ("roles", "permissions")}, ("d", "c")),
+    ):
+        assert (await World(issuer_settings=settings).identify(sign(claims))).scopes == scopes
