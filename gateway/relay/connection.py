@@ -200,8 +200,9 @@ class Connection(RequestHandler):
 
     def check_head(self, now: float) -> None:
         """Refuses a head that is too long in coming, and closes a connection that never began one. `now`: loop time."""
-        if self._head_since is not None and now - self._head_since > self.limits.header_timeout:
-            self._break_off(RequestTimeout("the head did not end within header_timeout"))
+        if self._head_since is not None:
+            if now - self._head_since > self.limits.header_timeout:
+                self._break_off(RequestTimeout("the head did not end within header_timeout"))
         elif self._silent_since is not None and now - self._silent_since > self.limits.header_timeout:
             self.force_close()
 

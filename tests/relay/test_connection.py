@@ -16,6 +16,7 @@ from tests.wire import (
     RawClient,
     Running,
     Start,
+    bearer,
     chunks,
     get,
     good_token,
@@ -547,3 +548,15 @@ async def test_a_connection_that_never_begins_a_request_is_closed_after_header_t
     gateway = await start(limits={"header_timeout": 0.1, "keepalive": 60})
     silent = await gateway.client()
     assert await silent.is_closed()
+
+
+async def test_a_head_that_begins_late_has_its_own_time(gateway: Running, client: RawClient) -> None:
+    await client.send(b"GET / HTTP/1.1\r\n")
+    connection = await gateway.only_connection()
+    await until(lambda: connection._head_since is not None)
+    timeout = gateway.server.config.limits.header_timeout
+    assert connection._silent_since is not None
+    assert connection._head_since is not None
+    connection._silent_since -= 2 * timeout
+    connection.check_head(connection._head_since + timeout / 2)
+    assert (await client.ask(b"Host: api.test\r\n" + bearer() + b"\r\n")).status == 200
