@@ -54,16 +54,16 @@ def find_text(claims: Mapping[str, Any], name: ClaimName) -> str | None:
 
 
 def find_words(claims: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
-    """All words of the named claims, each once, in order: a string of words, or an array of such strings.
+    """All words of the named claims, each once, in order: a string of words, or an array of words.
 
     A JSON Pointer may have `*` for any member: `/resource_access/*/roles`.
     """
     words: dict[str, None] = {}
     for name in names:
         for value in _find_each(claims, name):
-            for text in value if isinstance(value, list) else [value]:
-                if isinstance(text, str):
-                    words.update(dict.fromkeys(word for word in text.split(" ") if word))
+            # RFC 6749 section 3.3: a string of words. An element of an array is one word, or, with a blank in it, none.
+            found = value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else ()
+            words.update(dict.fromkeys(word for word in found if isinstance(word, str) and word and " " not in word))
     return tuple(words)
 
 

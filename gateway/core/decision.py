@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from gateway.core.addresses import is_authority
 from gateway.core.config import DEFAULT_IDENTITY_HEADERS, Config, Limits, assertion_header_of, identity_headers_of
+from gateway.core.cors import requested_method
 from gateway.core.errors import MethodNotImplemented, NoRoute, UnclearSubrequest, UndecidableHeader, UntrustedProxy
 from gateway.core.headers import OVERRIDES, fold
 from gateway.core.model import Facts, HeaderLine
@@ -139,9 +140,11 @@ class DecisionRules:
         )
 
     def _check_headers(self, facts: Facts) -> None:
+        # As on the traffic port: nobody has judged the method of a preflight, so nothing may change it.
+        overrides = OVERRIDES if requested_method(facts.method, facts.headers) is not None else self.overrides
         for name, _ in facts.headers:
             folded = fold(name)
-            if folded in self.overrides:
+            if folded in overrides:
                 raise UndecidableHeader(f"{folded.decode()} changes the method or the path behind the proxy")
             if folded in self.folds and name.lower() not in self.plain:
                 raise UndecidableHeader(f"another spelling of {folded.decode()}, which a decision cannot strip")

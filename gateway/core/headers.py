@@ -50,8 +50,8 @@ _FORWARDING = frozenset({b"forwarded", b"x-real-ip", b"x-forwarded"})
 _FORWARDING_PREFIX = b"x-forwarded-"
 _OURS_PREFIX = b"x-gateway-"
 #: What a Connection header cannot name away (RFC 9110 section 7.6.1: only hop-by-hop fields are to be nominated).
-_NEVER_NOMINATED = frozenset({b"host", b"cookie", b"authorization", b"x-request-id"})
-_NEVER_NOMINATED_PREFIXES = (b"content-", _FORWARDING_PREFIX, _OURS_PREFIX)
+_NEVER_NOMINATED = frozenset({b"host", b"cookie", b"authorization", b"x-request-id", b"origin"}) | _FORWARDING
+_NEVER_NOMINATED_PREFIXES = (b"content-", b"access-control-", _FORWARDING_PREFIX, _OURS_PREFIX)
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -63,17 +63,9 @@ def fold(name: bytes) -> bytes:
 
 def nominated(headers: Iterable[HeaderLine]) -> frozenset[bytes]:
     """Lower-case names that Connection headers declare hop-by-hop, less those that are nobody's to nominate."""
-    names = (
-        option.strip(b" \t").lower()
-        for name, value in headers
-        if name.lower() == b"connection"
-        for option in value.split(b",")
-    )
-    return frozenset(
-        name
-        for name in names
-        if name and name not in _NEVER_NOMINATED | _FORWARDING and not name.startswith(_NEVER_NOMINATED_PREFIXES)
-    )
+    options = {option for name, value in headers if name.lower() == b"connection" for option in value.split(b",")}
+    names = {option.strip(b" \t").lower() for option in options} - _NEVER_NOMINATED - {b""}
+    return frozenset(name for name in names if not name.startswith(_NEVER_NOMINATED_PREFIXES))
 
 
 def parse_request_id(values: Iterable[bytes]) -> str | None:

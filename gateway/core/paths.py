@@ -5,8 +5,10 @@ Refuses every path that two programs might read differently. Knows nothing of ro
 
 import re
 
-from gateway.core.errors import AmbiguousPath
+from gateway.core.errors import AmbiguousPath, UriTooLong
 
+#: more than any API has; a path of slashes alone is there to cost time
+MAX_SEGMENTS = 256
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 #: bytes of a decoded segment that separate, end or hide something elsewhere: / \ ; controls
@@ -27,11 +29,25 @@ def parse_path(target: bytes, *, refuse_ambiguous: bool = True, ignore_case: boo
             raise AmbiguousPath("the path has a backslash, a semicolon or a number sign")
         if _BROKEN_ESCAPE.search(path):
             raise AmbiguousPath("the path has a malformed percent escape")
-    raw = path.split(b"/")[1:]
+    raw = path.split(b"/", MAX_SEGMENTS + 2)[1:]
     if raw and not raw[-1]:
         raw.pop()
+    if len(raw) > MAX_SEGMENTS:
+        raise UriTooLong(f"the path has more than {MAX_SEGMENTS} segments")
     segments = tuple(_decoded(segment, refuse_ambiguous=refuse_ambiguous) for segment in raw)
-    return tuple(segment.lower() for segment in segments) if ignore_case else segments
+    if not ignore_case:
+        return segments
+    # Case is ignored where programs agree on it: not for a letter that is ASCII in one case only (long s, Kelvin).
+    if refuse_ambiguous and any(_turns_ascii(char) for segment in segments for char in segment):
+        raise AmbiguousPath("the path has a letter that is ASCII to whoever ignores case")
+    return tuple(segment.lower() for segment in segments)
+
+
+def _turns_ascii(char: str) -> bool:
+    if char.isascii():
+        return False
+    cases = (char.lower(), char.upper(), char.casefold())
+    return char == "\u0130" or any(len(case) == 1 and case.isascii() for case in cases)
 
 
 def _decoded(segment: bytes, *, refuse_ambiguous: bool) -> str:

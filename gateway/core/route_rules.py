@@ -10,7 +10,7 @@ from itertools import pairwise
 from gateway.core.claims import is_pointer
 from gateway.core.config import Config, ConfigProblem, Route, issuer_name, route_name, upstreams_of
 from gateway.core.conversion import did_you_mean, joined
-from gateway.core.errors import AmbiguousPath
+from gateway.core.errors import AmbiguousPath, UriTooLong
 from gateway.core.routing import DEFAULT_NAME, host_of, parse_pattern
 
 #: RFC 6749 section 3.3: scope-token
@@ -64,7 +64,7 @@ def _order_warnings(config: Config) -> Iterator[ConfigProblem]:
     for index, route in enumerate(config.routes):
         try:
             segments, below = parse_pattern(route.path, ignore_case=ignore_case)
-        except AmbiguousPath:
+        except (AmbiguousPath, UriTooLong):
             continue
         own = (segments, below)
         wider = {own, *((segments[:length], True) for length in range(len(segments) + 1))}
@@ -110,13 +110,13 @@ def _has_some(words: frozenset[str], others: frozenset[str]) -> bool:
 
 
 def _own_problems(route: Route, config: Config) -> Iterator[tuple[str, str]]:
-    yield from _path_problems(route)
+    yield from _path_problems(route, ignore_case=config.path_case == "insensitive")
     yield from _word_problems(route)
     yield from _asked_problems(route)
     yield from _name_problems(route, config)
 
 
-def _path_problems(route: Route) -> Iterator[tuple[str, str]]:
+def _path_problems(route: Route, *, ignore_case: bool) -> Iterator[tuple[str, str]]:
     if not route.path.startswith("/"):
         yield "path", "must begin with a slash"
         return
@@ -125,14 +125,14 @@ def _path_problems(route: Route) -> Iterator[tuple[str, str]]:
     if "?" in route.path:
         yield "path", "must not have a query: routes are matched on paths"
     try:
-        segments, _ = parse_pattern(route.path)
-    except AmbiguousPath as error:
+        segments, _ = parse_pattern(route.path, ignore_case=ignore_case)
+    except (AmbiguousPath, UriTooLong) as error:
         yield "path", f"could never match, since such requests are refused: {error.evidence}"
         return
     if route.strip_prefix is not None:
         try:
-            prefix, below = parse_pattern(route.strip_prefix)
-        except AmbiguousPath:
+            prefix, below = parse_pattern(route.strip_prefix, ignore_case=ignore_case)
+        except (AmbiguousPath, UriTooLong):
             prefix, below = (), True
         if below or not prefix or segments[: len(prefix)] != prefix:
             yield "strip_prefix", "must be whole segments that path begins with, such as /api for /api/orders/*"

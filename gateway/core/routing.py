@@ -3,17 +3,19 @@
 Compiled into a tree of segments at start, so that a thousand routes cost what ten do. Knows nothing of tokens.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gateway.core.config import Config
 from gateway.core.config import Route as RouteConfig
 from gateway.core.cors import compile_cors, requested_method
-from gateway.core.errors import MethodNotAllowed, NoRoute, Refusal
+from gateway.core.errors import BadRequest, MethodNotAllowed, NoRoute, Refusal
 from gateway.core.model import Facts
 from gateway.core.paths import parse_path
 from gateway.core.route import Route, compile_route
 
+_ODD_HOST = re.compile(rb"%|\.\.|\A\.")
 #: the label of what no route names
 DEFAULT_NAME = "default"
 
@@ -52,6 +54,7 @@ class RouteTable:
         self._default = compile_route(RouteConfig(path="/*", name=DEFAULT_NAME), cors=self.cors)
         self._root = _Node()
         self._has_routes = bool(config.routes)
+        self._has_hosts = any(route.hosts for route in config.routes)
         for index, configured in enumerate(config.routes):
             segments, below = parse_pattern(configured.path, ignore_case=self._ignore_case)
             node = self._root
@@ -84,6 +87,8 @@ class RouteTable:
         if facts.target == b"*":
             return self._unmatched("the target is *")
         segments = parse_path(facts.target, refuse_ambiguous=self._refuse_ambiguous, ignore_case=self._ignore_case)
+        if self._has_hosts and facts.host is not None and _ODD_HOST.search(facts.host):
+            raise BadRequest("the host has a percent escape or an empty label, and routes have hosts")
         named = list(self._candidates(segments, host_of(facts.host)))
         fitting = [candidate for candidate in named if candidate[1].takes_method(method)]
         if fitting:

@@ -20,6 +20,8 @@ _SUBJECT_DIGITS = 16
 _WRITTEN_BY_CLIENTS = frozenset({"path", "request_id", "kid", "evidence"})
 #: characters of a token that are a piece of it, and not chance
 PIECE = 16
+_STRIDE = 5
+_BLOCK = PIECE - _STRIDE + 1
 #: the beginning of every JWT: base64url of an object that begins with a quoted name
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]*)*")
 _RUN = re.compile(rf"[A-Za-z0-9._~+=-]{{{PIECE},}}")
@@ -93,11 +95,15 @@ class AccessLog:
 def without_token(text: str, credentials: str) -> str:
     """`text` less anything that looks like a JWT, and less any piece of what the request has in Authorization."""
     text = _JWT.sub("(token)", text)
-    return _RUN.sub(lambda run: "(token)" if _has_piece(run[0], credentials) else run[0], text)
+    if _RUN.search(text) is None:
+        return text
+    # Any PIECE characters in common hold a whole block that begins at a multiple of STRIDE: one pass over each side.
+    blocks = {credentials[start : start + _BLOCK] for start in range(0, len(credentials), _STRIDE)}
+    return _RUN.sub(lambda run: "(token)" if _has_block(run[0], blocks) else run[0], text)
 
 
-def _has_piece(run: str, credentials: str) -> bool:
-    return any(run[start : start + PIECE] in credentials for start in range(len(run) - PIECE + 1))
+def _has_block(run: str, blocks: set[str]) -> bool:
+    return any(run[start : start + _BLOCK] in blocks for start in range(len(run) - _BLOCK + 1))
 
 
 def _trace_id(facts: Facts) -> str | None:

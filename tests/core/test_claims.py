@@ -83,7 +83,7 @@ def test_a_text_is_a_non_empty_string(name: str, text: str | None) -> None:
     [
         ({"scope": "read write"}, ("read", "write")),
         ({"scp": ["read", "write"]}, ("read", "write")),
-        ({"scope": ["read write", "admin"]}, ("read", "write", "admin")),
+        ({"scope": ["read write", "admin"]}, ("admin",)),
         ({"scp": "write", "scope": "read write"}, ("read", "write")),
         ({"scope": "  read   read "}, ("read",)),
         ({"scope": "", "scp": []}, ()),
@@ -145,3 +145,7 @@ def test_a_star_in_a_pointer_stands_for_every_member(name: str, words: tuple[str
 )  # fmt: skip
 def test_a_pointer_begins_with_a_slash_and_escapes_its_tildes(name: str, *, sound: bool) -> None:
     assert is_pointer(name) is sound
+
+
+def test_an_element_of_an_array_is_one_word_or_none() -> None:
+    assert find_words({"roles": ["read only admin", "viewer", "", 1]}, ("roles",)) == ("viewer",)

@@ -486,3 +486,8 @@ def test_a_preflight_goes_up_without_credential_identity_and_override() -> None:
         assert kept(*asked, *tricks, configured=configured, route=route, preflight=True) == asked
         assert kept(*asked, *tricks[2:], route=route, preflight=True) == asked
     assert kept(*tricks[2:]) == tricks[2:]
+
+
+def test_what_makes_a_preflight_cannot_be_nominated_away() -> None:
+    lines = ((b"Connection", b"Origin, Access-Control-Request-Method, X-Gone"),)
+    assert nominated(lines) == {b"x-gone"}

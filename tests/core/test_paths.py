@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.errors import AmbiguousPath
+from gateway.core.errors import AmbiguousPath, UriTooLong
 from gateway.core.paths import parse_path
 
 
@@ -104,3 +104,20 @@ def test_where_ambiguous_paths_are_allowed_every_path_has_segments(target: bytes
 def test_case_is_ignored_only_when_asked(target: bytes, segments: tuple[Any, ...]) -> None:
     assert parse_path(target, ignore_case=True) == segments
     assert (parse_path(target) == segments) == (target == b"/orders")
+
+
+def test_a_path_of_slashes_alone_costs_nothing() -> None:
+    assert len(parse_path(b"/a" * 256)) == 256
+    with pytest.raises(UriTooLong):
+        parse_path(b"/a" * 257)
+
+
+@pytest.mark.parametrize("path", ["/order%C5%BF/1", "/adm%C4%B1n/x", "/adm%C4%B0n/x", "/%E2%84%AAiosk"])
+def test_a_letter_that_is_ascii_in_one_case_only_is_ambiguous_where_case_is_ignored(path: str) -> None:
+    assert parse_path(path.encode())
+    with pytest.raises(AmbiguousPath):
+        parse_path(path.encode(), ignore_case=True)
+
+
+def test_other_letters_are_compared_without_case() -> None:
+    assert parse_path(b"/%C3%9C/a", ignore_case=True) == ("ü", "a")

@@ -253,3 +253,13 @@ def test_a_word_that_could_not_be_read_has_one_sentence_only(key: str) -> None:
     conversion = convert({**values, "routes": [{"path": "/a", key: [5]}]})
     assert [problem.path for problem in conversion.problems] == [f"routes[0].{key}[0]"]
     assert not [problem for problem in problems(conversion.config) if conversion.is_readable(problem.path)]
+
+
+def test_a_path_that_could_never_match_where_case_is_ignored_is_told() -> None:
+    made = Config(
+        upstream="http://h:1",
+        issuers=(Issuer(issuer="https://i", audience="a"),),
+        routes=(Route(path="/\u212aiosk"), Route(path="/a" * 300)),
+        path_case="insensitive",
+    )
+    assert [problem.path for problem in route_problems(made)] == ["routes[0].path", "routes[1].path"]

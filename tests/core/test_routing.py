@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.core.config import Config, Cors, Route
-from gateway.core.errors import AmbiguousPath, MethodNotAllowed, NoRoute, Refusal
+from gateway.core.errors import AmbiguousPath, BadRequest, MethodNotAllowed, NoRoute, Refusal
 from gateway.core.routing import RouteTable, host_of, parse_pattern, passed_over
 from tests.memory import facts
 from tests.signer import issuer
@@ -341,3 +341,11 @@ def test_a_route_has_the_cors_of_the_file_unless_it_has_its_own() -> None:
     assert found[1] is not None
     assert found[1].origins == frozenset({b"https://other.example.com"})
     assert found[2] is None
+
+
+@pytest.mark.parametrize("host", [b"admin%2etest", b"admin.test..", b"a..b", b".admin.test"])
+def test_a_host_that_may_be_read_as_another_is_refused_where_hosts_count(host: bytes) -> None:
+    routes = (Route(path="/*", hosts=("admin.test",), scopes=("x",)), Route(path="/*", access="public"))
+    table = RouteTable(Config(upstream="http://h", issuers=(), routes=routes))
+    with pytest.raises(BadRequest):
+        table.match(facts(None, host=host))

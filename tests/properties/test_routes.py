@@ -48,7 +48,8 @@ ROUTES = st.lists(
         lambda segments, below, **rest: Route(
             path=written(segments).rstrip("/") + "/*" if below else written(segments), **rest
         ),
-        st.lists(SEGMENTS, max_size=3),
+        # The Kelvin sign is for requests: `check` refuses it in a route where case is ignored.
+        st.lists(SEGMENTS.filter(lambda segment: segment != "\u212a"), max_size=3),
         st.booleans(),
         methods=subsets(METHODS),
         hosts=subsets(HOSTS),
