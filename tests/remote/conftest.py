@@ -11,7 +11,7 @@ from gateway.remote.issuers import RemoteIssuers
 from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
 
 #: Real seconds until a document that does not come is given up in these tests.
-FETCH_TIMEOUT = 0.3
+FETCH_TIMEOUT = 0.8
 
 MakeRemote = Callable[..., RemoteIssuers]
 
