@@ -206,3 +206,37 @@ def test_the_gateway_of_the_examples_is_sound() -> None:
     loaded = load(str(Path(__file__).parents[2] / "deploy" / "gateway.yaml"), {})
     assert loaded.config is not None
     assert loaded.problems == []
+
+
+def with_hosts(config: str) -> str:
+    """The same configuration with one path that is public on one host and protected on another."""
+    path = Path(config)
+    text = path.read_text()
+    assert text.count("routes:\n") == 1
+    by_host = """routes:
+  - {path: /secret, hosts: [public.test], access: public}
+  - {path: /secret, hosts: [admin.test], scopes: [admin]}
+"""
+    path.write_text(text.replace("routes:\n", by_host))
+    return config
+
+
+@pytest.mark.parametrize("program", [NGINX, CADDY, ENVOY], ids=lambda program: program.name)
+async def test_the_host_that_is_judged_is_the_host_that_the_api_serves(
+    program: Program, issuer: DemoIssuer, api: EchoApi, tmp_path: Path
+) -> None:
+    config = with_hosts(decisions_file(tmp_path, api=api.url, issuer=issuer.url, dead_issuer=DEAD_ISSUER))
+    async with asking(program, tmp_path, config=config, api=api.url) as proxy:
+
+        async def ask(target: str, host: str) -> Message:
+            client = await RawClient.connect(proxy.address)
+            try:
+                return await client.ask(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            finally:
+                await client.close()
+
+        assert dict(received(await ask("/secret", "public.test")))["host"] == "public.test"
+        assert (await ask("/secret", "admin.test")).status == 401
+        for target, host in (("http://public.test/secret", "admin.test"), ("http://admin.test/secret", "public.test")):
+            answer = await ask(target, host)
+            assert answer.status != 200 or dict(received(answer))["host"] == "public.test"
