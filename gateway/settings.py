@@ -4,27 +4,30 @@ Decides precedence and where each value came from; what values mean is `core`. T
 """
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from gateway.core.config import Config, ConfigProblem
+from gateway.core.config import Config, ConfigProblem, Secret, upstreams_of
 from gateway.core.conversion import REQUIRED, Conversion, convert, joined
 from gateway.core.jsontext import parse_json
 from gateway.core.keys import KeySet, parse_key_set
 from gateway.core.problems import problems, warnings
 from gateway.core.schema import schema
+from gateway.core.upstream_lines import secret_uses
 from gateway.document import Document, parse_document
 from gateway.remote.signing_keys import read_signing_key
 from gateway.variables import CONFIG, Overrides, is_within, read_variables, variable_for, variable_of
 
-__all__ = ["Loaded", "load", "read_key_set", "read_trust", "schema"]
+__all__ = ["Loaded", "load", "read_key_set", "read_secret", "read_trust", "schema"]
 
 #: A configuration file beyond this is something else.
 MAX_FILE = 1 << 20
 #: The same bound as for a key set that is fetched.
 MAX_KEY_SET = 256 << 10
+#: A secret becomes one header line.
+MAX_SECRET = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Loaded:
     warnings: list[ConfigProblem] = field(default_factory=list)
     #: key path to `file FILE line N` or the name of a variable; what is not here is a default
     origins: dict[str, str] = field(default_factory=dict)
+    #: what was read for each secret of the configuration
+    secrets: Mapping[Secret, str] = field(default_factory=dict, repr=False)
 
 
 def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
@@ -58,9 +63,13 @@ def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
     conversion = convert(overrides.values)
     found = [*document.problems, *overrides.problems, *conversion.problems]
     found.extend(problem for problem in problems(conversion.config) if conversion.is_readable(problem.path))
-    notes = [*overrides.warnings, *warnings(conversion.config)]
+    named = {use.secret.env for use in secret_uses(conversion.config)}
+    notes = [note for note in overrides.warnings if note.path not in named]
+    notes.extend(warnings(conversion.config))
     for problem, is_fatal in _named_files(conversion):
         (found if is_fatal else notes).append(problem)
+    secrets, unread = _read_secrets(conversion, environ)
+    found.extend(problem for problem in unread if problem.path not in {other.path for other in found})
     origins = {
         key: f"file {source} line {line}"
         for key, line in document.lines.items()
@@ -71,6 +80,7 @@ def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
         problems=[_naming_variable(problem, overrides) for problem in found],
         warnings=[_naming_variable(note, overrides) for note in notes if conversion.is_readable(note.path)],
         origins=origins | overrides.origins,
+        secrets={} if found else secrets,
     )
 
 
@@ -97,6 +107,44 @@ def read_trust(path: str) -> ssl.SSLContext:
     if not context.cert_store_stats()["x509"]:
         raise ValueError(f"names {path!r}, which holds no PEM certificate")
     return context
+
+
+def read_secret(secret: Secret, environ: Mapping[str, str]) -> str:
+    """What stands in the file, less the line break at its end, or in the variable; never empty.
+
+    ValueError carries a sentence that fits behind the key. No sentence ever quotes what was read.
+    """
+    if secret.file is None:
+        text = environ.get(secret.env or "")
+        if not text:
+            raise ValueError(f"names {secret.env}, which is {'not set' if text is None else 'empty'}")
+        return text
+    content = _read_named(secret.file, MAX_SECRET)
+    try:
+        text = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ValueError(f"names {secret.file!r}, which is not UTF-8 text") from None
+    if not text:
+        raise ValueError(f"names {secret.file!r}, which is empty")
+    return text
+
+
+def check_client_certificate(certificate: str, key: str) -> None:
+    """Whether the gateway can show this certificate with this key, both PEM files.
+
+    ValueError carries a sentence that fits behind the key `certificate`.
+    """
+    for path in (certificate, key):
+        _read_named(path, MAX_FILE)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, _no_passphrase)
+    except ssl.SSLError as error:
+        relation = "which does not fit" if error.reason == "KEY_VALUES_MISMATCH" else "which cannot be used with"
+        raise ValueError(f"names {certificate!r}, {relation} the key {key!r}") from None
+
+
+def _no_passphrase() -> str:
+    raise ValueError("has an encrypted key beside it, and there is nobody to ask for a passphrase")
 
 
 def _read_named(path: str, most: int) -> bytes:
@@ -133,29 +181,52 @@ def _decoded(content: bytes) -> str:
 
 def _named_files(conversion: Conversion) -> Iterator[tuple[ConfigProblem, bool]]:
     """What is wrong with the files that the configuration names; True: it cannot start like that."""
-    for index, issuer in enumerate(conversion.config.issuers):
-        for key, name, read in (
-            ("jwks_file", issuer.jwks_file, read_key_set),
-            ("ca_file", issuer.ca_file, read_trust),
-        ):
-            path = joined(joined("issuers", index), key)
-            if not name or not conversion.is_readable(path):
-                continue
-            try:
-                content: Any = read(name)
-            except ValueError as error:
-                yield ConfigProblem(path, str(error)), True
-                continue
-            if isinstance(content, KeySet):
-                for skipped in content.skipped:
-                    yield ConfigProblem(path, skipped), False
-    assertion = conversion.config.assertion
-    path = "assertion.key.file"
-    if assertion is not None and assertion.key is not None and assertion.key.file and conversion.is_readable(path):
+    for path, check in _file_checks(conversion.config):
+        if not conversion.is_readable(path):
+            continue
         try:
-            read_signing_key(assertion.key.file)
+            content = check()
         except ValueError as error:
             yield ConfigProblem(path, str(error)), True
+            continue
+        if isinstance(content, KeySet):
+            for skipped in content.skipped:
+                yield ConfigProblem(path, skipped), False
+
+
+def _file_checks(config: Config) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Key paths that name files, and what reads each. What names none at all has been told of already."""
+    for index, issuer in enumerate(config.issuers):
+        path = joined("issuers", index)
+        if issuer.jwks_file:
+            yield f"{path}.jwks_file", partial(read_key_set, issuer.jwks_file)
+        if issuer.ca_file:
+            yield f"{path}.ca_file", partial(read_trust, issuer.ca_file)
+    for name, upstream in upstreams_of(config).items():
+        path = joined("upstreams", name)
+        if upstream.tls is not None and upstream.tls.ca_file:
+            yield f"{path}.tls.ca_file", partial(read_trust, upstream.tls.ca_file)
+        if upstream.tls is not None and upstream.tls.certificate and upstream.tls.key:
+            read = partial(check_client_certificate, upstream.tls.certificate, upstream.tls.key)
+            yield f"{path}.tls.certificate", read
+    if config.assertion is not None and config.assertion.key is not None and config.assertion.key.file:
+        yield "assertion.key.file", partial(read_signing_key, config.assertion.key.file)
+
+
+def _read_secrets(conversion: Conversion, environ: Mapping[str, str]) -> tuple[dict[Secret, str], list[ConfigProblem]]:
+    """What each secret of the configuration is, and what is wrong with those that are missing or unfit."""
+    read: dict[Secret, str] = {}
+    found: list[ConfigProblem] = []
+    for use in secret_uses(conversion.config):
+        path = f"{use.path}.env" if use.secret.file is None else f"{use.path}.file"
+        if not conversion.is_readable(path) or not (use.secret.file or use.secret.env):
+            continue
+        try:
+            text = read[use.secret] = read_secret(use.secret, environ)
+            use.check(text)
+        except ValueError as error:
+            found.append(ConfigProblem(path, str(error)))
+    return read, found
 
 
 def _naming_variable(problem: ConfigProblem, overrides: Overrides) -> ConfigProblem:

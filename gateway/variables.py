@@ -1,5 +1,6 @@
 """Which GATEWAY_* variables there are, and what they override. Knows nothing of what the values mean."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ _PLAIN = {
     "GATEWAY_LISTEN": "listen",
     "GATEWAY_ADMIN": "admin",
     "GATEWAY_UPSTREAM": "upstream",
+    "GATEWAY_WORKERS": "workers",
     "GATEWAY_LOG_LEVEL": "log.level",
     "GATEWAY_LOG_FORMAT": "log.format",
     "GATEWAY_LOG_ACCESS": "log.access",
@@ -39,6 +41,8 @@ VARIABLES = {CONFIG: "", **_PLAIN, **_OF_ISSUER}
 
 _LISTS = {"GATEWAY_TRUSTED_PROXIES", "GATEWAY_AUDIENCE", "GATEWAY_ALGORITHMS"}
 _BOOLEANS = {"GATEWAY_ALLOW_HTTP"}
+_NUMBERS = {"GATEWAY_WORKERS"}
+_NUMBER = re.compile(r"[0-9]{1,9}")
 #: Kubernetes makes such variables for a Service named "gateway".
 _OF_KUBERNETES = ("GATEWAY_SERVICE_", "GATEWAY_PORT")
 
@@ -114,6 +118,8 @@ def _value(name: str, text: str) -> Any:
         return [part.strip() for part in text.split(",")] if text.strip() else []
     if name in _BOOLEANS:
         return {"true": True, "false": False}.get(text, text)
+    if name in _NUMBERS:
+        return int(text) if _NUMBER.fullmatch(text) else text
     if name == IDENTITY_HEADERS:
         document = parse_document(text)
         for problem in document.problems:

@@ -21,6 +21,10 @@ _KINDS = {
 }
 _SECTIONS = {
     "Upstream": "upstreams.NAME",
+    "UpstreamTls": "upstreams.NAME.tls",
+    "UpstreamCredential": "upstreams.NAME.authorization",
+    "BasicCredential": "upstreams.NAME.authorization.basic",
+    "Secret": "SECRET",
     "Issuer": "issuers[]",
     "IdentityHeader": "identity_headers.NAME",
     "Route": "routes[]",

@@ -1,4 +1,5 @@
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,17 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509.oid import NameOID
 from joserfc.jwk import ECKey
 
-from gateway.core.config import Assertion, Config, IdentityHeader, Issuer, KeyFile, Limits, Log
-from gateway.settings import Loaded, load, read_key_set, read_trust, schema
+from gateway.core.config import Assertion, Config, IdentityHeader, Issuer, KeyFile, Limits, Log, Secret
+from gateway.settings import Loaded, load, read_key_set, read_secret, read_trust, schema
 
 SMALLEST = "upstream: http://127.0.0.1:3000\nissuers: [{issuer: https://i.example, audience: a}]\n"
 VARIABLES = {
@@ -47,6 +53,35 @@ def ca_file(tmp_path: Path) -> Path:
     # Bundles have comments, in any language.
     path.write_bytes("# Autorität\n".encode() + certificate.public_bytes(Encoding.PEM))
     return path
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate and its key, as PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
+    return a_pair(tmp_path_factory.mktemp("one")), a_pair(tmp_path_factory.mktemp("other"))
+
+
+def a_pair(folder: Path) -> Pair:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1)
+    )
+    pair = Pair(folder / "certificate.pem", folder / "key.pem")
+    pair.certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    pair.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    pair.key.with_suffix(".encrypted").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"geheim"))
+    )
+    return pair
 
 
 @pytest.fixture
@@ -113,6 +148,7 @@ def test_every_variable_is_read(ca_file: Path, jwks_file: Path) -> None:
             **VARIABLES,
             "GATEWAY_LISTEN": ":1",
             "GATEWAY_ADMIN": ":2",
+            "GATEWAY_WORKERS": "3",
             "GATEWAY_LOG_LEVEL": "debug",
             "GATEWAY_LOG_FORMAT": "text",
             "GATEWAY_LOG_ACCESS": "refused",
@@ -130,6 +166,7 @@ def test_every_variable_is_read(ca_file: Path, jwks_file: Path) -> None:
         upstream="http://127.0.0.1:3000",
         listen=":1",
         admin=":2",
+        workers=3,
         issuers=(
             Issuer(
                 issuer="https://i.example",
@@ -431,3 +468,143 @@ def test_the_schema_is_that_of_the_structs() -> None:
 def test_a_file_without_a_name_is_a_problem_and_an_empty_variable_is_no_file() -> None:
     assert [problem.sentence for problem in load("", VARIABLES).problems] == ["the configuration file has no name"]
     assert load(None, {**VARIABLES, "GATEWAY_CONFIG": ""}).config is not None
+
+
+# Secrets
+
+
+def with_shop(file: Path, section: str, **environ: str) -> Loaded:
+    file.write_text(SMALLEST + f"upstreams: {{shop: {{url: https://shop, {section}}}}}\n")
+    return load(str(file), environ)
+
+
+@pytest.mark.parametrize("content", ["geheim", "geheim\n", "geheim\r\n"])
+def test_a_secret_is_read_from_a_file_without_the_line_break_at_its_end(
+    file: Path, tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(content.encode())
+    loaded = with_shop(file, f"authorization: {{bearer: {{file: {path}}}}}, headers: {{X-Key: {{file: {path}}}}}")
+    assert warned(loaded) == []
+    assert loaded.secrets == {Secret(file=str(path)): "geheim"}
+
+
+def test_a_secret_is_read_from_a_variable_as_it_is(file: Path) -> None:
+    section = "authorization: {basic: {user: a, password: {env: SHOP}}}, headers: {X-Key: {env: GATEWAY_SHOP_KEY}}"
+    loaded = with_shop(file, section, SHOP=" geheim ", GATEWAY_SHOP_KEY="schlüssel", GATEWAY_SHOP_KYE="a")
+    assert loaded.secrets == {Secret(env="SHOP"): " geheim ", Secret(env="GATEWAY_SHOP_KEY"): "schlüssel"}
+    # A variable that the file names is no slip of the pen, whatever it begins with.
+    assert warned(loaded) == ["GATEWAY_SHOP_KYE: is not a variable of the gateway"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "names '{}', which does not exist"),
+        (b"", "names '{}', which is empty"),
+        (b"\n", "names '{}', which is empty"),
+        (b"\xff\xfe", "names '{}', which is not UTF-8 text"),
+        (b"s" * (16 * 1024 + 1), "names '{}', which is larger than 16KiB"),
+        (b"ge heim", "must hold one bearer token: letters, digits and -._~+/ only, and = at its end"),
+        (b"geheim\n\n", "must hold one bearer token: letters, digits and -._~+/ only, and = at its end"),
+        (b"geheim\r\nX-User-Id: root", "must hold one bearer token: letters, digits and -._~+/ only, and = at its end"),
+    ],
+)
+def test_a_file_without_a_fit_secret_is_a_problem_that_does_not_show_it(
+    file: Path, tmp_path: Path, content: bytes | None, sentence: str
+) -> None:
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_bytes(content)
+    loaded = with_shop(file, f"authorization: {{bearer: {{file: {path}}}}}")
+    assert told(loaded) == [f"upstreams.shop.authorization.bearer.file: {sentence.format(path)}"]
+    assert "heim" not in repr(loaded)
+    assert loaded.secrets == {}
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({}, "names SHOP, which is not set"),
+        ({"SHOP": ""}, "names SHOP, which is empty"),
+        ({"SHOP": "geheim\n"}, "must be text of one line, without control characters"),
+        ({"SHOP": " geheim"}, "must not have blanks at its beginning or end: no header value keeps them"),
+        ({"SHOP": "geheim\udcff"}, "must be text of one line, without control characters"),
+    ],
+)
+def test_a_variable_without_a_fit_secret_is_a_problem_that_does_not_show_it(
+    file: Path, environ: dict[str, str], sentence: str
+) -> None:
+    loaded = with_shop(file, "headers: {X-Key: {env: SHOP}}", **environ)
+    assert told(loaded) == [f"upstreams.shop.headers.X-Key.env: {sentence}"]
+    assert "geheim" not in repr(loaded)
+
+
+def test_all_secrets_that_are_missing_are_told_at_once_and_each_mistake_once(file: Path) -> None:
+    section = (
+        "authorization: {basic: {user: a, password: {env: A}}}, "
+        "headers: {X-A: {file: /nowhere/a}, X-B: {env: 'B B'}, X-C: {}, X-D: {env: 5}, X-E: {file: ''}}"
+    )
+    assert told(with_shop(file, section)) == [
+        "upstreams.shop.headers.X-D.env: must be text, not 5 (put quotes around it)",
+        "upstreams.shop.headers.X-B.env: must be the name of a variable: letters, digits and _",
+        "upstreams.shop.headers.X-C: must have file or env",
+        "upstreams.shop.headers.X-E.file: must not be empty",
+        "upstreams.shop.authorization.basic.password.env: names A, which is not set",
+        "upstreams.shop.headers.X-A.file: names '/nowhere/a', which does not exist",
+    ]
+
+
+def test_nothing_that_is_loaded_shows_a_secret(file: Path) -> None:
+    loaded = with_shop(file, "headers: {X-Key: {env: SHOP}}", SHOP="geheim")
+    assert loaded.secrets[Secret(env="SHOP")] == "geheim"
+    assert "geheim" not in repr(loaded)
+    assert "geheim" not in str(loaded)
+
+
+def test_a_secret_can_be_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    for content in ("one", "two"):
+        path.write_text(content)
+        assert read_secret(Secret(file=str(path)), {}) == content
+
+
+# TLS to an upstream
+
+
+def test_authorities_and_a_client_certificate_are_read(file: Path, ca_file: Path, pairs: tuple[Pair, Pair]) -> None:
+    one, other = pairs
+    section = "tls: {{ca_file: {}, certificate: {}, key: {}}}"
+    assert warned(with_shop(file, section.format(ca_file, one.certificate, one.key))) == []
+    assert told(with_shop(file, section.format(one.key, one.certificate, other.key))) == [
+        f"upstreams.shop.tls.ca_file: names '{one.key}', which holds no PEM certificate",
+        f"upstreams.shop.tls.certificate: names '{one.certificate}', which does not fit the key '{other.key}'",
+    ]
+    assert told(with_shop(file, section.format("/nowhere/ca", "/nowhere/c", one.key))) == [
+        "upstreams.shop.tls.ca_file: names '/nowhere/ca', which does not exist",
+        "upstreams.shop.tls.certificate: names '/nowhere/c', which does not exist",
+    ]
+    for certificate, key in ((one.key, one.key), (one.certificate, one.certificate), (file, one.key)):
+        assert told(with_shop(file, section.format(ca_file, certificate, key))) == [
+            f"upstreams.shop.tls.certificate: names '{certificate}', which cannot be used with the key '{key}'"
+        ]
+
+
+def test_an_encrypted_key_is_refused_instead_of_asking_for_its_passphrase(file: Path, pairs: tuple[Pair, Pair]) -> None:
+    one, _ = pairs
+    section = f"tls: {{certificate: {one.certificate}, key: {one.key.with_suffix('.encrypted')}}}"
+    assert told(with_shop(file, section)) == [
+        "upstreams.shop.tls.certificate: has an encrypted key beside it, and there is nobody to ask for a passphrase"
+    ]
+
+
+def test_a_certificate_without_its_key_is_told_once(file: Path) -> None:
+    assert told(with_shop(file, "tls: {certificate: /nowhere/c}")) == [
+        "upstreams.shop.tls.key: is required beside certificate"
+    ]
+
+
+def test_upstreams_whose_certificates_nobody_checks_are_warned_of(file: Path) -> None:
+    assert warned(with_shop(file, "tls: {allow_insecure: true}")) == [
+        "upstreams.shop.tls.allow_insecure: is unsafe: anybody on the way may be the API"
+    ]

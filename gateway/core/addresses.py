@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 #: sun_path has 108 bytes on Linux, the last one is NUL (unix(7)).
@@ -15,6 +16,8 @@ _PORT = re.compile(r"[0-9]{1,5}")
 #: RFC 1123 section 2.1; the last label is not a number, or it would be a misspelled IPv4 address.
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 #: RFC 3986 section 3.2 without userinfo; enough to keep blanks, commas and slashes out of Host
+#: bytes of an authority that is judged once: requests name few, but may name any
+_MAX_REMEMBERED = 256
 _AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(?::[0-9]*)?")
 #: RFC 3986 knows no other characters in a URL.
 _URL_TEXT = re.compile(r"[!-~]+")
@@ -118,6 +121,11 @@ def parse_url(text: str) -> Url:
 
 def is_authority(text: bytes) -> bool:
     """Whether a Host field, or what a request names instead, is a host with an optional port."""
+    return _is_authority(text) if len(text) <= _MAX_REMEMBERED else _AUTHORITY.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=256)
+def _is_authority(text: bytes) -> bool:
     return _AUTHORITY.fullmatch(text) is not None
 
 

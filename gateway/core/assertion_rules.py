@@ -41,6 +41,8 @@ def _problems(assertion: Assertion, config: Config) -> Iterator[tuple[str, str]]
         yield "issuer", "must be the gateway's own name, not that of an issuer of access tokens"
     if assertion.audience == "":
         yield "audience", "must not be empty; left out, it is the name of the upstream"
+    if assertion.key is None and config.workers > 1:
+        yield "key", "is needed with several workers: each would sign with a key of its own"
     if assertion.key is not None and not assertion.key.file:
         yield "key.file", "must not be empty"
     if not MIN_LIFETIME <= assertion.lifetime <= MAX_LIFETIME:

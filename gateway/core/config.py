@@ -4,10 +4,14 @@ Knows nothing of files, variables or YAML (that is `settings`), and nothing of w
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-import msgspec
+from gateway.core.section import Seconds, Section, Size, default
+from gateway.core.section import described as _doc
+from gateway.core.upstream_config import BasicCredential, Secret, Upstream, UpstreamCredential, UpstreamTls
+
+__all__ = ["BasicCredential", "Seconds", "Secret", "Size", "Upstream", "UpstreamCredential", "UpstreamTls"]
 
 #: RFC 7518 section 3.1, RFC 8037, RFC 9864: every asymmetric algorithm that the gateway can verify.
 ALGORITHMS = (
@@ -24,21 +28,10 @@ ALGORITHMS = (
     "Ed25519",
 )
 
-T = TypeVar("T")
-
-
 #: the upstream of a route that names none
 DEFAULT_UPSTREAM = "default"
 #: the header of the assertion when none is named; stripped from requests in any case
 ASSERTION_HEADER = "X-Gateway-Assertion"
-
-
-class Seconds(float):
-    """A duration. In the file: a number of seconds, or a number with ms, s, m or h."""
-
-
-class Size(int):
-    """A number of bytes. In the file: a whole number, or a number with B, KiB, MiB or GiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +46,7 @@ class ConfigProblem:
         return f"{self.path}: {self.sentence}" if self.path else self.sentence
 
 
-def _doc(description: str) -> msgspec.Meta:
-    return msgspec.Meta(description=description)
-
-
-def _default(value: T) -> T:
-    """A default that msgspec cannot write into a JSON Schema by itself: `gateway.core.schema` does."""
-    return msgspec.field(default_factory=lambda: value)
-
-
-class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every section shares: frozen, keyword-only, strict about names."""
-
-
-class IdentityHeader(_Struct, frozen=True, kw_only=True, rename={"source": "from"}):
+class IdentityHeader(Section, frozen=True, kw_only=True, rename={"source": "from"}):
     """What stands in one identity header. Exactly one of `claim`, `from` and `claims` is given."""
 
     claim: Annotated[
@@ -84,7 +64,7 @@ class IdentityHeader(_Struct, frozen=True, kw_only=True, rename={"source": "from
         _doc("percent: bytes of the UTF-8 outside printable ASCII, and % itself; none: non-ASCII is refused"),
     ] = "percent"
     required: Annotated[bool, _doc("refuse tokens without the claim, instead of leaving the header out")] = False
-    max_bytes: Annotated[Size, _doc("longest encoded value")] = _default(Size(4096))
+    max_bytes: Annotated[Size, _doc("longest encoded value")] = default(Size(4096))
     too_large: Annotated[Literal["refuse", "omit"], _doc("what to do with a longer value")] = "refuse"
 
 
@@ -96,7 +76,7 @@ DEFAULT_IDENTITY_HEADERS: dict[str, IdentityHeader] = {
 }
 
 
-class Issuer(_Struct, frozen=True, kw_only=True):
+class Issuer(Section, frozen=True, kw_only=True):
     """One issuer of access tokens. `issuer` is compared with `iss` as an exact string."""
 
     issuer: Annotated[str, _doc("compared with iss as an exact string, the last slash included")]
@@ -104,7 +84,7 @@ class Issuer(_Struct, frozen=True, kw_only=True):
     name: Annotated[str | None, _doc("label in metrics and logs; default: the host of the issuer")] = None
     preset: Annotated[str | None, _doc("what is known of the provider's tokens; never guessed")] = None
     algorithms: Annotated[tuple[str, ...], _doc("accepted signature algorithms")] = ALGORITHMS
-    leeway: Annotated[Seconds, _doc("how far clocks may differ, at most 5m")] = _default(Seconds(30))
+    leeway: Annotated[Seconds, _doc("how far clocks may differ, at most 5m")] = default(Seconds(30))
     max_lifetime: Annotated[Seconds | None, _doc("longest iat to exp; tokens without iat are then refused")] = None
     require_typ: Annotated[bool, _doc("accept only tokens whose header says typ: at+jwt")] = False
     allow_unclassified: Annotated[bool, _doc("UNSAFE: accept tokens that nothing marks as access tokens")] = False
@@ -118,30 +98,14 @@ class Issuer(_Struct, frozen=True, kw_only=True):
     discovery_url: Annotated[str | None, _doc("where discovery is, when the issuer is not reachable as such")] = None
     jwks_url: Annotated[str | None, _doc("where the keys are; no discovery then")] = None
     jwks_file: Annotated[str | None, _doc("file with the keys; nothing is fetched then")] = None
-    jwks_max_stale: Annotated[Seconds, _doc("how long old keys serve while the issuer is unreachable")] = _default(
+    jwks_max_stale: Annotated[Seconds, _doc("how long old keys serve while the issuer is unreachable")] = default(
         Seconds(24 * 3600)
     )
     ca_file: Annotated[str | None, _doc("PEM file of authorities, replacing the system's, for this issuer")] = None
     allow_http: Annotated[bool, _doc("UNSAFE: fetch discovery and keys over http from other hosts too")] = False
 
 
-class Upstream(_Struct, frozen=True, kw_only=True):
-    """One API behind the gateway, in the long form."""
-
-    url: Annotated[str, _doc("http://host:port, https://host:port or unix:/path")]
-    connect_timeout: Annotated[Seconds, _doc("time for a connection")] = _default(Seconds(5))
-    response_timeout: Annotated[
-        Seconds, _doc("time from the last byte of a request to the head of its answer; then the longest silence")
-    ] = _default(Seconds(60))
-    host: Annotated[Literal["preserve", "upstream"], _doc("Host as the client sent it, or that of the url")] = (
-        "preserve"
-    )
-    authorization: Annotated[
-        Literal["drop", "keep"], _doc("whether the API gets the Authorization header; UNSAFE: keep hands it the token")
-    ] = "drop"
-
-
-class Cors(_Struct, frozen=True, kw_only=True):
+class Cors(Section, frozen=True, kw_only=True):
     """Which pages of other origins may call, and what they may send and read. Tokens are judged all the same."""
 
     origins: Annotated[
@@ -150,11 +114,11 @@ class Cors(_Struct, frozen=True, kw_only=True):
     methods: Annotated[tuple[str, ...], _doc("methods; empty: all that the routes take")] = ()
     headers: Annotated[tuple[str, ...], _doc("request headers, beside Authorization and Content-Type")] = ()
     expose: Annotated[tuple[str, ...], _doc("response headers, beside WWW-Authenticate and Retry-After")] = ()
-    max_age: Annotated[Seconds, _doc("how long a browser remembers a preflight, at most 24h")] = _default(Seconds(600))
+    max_age: Annotated[Seconds, _doc("how long a browser remembers a preflight, at most 24h")] = default(Seconds(600))
     credentials: Annotated[bool, _doc("let browsers send cookies; bearer tokens need none")] = False
 
 
-class Route(_Struct, frozen=True, kw_only=True):
+class Route(Section, frozen=True, kw_only=True):
     """Who may do what. The first route whose path, host and method fit decides."""
 
     path: Annotated[str, _doc("/health: this path, also with a slash at the end; /orders/*: it and all below it")]
@@ -166,7 +130,7 @@ class Route(_Struct, frozen=True, kw_only=True):
     claims: Annotated[
         dict[str, str | int | float | bool | tuple[str | int | float | bool, ...]],
         _doc("claim or JSON Pointer to a value or a list of values; of an array one member must match"),
-    ] = _default({})
+    ] = default({})
     clients: Annotated[tuple[str, ...], _doc("clients that may call; empty: any")] = ()
     issuers: Annotated[tuple[str, ...], _doc("names of issuers whose tokens count; empty: any")] = ()
     name: Annotated[str | None, _doc("label in metrics and logs; default: made from the path")] = None
@@ -183,42 +147,43 @@ class Route(_Struct, frozen=True, kw_only=True):
     ] = "inherit"
 
 
-class KeyFile(_Struct, frozen=True, kw_only=True):
+class KeyFile(Section, frozen=True, kw_only=True):
     """Where a private key is; never the key itself."""
 
     file: Annotated[str, _doc("PEM file or JWK with a private key: EC P-256 or Ed25519; looked at again while running")]
 
 
-class Assertion(_Struct, frozen=True, kw_only=True):
+class Assertion(Section, frozen=True, kw_only=True):
     """A signed proof of origin for the API: a short-lived JWT about the caller, in a header."""
 
     issuer: Annotated[str, _doc("its iss: what the API knows the gateway by")]
     audience: Annotated[str | None, _doc("its aud; default: the name of the upstream")] = None
     key: Annotated[KeyFile | None, _doc("what signs it; default: made at start, for one replica only")] = None
-    lifetime: Annotated[Seconds, _doc("10s to 1h; it never outlives the token")] = _default(Seconds(300))
+    lifetime: Annotated[Seconds, _doc("10s to 1h; it never outlives the token")] = default(Seconds(300))
     claims: Annotated[
         tuple[str, ...], _doc("claims of the token, or JSON Pointers, that it has as well, each under that name")
     ] = ()
     header: Annotated[str, _doc("the header that carries it")] = ASSERTION_HEADER
 
 
-class Limits(_Struct, frozen=True, kw_only=True):
+class Limits(Section, frozen=True, kw_only=True):
     """Bounds on what a client may send and hold."""
 
-    header_bytes: Annotated[Size, _doc("head of a request, request line included")] = _default(Size(32 * 1024))
+    header_bytes: Annotated[Size, _doc("head of a request, request line included")] = default(Size(32 * 1024))
     header_count: Annotated[int, _doc("header lines of a request")] = 100
-    uri_bytes: Annotated[Size, _doc("request target")] = _default(Size(16 * 1024))
-    token_bytes: Annotated[Size, _doc("access token")] = _default(Size(16 * 1024))
-    header_timeout: Annotated[Seconds, _doc("time for the head of a request to arrive")] = _default(Seconds(10))
-    keepalive: Annotated[Seconds, _doc("how long an idle client connection stays open")] = _default(Seconds(75))
+    uri_bytes: Annotated[Size, _doc("request target")] = default(Size(16 * 1024))
+    token_bytes: Annotated[Size, _doc("access token")] = default(Size(16 * 1024))
+    body_bytes: Annotated[Size | None, _doc("body of a request; null: any")] = None
+    header_timeout: Annotated[Seconds, _doc("time for the head of a request to arrive")] = default(Seconds(10))
+    body_timeout: Annotated[Seconds, _doc("longest silence of a client that owes a body")] = default(Seconds(30))
+    send_timeout: Annotated[Seconds, _doc("how long a client may take nothing of its answer")] = default(Seconds(30))
+    keepalive: Annotated[Seconds, _doc("how long an idle client connection stays open")] = default(Seconds(75))
     connections: Annotated[int, _doc("client connections at a time")] = 10_000
-    drain_delay: Annotated[Seconds, _doc("time between not being ready and refusing, at the end")] = _default(
-        Seconds(5)
-    )
-    drain: Annotated[Seconds, _doc("time for requests in flight to end, after drain_delay")] = _default(Seconds(20))
+    drain_delay: Annotated[Seconds, _doc("time between not being ready and refusing, at the end")] = default(Seconds(5))
+    drain: Annotated[Seconds, _doc("time for requests in flight to end, after drain_delay")] = default(Seconds(20))
 
 
-class Log(_Struct, frozen=True, kw_only=True):
+class Log(Section, frozen=True, kw_only=True):
     """What is logged, how, and how much of the subject."""
 
     level: Annotated[Literal["debug", "info", "warning", "error"], _doc("of everything but the access log")] = "info"
@@ -227,19 +192,22 @@ class Log(_Struct, frozen=True, kw_only=True):
     subject: Annotated[Literal["plain", "hashed", "off"], _doc("how the access log names the subject")] = "hashed"
 
 
-class Config(_Struct, frozen=True, kw_only=True):
+class Config(Section, frozen=True, kw_only=True):
     """The whole file."""
 
     issuers: Annotated[tuple[Issuer, ...], _doc("whose access tokens are accepted; at least one")]
     upstream: Annotated[
         str | None, _doc("the API: http://host:port, https://host:port or unix:/path; or upstreams.default")
     ] = None
-    upstreams: Annotated[dict[str, Upstream], _doc("APIs by name, in the long form")] = _default({})
+    upstreams: Annotated[dict[str, Upstream], _doc("APIs by name, in the long form")] = default({})
     listen: Annotated[str, _doc("address:port, [::]:8080, :0 or unix:/path")] = "0.0.0.0:8080"
     admin: Annotated[str, _doc("address:port of /livez, /readyz and /metrics")] = "0.0.0.0:9090"
     decisions: Annotated[
         str | None, _doc("address:port of the decision API, for proxies that only ask; needs trusted_proxies")
     ] = None
+    workers: Annotated[
+        int, _doc("processes, for one machine with many cores; several replicas are better where that is possible")
+    ] = 1
     identity_headers: Annotated[
         dict[str, str | tuple[str, ...] | IdentityHeader] | None,
         _doc("header name to a claim, a path of claims, or the long form; replaces the three default headers"),
@@ -262,8 +230,8 @@ class Config(_Struct, frozen=True, kw_only=True):
     ] = False
     trusted_proxies: Annotated[tuple[str, ...], _doc("CIDRs, or unix, whose forwarding headers are believed")] = ()
     readiness: Annotated[Literal["any", "all"], _doc("ready when any or all issuers have keys")] = "any"
-    limits: Annotated[Limits, _doc("bounds on what a client may send and hold")] = _default(Limits())
-    log: Annotated[Log, _doc("what is logged, and how")] = _default(Log())
+    limits: Annotated[Limits, _doc("bounds on what a client may send and hold")] = default(Limits())
+    log: Annotated[Log, _doc("what is logged, and how")] = default(Log())
     assertion: Annotated[Assertion | None, _doc("signed proof of origin for the API; null: none")] = None
     realm: Annotated[str, _doc("the realm in challenges, a constant")] = "api"
     cors: Annotated[

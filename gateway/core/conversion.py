@@ -12,7 +12,16 @@ from typing import Any
 
 from msgspec import inspect
 
-from gateway.core.config import Config, ConfigProblem, Seconds, Size
+from gateway.core.config import (
+    BasicCredential,
+    Config,
+    ConfigProblem,
+    KeyFile,
+    Seconds,
+    Secret,
+    Size,
+    UpstreamCredential,
+)
 from gateway.core.units import parse_seconds, parse_size
 
 #: What difflib calls the ratio of two words; header_timeout is not what body_timeout was to be.
@@ -29,7 +38,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 #: What stands in for a value that could not be read, so that the other rules can still be asked. Its absence would
 #: make them complain of what is not wrong.
 _STAND_INS: dict[str, Any] = {
-    "url": "http://unreadable.invalid",
+    "url": "https://unreadable.invalid",
     "path": "/unreadable",
     "upstream": "http://unreadable.invalid",
     "issuers": (),
@@ -43,7 +52,24 @@ _STAND_INS: dict[str, Any] = {
     "from": "client",
     "claims": "all",
     "Route.claims": {},
+    "Secret.env": "unreadable",
+    "bearer": Secret(file="unreadable"),
+    "password": Secret(file="unreadable"),
+    "user": "unreadable",
+    "basic": BasicCredential(user="unreadable", password=Secret(file="unreadable")),
+    "UpstreamTls.certificate": "unreadable",
+    "UpstreamTls.key": "unreadable",
     "origins": ("https://unreadable.invalid",),
+}
+
+
+#: Sections that say where a secret is, in words. Where they belong somebody may have put the secret itself: what stands
+#: there is never quoted.
+_UNQUOTED: dict[type, str] = {
+    Secret: "{file: PATH} or {env: NAME}",
+    KeyFile: "{file: PATH}",
+    BasicCredential: "{user: NAME, password: SECRET}",
+    UpstreamCredential: "{bearer: SECRET} or {basic: {user: NAME, password: SECRET}}",
 }
 
 
@@ -203,10 +229,14 @@ def _fitting(kind: inspect.Type, value: Any) -> inspect.Type:
             hint = did_you_mean(value.lower(), words) if isinstance(value, str) else ""
         elif isinstance(kind, inspect.CustomType):
             name = "a duration such as 30s" if kind.cls is Seconds else "a size such as 16KiB"
+        elif isinstance(kind, inspect.StructType):
+            name = _UNQUOTED.get(kind.cls, name)
         elif isinstance(kind, inspect.StrType) and isinstance(value, bool | int | float):
             hint = " (put quotes around it)"
         expected.append(name)
-    raise _Unreadable(f"must be {' or '.join(filter(None, expected))}, not {_shown(value)}{hint}")
+    is_quoted = _UNQUOTED.keys().isdisjoint(kind.cls for kind in kinds if isinstance(kind, inspect.StructType))
+    found = f", not {_shown(value)}{hint}" if is_quoted else "; what stands there is not shown"
+    raise _Unreadable(f"must be {' or '.join(filter(None, expected))}{found}")
 
 
 def _shown(value: Any) -> str:

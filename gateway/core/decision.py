@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from gateway.core.addresses import is_authority
 from gateway.core.config import DEFAULT_IDENTITY_HEADERS, Config, Limits, assertion_header_of, identity_headers_of
 from gateway.core.cors import requested_method
@@ -97,7 +99,7 @@ class DecisionRules:
         elif subrequest.target.startswith((ENVOY + b"/", ENVOY + b"*")):
             if subrequest.host is None:
                 raise UnclearSubrequest("host is missing")
-            facts = replace(subrequest, target=subrequest.target.removeprefix(ENVOY))
+            facts = msgspec.structs.replace(subrequest, target=subrequest.target.removeprefix(ENVOY))
         else:
             raise NoRoute("the decision API has /nginx, /forward and /envoy/...")
         if _TARGET.fullmatch(facts.target) is None and (facts.method, facts.target) != ("OPTIONS", b"*"):
@@ -128,7 +130,7 @@ class DecisionRules:
         scheme = _SCHEMES.get(b"http" if source.scheme is None else found[source.scheme][0])
         if scheme is None:
             raise UnclearSubrequest("the scheme is neither http nor https")
-        return replace(
+        return msgspec.structs.replace(
             subrequest,
             method=method.decode(),
             target=found[source.target][0],

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from gateway.core.claims import ClaimName
 from gateway.core.route import Route
 
@@ -15,18 +17,20 @@ _QUERY = re.compile(rb"[?#]|%(?:25)*(?:3[fF]|23)")
 HeaderLine = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a request says, read in one pass over its raw header lines (RFC 9112 section 3)."""
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request says, read in one pass over its raw header lines (RFC 9112 section 3).
+
+    A msgspec struct, as `Admission` is: there is one a request, and a frozen dataclass takes seven times as long.
+    """
 
     method: str
     #: origin-form or `*`, byte for byte as it will be forwarded
     target: bytes
     #: (major, minor)
     version: tuple[int, int]
-    headers: tuple[HeaderLine, ...] = field(repr=False)
+    headers: tuple[HeaderLine, ...]
     #: every Authorization value, in order
-    authorization: tuple[bytes, ...] = field(repr=False)
+    authorization: tuple[bytes, ...]
     #: authority the client named, or None (HTTP/1.0 without Host)
     host: bytes | None
     #: length of the body in bytes; None when there is none or it is chunked
@@ -39,6 +43,13 @@ class Facts:
     #: the peer is one of `trusted_proxies`
     trusted: bool
     request_id: str
+    #: the client waits for 100 before it sends its body (RFC 9110 section 10.1.1)
+    expects_continue: bool = False
+    #: the client asks to go on in the WebSocket protocol (RFC 6455 section 4.1)
+    is_websocket: bool = False
+
+    def __repr__(self) -> str:
+        return f"Facts({self.method} {self.path} from {self.peer}, request {self.request_id})"
 
     @property
     def path(self) -> str:
@@ -46,11 +57,13 @@ class Facts:
         return _QUERY.split(self.target, maxsplit=1)[0].decode("ascii", "backslashreplace")
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True):
     """The one bearer token of a request (RFC 6750 section 2.1)."""
 
-    token: bytes = field(repr=False)
+    token: bytes
+
+    def __repr__(self) -> str:
+        return "Credential()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +100,16 @@ class Identity:
     headers: tuple[HeaderLine, ...] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """A decided yes: by which route, who, and what the upstream gets."""
 
     route: Route
     #: None on public routes, and where a token was not admitted in full and the route only reports
     identity: Identity | None
     target: bytes
-    headers: tuple[HeaderLine, ...] = field(repr=False)
+    headers: tuple[HeaderLine, ...]
     #: header lines of our own answer, when this is a preflight that the upstream does not get
     preflight: tuple[HeaderLine, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"Admission(route {self.route.name}, identity {self.identity})"

@@ -7,25 +7,20 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from gateway.core.addresses import Address, Origin, is_loopback, is_wildcard, parse_address, parse_upstream
+from gateway.core.addresses import Address, is_wildcard, parse_address
 from gateway.core.assertion_rules import assertion_problems, assertion_warnings
-from gateway.core.config import (
-    DEFAULT_UPSTREAM,
-    Config,
-    ConfigProblem,
-    Limits,
-    Upstream,
-    identity_headers_of,
-    upstreams_of,
-)
-from gateway.core.conversion import REQUIRED, joined
+from gateway.core.config import Config, ConfigProblem, Limits, identity_headers_of
+from gateway.core.conversion import joined
 from gateway.core.cors_rules import cors_problems, cors_warnings
 from gateway.core.header_rules import header_problems
 from gateway.core.issuer_rules import issuer_problems, issuer_warnings
 from gateway.core.route_rules import route_problems, route_warnings
+from gateway.core.upstream_rules import upstream_problems, upstream_warnings
 
 #: Kubernetes kills a pod after 30 s (terminationGracePeriodSeconds).
 KUBERNETES_GRACE = 30
+#: More processes than that do not share one listener well: replicas do.
+MAX_WORKERS = 64
 #: A larger head or target only serves to fill our memory.
 MAX_HEAD = 1 << 20
 
@@ -38,6 +33,7 @@ def problems(config: Config) -> list[ConfigProblem]:
     """Everything that must be corrected before the gateway starts, in the order of the reference."""
     return [
         *_address_problems(config),
+        *_worker_problems(config.workers),
         *issuer_problems(config),
         *header_problems(config),
         *assertion_problems(config),
@@ -52,6 +48,7 @@ def problems(config: Config) -> list[ConfigProblem]:
 def warnings(config: Config) -> list[ConfigProblem]:
     """What may stay but ought to be known."""
     return [
+        *upstream_warnings(config),
         *issuer_warnings(config),
         *assertion_warnings(config),
         *route_warnings(config),
@@ -78,15 +75,7 @@ def _address_problems(config: Config) -> Iterator[ConfigProblem]:
         yield ConfigProblem("admin", "must not be the address of listen: metrics are not for clients")
     if "decisions" in bound:
         yield from _decision_problems(config, bound)
-    if config.upstream is not None and DEFAULT_UPSTREAM in config.upstreams:
-        yield ConfigProblem(f"upstreams.{DEFAULT_UPSTREAM}", "is given by upstream as well; one of them must go")
-    if DEFAULT_UPSTREAM not in upstreams_of(config):
-        yield ConfigProblem("upstream", REQUIRED)
-    for name, upstream in upstreams_of(config).items():
-        path = joined("upstreams", name)
-        is_short = config.upstream is not None and name == DEFAULT_UPSTREAM
-        for key, sentence in _upstream_problems(upstream, bound):
-            yield ConfigProblem("upstream" if is_short else joined(path, key), sentence)
+    yield from upstream_problems(config, bound)
 
 
 def _decision_problems(config: Config, bound: dict[str, Address]) -> Iterator[ConfigProblem]:
@@ -103,21 +92,9 @@ def _decision_problems(config: Config, bound: dict[str, Address]) -> Iterator[Co
             yield ConfigProblem(f"{joined('identity_headers', name)}.encoding", sentence)
 
 
-def _upstream_problems(upstream: Upstream, bound: dict[str, Address]) -> Iterator[tuple[str, str]]:
-    try:
-        origin = parse_upstream(upstream.url)
-    except ValueError as error:
-        yield "url", str(error)
-    else:
-        for key, address in bound.items():
-            if _is_reached(origin, address):
-                yield "url", f"is this gateway itself: it is the address of {key}"
-    for key, seconds in (
-        ("connect_timeout", upstream.connect_timeout),
-        ("response_timeout", upstream.response_timeout),
-    ):
-        if seconds <= 0:
-            yield key, "must be more than 0"
+def _worker_problems(workers: int) -> Iterator[ConfigProblem]:
+    if not 1 <= workers <= MAX_WORKERS:
+        yield ConfigProblem("workers", f"must be from 1 to {MAX_WORKERS}")
 
 
 def _clash(one: Address, other: Address) -> bool:
@@ -125,16 +102,6 @@ def _clash(one: Address, other: Address) -> bool:
         return one.path == other.path
     hosts = {one.host, other.host}
     return one.port == other.port != 0 and (len(hosts) == 1 or any(map(is_wildcard, hosts)))
-
-
-def _is_reached(upstream: Origin, address: Address) -> bool:
-    """Whether the upstream is surely what listens at `address`."""
-    if upstream.path is not None or address.path is not None:
-        return upstream.path == address.path
-    if upstream.port != address.port:
-        return False
-    local = is_loopback(upstream.host) or is_wildcard(upstream.host)
-    return upstream.host == address.host or (local and is_wildcard(address.host))
 
 
 def _proxy_problems(proxies: tuple[str, ...]) -> Iterator[ConfigProblem]:
@@ -166,7 +133,9 @@ def _limit_problems(limits: Limits) -> Iterator[tuple[str, str]]:
     for key, most in (("header_count", 10_000), ("connections", 1_000_000)):
         if not 1 <= getattr(limits, key) <= most:
             yield key, f"must be from 1 to {most}"
-    for key in ("header_timeout", "keepalive"):
+    if limits.body_bytes is not None and limits.body_bytes < 1:
+        yield "body_bytes", "must be at least 1 byte; null is any"
+    for key in ("header_timeout", "body_timeout", "send_timeout", "keepalive"):
         if not getattr(limits, key) > 0:
             yield key, "must be longer than nothing"
 

@@ -13,13 +13,12 @@ _OTHER_PROTOCOLS = frozenset(
         *("GET_PARAMETER", "SET_PARAMETER"),
     }
 )
+_NEVER_SERVED = _OTHER_PROTOCOLS | {"TRACE"}
 
 
 def check_request_line(method: str, target: bytes, limits: Limits) -> None:
     """MethodNotImplemented, MethodNotAllowed, UriTooLong."""
-    if method in _OTHER_PROTOCOLS:
-        raise MethodNotImplemented(method)
-    if method == "TRACE":
-        raise MethodNotAllowed("TRACE")
+    if method in _NEVER_SERVED:
+        raise MethodNotAllowed("TRACE") if method == "TRACE" else MethodNotImplemented(method)
     if len(target) > limits.uri_bytes:
         raise UriTooLong(f"the target has {len(target)} bytes; {limits.uri_bytes} are accepted")

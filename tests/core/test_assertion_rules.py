@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.core.assertion import RESERVED_CLAIMS
@@ -103,3 +104,10 @@ def test_claims_that_the_gateway_writes_cannot_be_chosen(name: str) -> None:
 
 def test_all_problems_are_told_at_once() -> None:
     assert len(told(issuer="", audience="", lifetime=Seconds(0), claims=("",), header="")) == 5
+
+
+@pytest.mark.parametrize(("workers", "key", "count"), [(1, None, 0), (2, None, 1), (2, KEY, 0)])
+def test_several_workers_need_one_key(workers: int, key: KeyFile | None, count: int) -> None:
+    config = msgspec.structs.replace(a_config(key=key), workers=workers)
+    sentence = "assertion.key: is needed with several workers: each would sign with a key of its own"
+    assert [str(problem) for problem in assertion_problems(config)] == [sentence] * count

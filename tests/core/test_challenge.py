@@ -61,8 +61,8 @@ def test_the_realm_is_the_configured_one() -> None:
 @pytest.mark.parametrize("refusal", ANSWERED.values(), ids=ANSWERED)
 def test_every_refusal_is_a_problem_document(refusal: type[Refusal]) -> None:
     answer = compose_refusal(refusal("secret evidence"), realm="api")
-    # RFC 9110 section 15.5.15, where the standard library has older words.
-    phrase = "URI Too Long" if refusal.status == 414 else HTTPStatus(refusal.status).phrase
+    # RFC 9110 sections 15.5.14 and 15.5.15, where the standard library has older words.
+    phrase = {413: "Content Too Large", 414: "URI Too Long"}.get(refusal.status) or HTTPStatus(refusal.status).phrase
     assert (answer.status, answer.reason) == (refusal.status, phrase.encode())
     assert json.loads(answer.body) == {
         "type": "about:blank",

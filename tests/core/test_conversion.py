@@ -5,8 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.config import Config, IdentityHeader, Issuer, Limits, Log, Route, Seconds, Upstream
+from gateway.core.config import (
+    BasicCredential,
+    Config,
+    IdentityHeader,
+    Issuer,
+    Limits,
+    Log,
+    Route,
+    Seconds,
+    Secret,
+    Upstream,
+    UpstreamCredential,
+    UpstreamTls,
+)
 from gateway.core.conversion import convert, did_you_mean, joined
+from gateway.core.problems import problems
 
 SMALLEST = {"upstream": "http://h:1", "issuers": [{"issuer": "https://i", "audience": "a"}]}
 
@@ -141,8 +155,9 @@ def test_every_key_is_read() -> None:
         ({"limits": {"drain": None}}, "limits.drain: must be a duration such as 30s, not null"),
         ({"limits": {"token_bytes": []}}, "limits.token_bytes: must be a size such as 16KiB, not a list"),
         ({"limits": {"drain": "-1s"}}, "limits.drain: must not be negative"),
-        ({"limits": {"body_bytes": 1}}, "limits.body_bytes: is not a key here"),
-        ({"workers": 2}, "workers: is not a key here"),
+        ({"limits": {"body_bytes": "much"}}, "limits.body_bytes: must be a size: one number with B, KiB, MiB or GiB, such as 16KiB, or a whole number of bytes; not 'much'"),
+        ({"workers": "two"}, "workers: must be a whole number, not 'two'"),
+        ({"sessions": 2}, "sessions: is not a key here"),
         ({"sessions": {}}, "sessions: is not a key here"),
         ({"routes": {}}, "routes: must be a list, not a mapping"),
         ({"routes": [5]}, "routes[0]: must be a mapping of keys to values, not 5"),
@@ -157,7 +172,8 @@ def test_every_key_is_read() -> None:
         ({"unmatched": "404"}, "unmatched: must be refuse or token, not '404'"),
         ({"upstreams": {"shop": "http://shop"}}, "upstreams.shop: must be a mapping of keys to values, not 'http://shop'"),
         ({"upstreams": {"shop": {"host": "preserve"}}}, "upstreams.shop.url: is required"),
-        ({"upstreams": {"shop": {"url": "http://shop", "authorization": True}}}, "upstreams.shop.authorization: must be drop or keep, not true"),
+        ({"upstreams": {"shop": {"url": "http://shop", "authorization": True}}}, "upstreams.shop.authorization: must be drop or keep or {bearer: SECRET} or {basic: {user: NAME, password: SECRET}}; what stands there is not shown"),
+        ({"upstreams": {"shop": {"url": "http://shop", "tls": {"ca": "a"}}}}, "upstreams.shop.tls.ca: is not a key here"),
         ({"Realm": "a"}, "Realm: is not a key here (did you mean realm?)"),
         ({"trusted_proxies": "unix"}, "trusted_proxies: must be a list, not 'unix'"),
         ({"trusted_proxies": ["unix", 5]}, "trusted_proxies[1]: must be text, not 5 (put quotes around it)"),
@@ -175,6 +191,79 @@ def test_every_key_is_read() -> None:
 )  # fmt: skip
 def test_each_mistake_has_one_sentence_at_its_path(values: dict[str, Any], sentence: str) -> None:
     assert told({**SMALLEST, **values}) == [sentence]
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"authorization": SECRET}, "authorization: must be drop or keep or {bearer: SECRET} or {basic: {user: NAME, password: SECRET}}"),
+        ({"authorization": {"bearer": SECRET}}, "authorization.bearer: must be {file: PATH} or {env: NAME}"),
+        ({"authorization": {"basic": f"a:{SECRET}"}}, "authorization.basic: must be {user: NAME, password: SECRET}"),
+        ({"authorization": {"basic": {"user": "a", "password": SECRET}}}, "authorization.basic.password: must be {file: PATH} or {env: NAME}"),
+        ({"headers": {"X-A": [SECRET]}}, "headers.X-A: must be text or {file: PATH} or {env: NAME}"),
+    ],
+)  # fmt: skip
+def test_a_secret_that_stands_in_the_file_itself_is_a_problem_that_does_not_show_it(
+    values: dict[str, Any], sentence: str
+) -> None:
+    shop = {"url": "http://shop", **values}
+    conversion = convert({**SMALLEST, "upstreams": {"shop": shop}})
+    assert [str(problem) for problem in conversion.problems] == [
+        f"upstreams.shop.{sentence}; what stands there is not shown"
+    ]
+    assert SECRET not in repr(conversion)
+    assert [problem for problem in problems(conversion.config) if conversion.is_readable(problem.path)] == []
+
+
+def test_a_private_key_that_stands_in_the_file_itself_is_not_shown_either() -> None:
+    assert told({**SMALLEST, "assertion": {"issuer": "g", "key": SECRET}}) == [
+        "assertion.key: must be {file: PATH}; what stands there is not shown"
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"authorization": {"bearer": {"env": 5}}},
+        {"authorization": {"bearer": {"file": 5}}},
+        {"authorization": {"bearer": 5}},
+        {"authorization": {"barer": 5}},
+        {"authorization": {"basic": {"user": 5, "password": {"env": "A"}}}},
+        {"authorization": {"basic": {"user": "a", "pasword": {"env": "A"}}}},
+        {"tls": {"certificate": 5, "key": "a"}},
+        {"tls": {"certificate": "a", "key": 5}},
+        {"tls": {"certificate": "a", "key": "b"}, "url": 5},
+        {"tls": 5},
+    ],
+)
+def test_a_mistake_in_an_upstream_is_told_once(values: dict[str, Any]) -> None:
+    conversion = convert({**SMALLEST, "upstreams": {"shop": {"url": "https://shop", **values}}})
+    assert len(conversion.problems) == 1
+    assert [problem for problem in problems(conversion.config) if conversion.is_readable(problem.path)] == []
+
+
+def test_the_long_form_of_an_upstream_is_read_whole() -> None:
+    values = {
+        "url": "https://shop",
+        "keepalive": "1m",
+        "max_connections": 8,
+        "pool_timeout": "1s",
+        "tls": {"ca_file": "ca", "certificate": "c", "key": "k", "server_name": "n"},
+        "authorization": {"basic": {"user": "a", "password": {"env": "A"}}},
+        "headers": {"X-A": "a", "X-B": {"file": "b"}},
+    }
+    assert convert({**SMALLEST, "upstreams": {"shop": values}}).config.upstreams["shop"] == Upstream(
+        url="https://shop",
+        keepalive=Seconds(60),
+        max_connections=8,
+        pool_timeout=Seconds(1),
+        tls=UpstreamTls(ca_file="ca", certificate="c", key="k", server_name="n"),
+        authorization=UpstreamCredential(basic=BasicCredential(user="a", password=Secret(env="A"))),
+        headers={"X-A": "a", "X-B": Secret(file="b")},
+    )
 
 
 def test_all_mistakes_are_told_at_once() -> None:

@@ -54,6 +54,7 @@ TABLE = [
     (404, None, "no_route"),
     (405, None, "method_not_allowed"),
     (408, None, "request_timeout"),
+    (413, None, "body_too_large"),
     (414, None, "uri_too_long"),
     (431, None, "token_too_large headers_too_large"),
     (499, None, "client_disconnected"),

@@ -1,10 +1,21 @@
 """What goes upstream: nothing a client could pass for ours, and everything else as it was sent."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from gateway.core.config import Assertion, Config, IdentityHeader, Route, Upstream
+from gateway.core.config import (
+    Assertion,
+    BasicCredential,
+    Config,
+    IdentityHeader,
+    Route,
+    Secret,
+    Upstream,
+    UpstreamCredential,
+)
 from gateway.core.headers import (
     HOP_BY_HOP,
     UpstreamHeaders,
@@ -55,11 +66,12 @@ def compose(
     *headers: HeaderLine,
     identity: tuple[HeaderLine, ...] = (),
     configured: Config | None = None,
+    secrets: Mapping[Secret, str] = MappingProxyType({}),
     route: Route = EVERYTHING,
     preflight: bool = False,
     **settings: Any,
 ) -> tuple[HeaderLine, ...]:
-    compiled = UpstreamHeaders.of(configured or config())
+    compiled = UpstreamHeaders.of(configured or config(), secrets=secrets)
     return compiled.compose(facts(*headers, **settings), identity, route=compile_route(route), preflight=preflight)
 
 
@@ -491,3 +503,107 @@ def test_a_preflight_goes_up_without_credential_identity_and_override() -> None:
 def test_what_makes_a_preflight_cannot_be_nominated_away() -> None:
     lines = ((b"Connection", b"Origin, Access-Control-Request-Method, X-Gone"),)
     assert nominated(lines) == {b"x-gone"}
+
+
+# What upstreams have of their own
+
+TOKEN, KEY = Secret(file="/run/token"), Secret(env="KEY")
+SECRETS = {TOKEN: "geheim", KEY: "schlüssel"}
+OWN = config(
+    upstreams={
+        "bearer": Upstream(url="http://h", authorization=UpstreamCredential(bearer=TOKEN), headers={"X-Api_Key": KEY}),
+        "basic": Upstream(
+            url="http://h", authorization=UpstreamCredential(basic=BasicCredential(user="a", password=TOKEN))
+        ),
+        "tenant": Upstream(url="http://h", headers={"X-Tenant": "blue", "x-Colour": "b"}),
+        "kept": Upstream(url="http://h", authorization="keep"),
+    }
+)
+BEARER = (b"Authorization", b"Bearer geheim")
+API_KEY = (b"X-Api_Key", "schlüssel".encode())
+
+
+@pytest.mark.parametrize("access", ["token", "public"])
+@pytest.mark.parametrize("preflight", [True, False])
+@pytest.mark.parametrize("value", [b"Bearer client", b"Basic Y2xpZW50", b"Negotiate client"])
+def test_the_credential_of_the_gateway_always_replaces_that_of_the_client(
+    access: Any, value: bytes, *, preflight: bool
+) -> None:
+    lines = ((b"Authorization", value), (b"AUTHORIZATION", value), (b"X_Api.Key", b"client"))
+    for upstream, own in (("bearer", (BEARER, API_KEY)), ("basic", ((b"Authorization", b"Basic YTpnZWhlaW0="),))):
+        route = Route(path="/*", upstream=upstream, access=access)
+        composed = compose(HOST, *lines, configured=OWN, secrets=SECRETS, route=route, preflight=preflight)
+        assert composed == (HOST, *ADDED, *own)
+
+
+def test_what_an_upstream_has_of_its_own_stands_behind_identity_and_cannot_be_nominated_away() -> None:
+    lines = ((b"Connection", b"X-Api_Key, Authorization, X-Tenant"), (b"Accept", b"*/*"))
+    identity = ((b"X-User-Id", b"alice"),)
+    route = Route(path="/*", upstream="bearer")
+    composed = compose(HOST, *lines, configured=OWN, secrets=SECRETS, route=route, identity=identity)
+    assert composed == (HOST, lines[1], *ADDED, *identity, BEARER, API_KEY)
+
+
+@pytest.mark.parametrize("upstream", ["bearer", "basic", "tenant", "kept", "default"])
+def test_a_name_that_any_upstream_could_be_given_is_stripped_for_all_of_them(upstream: str) -> None:
+    lines = [(name, b"forged") for name in (b"X-Api-Key", b"x_api_key", b"X-TENANT", b"X.Tenant", b"X-Colour")]
+    route = Route(path="/*", upstream=upstream, access="public")
+    composed = compose(HOST, *lines, configured=OWN, secrets=SECRETS, route=route)
+    assert b"forged" not in [value for _, value in composed]
+    assert kept(*lines) == tuple(lines)
+
+
+def test_other_upstreams_get_nothing_of_it() -> None:
+    line = (b"Authorization", b"Bearer client")
+    assert kept(line, configured=OWN, secrets=SECRETS) == ()
+    assert kept(line, configured=OWN, secrets=SECRETS, route=Route(path="/*", upstream="kept")) == (line,)
+    assert kept(line, configured=OWN, secrets=SECRETS, route=Route(path="/*", upstream="tenant")) == (
+        (b"X-Tenant", b"blue"),
+        (b"x-Colour", b"b"),
+    )
+
+
+def test_without_its_secret_nothing_is_compiled() -> None:
+    with pytest.raises(KeyError):
+        UpstreamHeaders.of(OWN, secrets={KEY: "a"})
+
+
+def test_a_secret_is_in_no_representation() -> None:
+    shown = repr(UpstreamHeaders.of(OWN, secrets=SECRETS))
+    assert "geheim" not in shown
+    assert "schl" not in shown
+
+
+def test_an_expectation_goes_on_only_when_the_client_waits_for_it() -> None:
+    line = (b"expect", b"100-continue")
+    assert kept(line, expects_continue=True) == (line,)
+    assert kept(line, expects_continue=False) == ()
+    assert kept((b"Connection", b"close, Authorization"), line, expects_continue=True) == (line,)
+
+
+# What a name means is remembered
+
+
+def test_a_name_means_the_same_the_second_time_and_in_another_place() -> None:
+    compiled = UpstreamHeaders.of(config())
+    route = compile_route(EVERYTHING)
+    lines = (HOST, (b"X-Forwarded-Port", b"1"), (b"X-HTTP-Method", b"PUT"), (b"X-User-Id", b"root"), (b"A", b"b"))
+    untrusted = (HOST, lines[2], lines[4], *ADDED)
+    trusted = (HOST, *lines[1:3], lines[4], *ADDED)
+    for _ in range(2):
+        assert compiled.compose(facts(*lines), (), route=route) == untrusted
+        assert compiled.compose(facts(*lines, trusted=True), (), route=route) == trusted
+        assert compiled.compose(facts(*lines), (), route=route, preflight=True) == (HOST, lines[4], *ADDED)
+
+
+def test_connection_options_nominate_no_header_and_what_stands_beside_them_does() -> None:
+    line = (b"X-Hop", b"1")
+    for options in (b"keep-alive", b"close", b"Keep-Alive", b"Upgrade"):
+        assert kept((b"Connection", options), line) == (line,)
+        assert kept((b"Connection", options + b", x-hop"), line) == ()
+        assert kept((b"Connection", options), (b"connection", b"x-hop"), line) == ()
+        assert kept((b"Connection", b"x-hop"), (b"connection", options), line) == ()
+        assert answer_headers([(b"Connection", options), line]) == [line]
+        assert answer_headers([(b"Connection", b"x-hop"), (b"Connection", options), line]) == []
+    assert kept((b"Connection", b"host"), line) == (line,)
+    assert answer_headers([(b"Connection", b"cookie"), line]) == [line]

@@ -1,7 +1,5 @@
 """Frozen values whose repr may stand in a log."""
 
-from dataclasses import FrozenInstanceError
-
 import pytest
 
 from gateway.core.config import Route
@@ -67,7 +65,7 @@ def test_repr_of_a_token_shows_neither_claims_nor_signature() -> None:
 
 
 def test_values_are_frozen() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         facts().trusted = True  # type: ignore[misc]
 
 

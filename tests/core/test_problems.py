@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.config import Config, IdentityHeader, Issuer, Limits, Log, Route, Seconds, Upstream
+from gateway.core.config import Config, IdentityHeader, Issuer, Limits, Log, Route, Seconds, Upstream, UpstreamTls
 from gateway.core.conversion import convert
 from gateway.core.problems import problems, warnings
 
@@ -156,11 +156,19 @@ def test_a_cidr_with_host_bits_is_told_how_to_be_written() -> None:
         ({"connections": 10**9}, ["connections: must be from 1 to 1000000"]),
         ({"header_timeout": 0}, ["header_timeout: must be longer than nothing"]),
         ({"keepalive": 0}, ["keepalive: must be longer than nothing"]),
+        ({"body_timeout": 0, "send_timeout": 0}, ["body_timeout: must be longer than nothing", "send_timeout: must be longer than nothing"]),
+        ({"body_bytes": 0}, ["body_bytes: must be at least 1 byte; null is any"]),
+        ({"body_bytes": 1}, []),
         ({"drain_delay": 0, "drain": 0}, []),
     ],
 )  # fmt: skip
 def test_limits_are_positive_and_fit_one_another(limits: dict[str, Any], sentences: list[str]) -> None:
     assert told(limits=Limits(**limits)) == [f"limits.{sentence}" for sentence in sentences]
+
+
+@pytest.mark.parametrize(("workers", "sound"), [(0, False), (-1, False), (1, True), (64, True), (65, False)])
+def test_there_is_at_least_one_worker_and_not_any_number(workers: int, *, sound: bool) -> None:
+    assert told(workers=workers) == ([] if sound else ["workers: must be from 1 to 64"])
 
 
 @pytest.mark.parametrize("realm", ["", 'a"b', "a\\b", "ä", "a\n", "\x7f"])
@@ -178,9 +186,10 @@ def test_what_is_unsafe_or_odd_is_named() -> None:
         trusted_proxies=("10.0.0.0/8", "::/0", "0.0.0.0/0"),
         limits=Limits(drain=25),  # type: ignore[arg-type]
         log=Log(subject="plain"),
+        upstreams={"shop": Upstream(url="https://shop", tls=UpstreamTls(allow_insecure=True))},
     )
     assert [problem.path for problem in warnings(config)] == [
-        "issuers[0].allow_http", "trusted_proxies[1]", "trusted_proxies[2]", "limits.drain", "log.subject",
+        "upstreams.shop.tls.allow_insecure", "issuers[0].allow_http", "trusted_proxies[1]", "trusted_proxies[2]", "limits.drain", "log.subject",
     ]  # fmt: skip
 
 

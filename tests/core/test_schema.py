@@ -10,7 +10,7 @@ def test_the_schema_knows_every_key_with_a_description() -> None:
     assert made["required"] == ["issuers"]
     sections = [made, *made["$defs"].values()]
     assert set(made["$defs"]) == {
-        "Upstream", "Issuer", "IdentityHeader", "Route", "Cors", "Assertion", "KeyFile", "Limits", "Log",
+        "Upstream", "UpstreamTls", "UpstreamCredential", "BasicCredential", "Secret", "Issuer", "IdentityHeader", "Route", "Cors", "Assertion", "KeyFile", "Limits", "Log",
     }  # fmt: skip
     for section in sections:
         assert section["additionalProperties"] is False
@@ -21,17 +21,19 @@ def test_the_schema_has_every_default() -> None:
     made = schema()
     limits = made["$defs"]["Limits"]["properties"]
     assert {key: value["default"] for key, value in limits.items()} == {
-        "header_bytes": 32768, "header_count": 100, "uri_bytes": 16384, "token_bytes": 16384, "header_timeout": 10,
-        "keepalive": 75, "connections": 10000, "drain_delay": 5, "drain": 20,
+        "header_bytes": 32768, "header_count": 100, "uri_bytes": 16384, "token_bytes": 16384, "body_bytes": None,
+        "header_timeout": 10, "body_timeout": 30, "send_timeout": 30, "keepalive": 75, "connections": 10000, "drain_delay": 5, "drain": 20,
     }  # fmt: skip
     assert made["properties"]["limits"]["default"] == {}
     assert made["properties"]["listen"]["default"] == "0.0.0.0:8080"
+    assert made["properties"]["workers"]["default"] == 1
     assert made["properties"]["upstreams"]["default"] == {}
     assert made["properties"]["routes"]["default"] == []
     assert made["$defs"]["Issuer"]["properties"]["jwks_max_stale"]["default"] == 86400
     upstream = made["$defs"]["Upstream"]["properties"]
     assert {key: value.get("default") for key, value in upstream.items()} == {
-        "url": None, "connect_timeout": 5, "response_timeout": 60, "host": "preserve", "authorization": "drop",
+        "url": None, "connect_timeout": 5, "response_timeout": 60, "keepalive": 60, "max_connections": 256,
+        "pool_timeout": 5, "host": "preserve", "tls": None, "authorization": "drop", "headers": {},
     }  # fmt: skip
     route = made["$defs"]["Route"]["properties"]
     assert {key: value["default"] for key, value in route.items() if value.get("default")} == {

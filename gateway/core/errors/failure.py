@@ -1,0 +1,62 @@
+"""Requests that fail though nothing is wrong with them: what the gateway depends on, the gateway, or nobody there."""
+
+from gateway.core.errors.refusal import Refusal
+
+
+class Unavailable(Refusal):
+    status = 503
+
+    def __init__(self, evidence: str = "", *, retry_after: int | None = 5) -> None:
+        super().__init__(evidence, retry_after=retry_after)
+
+
+class IssuerUnavailable(Unavailable):
+    reason = "issuer_unavailable"
+    public = "The keys of the token issuer cannot be had at the moment. The token may be fine: try again."
+
+
+class UpstreamBusy(Unavailable):
+    reason = "upstream_busy"
+    public = "The API behind this gateway is busy. Try again."
+
+
+class Overloaded(Unavailable):
+    reason = "overloaded"
+    public = "This gateway holds as many connections as it may. Try again."
+
+
+class Draining(Unavailable):
+    reason = "draining"
+    public = "This gateway is stopping. Try again on a new connection."
+
+
+class UpstreamFailed(Refusal):
+    status = 502
+
+
+class UpstreamUnreachable(UpstreamFailed):
+    reason = "upstream_unreachable"
+    public = "The API behind this gateway cannot be reached."
+
+
+class UpstreamProtocolError(UpstreamFailed):
+    reason = "upstream_protocol_error"
+    public = "The API behind this gateway did not answer in well-formed HTTP."
+
+
+class UpstreamTimeout(Refusal):
+    status = 504
+    reason = "upstream_timeout"
+    public = "The API behind this gateway did not answer in time."
+
+
+class InternalError(Refusal):
+    status = 500
+    reason = "internal_error"
+    public = "The gateway failed. The failure was logged."
+
+
+class ClientDisconnected(Refusal):
+    status = 499
+    reason = "client_disconnected"
+    public = "The client went away before the answer was complete."

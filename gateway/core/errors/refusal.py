@@ -1,0 +1,51 @@
+"""What every refusal is: an exception that knows its status, its reason and its public sentence."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """The token a refusal is about, as far as a log may name it."""
+
+    #: first 12 hex digits of its SHA-256
+    token_id: str
+    #: `kid` of its header, fit for a log; not verified
+    kid: str | None = None
+    #: configured name of the issuer it claims to come from, or None
+    issuer: str | None = None
+
+
+class Refusal(Exception):
+    """A decided no. `evidence` is for operators: it may name claims, never a piece of a token."""
+
+    status: ClassVar[int]
+    reason: ClassVar[str]
+    code: ClassVar[str | None] = None
+    public: ClassVar[str]
+    challenge: ClassVar[bool] = False
+
+    def __init__(self, evidence: str = "", *, retry_after: int | None = None) -> None:
+        """`retry_after`: whole seconds for the Retry-After field, or None to leave it out."""
+        super().__init__(evidence)
+        self.evidence = evidence
+        self.retry_after = retry_after
+        self.suspect: Suspect | None = None
+        #: the step of admission that refused, where the class alone does not tell: for `explain`
+        self.step: str | None = None
+
+
+class Denied(Refusal):
+    """The client must change something before it tries again."""
+
+
+def reasons() -> dict[str, type[Refusal]]:
+    """Every reason, by its word."""
+    found: dict[str, type[Refusal]] = {}
+    pending: list[type[Refusal]] = [Refusal]
+    while pending:
+        refusal = pending.pop()
+        pending.extend(refusal.__subclasses__())
+        if "reason" in vars(refusal):
+            found[refusal.reason] = refusal
+    return found

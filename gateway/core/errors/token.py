@@ -1,0 +1,176 @@
+"""Requests that are refused for who sends them: the credential, the token, and what it allows."""
+
+from collections.abc import Sequence
+
+from gateway.core.errors.refusal import Denied
+
+
+class MissingCredential(Denied):
+    status = 401
+    reason = "missing_credential"
+    public = "This API needs an access token in the Authorization header."
+    challenge = True
+
+
+class InvalidRequest(Denied):
+    status = 400
+    code = "invalid_request"
+    challenge = True
+
+
+class MalformedCredential(InvalidRequest):
+    reason = "malformed_credential"
+    public = "The Authorization header must be the word Bearer, one space and one token."
+
+
+class MultipleCredentials(InvalidRequest):
+    reason = "multiple_credentials"
+    public = "The request carries more than one credential."
+
+
+class InvalidToken(Denied):
+    status = 401
+    code = "invalid_token"
+    challenge = True
+
+
+class TokenMalformed(InvalidToken):
+    reason = "token_malformed"
+    public = "The token is not a well-formed signed JWT."
+
+
+class TokenEncrypted(InvalidToken):
+    reason = "token_encrypted"
+    public = "The token is encrypted; this API accepts signed tokens."
+
+
+class AlgorithmNotAllowed(InvalidToken):
+    reason = "algorithm_not_allowed"
+    public = "The token is signed with an algorithm that is not allowed here."
+
+
+class CriticalHeader(InvalidToken):
+    reason = "critical_header"
+    public = "The token header asks for an extension that is not supported."
+
+
+class UnknownIssuer(InvalidToken):
+    reason = "unknown_issuer"
+    public = "The token was issued by somebody this API does not trust."
+
+
+class UnknownKey(InvalidToken):
+    reason = "unknown_key"
+    public = "The token is signed with a key that its issuer does not publish."
+
+
+class BadSignature(InvalidToken):
+    reason = "bad_signature"
+    public = "The signature of the token is not valid."
+
+
+class TokenExpired(InvalidToken):
+    reason = "token_expired"
+    public = "The access token has expired."
+
+
+class TokenNotYetValid(InvalidToken):
+    reason = "token_not_yet_valid"
+    public = "The access token is not valid yet."
+
+
+class TokenFromTheFuture(InvalidToken):
+    reason = "token_from_the_future"
+    public = "The access token claims to have been issued in the future."
+
+
+class TokenLifetimeTooLong(InvalidToken):
+    reason = "token_lifetime_too_long"
+    public = "The access token lives longer than this API allows."
+
+
+class WrongAudience(InvalidToken):
+    reason = "wrong_audience"
+    public = "The access token was issued for another API."
+
+
+class ClientNotAllowed(InvalidToken):
+    reason = "client_not_allowed"
+    public = "The access token was issued to a client that may not call this API."
+
+
+class MissingClaim(InvalidToken):
+    reason = "missing_claim"
+    public = "The access token lacks a claim this API needs."
+
+
+class IdToken(InvalidToken):
+    reason = "id_token"
+    public = "This is an ID token. An API needs an access token: ask the provider for one with this API as audience."
+
+
+class RefreshToken(InvalidToken):
+    reason = "refresh_token"
+    public = "This is a refresh token. An API needs an access token."
+
+
+class LogoutToken(InvalidToken):
+    reason = "logout_token"
+    public = "This is a logout token or security event. An API needs an access token."
+
+
+class OtherToken(InvalidToken):
+    reason = "other_token"
+    public = "This JWT is of a kind that is not an access token."
+
+
+class UnclassifiedToken(InvalidToken):
+    reason = "unclassified_token"
+    public = "Nothing in this token shows that it is an access token."
+
+
+class ProofRequired(InvalidToken):
+    reason = "proof_required"
+    public = "The access token is bound to a key, and the request carries no accepted proof of possession."
+
+
+class BindingUnsupported(InvalidToken):
+    reason = "binding_unsupported"
+    public = "The access token is bound in a way that is not supported here."
+
+
+class InsufficientScope(Denied):
+    status = 403
+    reason = "insufficient_scope"
+    code = "insufficient_scope"
+    public = "The access token lacks a scope that this request needs."
+    challenge = True
+
+    def __init__(self, evidence: str = "", *, scope: Sequence[str] = ()) -> None:
+        """`scope`: what is needed (RFC 6750 section 3)."""
+        super().__init__(evidence)
+        self.scope = tuple(scope)
+
+
+class Forbidden(Denied):
+    status = 403
+
+
+class ClaimMismatch(Forbidden):
+    reason = "claim_mismatch"
+    public = "The access token lacks a claim, or the value of one, that this request needs."
+
+
+class IdentityClaimMissing(Forbidden):
+    reason = "identity_claim_missing"
+    public = "The access token lacks a claim that the API behind this gateway requires."
+
+
+class IdentityHeaderInvalid(Forbidden):
+    reason = "identity_header_invalid"
+    public = "A claim of the access token cannot be written as a header."
+
+
+class IdentityHeaderTooLarge(Forbidden):
+    reason = "identity_header_too_large"
+    public = "A claim of the access token is larger than the API behind this gateway accepts."
