@@ -1,11 +1,13 @@
 """The decision API: a yes or no for proxies that forward by themselves. The same gate decides; nothing is forwarded."""
 
+from collections.abc import Sequence
+
 from gateway.core.config import Config
 from gateway.core.decision import DecisionRules
 from gateway.core.errors import Refusal
 from gateway.core.model import Admission, Facts, HeaderLine
 from gateway.gate import Gate
-from gateway.ports import Answer, BareAnswer, Body, Ending, Exchange
+from gateway.ports import Answer, Body, Ending, Exchange, OwnAnswer
 
 #: so that a proxy that drops bodies can still tell its client why
 REASON_HEADER = b"X-Gateway-Reason"
@@ -27,9 +29,9 @@ class Subrequest:
         return self._exchange.has_begun
 
     @property
-    def is_cut(self) -> bool:
-        """The gateway itself cut the connection."""
-        return self._exchange.is_cut
+    def cut_by(self) -> Refusal | None:
+        """Why the gateway itself cut the connection, if it did."""
+        return self._exchange.cut_by
 
     @property
     def bytes_in(self) -> int:
@@ -45,7 +47,12 @@ class Subrequest:
         """The request that is asked about."""
         return self._rules.asked(self._exchange.read_facts())
 
-    async def relay(self, answer: Answer, *, cors: tuple[HeaderLine, ...] = ()) -> None:
+    def inform(self, status: int, reason: bytes, headers: Sequence[HeaderLine]) -> None:
+        """Nothing: no upstream is asked."""
+
+    async def relay(
+        self, answer: Answer, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+    ) -> None:
         """A yes."""
         await self._exchange.relay(answer, cors=cors)
 
@@ -73,4 +80,4 @@ class Decisions:
     async def _say_yes(self, ending: Ending, admission: Admission, exchange: Exchange) -> None:
         lines = self._rules.answer_lines(admission.headers)
         ending.status = 200
-        await exchange.relay(BareAnswer(200, b"OK", (*lines, (b"Content-Length", b"0"))))
+        await exchange.relay(OwnAnswer(200, b"OK", (*lines, (b"Content-Length", b"0"))))

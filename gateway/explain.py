@@ -8,11 +8,12 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.assertions import Assertions
 from gateway.core.claims import find_claim
-from gateway.core.config import Config
+from gateway.core.config import Config, Secret, upstreams_of
 from gateway.core.errors import (
     AmbiguousPath,
     BadRequest,
@@ -34,7 +35,7 @@ from gateway.core.routing import passed_over
 from gateway.core.token import Token, rules_of, shown
 from gateway.core.token_class import classify
 from gateway.gate import Gate
-from gateway.ports import Answer, Body, Ending, Trail
+from gateway.ports import Answer, Ending, Exchange, Trail
 from gateway.relay.facts import Peer, read_facts
 from gateway.remote.issuers import RemoteIssuers
 from gateway.remote.signing_keys import SigningKeys
@@ -99,8 +100,8 @@ class _Unheard:
 class _Nowhere:
     """An Upstream that nothing is sent to."""
 
-    async def send(self, facts: Facts, admission: Admission, body: Body | None) -> Answer:
-        raise NotImplementedError(f"{facts.method} {admission.target!r} is only explained, {body} not sent")
+    async def send(self, facts: Facts, admission: Admission, client: Exchange) -> Answer:
+        raise NotImplementedError(f"{facts.method} {admission.target!r} is only explained, {client} not asked")
 
 
 async def explain(
@@ -110,6 +111,7 @@ async def explain(
     method: str = "GET",
     target: str = "/",
     host: str = "localhost",
+    secrets: Mapping[Secret, str] = MappingProxyType({}),
     clock: Callable[[], float] = time.time,
 ) -> Explanation:
     """What the gate would say of this request with this token. Asks the issuer for its keys, and nobody else."""
@@ -117,7 +119,15 @@ async def explain(
     assertions = None
     if config.assertion is not None:
         assertions = Assertions(config, signer=SigningKeys(config.assertion), clock=clock)
-    gate = Gate(config, issuers=issuers, upstream=_Nowhere(), observer=_Unheard(), clock=clock, assertions=assertions)
+    gate = Gate(
+        config,
+        issuers=issuers,
+        upstream=_Nowhere(),
+        observer=_Unheard(),
+        assertions=assertions,
+        secrets=secrets,
+        clock=clock,
+    )
     trail = Ending()
     headers = [(b"Host", host.encode("utf-8", "surrogateescape"))]
     if token:
@@ -172,7 +182,7 @@ def _explained(
         steps=tuple(steps),
         refusal=refusal,
         passed_over=tuple(skipped),
-        headers=tuple(_shown_line(*line) for line in admission.headers) if admission is not None else (),
+        headers=_shown_lines(config, admission) if admission is not None else (),
         claims=trail.token.claims if trail.token is not None else {},
     )
 
@@ -216,9 +226,20 @@ def _told_of_token(config: Config, token: Token, *, now: float) -> dict[str, str
     return told
 
 
-def _shown_line(name: bytes, value: bytes) -> tuple[str, str]:
-    hidden = name.lower() == b"authorization"
-    return name.decode("latin-1"), "(the token)" if hidden else value.decode("utf-8", "backslashreplace")
+def _shown_lines(config: Config, admission: Admission) -> tuple[tuple[str, str], ...]:
+    """The lines for the upstream, its own among them; of tokens and secrets only that they are there."""
+    upstream = upstreams_of(config)[admission.route.upstream]
+    hidden = {name.encode(): "(a secret)" for name, value in upstream.headers.items() if isinstance(value, Secret)}
+    credential = "(the token)" if isinstance(upstream.authorization, str) else "(the gateway's own credential)"
+    return tuple(
+        (
+            name.decode("latin-1"),
+            credential
+            if name.lower() == b"authorization"
+            else hidden.get(name) or value.decode("utf-8", "backslashreplace"),
+        )
+        for name, value in admission.headers
+    )
 
 
 def as_json(explanation: Explanation) -> str:

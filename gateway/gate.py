@@ -7,18 +7,19 @@ stands behind a port. A new kind of check is a line here and a module in `core`.
 import logging
 import time
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 
 from gateway.assertions import Assertions
-from gateway.core.config import Config
+from gateway.core.config import Config, Secret
 from gateway.core.credential import find_credential
-from gateway.core.errors import ClientDisconnected, Draining, InternalError, Refusal, TooLarge
+from gateway.core.errors import ClientDisconnected, InternalError, Refusal, TokenExpired, TooLarge
 from gateway.core.headers import UpstreamHeaders, drops_forwarding
 from gateway.core.model import Admission, Facts, HeaderLine, Identity
 from gateway.core.policy import check_policy
 from gateway.core.route import Route
 from gateway.core.routing import RouteTable
-from gateway.ports import BareAnswer, Ending, Exchange, Issuers, Observer, Trail, Upstream
+from gateway.ports import Ending, Exchange, Issuers, Observer, OwnAnswer, Trail, Upstream
 from gateway.verifier import Verifier
 
 CarryOut = Callable[[Ending, Admission, Exchange], Awaitable[None]]
@@ -37,16 +38,18 @@ class Gate:
         upstream: Upstream,
         observer: Observer,
         assertions: Assertions | None = None,
+        secrets: Mapping[Secret, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`clock`: seconds since the epoch, as the times in tokens."""
+        """`secrets`: those that upstreams are shown. `clock`: seconds since the epoch, as the times in tokens."""
         self._routes = RouteTable(config)
-        self._upstream_headers = UpstreamHeaders.of(config)
+        self._upstream_headers = UpstreamHeaders.of(config, secrets=secrets)
         self._token_bytes = config.limits.token_bytes
         self._verifier = Verifier(config, issuers=issuers, observer=observer, clock=clock)
         self._assertions = assertions
         self._upstream = upstream
         self._observer = observer
+        self._clock = clock
         self._told_of_forwarding = False
 
     async def handle(self, exchange: Exchange, *, carry_out: CarryOut | None = None) -> None:
@@ -69,11 +72,7 @@ class Gate:
                 ending.refusal = InternalError("see the traceback in the log")
                 await self._refuse(ending.refusal, exchange, ending)
         except (ClientDisconnected, CancelledError) as gone:
-            ending.refusal = (
-                Draining("the gateway cut it: it did not end within drain")
-                if exchange.is_cut
-                else ClientDisconnected("the connection ended before the answer did")
-            )
+            ending.refusal = exchange.cut_by or ClientDisconnected("the connection ended before the answer did")
             ending.status = ending.refusal.status
             if isinstance(gone, CancelledError):
                 raise
@@ -86,14 +85,16 @@ class Gate:
         assert ending.facts is not None  # read before it was admitted
         if admission.preflight is not None:
             ending.status = 204
-            await exchange.relay(BareAnswer(204, b"No Content"), cors=admission.preflight)
+            await exchange.relay(OwnAnswer(204, b"No Content"), cors=admission.preflight)
             return
         asked = time.perf_counter()
-        answer = await self._upstream.send(ending.facts, admission, exchange.body)
+        answer = await self._upstream.send(ending.facts, admission, exchange)
         try:
             ending.upstream_duration = time.perf_counter() - asked
             ending.status = answer.status
-            await exchange.relay(answer, cors=self._cors_lines(ending))
+            identity = admission.identity
+            left = None if identity is None else identity.expires_at + identity.leeway - self._clock()
+            await exchange.relay(answer, cors=self._cors_lines(ending), seconds_left=left)
         finally:
             answer.close()
 
@@ -102,7 +103,9 @@ class Gate:
         if isinstance(refusal, ClientDisconnected):
             raise refusal
         if exchange.has_begun:
-            exchange.abort()
+            # A stream that its token outlived is cut as well; what it had so far was whole.
+            if not isinstance(refusal, TokenExpired):
+                exchange.abort()
             return
         ending.status = refusal.status
         await exchange.refuse(refusal, headers=self._cors_lines(ending))

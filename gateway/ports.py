@@ -1,6 +1,6 @@
 """What the gate needs from outside, as small protocols. `app` decides who stands behind them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,12 +38,29 @@ class Signer(Protocol):
 class Answer(Protocol):
     """The upstream's answer: its head, and its body as it comes."""
 
-    status: int
-    #: reason phrase, as sent
-    reason: bytes
-    headers: tuple[HeaderLine, ...]
-    #: length of the body in bytes as the head announces it; None when unknown
-    content_length: int | None
+    @property
+    def status(self) -> int:
+        """Status code."""
+
+    @property
+    def reason(self) -> bytes:
+        """Reason phrase, as sent."""
+
+    @property
+    def headers(self) -> tuple[HeaderLine, ...]:
+        """Hop-by-hop ones excepted; those that frame the body are among them."""
+
+    @property
+    def content_length(self) -> int | None:
+        """Length of the body in bytes as the head announces it; None when unknown."""
+
+    @property
+    def whole(self) -> bytes | None:
+        """The whole body, when it came with the head; None while some of it may still be under way."""
+
+    @property
+    def is_endless(self) -> bool:
+        """An event stream or a tunnel: it goes on for as long as both sides like, and no longer than the token."""
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. UpstreamProtocolError, UpstreamTimeout: it broke off."""
@@ -53,17 +70,23 @@ class Answer(Protocol):
 
 
 @dataclass(slots=True)
-class BareAnswer:
-    """An answer without a body that no upstream gave."""
+class OwnAnswer:
+    """A small answer of ours that is no refusal."""
 
     status: int
     reason: bytes
     headers: tuple[HeaderLine, ...] = ()
-    content_length: int | None = 0
+    whole: bytes = b""
+    is_endless: bool = False
+
+    @property
+    def content_length(self) -> int:
+        """Length of the body in bytes."""
+        return len(self.whole)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Its one chunk, of no bytes."""
-        yield b""
+        """The body at once."""
+        yield self.whole
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -72,8 +95,16 @@ class BareAnswer:
 class Body(Protocol):
     """The body of a request as it comes, read at the pace of whoever takes it."""
 
-    #: why it broke off, once it did: whoever carries the body may have buried the exception
-    failure: Refusal | None
+    @property
+    def is_touched(self) -> bool:
+        """Somebody took of it: the request cannot be sent a second time."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether some of it arrived."""
+
+    def take_whole(self) -> bytes | None:
+        """All of it, where all of it is here already; None while some is under way."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Chunks without their framing. BadRequest: its framing broke. ClientDisconnected: the client went away."""
@@ -82,26 +113,27 @@ class Body(Protocol):
 class Upstream(Protocol):
     """The API behind the gateway."""
 
-    async def send(self, facts: Facts, admission: Admission, body: Body | None) -> Answer:
+    async def send(self, facts: Facts, admission: Admission, client: "Exchange") -> Answer:
         """One request to the API; the admission's target and headers are all it gets, framing excepted.
 
-        UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, UpstreamBusy.
+        UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, UpstreamBusy, or what the client's body raises.
         """
 
 
 class Exchange(Protocol):
     """The client's side of one request."""
 
-    #: None when the request has none
-    body: Body | None
+    @property
+    def body(self) -> Body | None:
+        """None when the request has none."""
 
     @property
     def has_begun(self) -> bool:
         """A final answer has begun: it can be cut off, and no longer be replaced."""
 
     @property
-    def is_cut(self) -> bool:
-        """The gateway itself cut the connection, to stop."""
+    def cut_by(self) -> Refusal | None:
+        """Why the gateway itself cut the connection, if it did."""
 
     @property
     def bytes_in(self) -> int:
@@ -114,8 +146,16 @@ class Exchange(Protocol):
     def read_facts(self) -> Facts:
         """What the request says. BadRequest, TooLarge, Draining: it is not one to judge."""
 
-    async def relay(self, answer: Answer, *, cors: tuple[HeaderLine, ...] = ()) -> None:
-        """Writes the upstream's answer, what it says of `cors` replaced. ClientDisconnected, what `chunks` raises."""
+    def inform(self, status: int, reason: bytes, headers: Sequence[HeaderLine]) -> None:
+        """Writes an interim answer of the upstream (RFC 9110 section 15.2), where the client understands it."""
+
+    async def relay(
+        self, answer: Answer, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+    ) -> None:
+        """Writes the upstream's answer, what it says of `cors` replaced. ClientDisconnected, what `chunks` raises.
+
+        `seconds_left`: how long the token lives; an endless answer ends with it. TokenExpired: it did.
+        """
 
     async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
         """Writes our own answer, with further header lines. ClientDisconnected."""
@@ -187,6 +227,12 @@ class Observer(Protocol):
 
     def requests_in_flight(self, count: int) -> None:
         """How many requests are under way now."""
+
+    def upstream_connections(self, upstream: str, *, idle: int, busy: int) -> None:
+        """How many connections to a configured upstream there are now: kept for reuse, and with a request."""
+
+    def tunnels_open(self, count: int) -> None:
+        """How many client connections are tunnels now."""
 
     def request_ended(self, ending: Ending) -> None:
         """A request, or an attempt at one, is over."""

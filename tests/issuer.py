@@ -173,5 +173,11 @@ class RecordingObserver:
     def requests_in_flight(self, count: int) -> None:
         """Not of interest here."""
 
+    def upstream_connections(self, upstream: str, *, idle: int, busy: int) -> None:
+        """Not of interest here."""
+
+    def tunnels_open(self, count: int) -> None:
+        """Not of interest here."""
+
     def request_ended(self, ending: Ending) -> None:
         """Not of interest here."""

@@ -70,6 +70,12 @@ class Recorder:
     def requests_in_flight(self, count: int) -> None:
         raise AssertionError
 
+    def upstream_connections(self, upstream: str, *, idle: int, busy: int) -> None:
+        raise AssertionError
+
+    def tunnels_open(self, count: int) -> None:
+        raise AssertionError
+
     def request_ended(self, ending: Ending) -> None:
         self.endings.append(ending)
 

@@ -10,10 +10,13 @@ need() { # COMMAND PACKAGE
 if [ $# -eq 0 ]; then
     need chromium chromium # a single-page app
     need curl curl       # pastes what the demo prints
+    need haproxy haproxy # a peer in the benchmark, which has tests of its own
     need nginx nginx-light # runs deploy/nginx
     need node nodejs     # a real OpenID provider
     need npm npm
     need promtool prometheus # judges /metrics
+    need slowhttptest slowhttptest # clients that take their time
+    need wrk wrk         # the load of the benchmark
 fi
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" -ne 0 ]; then

@@ -6,9 +6,21 @@ from typing import Any
 
 import pytest
 
-from gateway.core.config import Assertion, Config, IdentityHeader, Issuer, Limits, Route, Size, Upstream
+from gateway.core.config import (
+    Assertion,
+    Config,
+    IdentityHeader,
+    Issuer,
+    Limits,
+    Route,
+    Secret,
+    Size,
+    Upstream,
+    UpstreamCredential,
+)
 from gateway.core.errors import (
     BadRequest,
+    BodyTooLarge,
     ClientDisconnected,
     Draining,
     InternalError,
@@ -122,7 +134,8 @@ async def test_a_refusal_is_explained_at_its_step(
 
 
 def test_the_cases_name_every_reason_that_admission_can_give() -> None:
-    elsewhere = {BadRequest, RequestTimeout, VersionNotSupported, Overloaded, Draining, UpstreamBusy, InternalError}
+    elsewhere = {BadRequest, BodyTooLarge, RequestTimeout, VersionNotSupported, Overloaded, Draining, UpstreamBusy}
+    elsewhere |= {InternalError}
     never = {
         refusal.reason
         for refusal in reasons().values()
@@ -184,3 +197,20 @@ async def test_which_key_it_is_and_how_many_were_tried_is_told(keys: str) -> Non
 async def test_the_assertion_is_among_what_the_upstream_would_receive(keys: str) -> None:
     explanation = await explained(keys, minted(), settings={"assertion": Assertion(issuer="https://gateway.example")})
     assert "X-Gateway-Assertion" in dict(explanation.headers)
+
+
+async def test_what_the_gateway_itself_says_to_the_upstream_is_shown_but_for_secrets(keys: str) -> None:
+    token, key = Secret(file="/run/token"), Secret(env="KEY")
+    shop = Upstream(
+        url="http://shop",
+        authorization=UpstreamCredential(bearer=token),
+        headers={"X-Key": key, "X-Tenant": "blue"},
+    )
+    settings = {"upstreams": {"shop": shop}, "routes": (Route(path="/*", upstream="shop"),)}
+    explanation = await explained(keys, minted(), settings=settings, secrets={token: "geheim", key: "geheim"})
+    assert explanation.headers[-3:] == (
+        ("Authorization", "(the gateway's own credential)"),
+        ("X-Key", "(a secret)"),
+        ("X-Tenant", "blue"),
+    )
+    assert "geheim" not in as_json(explanation) + as_text(explanation, color=False) + repr(explanation)

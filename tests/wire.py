@@ -23,7 +23,7 @@ from gateway.relay.server import Server
 #: Real seconds after which a test that waits for something gives up.
 PATIENCE = 10.0
 #: settings of the upstream in its long form
-UPSTREAM_KEYS = {"connect_timeout", "response_timeout", "host", "authorization"}
+UPSTREAM_KEYS = set(Upstream.__struct_fields__) - {"url"}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -122,7 +122,8 @@ async def read_body(reader: asyncio.StreamReader, head: Message, *, bodyless: bo
 
 def reset(writer: asyncio.StreamWriter) -> None:
     """Closes with RST."""
-    with contextlib.suppress(OSError):
+    # None, or an error: closed already.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 

@@ -1,4 +1,4 @@
-"""One client connection: aiohttp's parser and loop, our limits, our answers, and silence about what was read.
+"""One client connection: aiohttp's parser, our loop, limits and answers, and silence about what was read.
 
 The only module that touches private names of aiohttp's server; tests/relay/test_aiohttp_names.py lists them.
 """
@@ -8,19 +8,19 @@ import contextlib
 import logging
 import socket
 import struct
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
+from aiohttp.web_protocol import ERROR, RequestHandler, RequestPayloadError, _ErrInfo
 
-from gateway.core.config import Config
 from gateway.core.errors import BadRequest, ClientDisconnected, InternalError, Refusal, RequestTimeout, TooLarge
-from gateway.ports import Service
 from gateway.relay.exchange import ClientExchange, refusal_bytes
-from gateway.relay.facts import Peer, TrustedProxies
+from gateway.relay.facts import Peer
 from gateway.relay.parser_errors import parser_refusal
+from gateway.relay.tunnel import Tunnel
+from gateway.relay.wire import Awaited, Listener
 
 #: seconds for which the rest of a refused body is read and dropped, so that the answer is not lost in a reset
 LINGERING = 1
@@ -33,39 +33,25 @@ _HEAD_END = b"\r\n\r\n"
 log = logging.getLogger("gateway.relay")
 
 
-class Listener(Protocol):
-    """What a connection needs of the server it belongs to."""
-
-    config: Config
-    service: Service
-    trusted_proxies: TrustedProxies
-    draining: bool
-    closed: bool
-
-    def opened(self, connection: "Connection") -> Refusal | None:
-        """Counts a new connection; a refusal when there are too many."""
-
-    def lost(self, connection: "Connection") -> None:
-        """Forgets a connection."""
-
-    def count_request(self, change: int) -> None:
-        """A request begins (+1) or ends (-1)."""
-
-
 class Connection(RequestHandler):
-    """One client connection: aiohttp's parser and loop, our limits, our answers."""
+    """One client connection: aiohttp's parser, our loop, limits and answers."""
 
     __slots__ = (
+        "_awaited",
         "_empty_bytes",
         "_head_bytes",
         "_head_since",
+        "_idle_since",
         "_last_payload",
-        "_sent",
         "_server",
         "_silent_since",
         "_spoiled",
+        "_stalled_since",
+        "_taken",
+        "_tunnel",
         "_wire",
-        "is_cut",
+        "_written",
+        "cut_by",
         "limits",
         "peer",
         "realm",
@@ -79,31 +65,37 @@ class Connection(RequestHandler):
         super().__init__(
             manager,
             loop=asyncio.get_running_loop(),
-            keepalive_timeout=float(limits.keepalive),
+            keepalive_timeout=0,
             access_log=None,  # type: ignore[arg-type]  # aiohttp's own way of saying none
             max_line_size=line_bytes,
             max_field_size=limits.header_bytes,
             max_headers=limits.header_count,
-            lingering_time=LINGERING,
             auto_decompress=False,
         )
         self._server = server
         self.limits = limits
-        #: the gateway itself cut it, to stop
-        self.is_cut = False
+        #: why the gateway itself cut it, if it did
+        self.cut_by: Refusal | None = None
         self.realm = server.config.realm
         self.peer = Peer("unix", trusted=False)
         self._head_bytes = 0
         self._head_since: float | None = None
         #: since when, while no request has come at all
         self._silent_since: float | None = self._loop.time()
+        #: since when, between two requests
+        self._idle_since: float | None = None
+        #: the body that somebody waits for, and since when
+        self._awaited: tuple[Awaited, float] | None = None
         self._empty_bytes = 0
         self._last_payload: StreamReader | None = None
         self._spoiled = False
-        #: bytes of an answer to the present request were written
-        self._sent = False
         #: the transport, also after aiohttp let go of it
         self._wire: asyncio.Transport | None = None
+        #: bytes that were written, bytes the client had taken when somebody last looked, and since when no more
+        self._written = self._taken = 0
+        self._stalled_since: float | None = None
+        #: once the connection left HTTP
+        self._tunnel: Tunnel | None = None
 
     # Life of a connection
 
@@ -124,11 +116,18 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
         self._server.lost(self)
 
+    def cut(self, reason: Refusal) -> None:
+        """Cuts the connection on the gateway's own account."""
+        self.cut_by = reason
+        self.abort()
+
     def abort(self) -> None:
         """Cuts the connection by a reset: to an HTTP/1.0 client a mere end would make what it has look whole."""
         if self._wire is not None:
-            with contextlib.suppress(OSError):
-                self._wire.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            # None, or an error: closed already.
+            with contextlib.suppress(OSError, ValueError):
+                if (open_socket := self._wire.get_extra_info("socket")) is not None:
+                    open_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._wire.abort()
 
     @property
@@ -141,19 +140,39 @@ class Connection(RequestHandler):
         """The same, or the client has not taken all of its last answer."""
         return self.has_request or (self._wire is not None and self._wire.get_write_buffer_size() > 0)
 
-    def _process_keepalive(self) -> None:
-        """Closes an idle connection. One on which a head arrives is not idle: `header_timeout` counts there."""
-        if self._head_since is None:
-            super()._process_keepalive()
-        else:
-            self._keepalive_handle = None
+    def check(self, now: float) -> None:
+        """Ends what takes too long: a head, a body, an answer to be taken, idleness. `now`: loop time."""
+        limits = self.limits
+        if self._head_since is not None:
+            if now - self._head_since > limits.header_timeout:
+                self._break_off(RequestTimeout("the head did not end within header_timeout"))
+        elif self._silent_since is not None:
+            if now - self._silent_since > limits.header_timeout:
+                self.force_close()
+        elif self._idle_since is not None and now - self._idle_since > limits.keepalive:
+            self.force_close()
+        if self._awaited is not None and now - self._awaited[1] > limits.body_timeout:
+            self._awaited[0].expire()
+        self._check_taking(now)
+
+    def _check_taking(self, now: float) -> None:
+        assert self._wire is not None
+        left = self._wire.get_write_buffer_size()
+        taken = self._written - left
+        if not left or taken > self._taken or self._stalled_since is None:
+            self._taken, self._stalled_since = taken, now if left else None
+        elif now - self._stalled_since > self.limits.send_timeout:
+            self.cut(ClientDisconnected("it took nothing of the answer within send_timeout"))
 
     # Bounds on the head
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser head by head: of a piece in which it finds an error it gives nothing that came before."""
+        if self._tunnel is not None:
+            self._tunnel.from_client(data)
+            return
         start = 0
-        while not (self._is_in_body or self._buffer_paused or self._spoiled):
+        while not (self._is_in_body or self._buffer_paused or self._spoiled or self._upgraded):
             if self._head_since is None and (start := self._skip_empty_lines(data, start)) == len(data):
                 return
             end = data.find(_HEAD_END, start) + len(_HEAD_END)
@@ -161,6 +180,7 @@ class Connection(RequestHandler):
                 break
             self._feed(data[start:end])
             start = end
+        # Behind an upgrade, what comes before the tunnel is there is kept by aiohttp, up to a limit.
         self._feed(data[start:] if start else data)
 
     def _skip_empty_lines(self, data: bytes, start: int) -> int:
@@ -198,14 +218,6 @@ class Connection(RequestHandler):
             if self._head_bytes > self.limits.header_bytes:
                 self._break_off(TooLarge("the head did not end within header_bytes"))
 
-    def check_head(self, now: float) -> None:
-        """Refuses a head that is too long in coming, and closes a connection that never began one. `now`: loop time."""
-        if self._head_since is not None:
-            if now - self._head_since > self.limits.header_timeout:
-                self._break_off(RequestTimeout("the head did not end within header_timeout"))
-        elif self._silent_since is not None and now - self._silent_since > self.limits.header_timeout:
-            self.force_close()
-
     def _spoil(self) -> None:
         """The byte stream makes no sense any more; whoever reads a body from it is told."""
         self._spoiled = True
@@ -222,58 +234,84 @@ class Connection(RequestHandler):
 
     # Requests
 
-    def _make_error_handler(self, err_info: _ErrInfo) -> Any:
-        refusal = parser_refusal(err_info.exc, limits_line=self.max_line_size)
+    async def start(self) -> None:
+        """Serves one request after another. Instead of aiohttp's loop: a task and three objects less a request."""
+        try:
+            while not self._force_close:
+                if not self._messages:
+                    await self._next()
+                message, payload = self._messages.popleft()
+                if self._parser is not None:
+                    self._parser.message_consumed()
+                if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+                    self._resume_reading_if_drained()
+                if not await self._serve(message, payload):
+                    break
+        except Exception as error:  # noqa: BLE001 -- see below
+            # Ours raise nothing, so this is a bug. The error is not shown: it may quote what was read.
+            log.error("the server failed: %s", type(error).__name__)  # noqa: TRY400 -- see above
+            self.abort()
+        finally:
+            if self.transport is not None:
+                self.transport.close()
 
-        async def refuse(request: web.BaseRequest) -> web.StreamResponse:
-            return await self.serve(request, refusal)
+    async def _next(self) -> None:
+        """Until there is a request, or an error of the parser."""
+        if self._silent_since is None:
+            self._idle_since = self._loop.time()
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            self._idle_since = None
 
-        return refuse
+    async def _serve(self, message: RawRequestMessage | _ErrInfo, payload: StreamReader) -> bool:
+        """One request, or what the parser made of one, through the gate. Whether another may follow."""
+        refusal = None
+        if isinstance(message, _ErrInfo):
+            refusal = parser_refusal(message.exc, limits_line=self.max_line_size)
+            message = ERROR
+        exchange = ClientExchange(self, message, payload, refusal)
+        self._request_in_progress = True
+        self._server.count_request(1)
+        written = self._written
+        try:
+            await self._server.service.handle(exchange)
+        except Exception:
+            log.exception("the server failed")
+            if self._written > written:
+                self.abort()
+            else:
+                self.write(refusal_bytes(InternalError(), realm=self.realm))
+            return False
+        finally:
+            self._request_in_progress = False
+            self._server.count_request(-1)
+        if exchange.keep_alive and payload.is_eof():
+            return True
+        if self._tunnel is None and (exchange.lingers or not payload.is_eof()):
+            await self._linger(payload)
+        return False
 
     async def _linger(self, content: StreamReader) -> None:
         """Ends our side only: closing while the client still sends would reset the connection, answer included."""
         transport = self.transport
-        if transport is not None and not transport.is_closing():
-            transport.write_eof()
-            if self._spoiled or content.is_eof():
+        if transport is None or transport.is_closing():
+            return
+        transport.write_eof()
+        with contextlib.suppress(TimeoutError, RequestPayloadError, ConnectionError, web.PayloadAccessError):
+            async with asyncio.timeout(LINGERING):
+                # Whoever read the body until now lets go of it first.
+                await asyncio.sleep(0)
+                while not (self._spoiled or content.is_eof()):
+                    await content.readany()
                 self._spoiled = True
-                await asyncio.sleep(LINGERING)
-            # Else aiohttp reads on in the body, for as long.
-
-    async def serve(self, request: web.BaseRequest, refusal: Refusal | None) -> web.StreamResponse:
-        """One request, or what the parser made of one, through the gate."""
-        exchange = ClientExchange(self, request, refusal)
-        self._sent = False
-        self._server.count_request(1)
-        try:
-            await self._server.service.handle(exchange)
-        finally:
-            self._server.count_request(-1)
-        if exchange.lingers:
-            await self._linger(request.content)
-        return Written(keep_alive=exchange.keep_alive)
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """What aiohttp calls when a handler raises: ours does not, so this is a bug. Never says what was read."""
-        log.error("the server failed", exc_info=exc)
-        if self._sent:
-            self.abort()
-        elif self.transport is not None:
-            self.transport.write(refusal_bytes(InternalError(), realm=self.realm))
-        return Written(keep_alive=False)
+                await self._loop.create_future()
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Says only what kind of error it was; aiohttp would quote the line it could not parse, token included."""
-        error = kw.get("exc_info")
-        # Lingering over what is left of a body finds its framing broken, or the connection closed by us.
-        if self.transport is not None and not isinstance(error, RequestPayloadError):
-            log.error("the server failed: %s", type(error).__name__)
+        log.error("the server failed: %s", type(kw.get("exc_info")).__name__)
 
     def log_debug(self, *args: Any, **kw: Any) -> None:
         """As above."""
@@ -290,29 +328,64 @@ class Connection(RequestHandler):
         """No new request is to be served."""
         return self._server.closed
 
-    async def send(self, data: bytes) -> None:
-        """Writes, and waits while the client takes nothing. ClientDisconnected."""
+    def write(self, data: bytes) -> None:
+        """Writes. ClientDisconnected."""
         transport = self.transport
         if transport is None or transport.is_closing():
             raise ClientDisconnected("the connection is closed")
-        self._sent = True
+        self._written += len(data)
         transport.write(data)
-        if self._paused:
-            try:
-                await self._drain_helper()
-            except ConnectionError:
-                raise ClientDisconnected("the connection broke while it was written to") from None
 
+    @property
+    def is_gone(self) -> bool:
+        """There is no client any more."""
+        return self.transport is None
 
-class Written(web.StreamResponse):
-    """Tells aiohttp that the answer is on the wire already."""
+    @property
+    def is_full(self) -> bool:
+        """The client takes less than is written: wait for `drained`."""
+        return self._paused
 
-    def __init__(self, *, keep_alive: bool) -> None:
-        self._keep_alive = keep_alive
+    async def drained(self) -> None:
+        """Waits while the client takes nothing. ClientDisconnected."""
+        try:
+            await self._drain_helper()
+        except ConnectionError:
+            raise ClientDisconnected("the connection broke while it was written to") from None
 
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Nothing left to write."""
-        return None
+    def await_body(self, body: Awaited | None) -> None:
+        """Somebody waits for more of a body, or no longer."""
+        self._awaited = None if body is None else (body, self._loop.time())
 
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing left to write."""
+    # After 101
+
+    async def run_tunnel(self, tunnel: Tunnel) -> None:
+        """Bytes both ways until one side ends."""
+        self._tunnel = tunnel
+        early, self._message_tail = self._message_tail, b""
+        if self._buffer_paused:
+            self._resume_reading_for_buffer()
+        self._server.count_tunnel(1)
+        try:
+            await tunnel.run(early)
+        finally:
+            self._server.count_tunnel(-1)
+
+    def hold(self, *, held: bool) -> None:
+        """Stops reading from the client, or reads again."""
+        if held:
+            self._pause_transport_reading()
+        else:
+            self._resume_transport_reading()
+
+    def pause_writing(self) -> None:
+        """The client takes less than is written."""
+        super().pause_writing()
+        if self._tunnel is not None:
+            self._tunnel.client_ready(ready=False)
+
+    def resume_writing(self) -> None:
+        """It takes more again."""
+        super().resume_writing()
+        if self._tunnel is not None:
+            self._tunnel.client_ready(ready=True)

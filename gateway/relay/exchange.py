@@ -3,154 +3,234 @@
 Writes bytes; decides nothing about who may have them.
 """
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 
 from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestPayloadError
 
 from gateway.core.challenge import compose_refusal
-from gateway.core.config import Limits
 from gateway.core.cors import with_lines
-from gateway.core.errors import BadRequest, ClientDisconnected, Draining, Refusal
+from gateway.core.errors import (
+    BadRequest,
+    BodyTooLarge,
+    ClientDisconnected,
+    Draining,
+    Refusal,
+    RequestTimeout,
+    TokenExpired,
+)
 from gateway.core.headers import answer_headers
 from gateway.core.model import Facts, HeaderLine
-from gateway.ports import Answer, Body
-from gateway.relay.facts import Peer, read_facts
-
-#: RFC 9110 sections 15.3.5 and 15.4.5: answers that never have a body
-_BODYLESS = frozenset({204, 304})
-
-
-class Wire(Protocol):
-    """What an exchange needs of its connection."""
-
-    @property
-    def peer(self) -> Peer:
-        """The other end."""
-
-    @property
-    def limits(self) -> Limits:
-        """Bounds on what a client may send."""
-
-    @property
-    def realm(self) -> str:
-        """What challenges name."""
-
-    @property
-    def is_draining(self) -> bool:
-        """Answers are to announce the end of the connection."""
-
-    @property
-    def is_closed(self) -> bool:
-        """No new request is to be served."""
-
-    @property
-    def is_cut(self) -> bool:
-        """The gateway itself cut the connection, to stop."""
-
-    async def send(self, data: bytes) -> None:
-        """Writes, and waits while the client takes nothing. ClientDisconnected."""
-
-    def abort(self) -> None:
-        """Cuts the connection."""
+from gateway.ports import Answer
+from gateway.relay.answer import BODYLESS
+from gateway.relay.facts import read_facts
+from gateway.relay.pool import UpstreamAnswer
+from gateway.relay.tunnel import Tunnel
+from gateway.relay.wire import Wire
 
 
 class RequestBody:
     """The body of a request, read at the pace of whoever takes it."""
 
-    def __init__(self, exchange: "ClientExchange", content: StreamReader) -> None:
+    __slots__ = ("_content", "_exchange", "_limit", "_wire", "is_touched")
+
+    def __init__(self, exchange: "ClientExchange", wire: Wire, content: StreamReader) -> None:
         self._exchange = exchange
+        self._wire = wire
         self._content = content
-        self.failure: Refusal | None = None
+        self._limit = wire.limits.body_bytes
+        self.is_touched = False
+
+    @property
+    def is_here(self) -> bool:
+        """Whether some of it arrived."""
+        return self._content.total_bytes > 0 or self._content.is_eof()
+
+    def take_whole(self) -> bytes | None:
+        """All of it, where all of it is here already."""
+        if not self._content.is_eof() or self._content.exception() is not None:
+            return None
+        whole = self._content.read_nowait()
+        self._count(len(whole))
+        return whole
+
+    def _count(self, size: int) -> None:
+        self.is_touched = True
+        self._exchange.bytes_in += size
+        if self._limit is not None and self._exchange.bytes_in > self._limit:
+            raise BodyTooLarge(f"more than {self._limit} bytes of body")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Chunks without their framing."""
-        await self._exchange.invite_body()
+        self._exchange.invite_body()
+        content = self._content
         try:
-            while not self._content.at_eof():
-                chunk = await self._content.readany()
-                self._exchange.bytes_in += len(chunk)
+            while not content.at_eof():
+                self._wire.await_body(self)
+                chunk = await content.readany()
+                self._wire.await_body(None)
                 if chunk:
+                    self._count(len(chunk))
                     yield chunk
         except RequestPayloadError:
-            self.failure = BadRequest("the framing of the body broke")
-            raise self.failure from None
+            raise BadRequest("the framing of the body broke") from None
+        except TimeoutError:
+            raise RequestTimeout("nothing came of the body within body_timeout") from None
         except (ConnectionError, web.PayloadAccessError):
-            self.failure = ClientDisconnected("the client went away within its body")
-            raise self.failure from None
+            raise ClientDisconnected("the client went away within its body") from None
+        finally:
+            self._wire.await_body(None)
+
+    def expire(self) -> None:
+        """The client owed more of it for too long."""
+        self._content.set_exception(TimeoutError())
 
 
 class ClientExchange:
     """The client's side of one request."""
 
-    def __init__(self, wire: Wire, request: web.BaseRequest, refusal: Refusal | None) -> None:
+    __slots__ = (
+        "_content",
+        "_invited",
+        "_refusal",
+        "_request",
+        "_wire",
+        "body",
+        "bytes_in",
+        "bytes_out",
+        "has_begun",
+        "keep_alive",
+        "lingers",
+    )
+
+    def __init__(self, wire: Wire, request: RawRequestMessage, content: StreamReader, refusal: Refusal | None) -> None:
+        """`refusal`: what is wrong with the request, when the parser found something."""
         self._wire = wire
         self._request = request
+        self._content = content
         self._refusal = refusal
-        self._invited = False
+        #: whether the client waits to be asked for its body; None: it does not wait
+        self._invited: bool | None = None
         self.has_begun = False
         self.bytes_in = self.bytes_out = 0
         self.keep_alive = False
         #: the connection ends with our own answer, and the client may not be done sending
         self.lingers = False
-        self.body: Body | None = None if request.content is EMPTY_PAYLOAD else RequestBody(self, request.content)
+        self.body = None if content is EMPTY_PAYLOAD else RequestBody(self, wire, content)
 
     def read_facts(self) -> Facts:
         """What the parser made of the request, judged further by `relay.facts`."""
         if self._refusal is not None:
             raise self._refusal
         request = self._request
+        wire = self._wire
         facts = read_facts(
             method=request.method,
-            target=request.raw_path.encode("utf-8", "surrogateescape"),
-            version=(request.version.major, request.version.minor),
+            target=request.path.encode("utf-8", "surrogateescape"),
+            version=request.version,
             headers=request.raw_headers,
-            peer=self._wire.peer,
-            limits=self._wire.limits,
+            peer=wire.peer,
+            limits=wire.limits,
+            upgrade=request.upgrade,
         )
         if self.body is None and (facts.chunked or facts.content_length):
             raise BadRequest("the parser gives no body where the head announces one")
         # RFC 9110 section 7.8: an upgrade may be ignored. What follows it would be lost, so the connection ends here.
-        self.keep_alive = bool(request.keep_alive) and "Upgrade" not in request.headers
-        if self._wire.is_closed:
+        self.keep_alive = not (request.should_close or (request.upgrade or "Upgrade" in request.headers))
+        if facts.expects_continue:
+            self._invited = False
+        if wire.is_closed:
             raise Draining("the gateway is stopping")
         return facts
 
     @property
-    def is_cut(self) -> bool:
-        """The gateway itself cut the connection, to stop."""
-        return self._wire.is_cut
+    def cut_by(self) -> Refusal | None:
+        """Why the gateway itself cut the connection, if it did."""
+        return self._wire.cut_by
 
-    async def invite_body(self) -> None:
-        """RFC 9110 section 10.1.1: the body of a request that expects it is invited once somebody takes it."""
-        expects = self._request.headers.get("Expect", "").lower() == "100-continue"
-        if expects and not self._invited and self._request.version >= (1, 1) and not self.has_begun:
+    def invite_body(self) -> None:
+        """RFC 9110 section 10.1.1: a client that waits for 100 gets it once somebody takes the body it holds back."""
+        if self._invited is False and not self.has_begun and self.body is not None and not self.body.is_here:
             self._invited = True
-            await self._wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    async def relay(self, answer: Answer, *, cors: tuple[HeaderLine, ...] = ()) -> None:
-        """The upstream's answer: its head as it is, hop-by-hop and `cors` excepted, its body as it comes."""
+    def inform(self, status: int, reason: bytes, headers: Sequence[HeaderLine]) -> None:
+        """Writes an interim answer of the upstream, once, and to nobody whom it would confuse."""
+        if self._request.version < (1, 1) or self.has_begun or (status == 100 and self._invited):
+            return
+        if status == 100 and self._invited is not None:
+            self._invited = True
+        self._wire.write(head_bytes(status, reason, answer_headers(headers)))
+
+    async def relay(
+        self, answer: Answer, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+    ) -> None:
+        """The upstream's answer: its head as it is, `cors` excepted, its body as it comes."""
+        if answer.status == 101:
+            assert isinstance(answer, UpstreamAnswer)
+            await self._tunnel(answer, cors, seconds_left)
+            return
         request = self._request
-        bodyless = request.method == "HEAD" or answer.status in _BODYLESS
+        bodyless = request.method == "HEAD" or answer.status in BODYLESS
         chunked = close_delimited = False
         if answer.content_length is None and not bodyless:
             chunked = request.version >= (1, 1)
             close_delimited = not chunked
-        headers = with_lines(answer_headers(answer.headers), cors)
+        headers = with_lines(list(answer.headers), cors)
         if answer.status == 204 or chunked or close_delimited:
-            headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
+            headers = [line for line in headers if line[0].lower() != b"content-length"]
         if chunked:
             headers.append((b"Transfer-Encoding", b"chunked"))
-        await self._begin(answer.status, answer.reason, headers, closing=close_delimited)
-        if bodyless:
-            return
+        whole = answer.whole
+        if bodyless or whole is not None:
+            body = b"" if bodyless or whole is None else whole
+            self.bytes_out = len(body)
+            framed = _chunk(body, last=True) if chunked else body
+            self._begin(answer.status, answer.reason, headers, closing=close_delimited, body=framed)
+        else:
+            self._begin(answer.status, answer.reason, headers, closing=close_delimited)
+            streaming = self._stream(answer, chunked=chunked)
+            await (self._go_on(streaming, seconds_left) if answer.is_endless else streaming)
+        if self._wire.is_full:
+            await self._wire.drained()
+
+    async def _stream(self, answer: Answer, *, chunked: bool) -> None:
+        wire = self._wire
         async for chunk in answer.chunks():
             self.bytes_out += len(chunk)
-            await self._wire.send(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            wire.write(_chunk(chunk, last=False) if chunked else chunk)
+            if wire.is_full:
+                await wire.drained()
         if chunked:
-            await self._wire.send(b"0\r\n\r\n")
+            wire.write(b"0\r\n\r\n")
+
+    async def _tunnel(self, answer: UpstreamAnswer, cors: tuple[HeaderLine, ...], seconds_left: float | None) -> None:
+        """RFC 6455: from here on bytes."""
+        self.has_begun = True
+        lines = [*with_lines(list(answer.headers), cors), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
+        self._wire.write(head_bytes(answer.status, answer.reason, lines))
+        tunnel = Tunnel(self._wire, answer.connection)
+        try:
+            await self._go_on(self._wire.run_tunnel(tunnel), seconds_left)
+        finally:
+            self.keep_alive = False
+            self.bytes_in, self.bytes_out = tunnel.bytes_in, tunnel.bytes_out
+
+    async def _go_on(self, endless: Coroutine[None, None, None], seconds_left: float | None) -> None:
+        """An event stream or a tunnel: any side may end it at any time, and the token does. TokenExpired."""
+        try:
+            async with asyncio.timeout(None if seconds_left is None else max(0, seconds_left)):
+                await endless
+        except TimeoutError:
+            self.keep_alive = False
+            raise TokenExpired("the token expired while the stream was open") from None
+        except (ClientDisconnected, asyncio.CancelledError):
+            self.keep_alive = False
+            if self._wire.cut_by is not None or not self._wire.is_gone:
+                raise
 
     async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
         """Our own answer, with further header lines."""
@@ -158,32 +238,38 @@ class ClientExchange:
         body = b"" if self._request.method == "HEAD" else answer.body
         closing = self._refusal is not None or isinstance(refusal, Draining | BadRequest)
         self.bytes_out = len(body)
-        lines = [*answer.headers, *headers]
-        await self._begin(answer.status, answer.reason, lines, closing=closing, body=body)
+        self._begin(answer.status, answer.reason, [*answer.headers, *headers], closing=closing, body=body)
         self.lingers = not self.keep_alive
+        if self._wire.is_full:
+            await self._wire.drained()
 
-    async def _begin(
+    def _begin(
         self, status: int, reason: bytes, headers: list[HeaderLine], *, closing: bool, body: bytes = b""
     ) -> None:
         # A body that is not read to its end leaves the connection where nobody can find the next request.
-        unread = self.body is not None and not self._request.content.is_eof()
+        unread = self.body is not None and not self._content.is_eof()
         self.keep_alive = self.keep_alive and not (closing or unread or self._wire.is_draining)
         if not self.keep_alive:
             headers.append((b"Connection", b"close"))
         elif self._request.version < (1, 1):
             headers.append((b"Connection", b"keep-alive"))
         self.has_begun = True
-        await self._wire.send(head_bytes(status, reason, headers) + body)
+        self._wire.write(head_bytes(status, reason, headers) + body)
 
     def abort(self) -> None:
         """Cuts the connection."""
         self._wire.abort()
 
 
-def head_bytes(status: int, reason: bytes, headers: list[HeaderLine]) -> bytes:
+def _chunk(data: bytes, *, last: bool) -> bytes:
+    """RFC 9112 section 7.1: one chunk, and the last one behind it."""
+    framed = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+    return framed + b"0\r\n\r\n" if last else framed
+
+
+def head_bytes(status: int, reason: bytes, headers: Iterable[HeaderLine]) -> bytes:
     """Status line and header lines (RFC 9112 section 4), as they go on the wire."""
-    lines = [b"HTTP/1.1 %d %b" % (status, reason), *(b"%b: %b" % line for line in headers), b"", b""]
-    return b"\r\n".join(lines)
+    return b"\r\n".join((b"HTTP/1.1 %d %b" % (status, reason), *map(b": ".join, headers), b"\r\n"))
 
 
 def refusal_bytes(refusal: Refusal, *, realm: str) -> bytes:

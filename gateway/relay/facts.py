@@ -3,14 +3,16 @@
 One pass over the raw header lines. Knows nothing of sockets.
 """
 
+import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-from uuid import uuid4
+from itertools import chain
 
 from gateway.core.addresses import is_authority
 from gateway.core.config import Config, Limits
-from gateway.core.errors import BadRequest, TooLarge, VersionNotSupported
+from gateway.core.errors import BadRequest, BodyTooLarge, TooLarge, VersionNotSupported
 from gateway.core.headers import parse_request_id
 from gateway.core.model import Facts, HeaderLine
 from gateway.core.request_line import check_request_line
@@ -19,8 +21,10 @@ _ABSOLUTE = re.compile(rb"https?://(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNOR
 #: bytes of a body
 MAX_LENGTH = (1 << 63) - 1
 _LENGTH_DIGITS = len(str(MAX_LENGTH))
-#: the header lines that facts are read from; the first three at most once
-_READ = (b"host", b"content-length", b"transfer-encoding", b"authorization", b"x-request-id")
+#: the header lines that facts are read from
+_READ = frozenset(
+    {b"host", b"content-length", b"transfer-encoding", b"authorization", b"x-request-id", b"expect", b"upgrade"}
+)
 #: a header line's colon, blank and line end; a request line's blanks, version and line end, and the empty line
 _LINE_EXTRA = 4
 _REQUEST_LINE_EXTRA = 14
@@ -73,44 +77,69 @@ def read_facts(
     headers: tuple[HeaderLine, ...],
     peer: Peer,
     limits: Limits,
+    upgrade: bool = False,
 ) -> Facts:
-    """The facts of one request. BadRequest and its kin, TooLarge and its kin: RFC 9112 sections 2.3 to 3.3, and 6."""
+    """The facts of one request. BadRequest and its kin, TooLarge and its kin: RFC 9112 sections 2.3 to 3.3, and 6.
+
+    `upgrade`: what the parser makes of Connection and Upgrade together.
+    """
     if version not in ((1, 0), (1, 1)):
         raise VersionNotSupported(f"HTTP/{version[0]}.{version[1]}")
     check_request_line(method, target, limits)
-    size = len(method) + len(target) + _REQUEST_LINE_EXTRA
-    found: dict[bytes, list[bytes]] = {name: [] for name in _READ}
+    size = len(method) + len(target) + _REQUEST_LINE_EXTRA + _LINE_EXTRA * len(headers)
+    size += sum(map(len, chain.from_iterable(headers)))
+    found: dict[bytes, list[bytes]] = {}
     for name, value in headers:
-        size += len(name) + len(value) + _LINE_EXTRA
-        if (lower := name.lower()) in found:
-            found[lower].append(value)
+        if (lower := name.lower()) in _READ:
+            found.setdefault(lower, []).append(value)
     if size > limits.header_bytes:
         raise TooLarge(f"the head has {size} bytes; {limits.header_bytes} are accepted")
     if len(headers) > limits.header_count:
         raise TooLarge(f"{len(headers)} header lines; {limits.header_count} are accepted")
-    # Host, Content-Length and Transfer-Encoding stand once at most: the parser refuses repeated ones.
-    host, length, coding = (found[name][0] if found[name] else None for name in _READ[:3])
-    if coding is not None:
+    chunked = b"transfer-encoding" in found
+    if chunked:
         # RFC 9112 section 6.1: a coding in HTTP/1.0 is a sign of trouble; any other than chunked we cannot forward.
         if version == (1, 0):
             raise BadRequest("Transfer-Encoding in HTTP/1.0")
-        if coding.lower() != b"chunked":
+        if not _says(found[b"transfer-encoding"], b"chunked"):
             raise BadRequest("a Transfer-Encoding other than chunked")
-    target, host = _origin_form(method, target, host)
+    # Host and Content-Length stand once at most: the parser refuses repeated ones.
+    content_length = _parse_length(found[b"content-length"][0]) if b"content-length" in found else None
+    if limits.body_bytes is not None and content_length is not None and content_length > limits.body_bytes:
+        raise BodyTooLarge(f"a body of {content_length} bytes; {limits.body_bytes} are accepted")
+    target, host = _origin_form(method, target, found[b"host"][0] if b"host" in found else None)
     return Facts(
         method=method,
         target=target,
         version=version,
         headers=headers,
-        authorization=tuple(found[b"authorization"]),
+        authorization=tuple(found.get(b"authorization", ())),
         host=host or None,
-        content_length=None if length is None else _parse_length(length),
-        chunked=coding is not None,
+        content_length=content_length,
+        chunked=chunked,
         scheme="http",
         peer=peer.address,
         trusted=peer.trusted,
-        request_id=parse_request_id(found[b"x-request-id"]) or uuid4().hex,
+        request_id=(parse_request_id(found[b"x-request-id"]) if b"x-request-id" in found else None) or _new_id(),
+        expects_continue=b"expect" in found and version == (1, 1) and _says(found[b"expect"], b"100-continue"),
+        # RFC 6455 section 4.1. Any other upgrade is ignored, as RFC 9110 section 7.8 allows.
+        is_websocket=(
+            upgrade
+            and version == (1, 1)
+            and method == "GET"
+            and _says(found.get(b"upgrade", ()), b"websocket")
+            and not (chunked or content_length)
+        ),
     )
+
+
+def _says(values: Sequence[bytes], word: bytes) -> bool:
+    return len(values) == 1 and values[0].lower() == word
+
+
+def _new_id() -> str:
+    """32 hex digits. Unique, and no secret: no need to ask the kernel for each."""
+    return f"{random.getrandbits(128):032x}"
 
 
 def _parse_length(digits: bytes) -> int:

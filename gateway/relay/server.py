@@ -10,15 +10,17 @@ from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from gateway.core.config import Config
-from gateway.core.errors import Overloaded, Refusal
+from gateway.core.errors import Draining, Overloaded, Refusal
 from gateway.ports import Ending, Observer, Service
 from gateway.relay.connection import Connection
 from gateway.relay.facts import TrustedProxies
 
 #: how many of the oldest connections are looked at for an idle one when there are too many
 IDLE_SOUGHT = 64
-#: seconds between two looks at connections whose head is late
+#: seconds between two looks at connections that are late with something
 SWEEP = 1.0
+#: how many looks there are at least within the shortest timeout
+_LOOKS = 4
 
 
 class Server(web.Server):
@@ -40,26 +42,35 @@ class Server(web.Server):
         self.draining = False
         #: requests on connections that were open before are refused
         self.closed = False
-        self._in_flight = 0
+        self._in_flight = self._told_in_flight = 0
         self._quiet = asyncio.Event()
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sweep late heads")
+        limits = config.limits
+        shortest = min(limits.header_timeout, limits.body_timeout, limits.send_timeout, limits.keepalive)
+        self._interval = min(SWEEP, float(shortest) / _LOOKS)
+        self._tunnels = 0
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sweep connections")
 
     def __call__(self) -> Connection:
         """A protocol for a new connection."""
         return Connection(self, self)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One parsed request."""
-        connection = request.protocol
-        assert isinstance(connection, Connection)
-        return await connection.serve(request, None)
+        """What aiohttp's own loop would call; ours hands requests to the service."""
+        raise NotImplementedError
 
     async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(SWEEP)
-            now = asyncio.get_running_loop().time()
-            for connection in tuple(self.open):
-                connection.check_head(now)
+            await asyncio.sleep(self._interval)
+            self._look(loop.time())
+
+    def _look(self, now: float) -> None:
+        """At what is late, and at what changed."""
+        if self.observer is not None and self._in_flight != self._told_in_flight:
+            self._told_in_flight = self._in_flight
+            self.observer.requests_in_flight(self._in_flight)
+        for connection in tuple(self.open):
+            connection.check(now)
 
     def busy(self) -> list[Connection]:
         """Connections on which a request is under way or has begun to arrive, or an answer is not yet sent."""
@@ -68,10 +79,14 @@ class Server(web.Server):
     def count_request(self, change: int) -> None:
         """A request begins (+1) or ends (-1)."""
         self._in_flight += change
+        if self.closed:
+            self.something_ended()
+
+    def count_tunnel(self, change: int) -> None:
+        """A tunnel begins (+1) or ends (-1)."""
+        self._tunnels += change
         if self.observer is not None:
-            self.observer.requests_in_flight(self._in_flight)
-        # The connection itself notes the end only after this returned.
-        asyncio.get_running_loop().call_soon(self.something_ended)
+            self.observer.tunnels_open(self._tunnels)
 
     def opened(self, connection: Connection) -> Refusal | None:
         """Counts a new connection; a refusal when there are too many."""
@@ -128,8 +143,7 @@ class Server(web.Server):
         self._sweeper.cancel()
         for connection in tuple(self.open):
             if connection.is_busy:
-                connection.is_cut = True
-                connection.abort()
+                connection.cut(Draining("the gateway cut it: it did not end within drain"))
             else:
                 connection.force_close()
         while self.open:

@@ -1,355 +1,393 @@
-"""The API behind the gateway, over aiohttp's client: the simplest forwarding that is correct.
+"""One HTTP/1.1 connection to an upstream: a request out, its answer back, as often as both sides like.
 
-The head goes out as the bytes it came in; aiohttp's client would re-encode, reorder and add. Every aiohttp exception
-is renamed at this border.
+Knows nothing of other connections: who gets which, and what is tried again, is `pool`.
 """
 
 import asyncio
-import functools
-import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+import contextlib
+import select
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol, cast
 
-import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ClientRequest, ClientResponse
-from aiohttp.connector import Connection
-from aiohttp.http import RawResponseMessage, StreamWriter
-from aiohttp.streams import StreamReader
-from yarl import URL
-
-from gateway.core.addresses import parse_upstream
-from gateway.core.config import Upstream
-from gateway.core.errors import UpstreamBusy, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
-from gateway.core.model import Admission, Facts, HeaderLine
+from gateway.core.errors import Refusal, UpstreamProtocolError, UpstreamTimeout
 from gateway.ports import Body
-from gateway.relay.facts import MAX_LENGTH
+from gateway.relay.answer import AnswerHead
+from gateway.relay.answer_parser import AnswerParser, Inform
 
-#: seconds; the long form of `upstreams` will make these configurable
-KEEPALIVE = 60.0
-POOL_TIMEOUT = 5.0
-#: connections, reused and fresh together
-MAX_CONNECTIONS = 256
-#: bytes of one line of an answer's head
-MAX_LINE = 64 * 1024
-_LENGTH_DIGITS = len(str(MAX_LENGTH))
-#: RFC 9110 section 9.2.2, less TRACE: may be sent again when a reused connection turns out to be closed
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+#: bytes of an answer's body that are held for a client that takes them slowly, before reading pauses
+HELD = 64 * 1024
+#: seconds for which the upstream's 100 is awaited before the client is asked for its body all the same
+CONTINUE_AFTER = 1.0
 
 
-log = logging.getLogger("gateway.relay")
+class Raw(Protocol):
+    """Who takes what arrives once a connection left HTTP."""
+
+    def from_upstream(self, data: bytes) -> None:
+        """Bytes of the new protocol."""
+
+    def upstream_ready(self, *, ready: bool) -> None:
+        """Whether the upstream takes more bytes."""
+
+    def upstream_lost(self) -> None:
+        """The connection ended."""
 
 
-class _Protocol(ResponseHandler):
-    """An upstream connection that ends when it says more than was asked, and that tells its reader when it broke.
-
-    aiohttp takes what came on an idle connection for the next answer, and a reset for the end of a body without a
-    length; of broken chunk framing, or of a request body that broke off, it tells the reader nothing.
-    """
-
-    answered = False
-
-    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
-        self.answered = data[0].code >= 200
-        super().feed_data(data, size)
-
-    def data_received(self, data: bytes) -> None:
-        if data and self.answered and (self._payload is None or self._payload.is_eof()):
-            self.close()
-        else:
-            super().data_received(data)
-
-    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        super().set_exception(exc, *cause)
-        # An upstream that takes no more of the request's body (OSError) may still have an answer to give.
-        if not isinstance(exc, OSError) and self._payload is not None and not self._payload.is_eof():
-            self._payload.set_exception(aiohttp.ClientPayloadError(type(exc).__name__))
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        payload = self._payload
-        unfinished = payload is not None and not payload.is_eof()
-        super().connection_lost(exc)
-        if payload is not None and unfinished and (exc is not None or not payload.is_eof()):
-            payload.set_exception(aiohttp.ClientPayloadError("the connection broke"))
+class Closed(Exception):
+    """The connection ended before a byte of an answer."""
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """One try at a request: whether the connection it went out on had served another before."""
+class UpstreamConnection(asyncio.Protocol):
+    """One connection. One request at a time: `ask`, then the answer's chunks, then `is_reusable` tells."""
 
-    reused: bool = False
-
-
-class _RawRequest(ClientRequest):
-    """Writes a head of our own making instead of aiohttp's. Private names used: tests/relay/test_aiohttp_names.py."""
-
-    head: bytes
-    body_chunked: bool
-    attempt: "_Attempt"
-
-    async def send(self, conn: Connection) -> ClientResponse:
-        assert isinstance(conn.protocol, _Protocol)
-        self.attempt.reused = conn.protocol.answered
-        if conn.protocol.should_close:
-            # What arrived behind the last answer would be taken for the answer to this request.
-            raise aiohttp.ServerDisconnectedError
-        conn.protocol.answered = False
-        writer = StreamWriter(conn.protocol, self.loop)
-        writer._headers_buf = self.head  # noqa: SLF001 -- instead of write_headers, which would re-encode
-        if self.body_chunked:
-            writer.enable_chunking()
-        task = None
-        if self._body is not None:
-            # An upstream may answer by the head alone, and the first byte of the body may be long in coming.
-            writer.send_headers()
-            task = self.loop.create_task(self.write_bytes(writer, conn, self._get_content_length()))
-            self._writer = task
-        else:
-            conn.protocol.start_timeout()
-            writer.set_eof()
-        return self.response_class(
-            self.method,
-            self.original_url,
-            writer=cast("asyncio.Task[None]", task),
-            continue100=None,
-            timer=self._timer,
-            request_info=self.request_info,
-            traces=[],
-            loop=self.loop,
-            session=self._session,
-            stream_writer=writer,
-        )
-
-
-class HttpUpstream:
-    """One upstream, `http://`, `https://` or `unix:`. Connections are reused for requests that may be repeated."""
-
-    def __init__(self, upstream: Upstream) -> None:
-        """Needs a running loop; `close` lets go of it."""
-        origin = parse_upstream(upstream.url)
-        self._shown = upstream.url
-        self._failing = False
-        self._own_host = upstream.host == "upstream"
-        self._response_timeout = float(upstream.response_timeout)
-        self._connect_timeout = float(upstream.connect_timeout)
-        if origin.path is not None:
-            path = origin.path
-            self._url = URL("http://localhost/")
-
-            def connector(**options: Any) -> aiohttp.BaseConnector:
-                return aiohttp.UnixConnector(path, limit=0, **options)
-        else:
-            self._url = URL.build(scheme=origin.scheme, host=origin.host, port=origin.port, path="/")
-
-            def connector(**options: Any) -> aiohttp.BaseConnector:
-                return aiohttp.TCPConnector(limit=0, ttl_dns_cache=10, **options)
-
-        self._authority = cast("str", self._url.host_port_subcomponent).encode("ascii")
-        self._reused = _session(connector, self._timeout(None), keepalive_timeout=KEEPALIVE)
-        # A request that may not be sent twice never meets a connection that the other side is just closing.
-        self._fresh = _session(connector, self._timeout(None), force_close=True)
-        self._places = asyncio.Semaphore(MAX_CONNECTIONS)
-
-    def _timeout(self, response: float | None) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(
-            connect=self._connect_timeout,
-            sock_connect=self._connect_timeout,
-            sock_read=self._response_timeout if response is None else response,
-        )
-
-    async def close(self) -> None:
-        """Closes every connection."""
-        await self._reused.close()
-        await self._fresh.close()
-
-    async def send(self, facts: Facts, admission: Admission, body: Body | None) -> "HttpAnswer":
-        """One request. UpstreamBusy, UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, or the body's own."""
-        try:
-            async with asyncio.timeout(POOL_TIMEOUT):
-                await self._places.acquire()
-        except TimeoutError:
-            raise UpstreamBusy(f"{MAX_CONNECTIONS} connections are in use") from None
-        try:
-            return HttpAnswer(await self._request(facts, admission, body), body=body, release=self._places.release)
-        except BaseException as error:
-            self._places.release()
-            if body is not None and body.failure is not None and isinstance(error, Exception):
-                raise body.failure from None
-            raise
-
-    async def _request(self, facts: Facts, admission: Admission, body: Body | None) -> ClientResponse:
-        repeatable = body is None and not facts.chunked and not facts.content_length and facts.method in _IDEMPOTENT
-        attempt = _Attempt()
-        try:
-            try:
-                response = await self._try(self._reused if repeatable else self._fresh, facts, admission, body, attempt)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                # RFC 9110 section 9.2.2: once more, where the connection had served before and was closing.
-                if not (repeatable and attempt.reused):
-                    raise
-                response = await self._try(self._fresh, facts, admission, body, _Attempt())
-        except aiohttp.ConnectionTimeoutError:
-            raise self._unreachable("no connection within connect_timeout") from None
-        except aiohttp.ClientConnectorError as error:
-            raise self._unreachable(error.os_error.strerror or type(error).__name__) from None
-        except TimeoutError:
-            raise UpstreamTimeout("no head of an answer within response_timeout") from None
-        except (aiohttp.ClientResponseError, aiohttp.ClientPayloadError) as error:
-            raise UpstreamProtocolError(type(error).__name__) from None
-        except (aiohttp.ClientError, OSError):
-            raise UpstreamUnreachable(f"{self._shown}: the connection ended before an answer") from None
-        if self._failing:
-            self._failing = False
-            log.info("upstream %s answers again", self._shown)
-        if problem := _framing_problem(response):
-            response.close()
-            raise UpstreamProtocolError(problem)
-        return response
-
-    def _unreachable(self, why: str) -> UpstreamUnreachable:
-        if not self._failing:
-            self._failing = True
-            log.warning("upstream %s cannot be reached: %s", self._shown, why)
-        return UpstreamUnreachable(f"{self._shown}: {why}")
-
-    async def _try(
-        self,
-        session: aiohttp.ClientSession,
-        facts: Facts,
-        admission: Admission,
-        body: Body | None,
-        attempt: "_Attempt",
-    ) -> ClientResponse:
-        head = self._head(facts, admission, closing=session is self._fresh)
-
-        async def take_head(request: ClientRequest, handler: aiohttp.ClientHandlerType) -> ClientResponse:
-            assert isinstance(request, _RawRequest)
-            request.head, request.body_chunked, request.attempt = head, facts.chunked, attempt
-            return await handler(request)
-
-        framing = {} if facts.content_length is None or body is None else {"Content-Length": str(facts.content_length)}
-        return await session.request(
-            facts.method,
-            self._url,
-            data=None if body is None else aiter(body),
-            headers=framing,
-            allow_redirects=False,
-            timeout=self._timeout(admission.route.timeout),
-            middlewares=(take_head,),
-        )
-
-    def _head(self, facts: Facts, admission: Admission, *, closing: bool) -> bytes:
-        """Request line and lines as they are, then framing from the parsed message (RFC 9112 section 6)."""
-        lines = [b"%b %b HTTP/1.1" % (facts.method.encode("ascii"), admission.target)]
-        if facts.host is None or self._own_host:
-            lines.append(b"Host: " + self._authority)
-        lines += [
-            b"%b: %b" % (name, value)
-            for name, value in admission.headers
-            if not (self._own_host and name.lower() == b"host")
-        ]
-        if facts.chunked:
-            lines.append(b"Transfer-Encoding: chunked")
-        elif facts.content_length is not None:
-            lines.append(b"Content-Length: %d" % facts.content_length)
-        if closing:
-            lines.append(b"Connection: close")
-        return b"\r\n".join([*lines, b"", b""])
-
-
-def _session(
-    connector: Callable[..., aiohttp.BaseConnector], timeout: aiohttp.ClientTimeout, **options: Any
-) -> aiohttp.ClientSession:
-    made = connector(**options)
-    protocol: Callable[[], ResponseHandler] = functools.partial(_Protocol, loop=asyncio.get_running_loop())
-    made._factory = protocol  # type: ignore[assignment]  # noqa: SLF001 -- has no public name
-    session = aiohttp.ClientSession(
-        connector=made,
-        request_class=_RawRequest,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
-        timeout=timeout,
-        max_line_size=MAX_LINE,
-        max_field_size=MAX_LINE,
+    __slots__ = (
+        "_body_task",
+        "_deadline",
+        "_failure",
+        "_has_ended",
+        "_held",
+        "_invited",
+        "_is_sent",
+        "_loop",
+        "_lost",
+        "_parser",
+        "_paused_reading",
+        "_poll",
+        "_raw",
+        "_timeout",
+        "_transport",
+        "_waiter",
+        "_writable",
+        "idle_since",
+        "is_lost",
+        "is_reused",
     )
-    # aiohttp would repeat requests on fresh connections too.
-    session._retry_connection = False  # noqa: SLF001 -- has no public name
-    return session
 
+    def __init__(self, loop: asyncio.AbstractEventLoop, lost: Callable[["UpstreamConnection"], None]) -> None:
+        """`lost` is called once, when the connection has ended."""
+        self._loop = loop
+        self._lost = lost
+        self._transport: asyncio.Transport | None = None
+        self._parser: AnswerParser | None = None
+        self._raw: Raw | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._failure: Exception | None = None
+        self._has_ended = False
+        self._held = 0
+        self._paused_reading = False
+        #: None while writing is not held back
+        self._writable: asyncio.Future[None] | None = None
+        self._body_task: asyncio.Task[None] | None = None
+        #: all of the last request, body included
+        self._is_sent = False
+        self._timeout = 0.0
+        #: loop time by which the upstream must have said or taken something
+        self._deadline: float | None = None
+        #: while a client that expects 100 is not yet asked for its body
+        self._invited: asyncio.Future[None] | None = None
+        #: loop time
+        self.idle_since = 0.0
+        #: it ended, or is about to
+        self.is_lost = False
+        #: it carried an answer before
+        self.is_reused = False
+        self._poll: select.poll | None = None
 
-def _framing_problem(response: ClientResponse) -> str | None:
-    """RFC 9112 section 6.3: what makes the length of an answer uncertain."""
-    if response.status < 200:
-        return f"{response.status} where a final answer was due"
-    codings = [value for name, value in response.raw_headers if name.lower() == b"transfer-encoding"]
-    if any(coding.lower() != b"chunked" for coding in codings) or len(codings) > 1:
-        return "a Transfer-Encoding other than chunked"
-    lengths = [value for name, value in response.raw_headers if name.lower() == b"content-length"]
-    if len(lengths) > 1 or (lengths and codings):
-        return "more than one length"
-    if lengths and (not lengths[0].isdigit() or len(lengths[0]) > _LENGTH_DIGITS or int(lengths[0]) > MAX_LENGTH):
-        return "a length that is no number up to 2^63-1"
-    return None
+    # Life of a connection
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ready for a request."""
+        # uvloop's transports are no subclass of it, and have everything it has.
+        self._transport = cast("asyncio.Transport", transport)
 
-class HttpUpstreams:
-    """Every configured upstream, by the name that routes know it by."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tells whoever waits."""
+        self.is_lost = True
+        self._stop_body()
+        self._lost(self)
+        if self._raw is not None:
+            self._raw.upstream_lost()
+            return
+        parser = self._parser
+        if self._failure is None and parser is not None and not parser.is_complete:
+            if not parser.has_begun:
+                self._failure = Closed()
+            elif exc is not None or not self._has_ended:
+                self._failure = UpstreamProtocolError(f"the answer broke off ({type(exc).__name__})")
+            else:
+                try:
+                    parser.end()
+                except UpstreamProtocolError as problem:
+                    self._failure = problem
+        self._release_writer()
+        self._wake()
 
-    def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
-        """Needs a running loop; `close` lets go of it."""
-        self._upstreams = {name: HttpUpstream(upstream) for name, upstream in upstreams.items()}
+    def eof_received(self) -> None:
+        """The upstream ended the connection in good order: over TLS, with a close_notify (RFC 9112 section 9.8)."""
+        self._has_ended = True
 
-    async def close(self) -> None:
-        """Closes every connection."""
-        for upstream in self._upstreams.values():
-            await upstream.close()
-
-    async def send(self, facts: Facts, admission: Admission, body: Body | None) -> "HttpAnswer":
-        """One request to the upstream of its route, as `HttpUpstream.send`."""
-        return await self._upstreams[admission.route.upstream].send(facts, admission, body)
-
-
-class HttpAnswer:
-    """The upstream's answer on aiohttp's client."""
-
-    def __init__(self, response: ClientResponse, *, body: Body | None, release: Callable[[], None]) -> None:
-        self._response = response
-        self._body = body
-        self._release: Callable[[], None] | None = release
-        self.status = response.status
-        self.reason = (response.reason or "").encode("utf-8", "surrogateescape")
-        self.headers: tuple[HeaderLine, ...] = response.raw_headers
-        # Read by hand: what aiohttp offers runs the e-mail parser over whatever the upstream says.
-        fields = {name.lower(): value for name, value in self.headers}
-        length = fields.get(b"content-length")
-        self.content_length = None if length is None or b"transfer-encoding" in fields else int(length)
-        media_type = fields.get(b"content-type", b"").partition(b";")[0].strip(b" \t").lower()
-        if media_type == b"text/event-stream" and response.connection is not None:
-            # An event stream may be silent for as long as it likes.
-            assert response.connection.protocol is not None
-            response.connection.protocol.read_timeout = None
-            response.connection.protocol.start_timeout()
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives."""
-        content = self._response.content
-        try:
-            async for chunk in content.iter_any():
-                yield chunk
-            if (broken := content.exception()) is not None:
-                raise broken
-        except TimeoutError:
-            raise UpstreamTimeout("the answer fell silent for response_timeout") from None
-        except (aiohttp.ClientError, OSError) as error:
-            if self._body is not None and self._body.failure is not None:
-                raise self._body.failure from None
-            raise UpstreamProtocolError(f"the answer broke off ({type(error).__name__})") from None
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        self.is_lost = True
+        self._stop_body()
+        if self._transport is not None:
+            self._transport.abort()
 
     def close(self) -> None:
-        """Lets go of the connection; when the answer was not read to its end it is closed."""
-        if self._release is not None:
-            self._release()
-            self._release = None
-            self._response.close()
+        """Ends the connection once what was written is sent."""
+        self.is_lost = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def is_sound(self) -> bool:
+        """Whether an idle connection is open and silent, as far as the kernel knows.
+
+        What came on it since its last answer, an end or another answer, may not have reached the loop yet, and would
+        be taken for the answer to the next request.
+        """
+        if self.is_lost:
+            return False
+        if self._poll is None:
+            assert self._transport is not None
+            self._poll = select.poll()
+            self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not self._poll.poll(0)
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the last answer was read to its end and left the connection fit for another request."""
+        parser = self._parser
+        return (
+            not self.is_lost
+            and self._failure is None
+            and self._is_sent
+            and parser is not None
+            and parser.is_complete
+            and not parser.surplus
+            and parser.head is not None
+            and parser.head.reusable
+        )
+
+    def rest(self) -> None:
+        """Becomes idle: whatever arrives from now on ends it."""
+        self.is_reused = True
+        # A client that left may have left the last of its answer here.
+        self._held = 0
+        self.idle_since = self._loop.time()
+        self._parser = None
+        self._deadline = None
+
+    def check(self, now: float) -> None:
+        """Fails what waits for an upstream that is silent for too long. `now`: loop time."""
+        if self._deadline is not None and now > self._deadline:
+            self._deadline = None
+            self._fail(UpstreamTimeout("nothing came, or was taken, within response_timeout"))
+
+    # Request and answer
+
+    async def ask(
+        self,
+        method: str,
+        head: bytes,
+        body: Body | None,
+        *,
+        chunked: bool,
+        timeout: float,  # noqa: ASYNC109 -- looked at by a sweep, for many requests at once
+        inform: Inform,
+        waits: bool = False,
+        upgrades: bool = False,
+    ) -> AnswerHead:
+        """Sends a request and gives the head of its final answer.
+
+        `timeout`: seconds of silence. `waits`: the client does, for 100. `upgrades`: 101 is an answer. Closed,
+        UpstreamProtocolError, UpstreamTimeout, or what the client's body raises.
+        """
+        if self.is_lost:
+            raise Closed
+        parser = self._parser = AnswerParser(method, accepts_upgrade=upgrades, inform=inform)
+        assert self._transport is not None
+        self._timeout = timeout
+        self._deadline = self._loop.time() + timeout
+        whole = None if body is None or waits else body.take_whole()
+        self._is_sent = body is None or whole is not None
+        if whole is not None:
+            head += (b"%x\r\n%b\r\n0\r\n\r\n" % (len(whole), whole) if whole else b"0\r\n\r\n") if chunked else whole
+        self._transport.write(head)
+        if body is not None and whole is None:
+            self._deadline = None
+            self._body_task = self._loop.create_task(self._send_body(body, chunked=chunked, waits=waits))
+        while parser.head is None:
+            await self._news()
+        return parser.head
+
+    async def _send_body(self, body: Body, *, chunked: bool, waits: bool) -> None:
+        transport = self._transport
+        assert transport is not None
+        try:
+            if waits and not body.is_here:
+                await self._until_invited()
+                if self._parser is None or self._parser.head is not None:
+                    # RFC 9110 section 10.1.1: answered instead of invited; the body stays where it is.
+                    return
+            async for chunk in body:
+                transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+                if self._writable is not None:
+                    self._extend()
+                    await self._writable
+                    self._deadline = None
+            if chunked:
+                transport.write(b"0\r\n\r\n")
+        except Refusal as failure:
+            self._body_task = None
+            self._fail(failure)
+        else:
+            self._body_task = None
+            self._is_sent = True
+            self._extend()
+
+    async def _until_invited(self) -> None:
+        """RFC 9110 section 10.1.1: until the upstream says 100 or answers, or for CONTINUE_AFTER."""
+        self._invited = self._loop.create_future()
+        with contextlib.suppress(TimeoutError):
+            # Not wait_for: that of Python 3.11 loses a cancellation that comes with the invitation.
+            async with asyncio.timeout(CONTINUE_AFTER):
+                await self._invited
+        self._invited = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The answer's body as it arrives. UpstreamProtocolError, UpstreamTimeout, or what the client's body raised."""
+        parser = self._parser
+        assert parser is not None
+        while True:
+            if parser.parts:
+                yield self._take(parser)
+            elif parser.is_complete:
+                return
+            else:
+                await self._news()
+
+    def take_whole(self) -> bytes | None:
+        """The whole body, where it is here already."""
+        assert self._parser is not None
+        return self._take(self._parser) if self._parser.is_complete else None
+
+    def _take(self, parser: AnswerParser) -> bytes:
+        parts = parser.parts
+        taken = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self._held = 0
+        if self._paused_reading:
+            self._paused_reading = False
+            self._extend()
+            if self._transport is not None and not self.is_lost:
+                self._transport.resume_reading()
+        return taken
+
+    def be_patient(self) -> None:
+        """From here on silence is no fault: an event stream."""
+        self._timeout = float("inf")
+        self._deadline = None
+
+    def data_received(self, data: bytes) -> None:
+        """More of the answer, or what nobody asked for."""
+        if self._raw is not None:
+            self._raw.from_upstream(data)
+            return
+        parser = self._parser
+        if parser is None:
+            # RFC 9112 section 9.2: what comes unasked belongs to nobody.
+            self.abort()
+            return
+        try:
+            parser.feed(data)
+        except UpstreamProtocolError as problem:
+            self._fail(problem)
+            return
+        if self._invited is not None and not self._invited.done() and (parser.is_invited or parser.head is not None):
+            self._invited.set_result(None)
+        if parser.is_complete:
+            self._deadline = None
+        elif self._deadline is not None:
+            self._extend()
+        self._held += len(data)
+        if self._held > HELD and parser.parts and not (self._paused_reading or parser.is_complete):
+            self._paused_reading = True
+            self._deadline = None
+            assert self._transport is not None
+            self._transport.pause_reading()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        """The upstream takes less than is written."""
+        if self._raw is not None:
+            self._raw.upstream_ready(ready=False)
+        else:
+            self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """It takes more again."""
+        if self._raw is not None:
+            self._raw.upstream_ready(ready=True)
+        self._release_writer()
+
+    def _release_writer(self) -> None:
+        if self._writable is not None:
+            if not self._writable.done():
+                self._writable.set_result(None)
+            self._writable = None
+
+    def _extend(self) -> None:
+        if not self._paused_reading:
+            self._deadline = self._loop.time() + self._timeout
+
+    async def _news(self) -> None:
+        """Until something came, or the connection failed: then that is raised."""
+        if self._failure is not None:
+            raise self._failure
+        self._waiter = self._loop.create_future()
+        await self._waiter
+        if self._failure is not None:
+            raise self._failure
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _fail(self, failure: Exception) -> None:
+        if self._failure is None:
+            self._failure = failure
+        self.abort()
+        self._release_writer()
+        self._wake()
+
+    def _stop_body(self) -> None:
+        """The rest of the client's body has nobody to go to."""
+        task = self._body_task
+        if task is not None and task is not asyncio.current_task(self._loop):
+            self._body_task = None
+            task.cancel()
+
+    # After 101
+
+    def go_raw(self, raw: Raw) -> bytes:
+        """Leaves HTTP: bytes go to `raw` from now on. Gives those that came behind the answer's head."""
+        parser = self._parser
+        assert parser is not None
+        self._raw = raw
+        self._deadline = None
+        return parser.tail
+
+    def write(self, data: bytes) -> None:
+        """Bytes of the new protocol."""
+        if self._transport is not None and not self.is_lost:
+            self._transport.write(data)
+
+    def hold(self, *, held: bool) -> None:
+        """Stops reading, or reads again."""
+        if self._transport is None or self.is_lost:
+            return
+        if held:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()

@@ -13,6 +13,7 @@ from gateway.core.errors import (
     AmbiguousPath,
     BadRequest,
     ClientDisconnected,
+    Draining,
     InsufficientScope,
     InternalError,
     IssuerUnavailable,
@@ -28,7 +29,7 @@ from gateway.core.errors import (
 )
 from gateway.core.model import Admission, Facts, HeaderLine
 from gateway.gate import Gate
-from gateway.ports import Answer, Body, Ending, Trail
+from gateway.ports import Answer, Body, Ending, Exchange, Trail
 from tests.memory import MemoryIssuers, Recorder, facts
 from tests.signer import NOW, issuer, sign, some_claims
 
@@ -41,6 +42,8 @@ class MemoryAnswer:
     reason: bytes = b"OK"
     headers: tuple[HeaderLine, ...] = ()
     content_length: int | None = None
+    whole: bytes | None = None
+    is_endless: bool = False
     body: Sequence[bytes | Exception] = (b"hello ", b"world")
     closed: int = 0
 
@@ -64,7 +67,7 @@ class MemoryUpstream:
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[Admission] = field(default_factory=list)
 
-    async def send(self, facts: Facts, admission: Admission, body: Body | None) -> Answer:
+    async def send(self, facts: Facts, admission: Admission, client: Exchange) -> Answer:
         self.sent.append(admission)
         self.reached.set()
         if self.gate is not None:
@@ -81,7 +84,7 @@ class MemoryExchange:
     facts: Facts | Exception
     body: Body | None = None
     has_begun: bool = False
-    is_cut: bool = False
+    cut_by: Refusal | None = None
     bytes_in: int = 7
     bytes_out: int = 0
     #: what writing an answer fails with
@@ -89,14 +92,21 @@ class MemoryExchange:
     answered: bytes = b""
     refused: list[Refusal] = field(default_factory=list)
     aborted: int = 0
+    seconds_left: float | None = None
 
     def read_facts(self) -> Facts:
         if isinstance(self.facts, Exception):
             raise self.facts
         return self.facts
 
-    async def relay(self, answer: Answer, *, cors: tuple[HeaderLine, ...] = ()) -> None:
+    def inform(self, status: int, reason: bytes, headers: Sequence[HeaderLine]) -> None:
+        raise AssertionError
+
+    async def relay(
+        self, answer: Answer, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+    ) -> None:
         self.has_begun = True
+        self.seconds_left = seconds_left
         async for chunk in answer.chunks():
             if self.gone is not None:
                 raise self.gone
@@ -402,6 +412,6 @@ async def test_no_log_line_and_no_ending_shows_the_token(world: World, caplog: p
 
 
 async def test_a_request_that_the_gateway_cuts_to_stop_is_not_the_clients_fault(world: World) -> None:
-    ending = await world.handled(exchange(gone=ClientDisconnected(), is_cut=True))
+    ending = await world.handled(exchange(gone=ClientDisconnected(), cut_by=Draining()))
     assert ending.refusal is not None
     assert (ending.refusal.reason, ending.status) == ("draining", 503)

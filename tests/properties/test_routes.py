@@ -4,10 +4,10 @@ import gc
 import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+import msgspec
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -221,7 +221,7 @@ def test_only_method_path_and_host_choose_the_route(
         (b"X-Forwarded-Host", HOSTS[1].encode()),
         (b"X-Forwarded-Method", b"GET"),
     ]
-    adorned = replace(
+    adorned = msgspec.structs.replace(
         plain,
         target=path + b"?" + query.encode(),
         headers=(*plain.headers, *headers, *tricks),

@@ -8,9 +8,8 @@ import time
 import pytest
 
 from gateway.core.config import Route, Seconds, Upstream
-from gateway.relay import upstream as upstream_module
-from gateway.relay.upstream import HttpUpstream
-from tests.wire import OK, Conversation, RawClient, RawUpstream, Running, Start, chunked, chunks, get, post
+from gateway.relay.pool import HttpUpstreams
+from tests.wire import OK, Conversation, RawClient, RawUpstream, Running, Start, chunked, chunks, get, post, until
 
 
 def from_client(gateway: Running) -> list[tuple[bytes, bytes]]:
@@ -453,7 +452,7 @@ async def test_an_upstream_that_hangs_is_a_timeout(start: Start) -> None:
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
         b"HTTP/1.1 099 Less\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"Content-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 12_000 + b"Content-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: a\rY: b\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 0\r\n\r\n",
@@ -551,8 +550,9 @@ async def test_a_post_is_never_sent_twice(gateway: Running, client: RawClient) -
     for body in (post(b"x"), post(b""), get(method="POST"), post(b"x", method="PUT"), get(method="PATCH")):
         gateway.upstream.conversations[-1].reset()
         before = len(gateway.upstream.requests)
-        await client.ask(body)
-        assert len(gateway.upstream.requests) == before + 1
+        # Whether the gateway knew in time that the connection is gone or not: what was written may have been acted on.
+        assert (await client.ask(body)).status in {200, 502}
+        assert len(gateway.upstream.requests) <= before + 1
 
 
 async def test_a_get_is_sent_again_when_a_reused_connection_turns_out_to_be_closed(
@@ -597,20 +597,9 @@ async def test_what_an_upstream_says_unasked_is_nobodys_answer(
 
     gateway.upstream.behaviour = behave
     assert (await client.ask(get("/1"))).body == b"ok"
-    (pooled,) = gateway.gateway._upstream._upstreams["default"]._reused.connector._conns.values()  # type: ignore[union-attr]
-    protocol, _ = pooled[0]
-    received = asyncio.Event()
-    original = protocol.data_received
-
-    def heard(data: bytes) -> None:
-        original(data)
-        received.set()
-
-    transport = protocol.transport
-    assert transport is not None
-    protocol.data_received = heard  # type: ignore[method-assign]
+    (connection,) = gateway.gateway._upstream._upstreams["default"]._idle
     said.set()
-    await received.wait()
+    await until(lambda: connection.is_lost)
     assert (await client.ask(get("/2"))).body == b"ok"
     assert len(gateway.upstream.conversations) == 2
 
@@ -680,12 +669,8 @@ async def test_the_upstream_authority_stands_in_for_a_missing_host(gateway: Runn
     assert gateway.upstream.last.values(b"X-Forwarded-Host") == []
 
 
-async def test_requests_wait_for_a_place_and_then_are_told_it_is_busy(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(upstream_module, "MAX_CONNECTIONS", 2)
-    monkeypatch.setattr(upstream_module, "POOL_TIMEOUT", 0.05)
-    gateway = await start()
+async def test_requests_wait_for_a_place_and_then_are_told_it_is_busy(start: Start) -> None:
+    gateway = await start(max_connections=2, pool_timeout=Seconds(0.05))
     gateway.upstream.answer = b""
     clients = [await gateway.client() for _ in range(2)]
     for client in clients:
@@ -702,7 +687,7 @@ async def test_requests_wait_for_a_place_and_then_are_told_it_is_busy(
 
 
 async def test_closing_twice_and_without_a_request_is_fine() -> None:
-    upstream = HttpUpstream(Upstream(url="http://127.0.0.1:1"))
+    upstream = HttpUpstreams({"default": Upstream(url="http://127.0.0.1:1")})
     await upstream.close()
     await upstream.close()
 

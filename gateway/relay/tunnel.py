@@ -1,0 +1,76 @@
+"""After 101: bytes both ways, unread, at the pace of the slower side, until one side ends.
+
+Each side's protocol calls in here; there is no task between them.
+"""
+
+import asyncio
+from typing import Protocol
+
+from gateway.core.errors import ClientDisconnected
+from gateway.relay.upstream import UpstreamConnection
+
+#: seconds for which the other side may still take what was written when one side has ended
+LAST_WORDS = 5.0
+
+
+class ClientSide(Protocol):
+    """What a tunnel needs of the client's connection."""
+
+    def write(self, data: bytes) -> None:
+        """Bytes for the client. ClientDisconnected."""
+
+    def hold(self, *, held: bool) -> None:
+        """Stops reading from the client, or reads again."""
+
+
+class Tunnel:
+    """One client and one upstream, once both left HTTP."""
+
+    def __init__(self, client: ClientSide, upstream: UpstreamConnection) -> None:
+        """Needs a running loop."""
+        self._client = client
+        self._upstream = upstream
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        #: bytes from and to the client
+        self.bytes_in = self.bytes_out = 0
+
+    async def run(self, early: bytes) -> None:
+        """Until one side ends. `early`: what the client sent before it had its 101."""
+        if tail := self._upstream.go_raw(self):
+            self.from_upstream(tail)
+        if early:
+            self.from_client(early)
+        try:
+            await self._ended
+        finally:
+            self._upstream.close()
+            asyncio.get_running_loop().call_later(LAST_WORDS, self._upstream.abort)
+
+    def from_client(self, data: bytes) -> None:
+        """To the upstream."""
+        self.bytes_in += len(data)
+        self._upstream.write(data)
+
+    def from_upstream(self, data: bytes) -> None:
+        """To the client."""
+        self.bytes_out += len(data)
+        try:
+            self._client.write(data)
+        except ClientDisconnected:
+            self._end()
+
+    def upstream_ready(self, *, ready: bool) -> None:
+        """The upstream takes bytes, or no more for now."""
+        self._client.hold(held=not ready)
+
+    def client_ready(self, *, ready: bool) -> None:
+        """The client takes bytes, or no more for now."""
+        self._upstream.hold(held=not ready)
+
+    def upstream_lost(self) -> None:
+        """The upstream ended: the client gets what was written, then the end."""
+        self._end()
+
+    def _end(self) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
