@@ -4,15 +4,14 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from gateway.core.errors import ClientDisconnected, Draining, MethodNotAllowed, Refusal
-from gateway.core.model import HeaderLine
-from gateway.ports import Exchange
+from gateway.ports import Exchange, OwnAnswer
 
 #: seconds for which rendered metrics are given out again: a scrape must never hold traffic
 METRICS_KEPT = 1.0
@@ -40,35 +39,59 @@ class IssuerHealth(Protocol):
         """Why the last fetch failed, if it did."""
 
 
-class Page:
+def page(
+    status: int,
+    reason: bytes,
+    body: bytes,
+    content_type: bytes = b"application/json",
+    *,
+    cache_control: bytes = b"no-store",
+) -> OwnAnswer:
     """A small complete answer."""
+    lines = (
+        (b"Content-Type", content_type),
+        (b"Content-Length", b"%d" % len(body)),
+        (b"Cache-Control", cache_control),
+    )
+    return OwnAnswer(status, reason, lines, body)
 
-    def __init__(
-        self,
-        status: int,
-        reason: bytes,
-        body: bytes,
-        content_type: bytes = b"application/json",
-        *,
-        cache_control: bytes = b"no-store",
-    ) -> None:
-        self.status = status
-        self.reason = reason
-        self.content_length: int | None = len(body)
-        self.headers: tuple[HeaderLine, ...] = (
-            (b"Content-Type", content_type),
-            (b"Content-Length", b"%d" % len(body)),
-            (b"Cache-Control", cache_control),
-        )
-        self._body = body
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body at once."""
-        if self._body:
-            yield self._body
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether requests can be answered, and what stands in the way."""
 
-    def close(self) -> None:
-        """Nothing to let go of."""
+    ready: bool
+    #: every issuer was asked at least once
+    started: bool
+    #: names of issuers without keys, and why
+    missing: tuple[tuple[str, str], ...] = ()
+
+
+def readiness_of(issuers: Sequence[IssuerHealth], *, all_issuers: bool) -> Readiness:
+    """Of one process. `all_issuers`: ready only when every one of them has keys; else one is enough."""
+    missing = tuple(
+        (issuer.name, issuer.reason or "its keys were not fetched yet") for issuer in issuers if not issuer.has_keys
+    )
+    enough = not missing if all_issuers else len(missing) < len(issuers)
+    started = all(issuer.first_fetch_ended for issuer in issuers)
+    return Readiness(enough and started, started, missing)
+
+
+def readiness_of_all(workers: Iterable[Readiness]) -> Readiness:
+    """Of several processes that share the work: one at least can answer, and none that has started cannot.
+
+    One that is still starting does not count: a worker that was replaced is no reason to leave service.
+    """
+    told = tuple(workers)
+    started = [worker for worker in told if worker.started]
+    missing: dict[str, str] = {}
+    for worker in started or told:
+        missing |= {name: reason for name, reason in worker.missing if name not in missing}
+    return Readiness(
+        ready=bool(started) and all(worker.ready for worker in started),
+        started=bool(started),
+        missing=tuple(missing.items()),
+    )
 
 
 class Admin:
@@ -77,18 +100,16 @@ class Admin:
     def __init__(
         self,
         *,
-        registry: CollectorRegistry,
-        issuers: Callable[[], Sequence[IssuerHealth]],
-        all_issuers: bool,
+        readiness: Callable[[], Readiness],
+        render: Callable[[], bytes],
         key_set: Callable[[], bytes] | None = None,
     ) -> None:
-        """`issuers`: how they are now. `all_issuers`: ready only when every one of them has keys.
+        """`render`: the metrics in the text format of Prometheus; it may take a second, and runs in a thread.
 
         `key_set`: the public keys of assertions as a JWK set; None: there are no assertions.
         """
-        self._registry = registry
-        self._issuers = issuers
-        self._all_issuers = all_issuers
+        self._readiness_now = readiness
+        self._render_now = render
         self._key_set = key_set
         self._metrics = b""
         self._rendered_at = float("-inf")
@@ -103,45 +124,40 @@ class Admin:
                 facts = exchange.read_facts()
                 if facts.method not in ("GET", "HEAD"):
                     raise MethodNotAllowed(facts.method, allow=("GET", "HEAD"))
-                page = await self._page(facts.path)
+                answer = await self._page(facts.path)
             except Refusal as refusal:
                 await exchange.refuse(refusal)
             else:
-                await exchange.relay(page)
+                await exchange.relay(answer)
 
-    async def _page(self, path: str) -> Page:
+    async def _page(self, path: str) -> OwnAnswer:
         match path:
             case "/livez":
-                return Page(200, b"OK", b'{"live":true}\n')
+                return page(200, b"OK", b'{"live":true}\n')
             case "/readyz":
                 return self._readiness()
             case "/metrics":
-                return Page(200, b"OK", await self._render(), CONTENT_TYPE_PLAIN_0_0_4.encode("ascii"))
+                return page(200, b"OK", await self._render(), CONTENT_TYPE_PLAIN_0_0_4.encode("ascii"))
             case "/.well-known/jwks.json" if self._key_set is not None:
                 # RFC 7517 section 8.5.2
                 kept = b"public, max-age=%d" % KEYS_KEPT
-                return Page(200, b"OK", self._key_set(), b"application/jwk-set+json", cache_control=kept)
+                return page(200, b"OK", self._key_set(), b"application/jwk-set+json", cache_control=kept)
             case _:
-                return Page(404, b"Not Found", b'{"pages":["/livez","/readyz","/metrics"]}\n')
+                return page(404, b"Not Found", b'{"pages":["/livez","/readyz","/metrics"]}\n')
 
-    def _readiness(self) -> Page:
-        issuers = self._issuers()
-        missing = [
-            {"issuer": issuer.name, "reason": issuer.reason or "its keys were not fetched yet"}
-            for issuer in issuers
-            if not issuer.has_keys
-        ]
-        enough = not missing if self._all_issuers else len(missing) < len(issuers)
-        ready = enough and all(issuer.first_fetch_ended for issuer in issuers) and not self.draining
+    def _readiness(self) -> OwnAnswer:
+        now = self._readiness_now()
+        ready = now.ready and not self.draining
+        missing = [{"issuer": name, "reason": reason} for name, reason in now.missing]
         state: dict[str, object] = {"ready": ready, "missing": missing}
         if self.draining:
             state[Draining.reason] = True
         body = json.dumps(state).encode("ascii") + b"\n"
-        return Page(200, b"OK", body) if ready else Page(503, b"Service Unavailable", body)
+        return page(200, b"OK", body) if ready else page(503, b"Service Unavailable", body)
 
     async def _render(self) -> bytes:
         async with self._rendering:
             if time.monotonic() - self._rendered_at >= METRICS_KEPT:
-                self._metrics = await asyncio.to_thread(generate_latest, self._registry)
+                self._metrics = await asyncio.to_thread(self._render_now)
                 self._rendered_at = time.monotonic()
             return self._metrics

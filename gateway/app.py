@@ -2,27 +2,34 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
-import os
 import resource
 import signal
-import socket
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from select import PIPE_BUF
+from types import MappingProxyType
 from typing import Final
 
+from prometheus_client import generate_latest
+
 from gateway import __version__
-from gateway.admin import Admin
+from gateway.admin import Admin, Readiness, readiness_of
 from gateway.assertions import Assertions
-from gateway.core.addresses import Address, parse_address
-from gateway.core.config import Config, audiences_of, issuer_name, route_name, upstreams_of
+from gateway.core.addresses import parse_address
+from gateway.core.config import Config, Secret, audiences_of, issuer_name, route_name, upstreams_of
 from gateway.decisions import Decisions
 from gateway.gate import Gate
-from gateway.observe.access import AccessLog
+from gateway.listening import AT_ONCE, Acceptor, Bound, CannotStart, bind_all
+from gateway.observe.access import BATCH, AccessLog
 from gateway.observe.metrics import Metrics
+from gateway.observe.shared_metrics import keep_private
 from gateway.observe.witness import Witness
+from gateway.ports import Observer
+from gateway.relay.pool import HttpUpstreams
 from gateway.relay.server import Server
-from gateway.relay.upstream import MAX_CONNECTIONS, HttpUpstreams
 from gateway.remote.issuers import RemoteIssuers
 from gateway.remote.signing_keys import SigningKeys
 
@@ -32,27 +39,56 @@ RESERVED_DESCRIPTORS: Final = 64
 ADMIN_CONNECTIONS: Final = 64
 #: connections to the decision listener: those that a few proxies keep
 DECISION_CONNECTIONS: Final = 1024
-#: pending connections that the kernel holds for us
-BACKLOG: Final = 1024
+#: seconds from the last connection that the kernel lets in to the end of idle ones; halfway the listeners close
+LAST_WORDS: Final = 0.5
+
+#: objects more than were freed again, before the collector of cycles looks at the young ones; Python's own is 700
+COLLECTED_AFTER: Final = 20_000
 
 log = logging.getLogger("gateway")
 
+__all__ = ["CannotStart", "Gateway", "Listeners", "run"]
 
-class CannotStart(Exception):
-    """An address cannot be bound, or a key not be read; the sentence says which and why."""
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Where a gateway listens."""
+
+    traffic: Bound
+    decisions: Bound | None
+    #: None in a worker: the pages are the supervisor's
+    admin: Bound | None
+
+    def all(self) -> tuple[Bound, ...]:
+        """Those that there are."""
+        return tuple(bound for bound in (self.traffic, self.decisions, self.admin) if bound is not None)
 
 
 class Gateway:
-    """A whole gateway in this process."""
+    """A whole gateway in this process, or one worker of several."""
 
-    def __init__(self, config: Config) -> None:
-        """`config` is sound: nothing is checked here."""
+    def __init__(
+        self,
+        config: Config,
+        *,
+        secrets: Mapping[Secret, str] = MappingProxyType({}),
+        inherited: Listeners | None = None,
+    ) -> None:
+        """`config` is sound: nothing is checked here. `secrets`: what was read for each that it names.
+
+        `inherited`: what somebody else has bound, and other processes share.
+        """
         self._config = config
-        self._listeners: list[asyncio.Server] = []
+        self._secrets = secrets
+        self._inherited = inherited
+        self._acceptors: list[Acceptor] = []
         self._servers: list[Server] = []
+        self._admin: Admin | None = None
+        self._admin_server: Server | None = None
+        self._admin_acceptor: Acceptor | None = None
         self._signing_keys: SigningKeys | None = None
-        #: sockets in the file system, and their inodes: a successor may have put its own in the place
-        self._unix_paths: list[tuple[Path, int]] = []
+        #: other processes will accept on the same sockets when this one stops
+        self.others_go_on = inherited is not None
         #: where it listens, once it does
         self.address = ""
         self.decisions_address = ""
@@ -72,120 +108,156 @@ class Gateway:
             tuple(issuer_name(issuer) for issuer in config.issuers),
             report_routes=sum(route.mode == "report" for route in config.routes),
         )
-        witness = Witness(metrics, AccessLog(config.log))
+        # Several processes write to one pipe: what is no larger is not torn apart (write(2), pipe(7)).
+        self._access = AccessLog(config.log, batch=BATCH if self._inherited is None else PIPE_BUF)
+        self._tally = metrics.tally
+        witness = Witness(metrics, self._access)
         self.issuers = RemoteIssuers(config.issuers, observer=witness)
-        self._upstream = HttpUpstreams(upstreams_of(config))
-        gate = Gate(config, issuers=self.issuers, upstream=self._upstream, observer=witness, assertions=assertions)
-        self._admin = Admin(
-            registry=metrics.registry,
-            issuers=self.issuers.status,
-            all_issuers=config.readiness == "all",
-            key_set=None if self._signing_keys is None else self._signing_keys.published,
+        self._upstream = _upstreams(config, witness)
+        gate = Gate(
+            config,
+            issuers=self.issuers,
+            upstream=self._upstream,
+            observer=witness,
+            assertions=assertions,
+            secrets=self._secrets,
         )
-        self._server = Server(gate, config, max_connections=_connections(config), observer=witness)
-        self._servers = [self._server]
-        if config.decisions is not None:
-            decisions = Decisions(gate, config)
-            self._servers.append(Server(decisions, config, max_connections=DECISION_CONNECTIONS, observer=None))
-        self._admin_server = Server(self._admin, config, max_connections=ADMIN_CONNECTIONS, observer=None)
         try:
-            self.address = await self._listen(parse_address(config.listen), self._server)
-            if config.decisions is not None:
-                self.decisions_address = await self._listen(parse_address(config.decisions), self._servers[1])
-            self.admin_address = await self._listen(parse_address(config.admin), self._admin_server)
+            listeners = bind_listeners(config) if self._inherited is None else self._inherited
         except CannotStart:
-            await self._let_go()
+            await self._upstream.close()
             raise
+        self._server = Server(gate, config, max_connections=_connections(config), observer=witness)
+        self._serve(listeners.traffic, self._server)
+        self.address = listeners.traffic.where
+        if listeners.decisions is not None:
+            server = Server(Decisions(gate, config), config, max_connections=DECISION_CONNECTIONS, observer=None)
+            self._serve(listeners.decisions, server)
+            self.decisions_address = listeners.decisions.where
+        if listeners.admin is not None:
+            self._admin = Admin(
+                readiness=self.readiness,
+                render=partial(generate_latest, metrics.registry),
+                key_set=None if self._signing_keys is None else self._signing_keys.published,
+            )
+            self._admin_server = Server(self._admin, config, max_connections=ADMIN_CONNECTIONS, observer=None)
+            self._admin_acceptor = Acceptor(listeners.admin, self._admin_server)
+            self.admin_address = listeners.admin.where
         await self.issuers.start()
         if self._signing_keys is not None:
             await self._signing_keys.start()
-        log.info("%s", self.summary())
+        self._listeners = listeners
+        if self._inherited is None:
+            log.info("%s", self.summary())
 
     def summary(self) -> str:
         """What runs here, in one line."""
-        config = self._config
-        issuers = "; ".join(
-            f"{issuer_name(issuer)} for {', '.join(audiences_of(issuer))}"
-            + (f" (preset {issuer.preset})" if issuer.preset else "")
-            + (" UNCLASSIFIED TOKENS ARE ADMITTED" if issuer.allow_unclassified else "")
-            for issuer in config.issuers
-        )
-        upstreams = ", ".join(upstream.url for upstream in upstreams_of(config).values())
-        public = [route_name(route) for route in config.routes if route.access == "public"]
-        reporting = [route_name(route) for route in config.routes if route.mode == "report"]
-        return (
-            f"bearer-gateway {__version__} listens on {self.address}, admin on {self.admin_address}, "
-            + (f"decisions on {self.decisions_address}, " if self.decisions_address else "")
-            + f"in front of {upstreams}; "
-            + (f"{len(config.routes)} routes; " if config.routes else "every path needs an access token; ")
-            + (f"PUBLIC: {', '.join(public)}; " if public else "")
-            + (f"REPORTS ONLY: {', '.join(reporting)}; " if reporting else "")
-            + f"issuers: {issuers}"
-        )
+        return summary(self._config, self._listeners)
+
+    def _serve(self, bound: Bound, server: Server) -> None:
+        # A worker that took all there is at once would be left with it, and the others without.
+        self._acceptors.append(Acceptor(bound, server, at_once=AT_ONCE if self._inherited is None else 1))
+        self._servers.append(server)
+
+    def readiness(self) -> Readiness:
+        """Whether this process can answer."""
+        return readiness_of(self.issuers.status(), all_issuers=self._config.readiness == "all")
+
+    def tell_metrics(self) -> None:
+        """Hands over what was counted: to other processes, that is. Who reads the metrics of this one need not ask."""
+        self._tally.tell()
 
     async def stop(self, *, hurry: asyncio.Event | None = None) -> None:
         """Serves new connections for `drain_delay`, running requests for `drain`, then stops; `hurry` cuts it short."""
-        limits = self._config.limits
+        drain_delay, drain = float(self._config.limits.drain_delay), float(self._config.limits.drain)
         hurry = hurry or asyncio.Event()
-        self._admin.draining = True
+        if self._admin is not None:
+            self._admin.draining = True
         for server in self._servers:
             server.draining = True
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(hurry.wait(), float(limits.drain_delay))
-        for listener in self._listeners[: len(self._servers)]:
-            listener.close()
+        await _pass(drain_delay, hurry)
+        last_words = min(LAST_WORDS, drain)
+        if not self.others_go_on:
+            for acceptor in self._acceptors:
+                acceptor.bound.turn_away()
+        await _pass(last_words / 2, hurry)
+        for acceptor in self._acceptors:
+            await acceptor.close(others_go_on=self.others_go_on)
+        # Of who was let in last, the first request may still be on its way.
+        await _pass(last_words / 2, hurry)
         for server in self._servers:
             server.close_idle()
-        drains = (server.drain(seconds=float(limits.drain), hurry=hurry) for server in self._servers)
+        drains = (server.drain(seconds=drain - last_words, hurry=hurry) for server in self._servers)
         cut = sum(await asyncio.gather(*drains))
         if cut:
             log.warning("%d connections were cut: their requests did not end within drain", cut)
-        await self._let_go()
-        log.info("stopped")
-
-    async def _let_go(self) -> None:
-        for listener in self._listeners:
-            listener.close()
-        self._listeners.clear()
-        for server in (*self._servers, self._admin_server):
-            await server.drain(seconds=0)
-        for path, inode in self._unix_paths:
-            if _inode(path) == inode:
-                path.unlink(missing_ok=True)
+        for acceptor in self._acceptors:
+            acceptor.bound.unlink()
+        if self._admin_server is not None and self._admin_acceptor is not None:
+            await self._admin_acceptor.close()
+            await self._admin_server.drain(seconds=0)
+            self._admin_acceptor.bound.unlink()
         await self.issuers.stop()
         if self._signing_keys is not None:
             await self._signing_keys.stop()
         await self._upstream.close()
-
-    async def _listen(self, address: Address, server: Server) -> str:
-        """Binds; returns where, as a person would write it."""
-        loop = asyncio.get_running_loop()
-        try:
-            if address.path is not None:
-                self._listeners.append(await loop.create_unix_server(server, address.path, backlog=BACKLOG))
-                self._unix_paths.append((Path(address.path), _inode(Path(address.path))))
-                return f"unix:{address.path}"
-            # With port 0 every address family would get a port of its own.
-            host = address.host or (None if address.port else "0.0.0.0")  # noqa: S104 -- documented default
-            listener = await loop.create_server(server, host, address.port, backlog=BACKLOG)
-        except OSError as error:
-            where = f"unix:{address.path}" if address.path else f"{address.host}:{address.port}"
-            # Names that cannot be resolved have numbers of their own.
-            wrong = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-            raise CannotStart(f"cannot listen on {where}: {wrong}") from None
-        self._listeners.append(listener)
-        bound = listener.sockets[0].getsockname()
-        return f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}"
+        self._access.flush()
+        self.tell_metrics()
+        log.info("stopped")
 
 
-def _inode(path: Path) -> int:
-    return path.stat().st_ino if path.exists() else -1
+async def _pass(seconds: float, hurry: asyncio.Event) -> None:
+    """Lets the time pass, unless `hurry` is set."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(hurry.wait(), seconds)
+
+
+def bind_listeners(config: Config) -> Listeners:
+    """Binds all there are or none. CannotStart."""
+    if config.decisions is None:
+        traffic, admin = bind_all((parse_address(config.listen), parse_address(config.admin)))
+        return Listeners(traffic, None, admin)
+    return Listeners(*bind_all(tuple(map(parse_address, (config.listen, config.decisions, config.admin)))))
+
+
+def summary(config: Config, listeners: Listeners) -> str:
+    """What runs where, in one line."""
+    traffic, decisions, admin = listeners.traffic, listeners.decisions, listeners.admin
+    issuers = "; ".join(
+        f"{issuer_name(issuer)} for {', '.join(audiences_of(issuer))}"
+        + (f" (preset {issuer.preset})" if issuer.preset else "")
+        + (" UNCLASSIFIED TOKENS ARE ADMITTED" if issuer.allow_unclassified else "")
+        for issuer in config.issuers
+    )
+    upstreams = ", ".join(upstream.url for upstream in upstreams_of(config).values())
+    public = [route_name(route) for route in config.routes if route.access == "public"]
+    reporting = [route_name(route) for route in config.routes if route.mode == "report"]
+    return (
+        f"bearer-gateway {__version__} listens on {traffic.where}, "
+        + (f"admin on {admin.where}, " if admin else "")
+        + (f"decisions on {decisions.where}, " if decisions else "")
+        + f"in front of {upstreams}; "
+        + (f"{len(config.routes)} routes; " if config.routes else "every path needs an access token; ")
+        + (f"PUBLIC: {', '.join(public)}; " if public else "")
+        + (f"REPORTS ONLY: {', '.join(reporting)}; " if reporting else "")
+        + f"issuers: {issuers}"
+        + (f"; {config.workers} workers" if config.workers > 1 else "")
+    )
+
+
+def _upstreams(config: Config, observer: Observer) -> HttpUpstreams:
+    timeouts = tuple(float(route.timeout) for route in config.routes if route.timeout is not None)
+    try:
+        return HttpUpstreams(upstreams_of(config), timeouts=timeouts, observer=observer)
+    except ValueError as error:
+        raise CannotStart(str(error)) from None
 
 
 def _connections(config: Config) -> int:
     """How many client connections may be open: as configured, or what the process's descriptors leave."""
     wanted = config.limits.connections
-    needed = wanted + MAX_CONNECTIONS + ADMIN_CONNECTIONS + RESERVED_DESCRIPTORS
+    needed = wanted + sum(upstream.max_connections for upstream in upstreams_of(config).values())
+    needed += ADMIN_CONNECTIONS + RESERVED_DESCRIPTORS
     needed += DECISION_CONNECTIONS if config.decisions is not None else 0
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
@@ -198,14 +270,31 @@ def _connections(config: Config) -> int:
     return left
 
 
-async def run(config: Config, *, started: Callable[[Gateway], None] | None = None) -> None:
+def settle_memory() -> None:
+    """Spares the collector of cycles what lives as long as the process, and has it look at the rest less often.
+
+    Requests leave next to no cycles, but many short-lived objects: at Python's own threshold it ran every few requests.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECTED_AFTER)
+
+
+async def run(
+    config: Config,
+    *,
+    secrets: Mapping[Secret, str] = MappingProxyType({}),
+    started: Callable[[Gateway], None] | None = None,
+) -> None:
     """Serves until SIGTERM or SIGINT, then drains; a second signal cuts the draining short. CannotStart."""
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, lambda: hurry.set() if stop.is_set() else stop.set())
-    gateway = Gateway(config)
+    keep_private()
+    gateway = Gateway(config, secrets=secrets)
     await gateway.start()
+    settle_memory()
     if started is not None:
         started(gateway)
     await stop.wait()

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final, TextIO
 from urllib.parse import urlsplit
 
+import uvloop
+
 from gateway import __version__
 from gateway.app import CannotStart, run
 from gateway.core.config import ConfigProblem, Log
@@ -21,6 +23,7 @@ from gateway.demo.run import run_demo
 from gateway.explain import as_json, as_text, explain
 from gateway.observe.log import set_up_logging
 from gateway.settings import Loaded, load, schema
+from gateway.supervisor import Supervisor
 
 _EXPLAIN = (
     "Say step by step what the gateway would make of a token, and which headers the API would receive. "
@@ -80,7 +83,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     for warning in loaded.warnings:
         log.warning("%s", _sentence(warning))
     try:
-        asyncio.run(run(loaded.config))
+        if loaded.config.workers > 1:
+            return asyncio.run(Supervisor(loaded.config, secrets=loaded.secrets).run())
+        uvloop.run(run(loaded.config, secrets=loaded.secrets))
     except CannotStart as error:
         log.error("%s", error)  # noqa: TRY400 -- the sentence is the whole story
         return FAILED
@@ -114,7 +119,14 @@ def _explain(arguments: argparse.Namespace) -> int:
     parts = urlsplit(arguments.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     explanation = asyncio.run(
-        explain(loaded.config, token, method=arguments.method, target=target, host=parts.netloc or "localhost")
+        explain(
+            loaded.config,
+            token,
+            method=arguments.method,
+            target=target,
+            host=parts.netloc or "localhost",
+            secrets=loaded.secrets,
+        )
     )
     if arguments.json:
         print(as_json(explanation))
@@ -139,7 +151,7 @@ def _schema(_: argparse.Namespace) -> int:
 
 def _demo(_: argparse.Namespace) -> int:
     try:
-        asyncio.run(run_demo())
+        uvloop.run(run_demo())
     except CannotStart as error:
         print(error, file=sys.stderr)
         return FAILED

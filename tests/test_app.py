@@ -14,7 +14,6 @@ from gateway import app as app_module
 from gateway.app import CannotStart, Gateway, run
 from gateway.core.config import Issuer, Route, Seconds, Upstream
 from gateway.demo.issuer import DemoIssuer
-from gateway.relay import upstream as upstream_module
 from tests.wire import (
     OK,
     PATIENCE,
@@ -376,7 +375,7 @@ async def test_a_signal_stops_it(tmp_path: Path, signum: signal.Signals) -> None
 
 def test_client_connections_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_for("http://a", "/x", limits={"connections": 10_000})
-    reserved = upstream_module.MAX_CONNECTIONS + app_module.ADMIN_CONNECTIONS + app_module.RESERVED_DESCRIPTORS
+    reserved = Upstream(url="http://a").max_connections + app_module.ADMIN_CONNECTIONS + app_module.RESERVED_DESCRIPTORS
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
     for limits, expected in (
         ((1024, 1024), 1024 - reserved),

@@ -70,6 +70,41 @@ def test_serve_refuses_a_configuration_with_problems_before_it_listens(config: P
     assert "problem  lissen: " in done.stderr
 
 
+WITH_SECRET = (
+    SOUND
+    + """
+upstreams:
+  shop:
+    url: https://shop.example
+    authorization: {bearer: {env: SHOP_TOKEN}}
+    headers: {X-Tenant: blue}
+"""
+)
+
+
+@pytest.mark.parametrize("command", ["check", "serve", "explain"])
+def test_no_command_goes_on_without_a_secret_that_the_configuration_names(config: Path, command: str) -> None:
+    config.write_text(WITH_SECRET)
+    for environ, sentence in (
+        ({}, "names SHOP_TOKEN, which is not set"),
+        ({"SHOP_TOKEN": "gehe im"}, "must hold one bearer token: letters, digits and -._~+/ only, and = at its end"),
+    ):
+        done = run(command, "--config", str(config), **environ)
+        assert done.returncode == 1
+        printed = done.stdout + done.stderr
+        assert f"problem  upstreams.shop.authorization.bearer.env: {sentence}\n" in printed
+        assert "gehe" not in printed
+
+
+def test_check_reads_secrets_and_does_not_show_them(config: Path) -> None:
+    config.write_text(WITH_SECRET)
+    done = run("check", "--config", str(config), SHOP_TOKEN="geheim")
+    assert done.returncode == 0
+    assert done.stdout.endswith("The configuration is sound.\n")
+    assert f"value    upstreams.shop.authorization.bearer.env: from file {config} line 11" in done.stdout
+    assert "geheim" not in done.stdout + done.stderr
+
+
 def test_serve_says_which_address_is_taken(config: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

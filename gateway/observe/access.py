@@ -1,14 +1,20 @@
 """The access log: one JSON object a line on standard output. Never a token, a query string or an unverified subject."""
 
+import asyncio
 import json
+import os
 import re
 import sys
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any, TextIO
+from typing import BinaryIO, Final, TextIO
+
+import msgspec
 
 from gateway.core.config import Log
-from gateway.core.model import Facts
+from gateway.core.model import Facts, HeaderLine
 from gateway.observe.metrics import outcome_of
 from gateway.ports import Ending
 
@@ -16,97 +22,263 @@ from gateway.ports import Ending
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 #: hex digits of SHA-256 that stand for a subject
 _SUBJECT_DIGITS = 16
-#: fields that hold what a client wrote
-_WRITTEN_BY_CLIENTS = frozenset({"path", "request_id", "kid", "evidence"})
 #: characters of a token that are a piece of it, and not chance
 PIECE = 16
 _STRIDE = 5
 _BLOCK = PIECE - _STRIDE + 1
 #: the beginning of every JWT: base64url of an object that begins with a quoted name
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]*)*")
+#: a JWT is one of these as well
 _RUN = re.compile(rf"[A-Za-z0-9._~+=-]{{{PIECE},}}")
 #: characters of a path
 _PATH_SHOWN = 1024
+#: characters of credentials up to which looking for each block of a run is the cheaper way round
+_SEARCHED = 4096
+#: bytes of gathered lines that are written without waiting for the turn of the loop to end
+BATCH: Final = 64 * 1024
+#: the last four characters of a time
+_MILLISECONDS: Final = tuple(f"{number:03d}Z" for number in range(1000))
+_DELETE, _QUESTION, _PERCENT, _HASH = b"\x7f?%#"
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    """The fields of docs/observability.md, in their order; what is absent is left out."""
+
+    ts: str
+    client: str | None = None
+    method: str | None = None
+    path: str | None = None
+    status: int | None = None
+    route: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    evidence: str | None = None
+    issuer: str | None = None
+    client_id: str | None = None
+    sub: str | None = None
+    kid: str | None = None
+    token: str | None = None
+    duration_ms: float | None = None
+    upstream_ms: float | None = None
+    bytes_in: int | None = None
+    bytes_out: int | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 class AccessLog:
-    """Writes a line a request, or only refused and failed ones, or none."""
+    """A line a request, or only for refused and failed ones, or none.
 
-    def __init__(self, log: Log, stream: TextIO | None = None) -> None:
+    Lines are gathered and written once per turn of the event loop: a process that is killed loses those of one turn.
+    A reader that stalls holds up the gateway once the pipe is full: nothing is dropped in silence.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        stream: TextIO | None = None,
+        *,
+        batch: int = BATCH,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`batch`: bytes that are written at a time at most, longer lines excepted. `clock`: seconds of the epoch."""
         self._log = log
         self._stream = stream or sys.stdout
+        self._bytes = _binary(self._stream)
+        self._batch = batch
+        self._clock = clock
+        self._lines: list[bytes] = []
+        self._gathered = 0
+        #: the second that was written last, and how
+        self._second = -1
+        self._second_written = ""
 
     def request_ended(self, ending: Ending) -> None:
         """One line, unless the configuration says otherwise."""
-        wanted = self._log.access == "all" or (self._log.access == "refused" and outcome_of(ending) != "admitted")
-        if not wanted:
+        wanted = self._log.access
+        if wanted != "all" and (wanted == "none" or outcome_of(ending) == "admitted"):
             return
-        line = json.dumps(self.record(ending, datetime.now(UTC)), separators=(",", ":"))
+        line = self._line(ending)
+        if self._gathered + len(line) > self._batch:
+            self.flush()
+        if not self._lines:
+            try:
+                asyncio.get_running_loop().call_soon(self.flush)
+            except RuntimeError:
+                # No loop, no turn to wait for.
+                self._lines.append(line)
+                self.flush()
+                return
+        self._lines.append(line)
+        self._gathered += len(line)
+
+    def flush(self) -> None:
+        """Writes what was gathered; waits as long as the reader of a full pipe does."""
+        if not self._lines:
+            return
+        gathered = b"".join(self._lines)
+        self._lines.clear()
+        self._gathered = 0
         try:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            if self._bytes is not None:
+                self._bytes.write(gathered)
+                self._bytes.flush()
+            else:
+                self._stream.write(gathered.decode("ascii"))
+                self._stream.flush()
         except (OSError, ValueError):
             # Whoever reads the log is gone. Serving goes on; the metrics still count.
             self._log = Log(access="none")
 
-    def record(self, ending: Ending, now: datetime) -> dict[str, Any]:
-        """The fields of docs/observability.md; what is absent is left out."""
+    def _line(self, ending: Ending) -> bytes:
+        """Printable ASCII, and a line feed."""
         facts, refusal, identity = ending.facts, ending.refusal or ending.reported, ending.identity
-        suspect = refusal.suspect if refusal is not None else None
-        fields: dict[str, Any] = {
-            "ts": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "client": facts.peer if facts else None,
-            "method": facts.method if facts else None,
-            "path": facts.path[:_PATH_SHOWN] if facts else None,
-            "status": ending.status,
-            "route": ending.route.name if ending.route else None,
-            "outcome": outcome_of(ending),
-            "reason": refusal.reason if refusal else None,
-            "evidence": refusal.evidence or None if refusal else identity.verdict.evidence if identity else None,
-            "issuer": identity.issuer if identity else suspect.issuer if suspect else None,
-            "client_id": identity.client if identity else None,
-            "sub": self._subject(identity.subject) if identity and identity.subject else None,
-            "kid": suspect.kid if suspect else None,
-            "token": identity.token_id if identity else suspect.token_id if suspect else None,
-            "duration_ms": round(ending.duration * 1000, 3),
-            "upstream_ms": None if ending.upstream_duration is None else round(ending.upstream_duration * 1000, 3),
-            "bytes_in": ending.bytes_in,
-            "bytes_out": ending.bytes_out,
-            "request_id": facts.request_id if facts else None,
-            "trace_id": _trace_id(facts) if facts else None,
-        }
-        credentials = b" ".join(facts.authorization).decode("latin-1") if facts else ""
-        return {
-            name: without_token(value, credentials) if name in _WRITTEN_BY_CLIENTS else value
-            for name, value in fields.items()
-            if value is not None
-        }
+        client = method = path = request_id = trace_id = kid = None
+        if facts is not None:
+            client, method, path = facts.peer, facts.method, _without_token_of(facts, _path(facts))
+            given_id, trace_id = _told_by_headers(facts.headers)
+            request_id = _without_token_of(facts, facts.request_id) if given_id else facts.request_id
+        issuer = client_id = subject = token = evidence = None
+        if identity is not None:
+            issuer, client_id, token = identity.issuer, identity.client, identity.token_id
+            subject = self._subject(identity.subject)
+        if refusal is not None:
+            evidence = refusal.evidence or None
+            if refusal.suspect is not None:
+                kid = refusal.suspect.kid and _without_token_of(facts, refusal.suspect.kid)
+                if identity is None:
+                    issuer, token = refusal.suspect.issuer, refusal.suspect.token_id
+        elif identity is not None:
+            evidence = identity.verdict.evidence
+        return _encoded(
+            _Line(
+                self._now(),
+                client,
+                method,
+                path,
+                ending.status,
+                None if ending.route is None else ending.route.name,
+                "admitted" if refusal is None else outcome_of(ending),
+                None if refusal is None else refusal.reason,
+                evidence if evidence is None or _is_plain(evidence) else _without_token_of(facts, evidence),
+                issuer,
+                client_id,
+                subject,
+                kid,
+                token,
+                _milliseconds(ending.duration),
+                None if ending.upstream_duration is None else _milliseconds(ending.upstream_duration),
+                ending.bytes_in,
+                ending.bytes_out,
+                request_id,
+                trace_id,
+            )
+        )
 
-    def _subject(self, subject: str) -> str | None:
+    def _now(self) -> str:
+        """RFC 3339, to the millisecond."""
+        now = self._clock()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._second_written = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+        return self._second_written + _MILLISECONDS[int((now - second) * 1000)]
+
+    def _subject(self, subject: str | None) -> str | None:
+        if not subject:
+            return None
         match self._log.subject:
+            case "hashed":
+                return _hashed(subject)
             case "plain":
                 return subject
-            case "hashed":
-                return sha256(subject.encode()).hexdigest()[:_SUBJECT_DIGITS]
             case "off":
                 return None
+
+
+def _binary(stream: TextIO) -> BinaryIO | None:
+    """Where bytes can be written, past the text; None: the stream takes text only."""
+    binary: BinaryIO | None = getattr(stream, "buffer", None)
+    if binary is not None:
+        try:
+            stream.flush()
+            # A pipe that another program made non-blocking would take half a line and raise.
+            os.set_blocking(binary.fileno(), True)
+        except (OSError, ValueError):
+            pass
+    return binary
+
+
+@lru_cache(maxsize=4096)
+def _hashed(subject: str) -> str:
+    return sha256(subject.encode()).hexdigest()[:_SUBJECT_DIGITS]
+
+
+def _milliseconds(seconds: float) -> float:
+    return int(seconds * 1e6 + 0.5) / 1000
+
+
+def _encoded(line: _Line) -> bytes:
+    try:
+        written = _encode(line)
+    except UnicodeEncodeError:
+        written = b"\xff"  # half of a surrogate pair: only escapes can say it
+    if not written.isascii() or _DELETE in written:
+        fields = {name: value for name, value in msgspec.structs.asdict(line).items() if value is not None}
+        written = json.dumps(fields, separators=(",", ":")).encode("ascii")
+    return written + b"\n"
+
+
+def _path(facts: Facts) -> str:
+    """The path as `Facts` has it, most of them read the short way."""
+    target = facts.target
+    if _QUESTION in target or _PERCENT in target or _HASH in target or not target.isascii():
+        return facts.path[:_PATH_SHOWN]
+    return target[:_PATH_SHOWN].decode("ascii")
+
+
+def _told_by_headers(headers: tuple[HeaderLine, ...]) -> tuple[bool, str | None]:
+    """Whether the request has an id of its own, and the trace that it is part of."""
+    given_id, trace = False, None
+    traces = 0
+    for name, value in headers:
+        length = len(name)
+        if length == 11 and name.lower() == b"traceparent":
+            trace, traces = value, traces + 1
+        elif length == 12 and name.lower() == b"x-request-id":
+            given_id = True
+    found = _TRACEPARENT.fullmatch(trace) if trace is not None and traces == 1 else None
+    return given_id, found[1].decode() if found else None
+
+
+@lru_cache(maxsize=1024)
+def _is_plain(text: str) -> bool:
+    """Whether nothing in it is long enough to be a piece of a token."""
+    return _RUN.search(text) is None
+
+
+def _without_token_of(facts: Facts | None, text: str) -> str:
+    if len(text) < PIECE or _RUN.search(text) is None:
+        return text
+    return without_token(text, b" ".join(facts.authorization).decode("latin-1") if facts is not None else "")
 
 
 def without_token(text: str, credentials: str) -> str:
     """`text` less anything that looks like a JWT, and less any piece of what the request has in Authorization."""
     text = _JWT.sub("(token)", text)
-    if _RUN.search(text) is None:
-        return text
-    # Any PIECE characters in common hold a whole block that begins at a multiple of STRIDE: one pass over each side.
+    # Any PIECE characters in common hold a whole block that begins, on one side, at a multiple of STRIDE.
+    if len(credentials) <= _SEARCHED:
+        return _RUN.sub(lambda run: "(token)" if _is_of(run[0], credentials) else run[0], text)
     blocks = {credentials[start : start + _BLOCK] for start in range(0, len(credentials), _STRIDE)}
     return _RUN.sub(lambda run: "(token)" if _has_block(run[0], blocks) else run[0], text)
 
 
+def _is_of(run: str, credentials: str) -> bool:
+    return any(run[start : start + _BLOCK] in credentials for start in range(0, len(run) - _BLOCK + 1, _STRIDE))
+
+
 def _has_block(run: str, blocks: set[str]) -> bool:
     return any(run[start : start + _BLOCK] in blocks for start in range(len(run) - _BLOCK + 1))
-
-
-def _trace_id(facts: Facts) -> str | None:
-    values = [value for name, value in facts.headers if name.lower() == b"traceparent"]
-    found = _TRACEPARENT.fullmatch(values[0]) if len(values) == 1 else None
-    return found[1].decode() if found else None

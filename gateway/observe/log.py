@@ -41,6 +41,10 @@ class _Formatter(logging.Formatter):
 
 
 class _JsonFormatter(_Formatter):
+    def __init__(self, worker: int | None) -> None:
+        super().__init__()
+        self._worker = worker
+
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -48,6 +52,8 @@ class _JsonFormatter(_Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if self._worker is not None:
+            fields["worker"] = self._worker
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         return json.dumps(fields, separators=(",", ":"))
@@ -63,14 +69,18 @@ class _TextFormatter(_Formatter):
         return head.replace("\r", "\\r").replace("\n", "\\n") + newline + rest
 
 
-def set_up_logging(log: Log, stream: TextIO | None = None) -> None:
-    """Sends everything the program and its libraries log to `stream`, standard error by default."""
+def set_up_logging(log: Log, stream: TextIO | None = None, *, worker: int | None = None) -> None:
+    """Sends everything the program and its libraries log to `stream`, standard error by default.
+
+    `worker`: which of several processes this is.
+    """
+    name = "%(name)s" if worker is None else f"%(name)s[{worker}]"
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.addFilter(_Muted())
     handler.setFormatter(
-        _JsonFormatter()
+        _JsonFormatter(worker)
         if log.format == "json"
-        else _TextFormatter("%(asctime)sZ %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+        else _TextFormatter(f"%(asctime)sZ %(levelname)-7s {name}: %(message)s", "%Y-%m-%dT%H:%M:%S")
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]

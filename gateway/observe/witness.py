@@ -15,7 +15,10 @@ class Witness:
 
     def token_looked_up(self, *, hit: bool) -> None:
         """The verified-token cache was asked."""
-        self._metrics.lookups.labels("hit" if hit else "miss").inc()
+        if hit:
+            self._metrics.hit()
+        else:
+            self._metrics.miss()
 
     def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
         """A token that was not in the cache was judged."""
@@ -43,6 +46,14 @@ class Witness:
     def requests_in_flight(self, count: int) -> None:
         """Requests under way now."""
         self._metrics.in_flight.set(count)
+
+    def upstream_connections(self, upstream: str, *, idle: int, busy: int) -> None:
+        """Connections to an upstream now."""
+        self._metrics.upstream_connections_now(upstream, idle=idle, busy=busy)
+
+    def tunnels_open(self, count: int) -> None:
+        """Tunnels now."""
+        self._metrics.tunnels.set(count)
 
     def request_ended(self, ending: Ending) -> None:
         """A request is over."""

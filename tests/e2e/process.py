@@ -90,6 +90,16 @@ class GatewayProcess:
         self.answers += answer
         return answer
 
+    def workers(self) -> list[int]:
+        """Process ids of those that it started."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    async def admin(self, path: str) -> tuple[int, str]:
+        """Status and text of a page of the admin listener."""
+        async with aiohttp.ClientSession() as session, session.get(self.admin_url + path) as response:
+            return response.status, await response.text()
+
     async def stop(self) -> int:
         """SIGTERM, and the exit code."""
         if self.process.returncode is None:

@@ -1,12 +1,16 @@
 """One line a request, and in it nothing that anybody could replay."""
 
+import asyncio
 import io
 import json
+import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import msgspec
 import pytest
 
 from gateway.core.config import Log, Route
@@ -51,8 +55,23 @@ def facts(target: bytes = b"/a?secret=1", headers: Sequence[HeaderLine] = ()) ->
     )
 
 
+class Written(io.StringIO):
+    """Standard output that knows what was written at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return super().write(text)
+
+
 def record(ending: Ending, **log: Any) -> dict[str, Any]:
-    return AccessLog(Log(**log), io.StringIO()).record(ending, NOW)
+    stream = io.StringIO()
+    AccessLog(Log(**log), stream, clock=NOW.timestamp).request_ended(ending)
+    found: dict[str, Any] = json.loads(stream.getvalue())
+    return found
 
 
 def test_a_record_of_an_admitted_request_has_every_field() -> None:
@@ -142,9 +161,10 @@ def test_what_is_written_is_configured(access: Literal["all", "refused", "none"]
     assert "secret" not in stream.getvalue()
 
 
-def test_a_line_is_one_line_of_ascii_json_whatever_stands_in_it() -> None:
+@pytest.mark.parametrize("evidence", ["a\r\n\u2028\x00\x1b[31m\u00fc", "a\r\n\x00\x1b[31m", "a"])
+def test_a_line_is_one_line_of_ascii_json_whatever_stands_in_it(evidence: str) -> None:
     stream = io.StringIO()
-    refusal = UnknownIssuer("a\r\n\u2028\x00\x1b[31m\u00fc")
+    refusal = UnknownIssuer(evidence)
     AccessLog(Log(), stream).request_ended(Ending(facts=facts(b'/"\\\x7f'), status=401, refusal=refusal))
     (line,) = stream.getvalue().splitlines()
     assert line.isascii()
@@ -200,14 +220,93 @@ def test_of_what_is_refused_reported_requests_are_a_part() -> None:
     assert len(stream.getvalue().splitlines()) == 1
 
 
-def test_a_long_path_beside_a_long_credential_costs_little() -> None:
+@pytest.mark.parametrize("length", [4_000, 30_000])
+def test_a_long_path_beside_a_long_credential_costs_little(length: int) -> None:
     started = time.process_time()
-    without_token("/" + ("baaaaaaaaaaaaaaa" * 64), "Bearer " + "a" * 30_000)
+    without_token("/" + ("baaaaaaaaaaaaaaa" * 64), "Bearer " + "a" * length)
     assert time.process_time() - started < 0.05
 
 
+@pytest.mark.parametrize("more", ["", " " * 5_000])
 @pytest.mark.parametrize("start", range(30))
-def test_every_piece_of_a_credential_is_seen(start: int) -> None:
-    credentials = "Bearer 0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"
+def test_every_piece_of_a_credential_is_seen(start: int, more: str) -> None:
+    credentials = "Bearer 0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN" + more
     piece = credentials[7 + start : 7 + start + 16]
     assert without_token(f"/x/{piece}", credentials) == "/x/(token)"
+    assert without_token(f"/x/{'.' * (start % 7)}{piece}-0", credentials) == "/x/(token)"
+
+
+SECRET = "c2lnbmF0dXJlLW9mLWEtdG9rZW4"
+
+
+def test_no_field_that_a_client_wrote_has_a_piece_of_its_token() -> None:
+    refusal = UnknownIssuer(f"issuer {SECRET}")
+    refusal.suspect = Suspect("ba9876543210", SECRET, None)
+    asked = msgspec.structs.replace(
+        facts(f"/a/{SECRET}?b".encode(), [(b"X-Request-ID", SECRET.encode())]),
+        authorization=(f"Bearer a.{SECRET}".encode(),),
+        request_id=SECRET,
+    )
+    found = record(Ending(facts=asked, status=401, refusal=refusal))
+    assert (found["path"], found["kid"], found["request_id"]) == ("/a/(token)", "(token)", "(token)")
+    assert found["evidence"] == "issuer (token)"
+    assert SECRET[:16] not in json.dumps(found)
+
+
+def test_an_id_that_the_gateway_made_is_shown_as_it_is() -> None:
+    made = "0123456789abcdef" * 2
+    assert record(Ending(facts=msgspec.structs.replace(facts(), request_id=made)))["request_id"] == made
+
+
+def test_half_a_surrogate_pair_in_a_verified_claim_is_no_reason_to_fail() -> None:
+    assert record(Ending(identity=replace(IDENTITY, client="a\ud800")))["client_id"] == "a\ud800"
+
+
+async def test_lines_of_one_turn_of_the_loop_are_written_at_once() -> None:
+    stream = Written()
+    log = AccessLog(Log(), stream)
+    for status in (200, 201, 202):
+        log.request_ended(Ending(status=status))
+    assert stream.writes == []
+    await asyncio.sleep(0)
+    (written,) = stream.writes
+    assert [json.loads(line)["status"] for line in written.splitlines()] == [200, 201, 202]
+    log.request_ended(Ending(status=203))
+    await asyncio.sleep(0)
+    assert len(stream.writes) == 2
+
+
+async def test_no_more_than_a_batch_is_gathered_and_no_line_is_cut() -> None:
+    stream = Written()
+    log = AccessLog(Log(), stream, batch=1000)
+    for status in range(100, 150):
+        log.request_ended(Ending(status=status))
+    log.request_ended(Ending(facts=facts(b"/" + b"a" * 1020), status=150))
+    log.flush()
+    assert max(len(written) for written in stream.writes[:-1]) <= 1000
+    assert all(written.endswith("\n") for written in stream.writes)
+    assert [json.loads(line)["status"] for line in stream.getvalue().splitlines()] == list(range(100, 151))
+    await asyncio.sleep(0)
+    assert len(stream.getvalue().splitlines()) == 51
+
+
+async def test_what_was_gathered_is_written_when_it_is_told_to() -> None:
+    stream = Written()
+    log = AccessLog(Log(), stream)
+    log.request_ended(Ending(status=200))
+    log.flush()
+    log.flush()
+    assert len(stream.writes) == 1
+
+
+async def test_a_pipe_that_takes_nothing_for_a_while_loses_no_line() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with os.fdopen(writer, "w") as stream, os.fdopen(reader) as reading:
+        taken = asyncio.get_running_loop().run_in_executor(None, reading.read)
+        log = AccessLog(Log(), stream)
+        for status in range(3000):
+            log.request_ended(Ending(facts=facts(b"/" + b"a" * 200), status=status))
+        log.flush()
+        stream.close()
+        assert [json.loads(line)["status"] for line in (await taken).splitlines()] == list(range(3000))

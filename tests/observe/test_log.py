@@ -94,3 +94,14 @@ def test_setting_up_twice_says_everything_once() -> None:
     stream = logged()
     logging.getLogger("gateway").warning("x")
     assert len(stream.getvalue().splitlines()) == 1
+
+
+@pytest.mark.parametrize("format_", ["json", "text"])
+def test_a_worker_says_which_one_it_is(format_: Literal["json", "text"]) -> None:
+    stream = io.StringIO()
+    set_up_logging(Log(format=format_), stream, worker=3)
+    logging.getLogger("gateway.x").info("here")
+    if format_ == "json":
+        assert json.loads(stream.getvalue())["worker"] == 3
+    else:
+        assert "gateway.x[3]: here" in stream.getvalue()

@@ -24,6 +24,9 @@ def test_everything_heard_is_counted() -> None:
     witness.keys_known("a", count=3, stale=True)
     witness.connections_open(7)
     witness.requests_in_flight(5)
+    witness.upstream_connections("shop", idle=3, busy=2)
+    witness.upstream_connections("shop", idle=4, busy=1)
+    witness.tunnels_open(6)
     witness.request_ended(Ending(status=200))
     expected = {
         ("gateway_token_cache_lookups_total", ("result", "hit")): 1,
@@ -34,6 +37,10 @@ def test_everything_heard_is_counted() -> None:
     }
     for (name, label), number in expected.items():
         assert metrics.registry.get_sample_value(name, dict([label])) == number
+    for state, number in (("idle", 4), ("busy", 1)):
+        labels = {"upstream": "shop", "state": state}
+        assert metrics.registry.get_sample_value("gateway_upstream_connections", labels) == number
+    assert metrics.registry.get_sample_value("gateway_tunnels_open") == 6
     for result in ("ok", "error", "suppressed"):
         assert metrics.registry.get_sample_value("gateway_jwks_refreshes_total", {"issuer": "a", "result": result}) == 1
     assert metrics.registry.get_sample_value("gateway_connections_open") == 7

@@ -1,0 +1,255 @@
+"""Sockets to listen on, bound once by whoever starts the program, and the accepting of connections on them.
+
+Several processes may accept on one socket: none is left with connections that nobody takes when another ends.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+import stat
+import struct
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from gateway.core.addresses import Address
+
+#: pending connections that the kernel holds for us
+BACKLOG: Final = 1024
+#: connections taken at a time by a process that has the socket to itself
+AT_ONCE: Final = 64
+#: seconds without accepting when the machine has no descriptor or memory left for a connection
+PAUSE: Final = 1.0
+#: the machine has no such addresses: the others of a name will do
+_MISSING: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+
+#: socket(7); Python has no name for it
+_SO_ATTACH_FILTER: Final = 26
+#: struct sock_filter and struct sock_fprog of linux/filter.h
+_INSTRUCTION: Final = struct.Struct("=HBBI")
+_PROGRAM: Final = struct.Struct("@HP")
+#: Classic BPF over the TCP header: load its flags, keep SYN and ACK; SYN alone is dropped, all else passes whole.
+_IGNORE_SYN: Final = (
+    (0x30, 0, 0, 13),
+    (0x54, 0, 0, 0x12),
+    (0x15, 0, 1, 0x02),
+    (0x06, 0, 0, 0),
+    (0x06, 0, 0, 0xFFFFFFFF),
+)
+
+log = logging.getLogger("gateway")
+
+
+class CannotStart(Exception):
+    """An address cannot be bound, or a key not be read; the sentence says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One configured address, and the sockets that listen there."""
+
+    #: as a person would write it
+    where: str
+    sockets: tuple[socket.socket, ...]
+    #: a socket in the file system and its inode: a successor may have put its own in the place
+    _file: tuple[Path, int] | None = field(default=None)
+
+    def descriptors(self) -> tuple[int, ...]:
+        """The sockets, for a process that inherits them."""
+        return tuple(bound.fileno() for bound in self.sockets)
+
+    @classmethod
+    def inherited(cls, where: str, descriptors: Sequence[int]) -> "Bound":
+        """What another process has bound."""
+        return cls(where, tuple(_nonblocking(socket.socket(fileno=descriptor)) for descriptor in descriptors))
+
+    def turn_away(self) -> None:
+        """Has the kernel pass over whoever asks for a connection, here and in every process that shares the sockets.
+
+        Who was let in, or is about to be, stays. A connection in the kernel's queue when the last socket is closed
+        would be reset; thus none is. Whoever was passed over asks again a second later, and is refused then.
+        """
+        filters = array("B", b"".join(_INSTRUCTION.pack(*instruction) for instruction in _IGNORE_SYN))
+        program = _PROGRAM.pack(len(_IGNORE_SYN), filters.buffer_info()[0])
+        for listener in self.sockets:
+            if listener.family != socket.AF_UNIX and listener.fileno() >= 0:
+                with contextlib.suppress(OSError):
+                    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+    def close(self) -> None:
+        """Lets go of the sockets in this process. May be called twice."""
+        for bound in self.sockets:
+            bound.close()
+
+    def unlink(self) -> None:
+        """Removes what we put into the file system, if it is still ours. May be called twice."""
+        if self._file is not None and _inode(self._file[0]) == self._file[1]:
+            self._file[0].unlink(missing_ok=True)
+
+
+def bind(address: Address) -> Bound:
+    """Listens there, and accepts nothing yet. CannotStart."""
+    try:
+        if address.path is not None:
+            return _bind_unix(Path(address.path))
+        sockets = _bind_tcp(address)
+    except OSError as error:
+        where = f"unix:{address.path}" if address.path else f"{address.host}:{address.port}"
+        # Names that cannot be resolved have numbers of their own.
+        wrong = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise CannotStart(f"cannot listen on {where}: {wrong}") from None
+    host, port = sockets[0].getsockname()[:2]
+    return Bound(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", sockets)
+
+
+def bind_all(addresses: Sequence[Address]) -> tuple[Bound, ...]:
+    """All of them or none. CannotStart."""
+    bound: list[Bound] = []
+    try:
+        for address in addresses:
+            bound.append(bind(address))  # noqa: PERF401 -- what was bound must be known when the next fails
+    except CannotStart:
+        for listener in bound:
+            listener.close()
+            listener.unlink()
+        raise
+    return tuple(bound)
+
+
+def _bind_tcp(address: Address) -> tuple[socket.socket, ...]:
+    # With port 0 every address family would get a port of its own.
+    host = address.host or (None if address.port else "0.0.0.0")  # noqa: S104 -- documented default
+    found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, _, _, _, where in dict.fromkeys(found):
+        try:
+            sockets.append(_listening(family, where))
+        except OSError as error:
+            missing = error
+            if error.errno not in _MISSING:
+                break
+    else:
+        if sockets:
+            return tuple(sockets)
+    for listener in sockets:
+        listener.close()
+    raise missing or OSError(errno.EADDRNOTAVAIL, "")
+
+
+def _listening(family: int, where: tuple[object, ...]) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # Or it would take the IPv4 address of the same port as well.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(where)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return _nonblocking(listener)
+
+
+def _bind_unix(path: Path) -> Bound:
+    with contextlib.suppress(FileNotFoundError):
+        # Left behind by somebody who was killed; what is no socket is not ours to remove.
+        if stat.S_ISSOCK(path.stat().st_mode):
+            path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return Bound(f"unix:{path}", (_nonblocking(listener),), (path, _inode(path)))
+
+
+def _nonblocking(listener: socket.socket) -> socket.socket:
+    listener.setblocking(False)
+    return listener
+
+
+def _inode(path: Path) -> int:
+    return path.stat().st_ino if path.exists() else -1
+
+
+class Acceptor:
+    """Takes the connections of one address, and hands each to a protocol of its own."""
+
+    def __init__(self, bound: Bound, factory: Callable[[], asyncio.Protocol], *, at_once: int = AT_ONCE) -> None:
+        """Needs a running loop. `at_once` 1: of processes that share the socket, the less busy one comes first."""
+        self.bound = bound
+        self._factory = factory
+        self._at_once = at_once
+        self._loop = asyncio.get_running_loop()
+        self._opening: set[asyncio.Task[object]] = set()
+        self._resuming: asyncio.TimerHandle | None = None
+        self._told = False
+        self._resume()
+
+    async def close(self, *, others_go_on: bool = False) -> None:
+        """Listens no more, and takes whoever the kernel has let in already, unless others do. May be called twice."""
+        self._pause()
+        for listener in self.bound.sockets:
+            for _ in range(0 if others_go_on else BACKLOG + 1):
+                if listener.fileno() < 0 or not self._accept(listener):
+                    break
+        self._pause()
+        self.bound.close()
+        await asyncio.gather(*self._opening, return_exceptions=True)
+
+    def _resume(self) -> None:
+        self._resuming = None
+        for listener in self.bound.sockets:
+            self._loop.add_reader(listener.fileno(), self._accept_some, listener)
+
+    def _pause(self) -> None:
+        if self._resuming is not None:
+            self._resuming.cancel()
+            self._resuming = None
+        for listener in self.bound.sockets:
+            if listener.fileno() >= 0:
+                self._loop.remove_reader(listener.fileno())
+
+    def _accept_some(self, listener: socket.socket) -> None:
+        for _ in range(self._at_once):
+            if not self._accept(listener):
+                return
+
+    def _accept(self, listener: socket.socket) -> bool:
+        """Takes one connection; False when nobody is there, or nobody can be let in."""
+        try:
+            connection, _ = listener.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except ConnectionError:
+            # It came and went.
+            return True
+        except OSError as error:
+            # No descriptor or memory is left for it; whatever else it may be is no reason to try again at once.
+            if not self._told:
+                self._told = True
+                log.error("no connection can be accepted for now: %s", error.strerror)  # noqa: TRY400
+            self._pause()
+            self._resuming = self._loop.call_later(PAUSE, self._resume)
+            return False
+        connection.setblocking(False)
+        opening: asyncio.Task[object] = self._loop.create_task(self._open(connection))
+        self._opening.add(opening)
+        opening.add_done_callback(self._opening.discard)
+        return True
+
+    async def _open(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._factory, connection)
+        except OSError:
+            # It went before it was heard.
+            connection.close()
