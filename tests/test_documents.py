@@ -7,7 +7,10 @@ import pytest
 
 from gateway.app import Gateway
 from gateway.core.config import Config
+from gateway.core.conversion import convert
+from gateway.core.problems import problems
 from gateway.demo.run import ADMIN_PORT, API_PORT, GATEWAY_PORT, ISSUER_PORT, invitation
+from gateway.document import parse_document
 from gateway.settings import load
 from tests import documents
 
@@ -34,6 +37,14 @@ def test_the_configuration_in_the_readme_is_sound(tmp_path: Path) -> None:
     loaded = load(str(path), {})
     assert loaded.config is not None
     assert (loaded.problems, loaded.warnings) == ([], [])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_upstreams_in_an_example_have_the_form_that_is_read(page: Path) -> None:
+    for block in re.findall(r"```yaml\n(upstreams:.*?)```", page.read_text(), re.DOTALL):
+        values = parse_document(block).values
+        conversion = convert({"issuers": [{"issuer": "https://i.example", "audience": "a"}], **values})
+        assert [*conversion.problems, *problems(conversion.config)] == []
 
 
 def test_the_variables_in_the_readme_are_sound() -> None:

@@ -1,0 +1,168 @@
+"""What runs in a race, each with a configuration made for it and a port of its own: the gateway, and the API behind.
+
+All do the same work where they can: RS256, `iss`, `aud` and `exp` of every request, two identity headers at least,
+connections to the API kept, one line of JSON a request in a file.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.bench.programs import LOAD, TESTED, Program, find_program, free_port, start, wait_until_it_listens
+from tests.bench.tokens import AUDIENCE, ISSUER, Tokens
+
+#: bytes of the API's usual answer
+ANSWER: Final = (
+    b'{"order": 1, "state": "shipped", "lines": [{"article": "A-101", "pieces": 2}, {"article": "B-202", "pieces": 1}], '
+    b'"total": 5310}\n'
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all contenders of a run share."""
+
+    directory: Path
+    tokens: Tokens
+    #: the API behind everything, and its port
+    nginx: Program
+    api: int
+    #: what each program was configured with when it first ran
+    settings: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A program that listens."""
+
+    program: Program
+    port: int
+    #: what it was configured with, as text
+    settings: str
+    #: port of its counters, where it has them
+    admin: int | None = None
+    #: whether it writes a line a request
+    logs: bool = True
+    #: whether it has the core of what is tested
+    tested: bool = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+#: starts a peer at a site, under a name that no other program of the site has
+Starter = Callable[[Site, str], Peer]
+
+
+def write(site: Site, name: str, text: str) -> Path:
+    """The path of a new file."""
+    path = site.directory / name
+    path.write_text(text)
+    return path
+
+
+_NGINX = """\
+daemon off;
+master_process off;
+pid {directory}/nginx.pid;
+error_log stderr;
+worker_rlimit_nofile 16384;
+events {{ worker_connections 12000; }}
+http {{
+    access_log off;
+    default_type application/json;
+    keepalive_requests 1000000000;
+    keepalive_timeout 1h;
+    sendfile on;
+    tcp_nopush on;
+    tcp_nodelay on;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        root {directory}/files;
+        location / {{ return 200 '{answer}'; }}
+        location /files/ {{ alias {directory}/files/; }}
+        location = /seen {{
+            return 200 '{{"user": "$http_x_user_id", "client": "$http_x_client_id", "token": "$http_authorization"}}';
+        }}
+    }}
+}}
+"""
+
+
+def start_api(directory: Path) -> tuple[Program, int]:
+    """The API behind everything: nginx on the core of the load, and its port. Files: 1 MiB, 100 MiB."""
+    files = directory / "files"
+    files.mkdir()
+    (files / "1MiB").write_bytes(os.urandom(1 << 20))
+    with (files / "100MiB").open("wb") as file:
+        for _ in range(100):
+            file.write(os.urandom(1 << 20))
+    port = free_port()
+    config = directory / "nginx.conf"
+    config.write_text(_NGINX.format(directory=directory, port=port, answer=ANSWER.decode().replace("\n", "\\n")))
+    command = [find_program("nginx"), "-e", "stderr", "-p", str(directory), "-c", str(config)]
+    return start("nginx", command, directory, core=LOAD), port
+
+
+def gateway(*, routes: Iterable[str] = (), access: str = "all", upstream: int | None = None) -> Starter:
+    """This gateway with its defaults. `routes`: YAML flow mappings; `access`: what it logs; `upstream`: another port."""
+
+    def begin(site: Site, name: str) -> Peer:
+        port, admin = free_port(), free_port()
+        listed = "".join(f"  - {route}\n" for route in routes)
+        text = (
+            f"listen: 127.0.0.1:{port}\n"
+            f"admin: 127.0.0.1:{admin}\n"
+            f"upstream: http://127.0.0.1:{upstream or site.api}\n"
+            "issuers:\n"
+            f"  - issuer: {ISSUER}\n"
+            f"    audience: {AUDIENCE}\n"
+            f"    jwks_file: {site.tokens.jwks_file}\n"
+            + ("" if access == "all" else f"log: {{access: {access}}}\n")
+            + (f"routes:\n{listed}" if listed else "")
+        )
+        command = [sys.executable, "-m", "gateway", "serve", "--config", str(write(site, f"{name}.yaml", text))]
+        env = {key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")}
+        return Peer(start(name, command, site.directory, core=TESTED, env=env), port, text, admin, logs=access == "all")
+
+    return begin
+
+
+def usual_proxy(site: Site, name: str) -> Peer:
+    """A proxy as it is usually written with aiohttp: neither tokens nor a log."""
+    port = free_port()
+    script = Path(__file__).with_name("usual_proxy.py")
+    command = [sys.executable, str(script), str(port), f"http://127.0.0.1:{site.api}"]
+    return Peer(start(name, command, site.directory, core=TESTED), port, script.read_text(), logs=False)
+
+
+def nothing_between(site: Site, name: str) -> Peer:
+    """The API itself: what there is to be had."""
+    return Peer(site.nginx, site.api, "", logs=False, tested=False)
+
+
+@contextmanager
+def running(site: Site, starters: Mapping[str, Starter]) -> Iterator[dict[str, Peer]]:
+    """Starts peers by name, waits until each listens, and ends them. CannotMeasure: one does not start."""
+    peers: dict[str, Peer] = {}
+    try:
+        for name, starter in starters.items():
+            peers[name] = starter(site, name)
+            site.settings.setdefault(name, peers[name].settings)
+        for peer in peers.values():
+            wait_until_it_listens(peer.program, peer.port)
+        yield peers
+    finally:
+        for peer in peers.values():
+            if peer.program is not site.nginx:
+                peer.program.stop()

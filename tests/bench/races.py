@@ -1,0 +1,157 @@
+"""Contenders under the same load, one after the other in every round: requests a second, and what is behind them."""
+
+import re
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+from tests.bench.load import CONNECTIONS, Run, drive
+from tests.bench.peers import Peer, Site, Starter, running
+from tests.bench.programs import CannotMeasure
+from tests.bench.proof import prove_forwarding, prove_judging
+from tests.bench.results import SHARED, Result, ratio_result
+
+#: share of look-ups in which a memory of tokens may be other than a row says
+STRAY: Final = 0.02
+#: share of a core that others may have before a figure says so
+DISTURBED: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much time a run takes."""
+
+    rounds: int
+    #: whole seconds of each run of wrk
+    seconds: int
+    quick: bool
+
+
+@dataclass(frozen=True)
+class Side:
+    """One contender in a race: which program, and what is asked of it."""
+
+    peer: str
+    path: str = "/"
+    #: whether requests carry tokens
+    sends: bool = True
+    #: whether tokens are judged on the path; then this is proved first
+    judges: bool = True
+    #: of the path, what comes before the API's own
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A line of the report: one contender in terms of another."""
+
+    measure: str
+    over: str
+    under: str
+    #: at least; None: no target
+    target: float | None = None
+
+
+@dataclass(frozen=True)
+class Race:
+    """One or more lines of the report that come from the same rounds."""
+
+    row: str
+    peers: Mapping[str, Starter]
+    sides: Mapping[str, Side]
+    comparisons: tuple[Comparison, ...]
+    connections: int = CONNECTIONS
+    #: different tokens, used in turn
+    tokens: int = 1
+    #: share of look-ups that find their token in memory: 0, 1, or not looked at
+    hits: float | None = None
+
+    def measure(self, site: Site, effort: Effort) -> Iterator[Result]:
+        """Proves, warms up, races. CannotMeasure."""
+        with running(site, self.peers) as peers:
+            for side in self.sides.values():
+                prove_forwarding(peers[side.peer], side.path, site.tokens.good if side.sends else None)
+                if side.judges:
+                    prove_judging(peers[side.peer], site.tokens, prefix=side.prefix)
+            runs = self._rounds(peers, site, effort)
+        for comparison in self.comparisons:
+            over, under = runs[comparison.over], runs[comparison.under]
+            by_processor = median(
+                left.by_processor / right.by_processor for left, right in zip(over, under, strict=True)
+            )
+            yield ratio_result(
+                self.row,
+                comparison.measure,
+                [run.rate for run in over],
+                [run.rate for run in under],
+                target=comparison.target,
+                details=f"{comparison.over} {told(over)}; {comparison.under} {told(under)}; "
+                f"{by_processor:.2f} by processor time",
+            )
+
+    def _rounds(self, peers: Mapping[str, Peer], site: Site, effort: Effort) -> dict[str, list[Run]]:
+        """Every contender once a round, the first of one round being the last of the next."""
+        file = site.tokens.file(self.tokens)
+        #: where in the tokens the next run begins: a memory must not meet those it just saw
+        at: dict[str, int] = defaultdict(int)
+        runs: dict[str, list[Run]] = {name: [] for name in self.sides}
+
+        def one(name: str, seconds: int) -> Run:
+            side = self.sides[name]
+            run = drive(
+                peers[side.peer],
+                side.path,
+                seconds=seconds,
+                connections=self.connections,
+                tokens=file if side.sends else None,
+                at=at[name],
+            )
+            at[name] += run.requests + self.connections
+            return run
+
+        for name in self.sides:
+            one(name, 1)
+            while self.tokens > 1 and at[name] < self.tokens and (self.hits or not effort.quick):
+                one(name, 1)
+        before = {name: _lookups(peers[side.peer]) for name, side in self.sides.items()}
+        order = list(self.sides)
+        targets = any(comparison.target is not None for comparison in self.comparisons)
+        for _ in range(effort.rounds if targets or not effort.quick else 1):
+            for name in order:
+                runs[name].append(one(name, effort.seconds))
+            order = order[1:] + order[:1]
+        if self.hits is not None:
+            for name, side in self.sides.items():
+                self._check_hits(name, before[name], _lookups(peers[side.peer]))
+        return runs
+
+    def _check_hits(self, name: str, before: tuple[int, int], after: tuple[int, int]) -> None:
+        hits, misses = after[0] - before[0], after[1] - before[1]
+        if not hits + misses or abs(hits / (hits + misses) - (self.hits or 0)) > STRAY:
+            raise CannotMeasure(f"the memory of {name} had {hits} hits and {misses} misses")
+
+
+def told(runs: list[Run]) -> str:
+    """Medians of the runs of one contender, for a reader."""
+    rate, p50, p99 = (median(getattr(run, what) for run in runs) for what in ("rate", "p50", "p99"))
+    busy = median(run.busy for run in runs)
+    disturbed = median(run.disturbed for run in runs)
+    shared = f", {SHARED} {disturbed:.0%} of it" if disturbed > DISTURBED else ""
+    return f"{rate:,.0f}/s (p50 {p50 / 1000:.2f} ms, p99 {p99 / 1000:.2f} ms, core {busy:.0%}{shared})"
+
+
+def _lookups(peer: Peer) -> tuple[int, int]:
+    """Hits and misses in the memory of tokens since the program started; none where it does not count."""
+    if peer.admin is None:
+        return 0, 0
+    path = "stats?filter=jwt_cache" if peer.program.name.startswith("envoy") else "metrics"
+    with urllib.request.urlopen(f"http://127.0.0.1:{peer.admin}/{path}", timeout=10) as answer:
+        text = answer.read().decode()
+    counts = {}
+    for what in ("hit", "miss"):
+        found = re.search(rf'(?:lookups_total{{result="{what}"}}|jwt_cache_{what}:) ([0-9.e+]+)', text)
+        counts[what] = int(float(found[1])) if found else 0
+    return counts["hit"], counts["miss"]

@@ -1,0 +1,183 @@
+"""The benchmark itself: its tokens are good, its arithmetic is right, and it believes no contender that does no work."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from gateway.core.claims import find_claim
+from gateway.core.token import parse_token
+from tests.bench import report
+from tests.bench.load import drive
+from tests.bench.peers import ANSWER, Peer
+from tests.bench.programs import LOAD, CannotMeasure, Program, start
+from tests.bench.proof import prove_judging
+from tests.bench.races import Effort, Race
+from tests.bench.results import BEHIND, CONTEXT, MEETS, Result, bound_result, failed, ratio_result
+from tests.bench.rows import ROWS
+from tests.bench.tokens import TOKEN_BYTES, Tokens, subject
+
+EFFORT = Effort(rounds=2, seconds=1, quick=True)
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Tokens:
+    return Tokens(tmp_path)
+
+
+class _Careless(BaseHTTPRequestHandler):
+    """Answers 200, or what it is told, to everything, and passes on what a client says of itself."""
+
+    protocol_version = "HTTP/1.1"
+    status = 200
+
+    def do_GET(self) -> None:
+        user, token = self.headers.get("X-User-Id", ""), self.headers.get("Authorization", "")
+        body = json.dumps({"user": user, "client": "", "token": token}).encode()
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name it has there
+        pass
+
+
+@pytest.fixture
+def idle_program(tmp_path: Path) -> Iterator[Program]:
+    program = start("idle", ["sleep", "60"], tmp_path, core=LOAD)
+    yield program
+    program.stop()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """wrk leaves in the middle of an answer."""
+
+
+@pytest.fixture
+def careless(idle_program: Program) -> Iterator[Peer]:
+    with _Server(("127.0.0.1", 0), _Careless) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield Peer(idle_program, server.server_address[1], "", logs=False)
+        server.shutdown()
+        thread.join()
+
+
+def test_tokens_have_one_length_and_are_all_different(tokens: Tokens) -> None:
+    lines = tokens.file(40).read_text().split()
+    assert len(set(lines)) == 40
+    assert {len(line) for line in lines} == {TOKEN_BYTES}
+    assert lines[0] == tokens.good
+
+
+def test_a_token_names_its_number(tokens: Tokens) -> None:
+    lines = tokens.file(7).read_text().split()
+    assert [find_claim(parse_token(line.encode()).claims, "sub") for line in lines] == [subject(n) for n in range(7)]
+
+
+def test_a_program_that_lets_everybody_through_is_found_out(careless: Peer, tokens: Tokens) -> None:
+    with pytest.raises(CannotMeasure, match="200 to no token"):
+        prove_judging(careless, tokens)
+
+
+def test_refused_requests_are_no_result(careless: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Careless, "status", 401)
+    with pytest.raises(CannotMeasure, match="of status"):
+        drive(careless, "/", seconds=1, connections=2)
+
+
+def test_a_log_that_stays_empty_is_no_result(careless: Peer) -> None:
+    peer = Peer(careless.program, careless.port, "", logs=True)
+    with pytest.raises(CannotMeasure, match="logged 0 lines"):
+        drive(peer, "/", seconds=1, connections=8)
+
+
+def test_a_program_that_ended_is_no_result(careless: Peer) -> None:
+    careless.program.stop()
+    with pytest.raises(CannotMeasure, match="ended under load"):
+        drive(careless, "/", seconds=1, connections=2)
+
+
+def test_memory_and_time_are_those_of_the_program_and_its_children(tmp_path: Path) -> None:
+    script = "import os, time\nblock = bytearray(64 << 20)\nos.fork()\nprint(1, flush=True)\ntime.sleep(60)"
+    program = start("parent", ["python3", "-c", script], tmp_path, core=LOAD)
+    try:
+        while program.output.read_text().count("1") < 2 and program.running:
+            pass
+        assert program.resident() > 120
+        assert program.processor_seconds() >= 0
+    finally:
+        program.stop()
+
+
+@pytest.mark.parametrize(("target", "verdict"), [(1.0, BEHIND), (0.9, MEETS), (None, CONTEXT)])
+def test_a_ratio_is_the_median_of_the_ratios_of_each_round(target: float | None, verdict: str) -> None:
+    result = ratio_result("row", "measure", [90, 10, 300], [100, 20, 100], target=target, details="")
+    assert (result.found, result.spread, result.verdict) == ("0.90", "0.50 .. 3.00", verdict)
+
+
+def test_of_memory_the_greatest_value_counts() -> None:
+    result = bound_result("row", "measure", [1.0, 9.0, 2.0], at_most=8, unit="MiB", details="")
+    assert (result.found, result.spread, result.verdict) == ("9.0 MiB", "1.0 .. 9.0", BEHIND)
+
+
+def test_every_row_has_a_name_of_its_own() -> None:
+    names = [row.row for row in ROWS]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("race", [row for row in ROWS if isinstance(row, Race)], ids=lambda race: race.row)
+def test_a_race_compares_sides_that_it_has(race: Race) -> None:
+    assert {side.peer for side in race.sides.values()} == set(race.peers)
+    assert {name for comparison in race.comparisons for name in (comparison.over, comparison.under)} == set(race.sides)
+
+
+def test_the_usual_answer_is_json_of_129_bytes() -> None:
+    assert len(ANSWER) == 129
+    assert json.loads(ANSWER)["order"]
+
+
+@pytest.fixture
+def results() -> list[Result]:
+    return [
+        ratio_result("hot", "one token", [1], [2], target=1.0, details="gateway 1/s"),
+        failed("idle", "row `idle`", "it fell over"),
+    ]
+
+
+def test_what_is_written_by_hand_survives(
+    results: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "PAGE", tmp_path / "benchmarks.md")
+    first = report.page(results, EFFORT, {"haproxy": "global"})
+    report.PAGE.write_text(first.replace("Nothing is written here yet.", "The log: 8 %.\n\nThe rest: Python."))
+    second = report.page(results, EFFORT, {})
+    assert second.count("The log: 8 %.\n\nThe rest: Python.") == 1
+    assert "Nothing is written here yet." not in second
+
+
+def test_the_page_says_plainly_what_is_behind_and_what_failed(results: list[Result]) -> None:
+    page = report.page(results, EFFORT, {})
+    behind = re.search(r"## Where the project is behind\n\n(.*?)\n\n", page, re.DOTALL)
+    assert behind
+    assert behind[1].splitlines() == ["- one token: 0.50, and the target is >= 1", "- row `idle`: it fell over"]
+
+
+def test_the_page_names_the_machine_and_every_version(results: list[Result]) -> None:
+    page = report.page(results, EFFORT, {})
+    for what in ("cores", "Linux", "Python 3", "haproxy 2", "envoy 1", "nginx 1", "aiohttp 3"):
+        assert what in page
+    assert "?" not in page.partition("| measure")[0]
+
+
+@pytest.mark.parametrize(("details", "warns"), [("core 60%, OTHERS HAD 38% of it", True), ("core 99%", False)])
+def test_the_page_warns_of_a_core_that_was_shared(details: str, warns: bool) -> None:  # noqa: FBT001 -- a table
+    result = ratio_result("hot", "one token", [1], [2], target=1.0, details=details)
+    assert ("**Other programs ran" in report.page([result], EFFORT, {})) is warns
