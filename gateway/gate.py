@@ -13,7 +13,7 @@ from types import MappingProxyType
 from gateway.assertions import Assertions
 from gateway.core.config import Config, Secret
 from gateway.core.credential import find_credential
-from gateway.core.errors import ClientDisconnected, InternalError, Refusal, TokenExpired, TooLarge
+from gateway.core.errors import BodyTooLarge, ClientDisconnected, InternalError, Refusal, TokenExpired, TooLarge
 from gateway.core.headers import UpstreamHeaders, drops_forwarding
 from gateway.core.model import Admission, Facts, HeaderLine, Identity
 from gateway.core.policy import check_policy
@@ -45,6 +45,7 @@ class Gate:
         self._routes = RouteTable(config)
         self._upstream_headers = UpstreamHeaders.of(config, secrets=secrets)
         self._token_bytes = config.limits.token_bytes
+        self._body_bytes = config.limits.body_bytes
         self._verifier = Verifier(config, issuers=issuers, observer=observer, clock=clock)
         self._assertions = assertions
         self._upstream = upstream
@@ -132,6 +133,8 @@ class Gate:
                 if not route.reports:
                     raise
                 trail.reported = refusal
+        if self._body_bytes is not None and (facts.content_length or 0) > self._body_bytes:
+            raise BodyTooLarge(f"a body of {facts.content_length} bytes; {self._body_bytes} are accepted")
         return Admission(
             route=route,
             identity=trail.identity,

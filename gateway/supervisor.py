@@ -56,6 +56,8 @@ class _Worker:
         self._silent = 0
         #: what it last said; None: nothing yet
         self.readiness: Readiness | None = None
+        #: it could answer at least once: one that was just replaced is no reason to leave service
+        self.was_ready = False
 
     @classmethod
     async def start(cls, job: Job, *, environment: Mapping[str, str]) -> "_Worker":
@@ -91,6 +93,7 @@ class _Worker:
             while line := await self._reader.readline():
                 with contextlib.suppress(ValueError):
                     self.readiness = parse_report(line)
+                    self.was_ready = self.was_ready or self.readiness.ready
                     self._silent = 0
         self._writer.close()
         return await self._process.wait()
@@ -172,7 +175,9 @@ class Supervisor:
 
     def readiness(self) -> Readiness:
         """Whether the workers, taken together, can answer."""
-        return readiness_of_all(worker.readiness for worker in self._workers.values() if worker.readiness is not None)
+        told = [worker for worker in self._workers.values() if worker.readiness is not None]
+        proven = [worker for worker in told if worker.was_ready] or told
+        return readiness_of_all(worker.readiness for worker in proven if worker.readiness is not None)
 
     async def _serve(self) -> None:
         places = [asyncio.create_task(self._keep(place)) for place in range(self._config.workers)]

@@ -28,7 +28,7 @@ def assertion_problems(config: Config) -> Iterator[ConfigProblem]:
 
 def assertion_warnings(config: Config) -> Iterator[ConfigProblem]:
     """What may stay but ought to be known."""
-    if config.assertion is not None and config.assertion.key is None:
+    if config.assertion is not None and config.assertion.key is None and config.workers == 1:
         yield ConfigProblem(
             "assertion.key", "is not given: a key is made at every start, which serves one replica only"
         )

@@ -16,6 +16,8 @@ BODYLESS = frozenset({204, 304})
 #: options of Connection that name no header
 _STANDARD = frozenset({b"close", b"keep-alive"})
 _BEHIND_A_TYPE = (b"", b";")
+#: RFC 9110 section 5.6.3: around values, which the parser leaves behind them
+_BLANKS = b" \t"
 _LENGTH_DIGITS = len(str(MAX_LENGTH))
 #: lines that say something about the connection or the body; all others pass unread
 _READ = HOP_BY_HOP | {b"content-length", b"content-type"}
@@ -72,14 +74,14 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
         elif meaning == b"content-length":
             if length is not None:
                 raise UpstreamProtocolError("more than one length")
-            length = _parse_length(value)
+            length = _parse_length(value.rstrip(_BLANKS))
             lines.append(line)
         elif meaning == b"transfer-encoding":
-            if chunked or value.lower() != b"chunked" or version == "1.0":
+            if chunked or value.rstrip(_BLANKS).lower() != b"chunked" or version == "1.0":
                 raise UpstreamProtocolError("a Transfer-Encoding other than chunked, or one in HTTP/1.0")
             chunked = True
         elif meaning == b"connection":
-            options += [option.strip(b" \t").lower() for option in value.split(b",")]
+            options += [option.strip(_BLANKS).lower() for option in value.split(b",")]
     if chunked and length is not None:
         raise UpstreamProtocolError("more than one length")
     if not _STANDARD.issuperset(options) and (gone := nominated(headers)):
@@ -95,7 +97,7 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
         length,
         chunked and not bodyless,
         keeps and (bodyless or chunked or length is not None),
-        media_type[:17].lower() == b"text/event-stream" and media_type[17:].lstrip(b" \t")[:1] in _BEHIND_A_TYPE,
+        media_type[:17].lower() == b"text/event-stream" and media_type[17:].lstrip(_BLANKS)[:1] in _BEHIND_A_TYPE,
     )
 
 

@@ -208,6 +208,8 @@ class AnswerParser:
 
     def _take_head(self, llhttp: HttpResponseParser) -> None:
         status = llhttp.get_status_code()
+        if self._reason != b"OK" and self._reason.translate(None, _REASON):
+            raise UpstreamProtocolError("a reason phrase that is no text")
         if status < 200 and status != 101:
             self._interims += 1
             if status < 100 or self._interims > MAX_INTERIM:
@@ -217,10 +219,8 @@ class AnswerParser:
         if self._earlier + self._feeding > MAX_HEAD:
             # Rarely so, and then most of it may be body: only now is it worth counting.
             self._count_head()
-        if self._reason != b"OK" and self._reason.translate(None, _REASON):
-            raise UpstreamProtocolError("a reason phrase that is no text")
         if status == 101:
-            protocols = [value.lower() for name, value in self._headers if name.lower() == b"upgrade"]
+            protocols = [value.strip(b" \t").lower() for name, value in self._headers if name.lower() == b"upgrade"]
             if not self._accepts_upgrade or protocols != [b"websocket"]:
                 raise UpstreamProtocolError("101 to something that was not asked for")
         version = llhttp.get_http_version()

@@ -4,11 +4,7 @@ The only module that touches private names of aiohttp's server; tests/relay/test
 """
 
 import asyncio
-import contextlib
 import logging
-import socket
-import struct
-from typing import Any
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
@@ -16,18 +12,15 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import ERROR, RequestHandler, RequestPayloadError, _ErrInfo
 
 from gateway.core.errors import BadRequest, ClientDisconnected, InternalError, Refusal, RequestTimeout, TooLarge
+from gateway.relay.closing import has_left, linger, reset
 from gateway.relay.exchange import ClientExchange, refusal_bytes
 from gateway.relay.facts import Peer
 from gateway.relay.parser_errors import parser_refusal
 from gateway.relay.tunnel import Tunnel
 from gateway.relay.wire import Awaited, Listener
 
-#: seconds for which the rest of a refused body is read and dropped, so that the answer is not lost in a reset
-LINGERING = 1
 #: bytes of empty lines between two requests
 MAX_EMPTY = 16
-#: SO_LINGER (socket(7)): on, for no time at all
-_RESET = struct.pack("ii", 1, 0)
 _HEAD_END = b"\r\n\r\n"
 
 log = logging.getLogger("gateway.relay")
@@ -42,6 +35,7 @@ class Connection(RequestHandler):
         "_head_bytes",
         "_head_since",
         "_idle_since",
+        "_last_chunked",
         "_last_payload",
         "_server",
         "_silent_since",
@@ -88,6 +82,7 @@ class Connection(RequestHandler):
         self._awaited: tuple[Awaited, float] | None = None
         self._empty_bytes = 0
         self._last_payload: StreamReader | None = None
+        self._last_chunked = False
         self._spoiled = False
         #: the transport, also after aiohttp let go of it
         self._wire: asyncio.Transport | None = None
@@ -122,13 +117,9 @@ class Connection(RequestHandler):
         self.abort()
 
     def abort(self) -> None:
-        """Cuts the connection by a reset: to an HTTP/1.0 client a mere end would make what it has look whole."""
+        """Cuts the connection, in a way that nobody takes for an end."""
         if self._wire is not None:
-            # None, or an error: closed already.
-            with contextlib.suppress(OSError, ValueError):
-                if (open_socket := self._wire.get_extra_info("socket")) is not None:
-                    open_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self._wire.abort()
+            reset(self._wire)
 
     @property
     def has_request(self) -> bool:
@@ -143,6 +134,7 @@ class Connection(RequestHandler):
     def check(self, now: float) -> None:
         """Ends what takes too long: a head, a body, an answer to be taken, idleness. `now`: loop time."""
         limits = self.limits
+        assert self._wire is not None
         if self._head_since is not None:
             if now - self._head_since > limits.header_timeout:
                 self._break_off(RequestTimeout("the head did not end within header_timeout"))
@@ -154,6 +146,8 @@ class Connection(RequestHandler):
         if self._awaited is not None and now - self._awaited[1] > limits.body_timeout:
             self._awaited[0].expire()
         self._check_taking(now)
+        if not (self._wire.is_closing() or self._wire.is_reading()) and has_left(self._wire):
+            self.abort()
 
     def _check_taking(self, now: float) -> None:
         assert self._wire is not None
@@ -173,9 +167,11 @@ class Connection(RequestHandler):
             return
         start = 0
         while not (self._is_in_body or self._buffer_paused or self._spoiled or self._upgraded):
-            if self._head_since is None and (start := self._skip_empty_lines(data, start)) == len(data):
+            begin = start
+            if self._head_since is None and (begin := self._count_empty_lines(data, start)) == len(data):
+                self._feed(data[start:], is_empty=True)
                 return
-            end = data.find(_HEAD_END, start) + len(_HEAD_END)
+            end = data.find(_HEAD_END, begin) + len(_HEAD_END)
             if end < len(_HEAD_END) or end == len(data):
                 break
             self._feed(data[start:end])
@@ -183,8 +179,11 @@ class Connection(RequestHandler):
         # Behind an upgrade, what comes before the tunnel is there is kept by aiohttp, up to a limit.
         self._feed(data[start:] if start else data)
 
-    def _skip_empty_lines(self, data: bytes, start: int) -> int:
-        """RFC 9112 section 2.2: empty lines before a request line are passed over; a stream of them is no client."""
+    def _count_empty_lines(self, data: bytes, start: int) -> int:
+        """Where they end. RFC 9112 section 2.2: the parser passes over them; a stream of them is no client.
+
+        The parser gets them in any case: they may belong to a head that began behind a body.
+        """
         while start < len(data) and data[start] in b"\r\n":
             start += 1
             self._empty_bytes += 1
@@ -197,11 +196,12 @@ class Connection(RequestHandler):
     def _is_in_body(self) -> bool:
         return self._last_payload is not None and not self._last_payload.is_eof()
 
-    def _feed(self, data: bytes) -> None:
-        """Counts the bytes of a head that is not complete."""
+    def _feed(self, data: bytes, *, is_empty: bool = False) -> None:
+        """Counts the bytes of a head that is not complete, and of what frames a body. `is_empty`: line ends only."""
         if self._spoiled:
             return
-        in_body = self._is_in_body
+        body = self._last_payload if self._is_in_body else None
+        before = 0 if body is None else body.total_bytes
         waiting = len(self._messages)
         super().data_received(data)
         if len(self._messages) > waiting:
@@ -209,14 +209,35 @@ class Connection(RequestHandler):
             if isinstance(message, _ErrInfo):
                 self._spoil()
             else:
-                self._last_payload = latest
+                self._last_payload, self._last_chunked = latest, message.chunked
             self._head_bytes, self._head_since = 0, None
             self._empty_bytes, self._silent_since = 0, None
-        elif data and not (in_body or self._upgraded):
-            self._head_bytes += len(data)
+            if body is not None and latest is EMPTY_PAYLOAD:
+                self._note_head(len(data.rpartition(_HEAD_END)[2]))
+        elif body is not None:
+            self._note_framing(body, data, body.total_bytes - before)
+        elif data and not (is_empty or self._upgraded):
+            self._note_head(len(data))
+
+    def _note_head(self, size: int) -> None:
+        """`size` bytes belong to a head that is not complete."""
+        if size:
+            self._head_bytes += size
             self._head_since = self._head_since or self._loop.time()
             if self._head_bytes > self.limits.header_bytes:
                 self._break_off(TooLarge("the head did not end within header_bytes"))
+
+    def _note_framing(self, body: StreamReader, data: bytes, taken: int) -> None:
+        """Of `data`, `taken` bytes were body: the rest framed it, or began the next head."""
+        if body.is_eof():
+            self._head_bytes = 0
+            behind = data.rpartition(_HEAD_END)[2].lstrip(b"0") if self._last_chunked else data[taken:]
+            self._note_head(len(behind.lstrip(b"\r\n")))
+        else:
+            # Chunk extensions and trailers: they have no limit of their own.
+            self._head_bytes = 0 if taken else self._head_bytes + len(data)
+            if self._head_bytes > self.limits.header_bytes:
+                self._spoil()
 
     def _spoil(self) -> None:
         """The byte stream makes no sense any more; whoever reads a body from it is told."""
@@ -290,33 +311,18 @@ class Connection(RequestHandler):
             self._server.count_request(-1)
         if exchange.keep_alive and payload.is_eof():
             return True
-        if self._tunnel is None and (exchange.lingers or not payload.is_eof()):
-            await self._linger(payload)
+        transport = self.transport
+        if transport is None or transport.is_closing() or self._tunnel is not None:
+            return False
+        if exchange.lingers or not payload.is_eof():
+            await linger(transport, EMPTY_PAYLOAD if self._spoiled else payload, deafen=self._deafen)
         return False
 
-    async def _linger(self, content: StreamReader) -> None:
-        """Ends our side only: closing while the client still sends would reset the connection, answer included."""
-        transport = self.transport
-        if transport is None or transport.is_closing():
-            return
-        transport.write_eof()
-        with contextlib.suppress(TimeoutError, RequestPayloadError, ConnectionError, web.PayloadAccessError):
-            async with asyncio.timeout(LINGERING):
-                # Whoever read the body until now lets go of it first.
-                await asyncio.sleep(0)
-                while not (self._spoiled or content.is_eof()):
-                    await content.readany()
-                self._spoiled = True
-                await self._loop.create_future()
+    def _deafen(self) -> None:
+        """Nothing that still comes is read."""
+        self._spoiled = True
 
-    def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Says only what kind of error it was; aiohttp would quote the line it could not parse, token included."""
-        log.error("the server failed: %s", type(kw.get("exc_info")).__name__)
-
-    def log_debug(self, *args: Any, **kw: Any) -> None:
-        """As above."""
-
-    # What an exchange needs: relay.exchange.Wire
+    # What an exchange needs: relay.wire.Wire
 
     @property
     def is_draining(self) -> bool:

@@ -163,7 +163,9 @@ class ClientExchange:
             return
         if status == 100 and self._invited is not None:
             self._invited = True
-        self._wire.write(head_bytes(status, reason, answer_headers(headers)))
+        # RFC 9110 section 8.6: no length, which somebody might take for that of the answer to come.
+        lines = [line for line in answer_headers(headers) if line[0].lower() != b"content-length"]
+        self._wire.write(head_bytes(status, reason, lines))
 
     async def relay(
         self, answer: Answer, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None

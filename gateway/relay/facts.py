@@ -12,7 +12,7 @@ from itertools import chain
 
 from gateway.core.addresses import is_authority
 from gateway.core.config import Config, Limits
-from gateway.core.errors import BadRequest, BodyTooLarge, TooLarge, VersionNotSupported
+from gateway.core.errors import BadRequest, TooLarge, VersionNotSupported
 from gateway.core.headers import parse_request_id
 from gateway.core.model import Facts, HeaderLine
 from gateway.core.request_line import check_request_line
@@ -105,8 +105,6 @@ def read_facts(
             raise BadRequest("a Transfer-Encoding other than chunked")
     # Host and Content-Length stand once at most: the parser refuses repeated ones.
     content_length = _parse_length(found[b"content-length"][0]) if b"content-length" in found else None
-    if limits.body_bytes is not None and content_length is not None and content_length > limits.body_bytes:
-        raise BodyTooLarge(f"a body of {content_length} bytes; {limits.body_bytes} are accepted")
     target, host = _origin_form(method, target, found[b"host"][0] if b"host" in found else None)
     return Facts(
         method=method,

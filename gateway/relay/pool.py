@@ -157,21 +157,26 @@ class HttpUpstream:
 
     async def _take_or_open(self) -> UpstreamConnection:
         """A connection that somebody else gives back, or a new one. UpstreamBusy, UpstreamUnreachable."""
-        given = await self._room()
-        if given is not None:
+        while (given := await self._room()) is not None:
             if given.is_sound():
                 return given
-            given.abort()
-            self._count += 1
+            if self._has_taken_place_of(given):
+                break
         return await self._dial()
 
     async def _open_fresh(self) -> UpstreamConnection:
         """A connection that nobody had before."""
-        given = await self._room()
-        if given is not None:
-            given.abort()
-            self._count += 1
+        while (given := await self._room()) is not None and not self._has_taken_place_of(given):
+            pass
         return await self._dial()
+
+    def _has_taken_place_of(self, connection: UpstreamConnection) -> bool:
+        """Ends it, and has room for another instead; unless it ended already: its place was given to somebody else."""
+        if connection not in self._open:
+            return False
+        self._open.discard(connection)
+        connection.abort()
+        return True
 
     async def _room(self) -> UpstreamConnection | None:
         """Room for a connection, counted (None), or what somebody gives back. UpstreamBusy."""

@@ -9,7 +9,7 @@ import select
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol, cast
 
-from gateway.core.errors import Refusal, UpstreamProtocolError, UpstreamTimeout
+from gateway.core.errors import UpstreamProtocolError, UpstreamTimeout
 from gateway.ports import Body
 from gateway.relay.answer import AnswerHead
 from gateway.relay.answer_parser import AnswerParser, Inform
@@ -166,6 +166,9 @@ class UpstreamConnection(asyncio.Protocol):
             and not parser.surplus
             and parser.head is not None
             and parser.head.reusable
+            # An answer to a request that is still being written is no sign that the rest of it will be read as one.
+            and self._transport is not None
+            and not self._transport.get_write_buffer_size()
         )
 
     def rest(self) -> None:
@@ -237,7 +240,7 @@ class UpstreamConnection(asyncio.Protocol):
                     self._deadline = None
             if chunked:
                 transport.write(b"0\r\n\r\n")
-        except Refusal as failure:
+        except Exception as failure:  # noqa: BLE001 -- a refusal or a bug: whoever waits for the answer is told
             self._body_task = None
             self._fail(failure)
         else:
@@ -278,7 +281,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._held = 0
         if self._paused_reading:
             self._paused_reading = False
-            self._extend()
+            if self._is_sent or self._writable is not None:
+                self._extend()
             if self._transport is not None and not self.is_lost:
                 self._transport.resume_reading()
         return taken

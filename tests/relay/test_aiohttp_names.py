@@ -38,8 +38,6 @@ HANDLER_METHODS = {
     "_resume_transport_reading",
     "data_received",
     "force_close",
-    "log_debug",
-    "log_exception",
     "connection_made",
     "connection_lost",
     "pause_writing",

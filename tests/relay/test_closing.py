@@ -1,0 +1,71 @@
+"""How a client's connection ends: by a reset that nobody takes for an end, or on our side only while the other sends."""
+
+import asyncio
+import time
+
+import pytest
+
+from gateway.core.config import Seconds
+from gateway.relay import closing
+from tests.wire import Conversation, RawClient, Running, Start, get, until
+
+
+async def test_a_connection_that_is_gone_already_can_be_reset(gateway: Running, client: RawClient) -> None:
+    assert (await client.ask(get())).status == 200
+    connection = await gateway.only_connection()
+    transport = connection._wire
+    assert transport is not None
+    client.reset()
+    await gateway.connections(0)
+    closing.reset(transport)
+
+
+async def test_a_reset_is_no_end(gateway: Running, client: RawClient) -> None:
+    assert (await client.ask(get())).status == 200
+    (await gateway.only_connection()).abort()
+    with pytest.raises(ConnectionResetError):
+        await client.rest()
+
+
+async def test_a_refused_upload_has_its_answer_and_lingers_no_longer_than_the_client(
+    gateway: Running, client: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closing, "LINGERING", 60)
+    started = time.monotonic()
+    await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000)
+    assert (await client.answer()).status == 401
+    assert await client.is_closed()
+    await client.close()
+    await gateway.connections(0)
+    assert time.monotonic() - started < 30
+
+
+async def test_a_client_that_goes_on_sending_is_closed_in_the_end(
+    gateway: Running, client: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closing, "LINGERING", 0.05)
+    await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+    assert (await client.answer()).status == 401
+    await asyncio.wait_for(gateway.connections(0), 5)
+
+
+@pytest.mark.parametrize("leave", ["close", "reset"])
+async def test_a_client_that_leaves_while_nobody_reads_from_it_is_noticed(start: Start, leave: str) -> None:
+    """A hundred times more requests than are read ahead, behind one whose answer never ends."""
+    gateway = await start(limits={"send_timeout": Seconds(0.2)})
+
+    async def behave(upstream: Conversation) -> None:
+        await upstream.request()
+        await upstream.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        await upstream.until_ended()
+
+    gateway.upstream.behaviour = behave
+    client = await gateway.client()
+    await client.send(get() + get() * 300)
+    assert (await client.head()).status == 200
+    connection = await gateway.only_connection()
+    assert connection._wire is not None
+    await until(lambda: not connection._wire.is_reading())  # type: ignore[union-attr]
+    client.reset() if leave == "reset" else client.writer.close()
+    await gateway.connections(0)
+    await asyncio.wait_for(gateway.upstream.conversations[0].ended.wait(), 5)
