@@ -110,5 +110,7 @@ def _encode(name: str, header: IdentityHeader, text: str) -> bytes:
 
 def _percent(text: str) -> bytes:
     """Lossless: `%` and every byte of the UTF-8 outside printable ASCII; blanks at the ends, which receivers trim."""
+    if text.isascii() and text.isprintable() and "%" not in text and text == text.strip(" "):
+        return text.encode("ascii")
     encoded = _ENCODED.sub(lambda match: b"%%%02X" % match[0][0], text.encode())
     return _EDGE_BLANKS.sub(b"%20", encoded)

@@ -3,7 +3,6 @@
 Knows nothing of where keys come from, of caches, or of what a token's claims are used for.
 """
 
-import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -43,7 +42,7 @@ SHOWN = 80
 #: where client and scopes stand when no preset says otherwise
 _NO_PRESET = Preset(name="", source="")
 
-_BASE64URL = re.compile(rb"[A-Za-z0-9_-]+")
+_BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,7 @@ def parse_token(raw: bytes) -> Token:
 
 def _decode(segment: bytes, part: str) -> bytes:
     # RFC 7515 section 2: base64url without padding; one character alone encodes no byte.
-    if _BASE64URL.fullmatch(segment) is None or len(segment) % 4 == 1:
+    if not segment or segment.translate(None, _BASE64URL) or len(segment) % 4 == 1:
         raise TokenMalformed(f"the {part} is not base64url, or is empty")
     decoded = urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
     # RFC 4648 section 3.5: with stray bits behind the last byte one signature would have many spellings.

@@ -6,6 +6,8 @@ audiences that are configured, and never raises, whatever JSON stands in the tok
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from gateway.core.errors import IdToken, InvalidToken, LogoutToken, OtherToken, RefreshToken, UnclassifiedToken
@@ -17,6 +19,7 @@ from gateway.core.markers import (
     LOGOUT,
     MARKERS,
     OTHER,
+    PAYLOAD,
     REFRESH,
     Expected,
     Marker,
@@ -51,6 +54,7 @@ _SHAPES: dict[Shape, Callable[[object], bool]] = {
     Shape.ANY: lambda _: True,
 }
 
+_ORDER = itemgetter(0)
 _QUOTABLE = re.compile(r"[A-Za-z0-9_+./-]{1,40}")
 
 
@@ -79,10 +83,13 @@ def check_class(verdict: Verdict, *, allow_unclassified: bool) -> None:
 
 def _weigh(header: Mapping[str, Any], claims: Mapping[str, Any], preset: Preset | None) -> Verdict:
     found: dict[str, str] = {}
-    for marker in MARKERS if preset is None else MARKERS + preset.markers:
-        members = header if marker.where == HEADER else claims
-        if marker.name in members and marker.kind not in found:  # few are: no call for the others
-            evidence = _evidence(marker, members[marker.name], claims)
+    by_member = _by_member(() if preset is None else preset.markers)
+    # A token has few members and the tables have many markers: only those that it may have are weighed, in their order.
+    named = [marker for name in header for marker in by_member.get((HEADER, name), ())]
+    named += [marker for name in claims for marker in by_member.get((PAYLOAD, name), ())]
+    for _, marker in sorted(named, key=_ORDER):
+        if marker.kind not in found:
+            evidence = _evidence(marker, (header if marker.where == HEADER else claims)[marker.name], claims)
             if evidence:
                 found[marker.kind] = evidence
     if unknown := _unknown_type(header.get("typ"), preset):
@@ -96,6 +103,15 @@ def _weigh(header: Mapping[str, Any], claims: Mapping[str, Any], preset: Preset 
     if HINT in found:
         return Verdict(ACCESS, found[HINT])
     return _by_scope(claims)
+
+
+@lru_cache(maxsize=64)
+def _by_member(further: tuple[Marker, ...]) -> dict[tuple[str, str], list[tuple[int, Marker]]]:
+    """Every marker with its place in the tables, by where it stands. `further`: those of a preset."""
+    found: dict[tuple[str, str], list[tuple[int, Marker]]] = {}
+    for place, marker in enumerate(MARKERS + further):
+        found.setdefault((marker.where, marker.name), []).append((place, marker))
+    return found
 
 
 def _by_scope(claims: Mapping[str, Any]) -> Verdict:
