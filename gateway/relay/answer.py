@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.core.errors import UpstreamProtocolError
-from gateway.core.headers import HOP_BY_HOP, nominated
+from gateway.core.header_names import HOP_BY_HOP, NameMemo, nominated
 from gateway.core.model import HeaderLine
 from gateway.relay.facts import MAX_LENGTH
 
@@ -21,11 +21,6 @@ _BLANKS = b" \t"
 _LENGTH_DIGITS = len(str(MAX_LENGTH))
 #: lines that say something about the connection or the body; all others pass unread
 _READ = HOP_BY_HOP | {b"content-length", b"content-type"}
-#: header names as upstreams write them, and what they are in lower case when they are read here, else None
-_MEANINGS: dict[bytes, bytes | None] = {}
-#: names are an upstream's to choose: beyond so many, or so many bytes, none is remembered
-_MAX_MEANINGS = 1024
-_MAX_NAME = 64
 
 
 @dataclass(slots=True)
@@ -50,10 +45,11 @@ class AnswerHead:
 
 def _meaning(name: bytes) -> bytes | None:
     lower = name.lower()
-    meaning = lower if lower in _READ else None
-    if len(_MEANINGS) < _MAX_MEANINGS and len(name) <= _MAX_NAME:
-        _MEANINGS[name] = meaning
-    return meaning
+    return lower if lower in _READ else None
+
+
+#: header names as upstreams write them, and what they are in lower case when they are read here, else None
+_MEANINGS: NameMemo[bytes | None] = NameMemo(_meaning)
 
 
 def judge_head(method: str, status: int, reason: bytes, version: str, headers: Sequence[HeaderLine]) -> AnswerHead:
@@ -65,7 +61,7 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
     media_type = b""
     for line in headers:
         name, value = line
-        meaning = _MEANINGS[name] if name in _MEANINGS else _meaning(name)
+        meaning = _MEANINGS[name]
         if meaning is None:
             lines.append(line)
         elif meaning == b"content-type":

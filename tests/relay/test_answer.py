@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.core.errors import UpstreamProtocolError
+from gateway.core.header_names import NameMemo
 from gateway.core.model import HeaderLine
 from gateway.relay import answer
 from gateway.relay.answer import AnswerHead, judge_head
@@ -207,7 +208,7 @@ def test_status_and_reason_are_as_sent() -> None:
 
 
 def test_names_of_strangers_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer, "_MEANINGS", {})
+    monkeypatch.setattr(answer, "_MEANINGS", NameMemo(answer._meaning))
     for number in range(5000):
         judge((b"X-%d" % number, b"a"), (b"X" * 100 + b"%d" % number, b"b"))
     assert len(answer._MEANINGS) <= 1024
