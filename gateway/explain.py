@@ -32,8 +32,9 @@ from gateway.core.errors import (
 )
 from gateway.core.model import Admission, Facts
 from gateway.core.routing import passed_over
-from gateway.core.token import Token, rules_of, shown
+from gateway.core.token import shown
 from gateway.core.token_class import classify
+from gateway.core.token_model import Token, rules_of
 from gateway.gate import Gate
 from gateway.ports import Answer, Ending, Exchange, Trail
 from gateway.relay.facts import Peer, read_facts

@@ -9,7 +9,7 @@ from gateway.core.errors import Refusal
 from gateway.core.keys import Key
 from gateway.core.model import Admission, Facts, HeaderLine, Identity
 from gateway.core.route import Route
-from gateway.core.token import Candidate, Token
+from gateway.core.token_model import Candidate, Token
 
 
 class Issuers(Protocol):

@@ -12,7 +12,8 @@ from gateway.core.errors import BadSignature, Refusal, Suspect, UnknownKey
 from gateway.core.identity import identity_lines
 from gateway.core.keys import Key, shown_kid
 from gateway.core.model import Credential, Identity
-from gateway.core.token import Candidate, Token, check_token, find_signer, parse_token, rules_of
+from gateway.core.token import check_token, find_signer, parse_token
+from gateway.core.token_model import Candidate, Token, rules_of
 from gateway.core.verified import VerifiedTokens
 from gateway.ports import Issuers, Observer, Trail
 
@@ -41,7 +42,7 @@ class Verifier:
         self._observer.token_looked_up(hit=identity is not None)
         if identity is not None:
             return identity
-        token_id = digest.hex()[:12]
+        token_id = digest[:6].hex()
         try:
             trail.token = parse_token(credential.token)
             trail.candidate = check_token(trail.token, self._rules, now=self._clock())
@@ -100,13 +101,12 @@ class Verifier:
 
     def _compile(self, token: Token, candidate: Candidate, key: Key, token_id: str) -> Identity:
         lines = identity_lines(self._headers, token.claims, client=candidate.client, scopes=candidate.scopes)
-        found = ((name, find_claim(token.claims, name)) for name in self._claims)
         return Identity(
             issuer=candidate.rules.name,
             subject=candidate.subject,
             client=candidate.client,
             scopes=candidate.scopes,
-            claims={name: value for name, value in found if value is not ABSENT},
+            claims={name: value for name in self._claims if (value := find_claim(token.claims, name)) is not ABSENT},
             expires_at=candidate.expires_at,
             not_before=candidate.not_before,
             leeway=candidate.rules.leeway,

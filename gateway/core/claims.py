@@ -47,10 +47,13 @@ def find_claim(claims: Mapping[str, Any], name: ClaimName) -> Any:
     return value
 
 
-def find_text(claims: Mapping[str, Any], name: ClaimName) -> str | None:
-    """The claim when it is a non-empty string, else None."""
-    value = find_claim(claims, name)
-    return value if isinstance(value, str) and value else None
+def find_first(claims: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any] | None:
+    """The first of the named claims that is present, whatever it is: its name and its value."""
+    for name in names:
+        value = find_claim(claims, name)
+        if value is not ABSENT:
+            return name, value
+    return None
 
 
 def find_words(claims: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
@@ -60,20 +63,24 @@ def find_words(claims: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, 
     """
     words: dict[str, None] = {}
     for name in names:
-        for value in _find_each(claims, name):
-            # RFC 6749 section 3.3: a string of words. An element of an array is one word, or, with a blank in it, none.
-            found = value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else ()
-            words.update(dict.fromkeys(word for word in found if isinstance(word, str) and word and " " not in word))
+        if "*" not in name or not name.startswith("/") or name in claims:
+            words.update(dict.fromkeys(_words(find_claim(claims, name))))
+            continue
+        # RFC 6901 section 4: ~1 first, then ~0.
+        path = [part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/")]
+        for value in _members(claims, path):
+            words.update(dict.fromkeys(_words(value)))
+    words.pop("", None)
     return tuple(words)
 
 
-def _find_each(claims: Mapping[str, Any], name: str) -> Iterator[Any]:
-    """The value called `name`; where it is a JSON Pointer with a segment `*`, those of every member there."""
-    if name in claims or not name.startswith("/") or "*" not in name.split("/"):
-        yield find_claim(claims, name)
-        return
-    # RFC 6901 section 4: ~1 first, then ~0.
-    yield from _members(claims, [part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/")])
+def _words(value: Any) -> list[str]:
+    """RFC 6749 section 3.3: a string of words. An element of an array is one word, or, with a blank in it, none."""
+    if isinstance(value, str):
+        return value.split(" ")
+    if isinstance(value, list):
+        return [word for word in value if isinstance(word, str) and " " not in word]
+    return []
 
 
 def _members(value: Any, path: Sequence[str]) -> Iterator[Any]:

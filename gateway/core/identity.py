@@ -44,7 +44,8 @@ def identity_lines(
             if header.too_large == "omit":
                 continue
             raise IdentityHeaderTooLarge(f"{name} would have {size} bytes; {header.max_bytes} are accepted")
-        lines.extend((name.encode("ascii"), value) for value in values)
+        field = name.encode("ascii")
+        lines += [(field, value) for value in values]
     return tuple(lines)
 
 
@@ -90,8 +91,8 @@ def _join(name: str, header: IdentityHeader, elements: list[str], separator: str
     if separator == " " and "" in elements:
         raise IdentityHeaderInvalid(f"an element of {name} is empty, which blanks cannot show")
     if header.encoding == "percent":
-        escape = f"%{ord(separator):02X}".encode()
-        return separator.encode().join(_percent(element).replace(separator.encode(), escape) for element in elements)
+        mark, escape = separator.encode(), f"%{ord(separator):02X}".encode()
+        return mark.join([_percent(element).replace(mark, escape) for element in elements])
     # The other encodings cannot escape a separator: a value that could not be split again is refused.
     if any(separator in element for element in elements):
         raise IdentityHeaderInvalid(f"an element of {name} contains the separator")

@@ -7,12 +7,15 @@ as it is told to; here each of these is a ValueError with a constant sentence.
 import json
 import math
 import re
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 #: Deeper than any claim or key set of a real provider.
 MAX_DEPTH = 32
 #: Digits of the largest finite double; beyond that an integer is no number anybody means.
 MAX_DIGITS = 308
+
+#: RFC 8259 section 2; a byte order mark is none of them (section 8.1).
+_BLANKS = " \t\n\r"
 
 #: A string, also one that never ends; possessive, so that hostile text costs one pass.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -42,6 +45,12 @@ def _refuse_constant(_: str) -> NoReturn:
     raise ValueError("the JSON has NaN or Infinity")
 
 
+#: Made once: the parts of a token are many and small, and a decoder costs as much as they do.
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_float=_number, parse_int=_integer, parse_constant=_refuse_constant
+)
+
+
 def _is_too_deep(text: str) -> bool:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
@@ -62,22 +71,19 @@ def parse_json(raw: bytes) -> Any:
     nesting beyond 32, or an escape that is no character.
     """
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8").strip(_BLANKS)
     except UnicodeDecodeError:
         raise ValueError("the JSON is not UTF-8") from None
     if _is_too_deep(text):
         raise ValueError("the JSON is nested too deeply")
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_float=_number,
-            parse_int=_integer,
-            parse_constant=_refuse_constant,
-        )
+        value, end = _DECODER.raw_decode(text)
     except json.JSONDecodeError:
         raise ValueError("the text is not JSON") from None
-    if "\\u" in text:
+    if end != len(text):
+        raise ValueError("the text is not JSON")
+    # RFC 8259 section 8.2: half a surrogate pair is no character. All begin with d, or D.
+    if "\\ud" in text or "\\uD" in text:
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError:

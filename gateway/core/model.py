@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -66,8 +65,7 @@ class Credential(msgspec.Struct, frozen=True):
         return "Credential()"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What kind of token this is, and why."""
 
     #: access, id, refresh, logout, other or unclassified
@@ -76,8 +74,7 @@ class Verdict:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """Who is calling, as a verified token says it. Of the claims only what the configuration needs is kept."""
 
     #: configured name of the issuer
@@ -86,7 +83,7 @@ class Identity:
     client: str | None
     scopes: tuple[str, ...]
     #: the claims that routes ask for, as far as the token has them
-    claims: Mapping[ClaimName, Any] = field(repr=False)
+    claims: Mapping[ClaimName, Any]
     #: seconds since the epoch; leeway not included
     expires_at: float
     not_before: float | None
@@ -97,7 +94,10 @@ class Identity:
     #: first 12 hex digits of the token's SHA-256
     token_id: str
     #: identity headers for the upstream, encoded
-    headers: tuple[HeaderLine, ...] = field(repr=False)
+    headers: tuple[HeaderLine, ...]
+
+    def __repr__(self) -> str:
+        return f"Identity({self.token_id}: subject {self.subject!r}, client {self.client!r}, issuer {self.issuer})"
 
 
 class Admission(msgspec.Struct, frozen=True):

@@ -7,7 +7,6 @@ audiences that are configured, and never raises, whatever JSON stands in the tok
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any
 
 from gateway.core.errors import IdToken, InvalidToken, LogoutToken, OtherToken, RefreshToken, UnclassifiedToken
@@ -38,6 +37,14 @@ _OPENID_SCOPES = frozenset({"openid", "profile", "email", "address", "phone", "o
 
 _CLIENTS = ("client_id", "azp", "cid", "appid")
 
+#: kinds that no access token may be taken for, the heaviest first
+_AGAINST = (ID, REFRESH, LOGOUT, OTHER)
+#: the kinds of markers, the heaviest first
+_WEIGHTS = (*_AGAINST, ACCESS, HINT)
+
+#: Markers with their places, by where they stand and what they are called. The lower the place, the heavier.
+_Table = dict[str, dict[str, list[tuple[int, Marker]]]]
+
 _REFUSALS: dict[str, type[InvalidToken]] = {
     ID: IdToken,
     REFRESH: RefreshToken,
@@ -45,16 +52,16 @@ _REFUSALS: dict[str, type[InvalidToken]] = {
     OTHER: OtherToken,
 }
 
+#: Which values have which shape; null has none, and nothing that is empty has one.
 _SHAPES: dict[Shape, Callable[[object], bool]] = {
-    Shape.TEXT: lambda value: isinstance(value, str),
+    Shape.TEXT: lambda value: isinstance(value, str) and value != "",
     Shape.TEXTS: lambda value: bool(_texts(value)),
-    Shape.LIST: lambda value: isinstance(value, list),
-    Shape.OBJECT: lambda value: isinstance(value, dict),
+    Shape.LIST: lambda value: isinstance(value, list) and value != [],
+    Shape.OBJECT: lambda value: isinstance(value, dict) and value != {},
     Shape.BOOLEAN: lambda value: isinstance(value, bool),
-    Shape.ANY: lambda _: True,
+    Shape.ANY: lambda value: value is not None and value not in ("", [], {}),
 }
 
-_ORDER = itemgetter(0)
 _QUOTABLE = re.compile(r"[A-Za-z0-9_+./-]{1,40}")
 
 
@@ -82,36 +89,41 @@ def check_class(verdict: Verdict, *, allow_unclassified: bool) -> None:
 
 
 def _weigh(header: Mapping[str, Any], claims: Mapping[str, Any], preset: Preset | None) -> Verdict:
-    found: dict[str, str] = {}
-    by_member = _by_member(() if preset is None else preset.markers)
-    # A token has few members and the tables have many markers: only those that it may have are weighed, in their order.
-    named = [marker for name in header for marker in by_member.get((HEADER, name), ())]
-    named += [marker for name in claims for marker in by_member.get((PAYLOAD, name), ())]
-    for _, marker in sorted(named, key=_ORDER):
-        if marker.kind not in found:
-            evidence = _evidence(marker, (header if marker.where == HEADER else claims)[marker.name], claims)
-            if evidence:
-                found[marker.kind] = evidence
+    found = _heaviest(header, claims, _table(() if preset is None else preset.markers))
+    if found is not None and found.kind in _AGAINST:
+        return found
     if unknown := _unknown_type(header.get("typ"), preset):
-        found.setdefault(OTHER, unknown)
-    for kind in (ID, REFRESH, LOGOUT, OTHER, ACCESS):
-        if kind in found:
-            return Verdict(kind, found[kind])
+        return Verdict(OTHER, unknown)
+    if found is not None and found.kind == ACCESS:
+        return found
     # OpenID Connect Core section 2: the nonce binds an ID token to the client's session.
     if _fits(claims.get("nonce"), Shape.TEXT) and not _fits(claims.get("scp"), Shape.TEXTS):
         return Verdict(ID, "payload nonce is present, and no scp")
-    if HINT in found:
-        return Verdict(ACCESS, found[HINT])
+    if found is not None:
+        return Verdict(ACCESS, found.evidence)
     return _by_scope(claims)
 
 
 @lru_cache(maxsize=64)
-def _by_member(further: tuple[Marker, ...]) -> dict[tuple[str, str], list[tuple[int, Marker]]]:
-    """Every marker with its place in the tables, by where it stands. `further`: those of a preset."""
-    found: dict[tuple[str, str], list[tuple[int, Marker]]] = {}
-    for place, marker in enumerate(MARKERS + further):
-        found.setdefault((marker.where, marker.name), []).append((place, marker))
-    return found
+def _table(further: tuple[Marker, ...]) -> _Table:
+    """Every marker by where it stands and what it is called. `further`: those of a preset."""
+    table: _Table = {HEADER: {}, PAYLOAD: {}}
+    for place, marker in enumerate(sorted(MARKERS + further, key=lambda marker: _WEIGHTS.index(marker.kind))):
+        table[marker.where].setdefault(marker.name, []).append((place, marker))
+    return table
+
+
+def _heaviest(header: Mapping[str, Any], claims: Mapping[str, Any], table: _Table) -> Verdict | None:
+    """What the heaviest of the markers says that the token has: its kind, `hint` too, and its evidence."""
+    found, found_at, shown = None, -1, None
+    # A token has few members and the tables have many markers: only those that it may have are looked at.
+    for where, members in ((HEADER, {**header, "typ": _type(header.get("typ"))}), (PAYLOAD, claims)):
+        named = table[where]
+        for name, value in members.items():
+            for place, marker in named.get(name, ()):
+                if (found is None or place < found_at) and _holds(marker, value, claims):
+                    found, found_at, shown = marker, place, value
+    return None if found is None else Verdict(found.kind, _evidence(found, shown))
 
 
 def _by_scope(claims: Mapping[str, Any]) -> Verdict:
@@ -133,19 +145,23 @@ def _by_scope(claims: Mapping[str, Any]) -> Verdict:
     return Verdict(UNCLASSIFIED, "payload scope has OpenID scopes only, as in some ID tokens")
 
 
-def _evidence(marker: Marker, value: object, claims: Mapping[str, Any]) -> str:
-    """What a marker shows, in words; empty if it is not there. Quotes only words that the tables know."""
-    if marker.where == HEADER and marker.name == "typ":
-        value = _type(value)
-    if not _fits(value, marker.expected):
-        return ""
-    if any(not _fits(claims.get(name), expected) for name, expected in marker.beside):
-        return ""
-    if any(_fits(claims.get(name), Shape.ANY) for name in marker.without):
-        return ""
+def _holds(marker: Marker, value: object, claims: Mapping[str, Any]) -> bool:
+    """Whether a marker shows its kind. `value`: what stands under its name."""
+    # The claims beside it come first: for most tokens these few look-ups are all that it takes.
+    for name in marker.without:
+        if _fits(claims.get(name), Shape.ANY):
+            return False
+    for name, expected in marker.beside:
+        if not _fits(claims.get(name), expected):
+            return False
+    return _fits(value, marker.expected)
+
+
+def _evidence(marker: Marker, value: object) -> str:
+    """What a marker that holds shows, in words. Quotes only words that the tables know."""
     place = f"{marker.where} {marker.name}"
     if isinstance(marker.expected, frozenset):
-        word = next(text for text in _texts(value) if text.isascii() and text.lower() in marker.expected)
+        word = next(text for text in _texts(value) if _matches(text, marker.expected))
         return f'{place} is "{word}"'
     if isinstance(marker.expected, re.Pattern):
         return f"{place} matches {marker.expected.pattern}"
@@ -154,19 +170,26 @@ def _evidence(marker: Marker, value: object, claims: Mapping[str, Any]) -> str:
 
 def _fits(value: object, expected: Expected) -> bool:
     """Whether a value is there, is not empty, and is as expected."""
-    if isinstance(expected, frozenset):
-        return any(text.isascii() and text.lower() in expected for text in _texts(value))
-    if isinstance(expected, re.Pattern):
-        return any(expected.search(text) is not None for text in _texts(value))
-    if value is None or value in ("", [], {}):
+    if value is None:
         return False
-    return _SHAPES[expected](value)
+    if isinstance(expected, Shape):
+        return _SHAPES[expected](value)
+    return any(_matches(text, expected) for text in _texts(value))
+
+
+def _matches(text: str, expected: frozenset[str] | re.Pattern[str]) -> bool:
+    if isinstance(expected, frozenset):
+        return text.isascii() and text.lower() in expected
+    return expected.search(text) is not None
 
 
 def _texts(value: object) -> list[str]:
     """The non-empty strings of a claim that may be a string or a list of strings."""
-    members = value if isinstance(value, list) else [value]
-    return [member for member in members if isinstance(member, str) and member.strip()]
+    if isinstance(value, str):
+        return [value] if value.strip() else []
+    if isinstance(value, list):
+        return [member for member in value if isinstance(member, str) and member.strip()]
+    return []
 
 
 def _type(value: object) -> str:
@@ -178,7 +201,8 @@ def _unknown_type(value: object, preset: Preset | None) -> str:
     """Why a header type cannot be an access token's; empty when it can."""
     if value is None or value == "":
         return ""
-    if isinstance(value, str) and _type(value) in _TYPES | (frozenset() if preset is None else preset.types):
+    known = _type(value)
+    if known in _TYPES or (preset is not None and known in preset.types):
         return ""
     quoted = f'"{value}"' if isinstance(value, str) and _QUOTABLE.fullmatch(value) else "something else"
     return f"{HEADER} typ is {quoted}, which no access token has"

@@ -147,6 +147,7 @@ class Metrics:
         self.hit = self.tally.count(self.lookups.labels("hit")).inc
         self.miss = self.tally.count(self.lookups.labels("miss")).inc
         self._ended: dict[tuple[str, str, str, int], Count] = {}
+        self._judged: dict[tuple[str, str], Count] = {}
         self._upstream_gauges: dict[str, tuple[Callable[[float], None], Callable[[float], None]]] = {}
         self._durations = _Timings(self.tally, self.duration)
         self._upstream_durations = _Timings(self.tally, self.upstream_duration)
@@ -173,7 +174,11 @@ class Metrics:
 
     def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
         """Counts a judged token."""
-        self.verified.labels(issuer or NONE, refusal.reason if refusal is not None else "ok").inc()
+        key = (issuer or NONE, "ok" if refusal is None else refusal.reason)
+        count = self._judged.get(key)
+        if count is None:
+            count = self._judged[key] = self.tally.count(self.verified.labels(*key))
+        count.total += 1
 
     def upstream_connections_now(self, upstream: str, *, idle: int, busy: int) -> None:
         """Sets how many connections to an upstream there are."""

@@ -19,7 +19,8 @@ from gateway.core.assertion import (
 )
 from gateway.core.errors import OtherToken
 from gateway.core.model import Identity
-from gateway.core.token import check_token, parse_token, rules_of
+from gateway.core.token import check_token, parse_token
+from gateway.core.token_model import rules_of
 from tests.memory import identity
 from tests.signer import NOW, issuer, private_jwk
 

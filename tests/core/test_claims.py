@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.claims import ABSENT, ClaimName, find_claim, find_text, find_words, is_pointer
+from gateway.core.claims import ABSENT, ClaimName, find_claim, find_first, find_words, is_pointer
 
 CLAIMS: dict[str, Any] = {
     "sub": "alice",
@@ -71,11 +71,20 @@ def test_a_claim_is_found_by_its_name(name: ClaimName, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
-    [("sub", "alice"), ("/list/0", "zero"), ("empty", None), ("null", None), ("a", None), ("a.b", None), ("x", None)],
+    ("names", "found"),
+    [
+        (("sub",), ("sub", "alice")),
+        (("nobody", "/list/0", "sub"), ("/list/0", "zero")),
+        (("null", "sub"), ("null", None)),
+        (("empty", "sub"), ("empty", "")),
+        (("nobody", "/nobody"), None),
+        ((), None),
+    ],
 )
-def test_a_text_is_a_non_empty_string(name: str, text: str | None) -> None:
-    assert find_text(CLAIMS, name) == text
+def test_the_first_claim_that_is_present_is_found_whatever_it_is(
+    names: tuple[str, ...], found: tuple[str, Any] | None
+) -> None:
+    assert find_first(CLAIMS, names) == found
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from gateway.core.jsontext import MAX_DEPTH, MAX_DIGITS, parse_json
         (rb'"\u00fc\ud83d\ude00"', "ü😀"),
         (rb'"a\"[[\\"', 'a"[[\\'),
         (b'{"a": {"a": 1}, "b": {"a": 1}}', {"a": {"a": 1}, "b": {"a": 1}}),
+        (b" \t\r\n[ ]\t\r\n ", []),
+        (rb'"\\ud800 \uDBFF\uDFFF"', "\\ud800 \U0010ffff"),
         (b"1e-400", 0.0),
         (b"0." + b"1" * 5_000, 1 / 9),
         (b"9" * MAX_DIGITS, 10**MAX_DIGITS - 1),
@@ -36,6 +38,11 @@ def test_json_is_read_as_everybody_reads_it(text: bytes, value: Any) -> None:
     [
         (b"", "not JSON"),
         (b"{", "not JSON"),
+        (b" ", "not JSON"),
+        (b"\x0c{}", "not JSON"),
+        (b"{}\xc2\xa0", "not JSON"),
+        (b"{}\xef\xbb\xbf", "not JSON"),
+        (b" \xef\xbb\xbf{}", "not JSON"),
         (b"{'a': 1}", "not JSON"),
         (b'{"a": 1,}', "not JSON"),
         (b"{} {}", "not JSON"),
@@ -69,6 +76,7 @@ def test_json_is_read_as_everybody_reads_it(text: bytes, value: Any) -> None:
         ('{"a": 1}'.encode("utf-32-be"), "not JSON"),
         (rb'"\ud800"', "an escape that is no character"),
         (rb'{"\udfff": 1}', "an escape that is no character"),
+        (rb'["\uDfFf"]', "an escape that is no character"),
         (rb'["\ude00\ud83d"]', "an escape that is no character"),
     ],
 )

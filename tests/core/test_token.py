@@ -31,7 +31,8 @@ from gateway.core.errors import (
     UnknownIssuer,
     WrongAudience,
 )
-from gateway.core.token import MAX_KID, MAX_TIME, Candidate, check_token, find_signer, parse_token, rules_of, shown
+from gateway.core.token import MAX_KID, MAX_TIME, check_token, find_signer, parse_token, shown
+from gateway.core.token_model import Candidate, rules_of
 from tests.signer import (
     AUDIENCE,
     ISSUER,
@@ -585,15 +586,6 @@ def test_evidence_shows_a_value_short_and_escaped() -> None:
     assert len(shown(["x" * 100_000])) == 83
 
 
-def test_the_rules_of_an_issuer_are_its_configuration_compiled() -> None:
-    rules = rules_of(issuer(audience=("a", "b"), clients=("c",), leeway=5, max_lifetime=60, algorithms=("ES256",)))
-    assert (rules.name, rules.issuer, rules.leeway, rules.max_lifetime) == ("local", ISSUER, 5.0, 60.0)
-    assert (set(rules.audiences), set(rules.clients), set(rules.algorithms)) == ({"a", "b"}, {"c"}, {"ES256"})
-    assert rules.scope_claims == ("scope", "scp")
-    assert rules.client_claims == ("client_id", "azp", "cid", "appid")
-    assert rules_of(issuer()).max_lifetime is None
-
-
 def test_a_segment_has_one_spelling() -> None:
     raw = sign()
     alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -601,3 +593,29 @@ def test_a_segment_has_one_spelling() -> None:
     respelled = raw[:-1] + alphabet[last + 1 : last + 2]
     with pytest.raises(TokenMalformed, match="stray bits"):
         parse_token(respelled)
+
+
+@pytest.mark.parametrize(("size", "spellings"), [(1, 4), (2, 16), (3, 64)])
+def test_only_the_spelling_whose_last_bits_are_zero_is_taken(size: int, spellings: int) -> None:
+    alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    signed = GOOD.rsplit(b".", 1)[0] + b"."
+    start = base64url(b"\xff" * size)[:-1]
+    taken = set()
+    for byte in range(256):
+        try:
+            token = parse_token(signed + start + bytes([byte]))
+        except TokenMalformed as refusal:
+            assert ("stray bits" in refusal.evidence) == (byte in alphabet)  # noqa: PT017 -- of most bytes
+        else:
+            assert base64url(token.signature) == start + bytes([byte])
+            taken.add(byte)
+    assert len(taken) == spellings
+
+
+@pytest.mark.parametrize("foreign", sorted(set(range(256)) - set(base64url(bytes(range(256))))))
+def test_a_byte_that_base64url_does_not_have_is_refused_wherever_it_stands(foreign: int) -> None:
+    signed, signature = GOOD.rsplit(b".", 1)[0], b"AAAAAA"
+    for place in range(len(signature)):
+        spoilt = signature[:place] + bytes([foreign]) + signature[place + 1 :]
+        with pytest.raises(InvalidToken):
+            parse_token(signed + b"." + spoilt)

@@ -89,8 +89,9 @@ def test_refusals_of_tokens_are_no_failures_of_the_upstream() -> None:
 def test_judged_tokens_count_by_issuer_and_result() -> None:
     metrics = Metrics(())
     metrics.token_verified("mine", None)
+    metrics.token_verified("mine", None)
     metrics.token_verified(None, BadSignature())
-    assert value(metrics, "gateway_tokens_verified_total", issuer="mine", result="ok") == 1
+    assert value(metrics, "gateway_tokens_verified_total", issuer="mine", result="ok") == 2
     assert value(metrics, "gateway_tokens_verified_total", issuer="-", result="bad_signature") == 1
 
 

@@ -23,6 +23,7 @@ share(int(sys.argv[1]))
 metrics = Metrics(("mine",), report_routes=3)
 for _ in range(int(sys.argv[2])):
     metrics.request_ended(Ending(status=200, duration=0.003))
+    metrics.token_verified("mine", None)
 metrics.tally.tell()
 metrics.connections.set(int(sys.argv[3]))
 metrics.upstream_connections_now("shop", idle=1, busy=2)
@@ -50,6 +51,7 @@ def test_workers_are_added_up_and_a_successor_goes_on(tmp_path: Path) -> None:
     found = samples(tmp_path)
     assert found["gateway_requests_total"] == 7
     assert found["gateway_request_duration_seconds_count"] == 7
+    assert found["gateway_tokens_verified_total"] == 7
     assert found["gateway_connections_open"] == 30
     assert found["gateway_upstream_connections"] == 6
     assert found["gateway_report_mode_routes"] == 3
