@@ -9,7 +9,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check bench profile docs help format lock clean system
+# What a wheel holds, unpacked: the modules of hatch_build.py compiled. Programs run from there instead of from the clone.
+COMPILED := build/compiled
+RUN_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
+
+.PHONY: demo test check bench profile wheel docs help format lock clean system
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -18,29 +22,32 @@ help:  ## what there is
 demo: $(VENV)/.runtime  ## run an issuer, an echo API and the gateway between them
 	@$(BIN)/python -m gateway demo
 
-test: $(VENV)/.dev system  ## every test; sets up what they need
+test: $(VENV)/.dev system $(COMPILED)/.done  ## every test; sets up what they need
 	$(BIN)/pytest tests/core --cov=gateway.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
-	$(BIN)/pytest tests --ignore=tests/core -n 2
+	$(RUN_COMPILED) $(BIN)/pytest tests --ignore=tests/core -n 2 -o pythonpath='$(COMPILED) . tests tests/e2e'
 
 check: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, layout
-	$(BIN)/ruff format --check gateway tests
-	$(BIN)/ruff check gateway tests
+	$(BIN)/ruff format --check gateway tests hatch_build.py
+	$(BIN)/ruff check gateway tests hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_layout.py
 
-bench: $(VENV)/.dev  ## the gateway beside HAProxy and Envoy; QUICK=1: two minutes, and docs/benchmarks.md stays
+bench: $(COMPILED)/.done  ## the gateway beside HAProxy and Envoy; QUICK=1: two minutes, and docs/benchmarks.md stays
 	@sh tests/bench/system_packages.sh
-	$(BIN)/python tests/bench $(if $(QUICK),--quick)
+	$(RUN_COMPILED) $(BIN)/python tests/bench $(if $(QUICK),--quick)
 
-profile: $(VENV)/.dev  ## a flame graph of the gateway under load: docs/profiling.md
+profile: $(VENV)/.dev $(if $(NATIVE),$(COMPILED)/.done)  ## a flame graph of the gateway under load: docs/profiling.md
 	@sh tests/bench/system_packages.sh
-	$(BIN)/python tests/bench --rows $(or $(ROW),hot) --profile $(or $(OUT),tests/artifacts/profile.svg) \
+	$(if $(NATIVE),$(RUN_COMPILED)) $(BIN)/python tests/bench --rows $(or $(ROW),hot) --profile $(or $(OUT),tests/artifacts/profile.svg) \
 		$(if $(FOR),--seconds $(FOR)) $(if $(FORMAT),--format $(FORMAT)) $(if $(NATIVE),--native)
 
 format: $(VENV)/.dev  ## let ruff write the code its way
-	$(BIN)/ruff format gateway tests
-	$(BIN)/ruff check --fix gateway tests
+	$(BIN)/ruff format gateway tests hatch_build.py
+	$(BIN)/ruff check --fix gateway tests hatch_build.py
+
+wheel: $(COMPILED)/.done  ## what to install elsewhere, in dist/
+	@mkdir -p dist && cp build/*.whl dist/ && ls dist/*.whl
 
 docs: $(VENV)/.dev  ## write the parts of docs/ that are made from the code
 	PYTHONPATH=. $(BIN)/python tests/documents.py
@@ -53,7 +60,7 @@ lock: $(VENV)/.dev  ## pin every dependency anew
 		--no-header --no-emit-index-url -o requirements-dev.txt
 
 clean:  ## forget everything that was set up
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis tests/artifacts
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis tests/artifacts
 	rm -rf tests/e2e/oidc/node_modules tests/e2e/routers/node_modules
 
 system:
@@ -64,6 +71,13 @@ $(VENV)/bin/python:
 		{ echo "Python 3.11 or newer is needed, with its venv module"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tests/system_packages.sh python3-venv
 	$(PYTHON) -m venv $(VENV)
+
+$(COMPILED)/.done: hatch_build.py pyproject.toml $(shell find gateway -name '*.py') | $(VENV)/.dev
+	@sh tests/compiler_packages.sh $(BIN)/python
+	rm -rf build
+	$(BIN)/hatchling build -t wheel -d build
+	$(PIP) install --no-deps --target $(COMPILED) build/*.whl
+	@touch $@
 
 $(VENV)/.runtime: requirements.txt | $(VENV)/bin/python
 	$(PIP) install --require-hashes -r requirements.txt

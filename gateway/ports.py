@@ -1,6 +1,6 @@
 """What the gate needs from outside, as small protocols. `app` decides who stands behind them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,8 +62,8 @@ class Answer(Protocol):
     def is_endless(self) -> bool:
         """An event stream or a tunnel: it goes on for as long as both sides like, and no longer than the token."""
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives. UpstreamProtocolError, UpstreamTimeout: it broke off."""
+    async def read(self) -> bytes:
+        """The next piece of a body that is not `whole`; empty at its end. UpstreamProtocolError, UpstreamTimeout."""
 
     def close(self) -> None:
         """Lets go of the connection: back to the pool when the answer was read to its end, else closed."""
@@ -84,9 +84,9 @@ class OwnAnswer:
         """Length of the body in bytes."""
         return len(self.whole)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body at once."""
-        yield self.whole
+    async def read(self) -> bytes:
+        """Nothing: the body is whole."""
+        return b""
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -106,8 +106,11 @@ class Body(Protocol):
     def take_whole(self) -> bytes | None:
         """All of it, where all of it is here already; None while some is under way."""
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Chunks without their framing. BadRequest: its framing broke. ClientDisconnected: the client went away."""
+    async def read(self) -> bytes:
+        """The next piece, without framing; empty at its end.
+
+        BadRequest: its framing broke. ClientDisconnected: the client went away. BodyTooLarge, RequestTimeout.
+        """
 
 
 class Upstream(Protocol):
@@ -152,7 +155,7 @@ class Exchange(Protocol):
     async def relay(
         self, answer: Answer, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
-        """Writes the upstream's answer, what it says of `cors` replaced. ClientDisconnected, what `chunks` raises.
+        """Writes the upstream's answer, what it says of `cors` replaced. ClientDisconnected, what its `read` raises.
 
         `seconds_left`: how long the token lives; an endless answer ends with it. TokenExpired: it did.
         """

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 import warnings
 from pathlib import Path
 
@@ -112,3 +113,22 @@ def test_the_table_has_no_reason_that_does_not_exist() -> None:
 @pytest.mark.parametrize("refusal", reasons().values(), ids=lambda refusal: refusal.reason)
 def test_a_public_sentence_fits_into_a_quoted_string(refusal: type) -> None:
     assert re.fullmatch(r"[ !#-\[\]-~]+\.", refusal.public)  # type: ignore[attr-defined]
+
+
+def compiled() -> list[Path]:
+    """The modules that hatch_build.py compiles."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["groups"]
+    return [ROOT / module for modules in groups.values() for module in modules]
+
+
+def test_what_is_compiled_is_there() -> None:
+    assert len(compiled()) == len(set(compiled()))
+    assert set(compiled()) <= set(MODULES)
+
+
+@pytest.mark.parametrize("path", compiled(), ids=relative)
+def test_a_compiled_module_has_nothing_that_means_less_when_it_is_compiled(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        # mypyc passes over them: `frozen=True` and `omit_defaults=True` of a msgspec struct.
+        assert not isinstance(node, ast.ClassDef) or not node.keywords, f"keywords of class {node.name}"

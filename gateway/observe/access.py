@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.core.config import Log
 from gateway.core.model import Facts, HeaderLine
+from gateway.observe.access_line import AccessLine
 from gateway.observe.metrics import outcome_of
 from gateway.ports import Ending
 
@@ -39,31 +40,6 @@ BATCH: Final = 64 * 1024
 #: the last four characters of a time
 _MILLISECONDS: Final = tuple(f"{number:03d}Z" for number in range(1000))
 _DELETE, _QUESTION, _PERCENT, _HASH = b"\x7f?%#"
-
-
-class _Line(msgspec.Struct, omit_defaults=True):
-    """The fields of docs/observability.md, in their order; what is absent is left out."""
-
-    ts: str
-    client: str | None = None
-    method: str | None = None
-    path: str | None = None
-    status: int | None = None
-    route: str | None = None
-    outcome: str | None = None
-    reason: str | None = None
-    evidence: str | None = None
-    issuer: str | None = None
-    client_id: str | None = None
-    sub: str | None = None
-    kid: str | None = None
-    token: str | None = None
-    duration_ms: float | None = None
-    upstream_ms: float | None = None
-    bytes_in: int | None = None
-    bytes_out: int | None = None
-    request_id: str | None = None
-    trace_id: str | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -154,7 +130,7 @@ class AccessLog:
         elif identity is not None:
             evidence = identity.verdict.evidence
         return _encoded(
-            _Line(
+            AccessLine(
                 self._now(),
                 client,
                 method,
@@ -221,7 +197,7 @@ def _milliseconds(seconds: float) -> float:
     return int(seconds * 1e6 + 0.5) / 1000
 
 
-def _encoded(line: _Line) -> bytes:
+def _encoded(line: AccessLine) -> bytes:
     try:
         written = _encode(line)
     except UnicodeEncodeError:

@@ -7,9 +7,9 @@ import asyncio
 import logging
 
 from aiohttp import web
-from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import ERROR, RequestHandler, RequestPayloadError, _ErrInfo
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
+from mypy_extensions import mypyc_attr
 
 from gateway.core.errors import BadRequest, ClientDisconnected, InternalError, Refusal, RequestTimeout, TooLarge
 from gateway.relay.closing import has_left, linger, reset
@@ -17,7 +17,7 @@ from gateway.relay.exchange import ClientExchange, refusal_bytes
 from gateway.relay.facts import Peer
 from gateway.relay.parser_errors import parser_refusal
 from gateway.relay.tunnel import Tunnel
-from gateway.relay.wire import Awaited, Listener
+from gateway.relay.wire import NO_REQUEST, Awaited, Listener, Parsed, RequestHead
 
 #: bytes of empty lines between two requests
 MAX_EMPTY = 16
@@ -26,6 +26,7 @@ _HEAD_END = b"\r\n\r\n"
 log = logging.getLogger("gateway.relay")
 
 
+@mypyc_attr(native_class=False)
 class Connection(RequestHandler):
     """One client connection: aiohttp's parser, our loop, limits and answers."""
 
@@ -43,6 +44,7 @@ class Connection(RequestHandler):
         "_stalled_since",
         "_taken",
         "_tunnel",
+        "_waiting_requests",
         "_wire",
         "_written",
         "cut_by",
@@ -80,10 +82,10 @@ class Connection(RequestHandler):
         self._idle_since: float | None = None
         #: the body that somebody waits for, and since when
         self._awaited: tuple[Awaited, float] | None = None
+        self._waiting_requests: Parsed = self._messages
         self._empty_bytes = 0
         self._last_payload: StreamReader | None = None
-        self._last_chunked = False
-        self._spoiled = False
+        self._last_chunked = self._spoiled = False
         #: the transport, also after aiohttp let go of it
         self._wire: asyncio.Transport | None = None
         #: bytes that were written, bytes the client had taken when somebody last looked, and since when no more
@@ -205,7 +207,7 @@ class Connection(RequestHandler):
         waiting = len(self._messages)
         super().data_received(data)
         if len(self._messages) > waiting:
-            message, latest = self._messages[-1]
+            message, latest = self._waiting_requests[-1]
             if isinstance(message, _ErrInfo):
                 self._spoil()
             else:
@@ -261,7 +263,7 @@ class Connection(RequestHandler):
             while not self._force_close:
                 if not self._messages:
                     await self._next()
-                message, payload = self._messages.popleft()
+                message, payload = self._waiting_requests.popleft()
                 if self._parser is not None:
                     self._parser.message_consumed()
                 if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
@@ -287,12 +289,12 @@ class Connection(RequestHandler):
             self._waiter = None
             self._idle_since = None
 
-    async def _serve(self, message: RawRequestMessage | _ErrInfo, payload: StreamReader) -> bool:
+    async def _serve(self, message: RequestHead | _ErrInfo, payload: StreamReader) -> bool:
         """One request, or what the parser made of one, through the gate. Whether another may follow."""
         refusal = None
         if isinstance(message, _ErrInfo):
             refusal = parser_refusal(message.exc, limits_line=self.max_line_size)
-            message = ERROR
+            message = NO_REQUEST
         exchange = ClientExchange(self, message, payload, refusal)
         self._request_in_progress = True
         self._server.count_request(1)

@@ -4,10 +4,9 @@ Writes bytes; decides nothing about who may have them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 
 from aiohttp import web
-from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestPayloadError
 
@@ -29,7 +28,7 @@ from gateway.relay.answer import BODYLESS
 from gateway.relay.facts import read_facts
 from gateway.relay.pool import UpstreamAnswer
 from gateway.relay.tunnel import Tunnel
-from gateway.relay.wire import Wire
+from gateway.relay.wire import RequestHead, Wire
 
 
 class RequestBody:
@@ -63,18 +62,17 @@ class RequestBody:
         if self._limit is not None and self._exchange.bytes_in > self._limit:
             raise BodyTooLarge(f"more than {self._limit} bytes of body")
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Chunks without their framing."""
+    async def read(self) -> bytes:
+        """The next piece, without framing; empty at its end."""
         self._exchange.invite_body()
         content = self._content
         try:
             while not content.at_eof():
                 self._wire.await_body(self)
                 chunk = await content.readany()
-                self._wire.await_body(None)
                 if chunk:
                     self._count(len(chunk))
-                    yield chunk
+                    return chunk
         except RequestPayloadError:
             raise BadRequest("the framing of the body broke") from None
         except TimeoutError:
@@ -83,6 +81,7 @@ class RequestBody:
             raise ClientDisconnected("the client went away within its body") from None
         finally:
             self._wire.await_body(None)
+        return b""
 
     def expire(self) -> None:
         """The client owed more of it for too long."""
@@ -106,7 +105,7 @@ class ClientExchange:
         "lingers",
     )
 
-    def __init__(self, wire: Wire, request: RawRequestMessage, content: StreamReader, refusal: Refusal | None) -> None:
+    def __init__(self, wire: Wire, request: RequestHead, content: StreamReader, refusal: Refusal | None) -> None:
         """`refusal`: what is wrong with the request, when the parser found something."""
         self._wire = wire
         self._request = request
@@ -201,7 +200,7 @@ class ClientExchange:
 
     async def _stream(self, answer: Answer, *, chunked: bool) -> None:
         wire = self._wire
-        async for chunk in answer.chunks():
+        while chunk := await answer.read():
             self.bytes_out += len(chunk)
             wire.write(_chunk(chunk, last=False) if chunked else chunk)
             if wire.is_full:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import cast
 
 from yarl import URL
@@ -50,9 +50,9 @@ class UpstreamAnswer:
         if self.is_endless:
             connection.be_patient()
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives."""
-        return self.connection.chunks()
+    async def read(self) -> bytes:
+        """The next piece of the body as it arrives; empty at its end."""
+        return await self.connection.read()
 
     def close(self) -> None:
         """Lets go of the connection; when the answer was not read to its end it is closed."""

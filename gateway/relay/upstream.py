@@ -6,7 +6,7 @@ Knows nothing of other connections: who gets which, and what is tried again, is 
 import asyncio
 import contextlib
 import select
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from gateway.core.errors import UpstreamProtocolError, UpstreamTimeout
@@ -38,7 +38,7 @@ class Closed(Exception):
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """One connection. One request at a time: `ask`, then the answer's chunks, then `is_reusable` tells."""
+    """One connection. One request at a time: `ask`, then `read` to the end, then `is_reusable` tells."""
 
     __slots__ = (
         "_body_task",
@@ -232,7 +232,7 @@ class UpstreamConnection(asyncio.Protocol):
                 if self._parser is None or self._parser.head is not None:
                     # RFC 9110 section 10.1.1: answered instead of invited; the body stays where it is.
                     return
-            async for chunk in body:
+            while chunk := await body.read():
                 transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
                 if self._writable is not None:
                     self._extend()
@@ -257,17 +257,16 @@ class UpstreamConnection(asyncio.Protocol):
                 await self._invited
         self._invited = None
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The answer's body as it arrives. UpstreamProtocolError, UpstreamTimeout, or what the client's body raised."""
+    async def read(self) -> bytes:
+        """What arrived of the answer's body, once something did; empty at its end.
+
+        UpstreamProtocolError, UpstreamTimeout, or what the client's body raised.
+        """
         parser = self._parser
         assert parser is not None
-        while True:
-            if parser.parts:
-                yield self._take(parser)
-            elif parser.is_complete:
-                return
-            else:
-                await self._news()
+        while not (parser.parts or parser.is_complete):
+            await self._news()
+        return self._take(parser)
 
     def take_whole(self) -> bytes | None:
         """The whole body, where it is here already."""
@@ -346,10 +345,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     async def _news(self) -> None:
         """Until something came, or the connection failed: then that is raised."""
-        if self._failure is not None:
-            raise self._failure
+        self._raise_failure()
         self._waiter = self._loop.create_future()
         await self._waiter
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
 

@@ -1,6 +1,11 @@
 """What the parts of a client's connection ask of one another: the exchange of its wire, the wire of its listener."""
 
+from collections import deque
 from typing import Any, Protocol
+
+from aiohttp import HttpVersion
+from aiohttp.web_protocol import ERROR
+from multidict import CIMultiDictProxy
 
 from gateway.core.config import Config, Limits
 from gateway.core.errors import Refusal
@@ -14,6 +19,48 @@ class Awaited(Protocol):
 
     def expire(self) -> None:
         """The client owed more of it for too long."""
+
+
+class RequestHead(Protocol):
+    """What aiohttp's parser makes of a head. aiohttp declares the tuple that its slow parser gives."""
+
+    @property
+    def method(self) -> str:
+        """As it was sent."""
+
+    @property
+    def path(self) -> str:
+        """The target, its bytes outside UTF-8 as surrogate escapes."""
+
+    @property
+    def version(self) -> HttpVersion:
+        """Of HTTP."""
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """By name."""
+
+    @property
+    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """As they were sent."""
+
+    @property
+    def should_close(self) -> bool:
+        """The connection is to end behind this request."""
+
+    @property
+    def upgrade(self) -> bool:
+        """It asks for another protocol."""
+
+    @property
+    def chunked(self) -> bool:
+        """Its body comes in chunks."""
+
+
+#: heads and errors with their bodies; aiohttp's declaration of it cannot be relied on, as above
+Parsed = deque[Any]
+#: stands where the parser found no request
+NO_REQUEST: RequestHead = ERROR
 
 
 class Wire(Protocol):

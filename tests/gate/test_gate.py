@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,12 +47,16 @@ class MemoryAnswer:
     body: Sequence[bytes | Exception] = (b"hello ", b"world")
     closed: int = 0
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        for chunk in self.body:
-            await asyncio.sleep(0)
-            if isinstance(chunk, Exception):
-                raise chunk
-            yield chunk
+    def __post_init__(self) -> None:
+        self._reading: dict[object, Iterator[bytes | Exception]] = {}
+
+    async def read(self) -> bytes:
+        await asyncio.sleep(0)
+        # One answer stands for those to many requests: each reads from the start.
+        chunk = next(self._reading.setdefault(asyncio.current_task(), iter(self.body)), b"")
+        if isinstance(chunk, Exception):
+            raise chunk
+        return chunk
 
     def close(self) -> None:
         self.closed += 1
@@ -107,7 +111,7 @@ class MemoryExchange:
     ) -> None:
         self.has_begun = True
         self.seconds_left = seconds_left
-        async for chunk in answer.chunks():
+        while chunk := await answer.read():
             if self.gone is not None:
                 raise self.gone
             self.answered += chunk

@@ -1,0 +1,62 @@
+"""Compiles the modules that every request passes through when a wheel is built: mypyc, the same Python as C.
+
+The source stays the only truth: a clone runs as it stands, and a wheel built without a C compiler is slower and
+otherwise the same (docs/decisions.md, 25).
+"""
+
+import sys
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
+    """What hatchling calls before it packs a wheel."""
+
+    def dependencies(self) -> list[str]:
+        """What it takes to compile: the compiler, and the types of whatever the modules import."""
+        return ["mypy~=2.4.1", "setuptools>=80", *self.metadata.core.dependencies]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Adds the compiled modules to a wheel. `version`: "editable" for a wheel that only points at the source."""
+        if version == "editable":
+            return
+        from setuptools.errors import BaseError  # type: ignore[import-untyped]
+
+        try:
+            built = _compile(self.config["groups"], Path(self.root))
+        except BaseError as error:
+            self.app.display_warning(f"Nothing was compiled, so it will be slower: {error}")
+            return
+        build_data["force_include"].update(built)
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+
+
+def _compile(groups: dict[str, list[str]], root: Path) -> dict[str, str]:
+    """Extension modules: file to place in the wheel. `groups`: name of a shared library to its modules."""
+    from mypyc.build import mypycify
+    from setuptools import Distribution  # type: ignore[import-untyped]
+    from setuptools.command.build_ext import build_ext  # type: ignore[import-untyped]
+
+    place = Path(mkdtemp(prefix="bearer-gateway-"))
+    sources = {name: [str(root / module) for module in modules] for name, modules in groups.items()}
+    options = [
+        f"--config-file={root / 'pyproject.toml'}",
+        f"--cache-dir={place / 'cache'}",
+        f"--python-version={sys.version_info.major}.{sys.version_info.minor}",
+    ]
+    extensions = mypycify(
+        [*options, *(file for files in sources.values() for file in files)],
+        separate=[(files, name) for name, files in sources.items()],
+        target_dir=str(place / "c"),
+        opt_level="3",
+        debug_level="0",
+    )
+    command = build_ext(Distribution({"ext_modules": extensions}))
+    command.build_lib, command.build_temp, command.parallel = str(place / "lib"), str(place / "temp"), len(groups)
+    command.ensure_finalized()
+    command.run()
+    return {str(file): str(file.relative_to(place / "lib")) for file in (place / "lib").rglob("*.so")}
