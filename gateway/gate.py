@@ -20,7 +20,7 @@ from gateway.core.policy import check_policy
 from gateway.core.route import Route
 from gateway.core.routing import RouteTable
 from gateway.ports import Ending, Exchange, Issuers, Observer, OwnAnswer, Trail, Upstream
-from gateway.verifier import Verifier
+from gateway.verifier import Verifier, digest_of
 
 CarryOut = Callable[[Ending, Admission, Exchange], Awaitable[None]]
 
@@ -125,7 +125,8 @@ class Gate:
         if not route.public:
             try:
                 credential = find_credential(facts.authorization, token_bytes=self._token_bytes)
-                trail.identity = await self._verifier.identify(credential, trail)
+                digest = digest_of(credential)
+                trail.identity = self._verifier.recall(digest) or await self._verifier.verify(credential, digest, trail)
                 check_policy(route, trail.identity)
             except TooLarge:
                 raise

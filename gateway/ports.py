@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from gateway.core.assertion import SigningKey
 from gateway.core.errors import Refusal
 from gateway.core.keys import Key
@@ -174,8 +176,7 @@ class Service(Protocol):
         """One request to its end."""
 
 
-@dataclass(slots=True)
-class Trail:
+class Trail(msgspec.Struct):
     """How far an admission came: what was found, step by step, in serving as in explaining."""
 
     route: Route | None = None
@@ -189,7 +190,6 @@ class Trail:
     reported: Refusal | None = None
 
 
-@dataclass(slots=True)
 class Ending(Trail):
     """How one request ended, for metrics and the access log."""
 

@@ -18,6 +18,11 @@ from gateway.core.verified import VerifiedTokens
 from gateway.ports import Issuers, Observer, Trail
 
 
+def digest_of(credential: Credential) -> bytes:
+    """What a token is remembered by: its SHA-256."""
+    return sha256(credential.token).digest()
+
+
 class Verifier:
     """Who a token speaks for; the same token twice costs one verification."""
 
@@ -35,13 +40,14 @@ class Verifier:
         self._clock = clock
         self._verified = VerifiedTokens()
 
-    async def identify(self, credential: Credential, trail: Trail) -> Identity:
-        """The identity behind a token: remembered, or verified now. InvalidToken, Forbidden, Unavailable."""
-        digest = sha256(credential.token).digest()
+    def recall(self, digest: bytes) -> Identity | None:
+        """The identity behind a token that was verified before, if it is there and would pass now. See `digest_of`."""
         identity = self._remembered(digest)
         self._observer.token_looked_up(hit=identity is not None)
-        if identity is not None:
-            return identity
+        return identity
+
+    async def verify(self, credential: Credential, digest: bytes, trail: Trail) -> Identity:
+        """The identity behind a token that is not remembered. InvalidToken, Forbidden, Unavailable."""
         token_id = digest[:6].hex()
         try:
             trail.token = parse_token(credential.token)

@@ -18,14 +18,20 @@ def check_policy(route: Route, identity: Identity) -> None:
         raise ClaimMismatch(f"route {route.name} is not for tokens of {identity.issuer}")
     if route.clients is not None and identity.client not in route.clients:
         raise ClientNotAllowed(f"route {route.name} is not for client {ascii(identity.client)[:80]}")
-    held = frozenset(identity.scopes)
+    if route.scopes or route.any_scope:
+        check_scopes(route, frozenset(identity.scopes))
+    if route.claims:
+        check_claims(route.claims, identity.claims, route=route.name)
+
+
+def check_scopes(route: Route, held: frozenset[str]) -> None:
+    """InsufficientScope: one of those asked for is missing, or all of those of which one will do."""
     missing = [scope for scope in route.scopes if scope not in held]
     if not missing and route.any_scope and held.isdisjoint(route.any_scope):
         # RFC 6750 section 3.1: the scope necessary; any one will do, so the first is named.
         missing = [route.any_scope[0]]
     if missing:
         raise InsufficientScope(f"route {route.name} asks for {' '.join(missing)}", scope=tuple(missing))
-    check_claims(route.claims, identity.claims, route=route.name)
 
 
 def check_claims(asked: Mapping[ClaimName, tuple[Any, ...]], claims: Mapping[ClaimName, Any], *, route: str) -> None:

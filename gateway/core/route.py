@@ -61,8 +61,10 @@ class Route:
 
     def prefix_of(self, target: bytes) -> bytes:
         """What `forwarded_target` takes away, as it was sent; empty when nothing."""
+        if not self.stripped:
+            return b""
         segments = target.partition(b"?")[0].split(b"/")
-        return b"/".join(segments[: self.stripped + 1]) if self.stripped else b""
+        return b"/".join(segments[: self.stripped + 1])
 
 
 def compile_route(route: RouteConfig, *, cors: CrossOrigin | None = None) -> Route:

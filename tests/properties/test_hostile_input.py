@@ -18,7 +18,7 @@ from gateway.core.keys import Key, KeySet, parse_key_set
 from gateway.core.model import Credential, Identity
 from gateway.core.token import parse_token
 from gateway.ports import Ending, Trail
-from gateway.verifier import Verifier
+from gateway.verifier import Verifier, digest_of
 from tests.properties.json_values import TEXT, VALUES, objects
 from tests.signer import (
     AUDIENCE,
@@ -254,8 +254,9 @@ def test_any_signed_claims_and_header_are_an_identity_or_refused(
     token = sign(claims, name="ed25519", header=some_header(alg="EdDSA", kid="ed25519") | header)
     judge = verifier(**settings)
     with suppress(Refusal):
-        identity = at_once(judge.identify(Credential(token), Trail()))
-        assert at_once(judge.identify(Credential(token), Trail())) is identity
+        credential = Credential(token)
+        identity = at_once(judge.verify(credential, digest_of(credential), Trail()))
+        assert judge.recall(digest_of(credential)) is identity
         assert claims["iss"] == ISSUER
         assert claims["exp"] + 30 > NOW
         assert AUDIENCE in (claims.get("aud", claims.get("client_id")) or ())
@@ -268,5 +269,5 @@ def test_any_signed_claims_and_header_are_an_identity_or_refused(
 @given(st.one_of(st.binary(), SALTED, damaged_tokens()))
 def test_any_bytes_are_no_identity_unless_they_are_the_token(raw: bytes) -> None:
     with suppress(Refusal):
-        at_once(verifier().identify(Credential(raw), Trail()))
+        at_once(verifier().verify(Credential(raw), b"", Trail()))
         assert raw in SIGNED
