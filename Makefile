@@ -24,6 +24,7 @@ demo: $(VENV)/.runtime  ## run an issuer, an echo API and the gateway between th
 
 test: $(VENV)/.dev system $(COMPILED)/.done  ## every test; sets up what they need
 	$(BIN)/pytest tests/core --cov=gateway.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
+	$(BIN)/pytest tests/gate tests/relay/test_transparency.py tests/e2e/test_demo.py -n 2
 	$(RUN_COMPILED) $(BIN)/pytest tests --ignore=tests/core -n 2 -o pythonpath='$(COMPILED) . tests tests/e2e'
 
 check: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, layout

@@ -23,11 +23,11 @@ class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
         """Adds the compiled modules to a wheel. `version`: "editable" for a wheel that only points at the source."""
         if version == "editable":
             return
-        from setuptools.errors import BaseError  # type: ignore[import-untyped]
+        from setuptools.errors import BaseError, CCompilerError  # type: ignore[import-untyped]
 
         try:
             built = _compile(self.config["groups"], Path(self.root))
-        except BaseError as error:
+        except (BaseError, CCompilerError) as error:
             self.app.display_warning(f"Nothing was compiled, so it will be slower: {error}")
             return
         build_data["force_include"].update(built)

@@ -15,7 +15,7 @@ from typing import Final
 
 from prometheus_client import generate_latest
 
-from gateway import __version__
+from gateway import __version__, gate
 from gateway.admin import Admin, Readiness, readiness_of
 from gateway.assertions import Assertions
 from gateway.core.addresses import parse_address
@@ -42,6 +42,8 @@ DECISION_CONNECTIONS: Final = 1024
 #: seconds from the last connection that the kernel lets in to the end of idle ones; halfway the listeners close
 LAST_WORDS: Final = 0.5
 
+#: whether the modules on the way of every request are C, as in a wheel, or the source, as in a clone
+IS_COMPILED: Final = not str(gate.__file__).endswith(".py")
 #: objects more than were freed again, before the collector of cycles looks at the young ones; Python's own is 700
 COLLECTED_AFTER: Final = 20_000
 
@@ -233,7 +235,7 @@ def summary(config: Config, listeners: Listeners) -> str:
     public = [route_name(route) for route in config.routes if route.access == "public"]
     reporting = [route_name(route) for route in config.routes if route.mode == "report"]
     return (
-        f"bearer-gateway {__version__} listens on {traffic.where}, "
+        f"bearer-gateway {__version__} {'(compiled) ' if IS_COMPILED else ''}listens on {traffic.where}, "
         + (f"admin on {admin.where}, " if admin else "")
         + (f"decisions on {decisions.where}, " if decisions else "")
         + f"in front of {upstreams}; "
