@@ -5,6 +5,7 @@ otherwise the same (docs/decisions.md, 25).
 """
 
 import sys
+from contextlib import chdir
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -42,19 +43,20 @@ def _compile(groups: dict[str, list[str]], root: Path) -> dict[str, str]:
     from setuptools.command.build_ext import build_ext  # type: ignore[import-untyped]
 
     place = Path(mkdtemp(prefix="bearer-gateway-"))
-    sources = {name: [str(root / module) for module in modules] for name, modules in groups.items()}
     options = [
         f"--config-file={root / 'pyproject.toml'}",
         f"--cache-dir={place / 'cache'}",
         f"--python-version={sys.version_info.major}.{sys.version_info.minor}",
     ]
-    extensions = mypycify(
-        [*options, *(file for files in sources.values() for file in files)],
-        separate=[(files, name) for name, files in sources.items()],
-        target_dir=str(place / "c"),
-        opt_level="3",
-        debug_level="0",
-    )
+    # From the root: tracebacks show the names of the files as they are given here.
+    with chdir(root):
+        extensions = mypycify(
+            [*options, *(module for modules in groups.values() for module in modules)],
+            separate=[(modules, name) for name, modules in groups.items()],
+            target_dir=str(place / "c"),
+            opt_level="3",
+            debug_level="0",
+        )
     command = build_ext(Distribution({"ext_modules": extensions}))
     command.build_lib, command.build_temp, command.parallel = str(place / "lib"), str(place / "temp"), len(groups)
     command.ensure_finalized()

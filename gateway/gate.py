@@ -67,10 +67,11 @@ class Gate:
                 await (carry_out or self._relay)(ending, admission, exchange)
             except Refusal as refusal:
                 ending.refusal = refusal
-                await self._refuse(refusal, exchange, ending)
             except Exception:
                 log.exception("a request ended in a bug of the gateway")
                 ending.refusal = InternalError("see the traceback in the log")
+            # Not within `except`: where it is compiled, every other task would meanwhile see this exception as its own.
+            if ending.refusal is not None:
                 await self._refuse(ending.refusal, exchange, ending)
         except (ClientDisconnected, CancelledError) as gone:
             ending.refusal = exchange.cut_by or ClientDisconnected("the connection ended before the answer did")

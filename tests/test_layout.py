@@ -132,3 +132,13 @@ def test_a_compiled_module_has_nothing_that_means_less_when_it_is_compiled(path:
     for node in ast.walk(ast.parse(path.read_text())):
         # mypyc passes over them: `frozen=True` and `omit_defaults=True` of a msgspec struct.
         assert not isinstance(node, ast.ClassDef) or not node.keywords, f"keywords of class {node.name}"
+
+
+@pytest.mark.parametrize("path", compiled(), ids=relative)
+def test_a_compiled_module_does_not_wait_while_it_handles_an_exception(path: Path) -> None:
+    # A coroutine of mypyc that waits there leaves its exception to the thread: other tasks see it as their own, and chain it.
+    waits = (ast.Await, ast.AsyncFor, ast.AsyncWith)
+    for node in ast.walk(ast.parse(path.read_text())):
+        handling = [*node.handlers, *node.finalbody] if isinstance(node, ast.Try) else []
+        for part in handling:
+            assert not [inner.lineno for inner in ast.walk(part) if isinstance(inner, waits)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -419,3 +420,21 @@ async def test_a_request_that_the_gateway_cuts_to_stop_is_not_the_clients_fault(
     ending = await world.handled(exchange(gone=ClientDisconnected(), cut_by=Draining()))
     assert ending.refusal is not None
     assert (ending.refusal.reason, ending.status) == ("draining", 503)
+
+
+async def test_a_refusal_that_waits_to_be_written_is_no_exception_of_anybody_else(world: World) -> None:
+    # Compiled coroutines share the exception that they handle with all that run meanwhile.
+    refusing = asyncio.Event()
+
+    class Slow(MemoryExchange):
+        async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
+            await refusing.wait()
+            await super().refuse(refusal, headers=headers)
+
+    slow = Slow(facts(b"no token"))
+    task = asyncio.create_task(world.gate.handle(slow))
+    await asyncio.sleep(0)
+    assert sys.exc_info() == (None, None, None)
+    refusing.set()
+    await task
+    assert [refusal.reason for refusal in slow.refused] == ["malformed_credential"]
