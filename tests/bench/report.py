@@ -39,7 +39,7 @@ _METHOD: Final = """\
   6,000 and 12,000 tokens the counters of both are read: all look-ups found their token, or none.
 - **Access logs are on everywhere**: one JSON object a line with the same kind of fields, written to a file; the rows
   that say so are without. The gateway and Envoy count requests for their metrics as they do by default.
-- The gateway runs with its defaults. It writes three identity headers, `X-Forwarded-For`, `-Proto` and `-Host` and a
+- The gateway runs with its defaults, compiled as its wheel is. It writes three identity headers, `X-Forwarded-For`, `-Proto` and `-Host` and a
   request id; HAProxy writes two identity headers and nothing else, which is in its favour; Envoy two, with its own
   request id and `X-Forwarded-Proto`.
 - The usual aiohttp proxy (tests/bench/usual_proxy.py) is `web.Application` and `ClientSession`. It judges nothing and

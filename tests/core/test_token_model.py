@@ -23,4 +23,4 @@ def test_a_token_and_what_passed_cannot_be_changed_and_show_nothing_of_what_was_
         assert isinstance(value, msgspec.Struct)
         with pytest.raises(AttributeError, match="immutable"):
             setattr(value, name, {})
-    assert repr(token) == "Token(alg='RS256', kid='k1')"
+    assert repr(token) == "Token(alg='RS256', kid='rsa-a')"
