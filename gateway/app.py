@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import resource
@@ -46,6 +47,13 @@ LAST_WORDS: Final = 0.5
 IS_COMPILED: Final = not str(gate.__file__).endswith(".py")
 #: objects more than were freed again, before the collector of cycles looks at the young ones; Python's own is 700
 COLLECTED_AFTER: Final = 20_000
+
+#: bytes of freed memory that the process keeps for what comes next
+KEPT_FREE: Final = 16 * 1024 * 1024
+#: bytes from which an object gets memory of its own from the kernel
+MAPPED_FROM: Final = 1024 * 1024
+#: malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 log = logging.getLogger("gateway")
 
@@ -280,6 +288,11 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECTED_AFTER)
+    # glibc only, mallopt(3). Else it gives pieces of large bodies back and gets them anew, page fault by page fault.
+    with contextlib.suppress(AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_TRIM_THRESHOLD, KEPT_FREE)
+        mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM)
 
 
 async def run(

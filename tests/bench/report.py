@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from gateway.app import IS_COMPILED
 from tests.bench.programs import ROOT, find_program
 from tests.bench.races import Effort
 from tests.bench.results import BEHIND, FAILED, SHARED, Result
@@ -148,7 +147,10 @@ def _distribution() -> str:
 
 def versions() -> Iterator[str]:
     """Every program and library whose version matters."""
-    yield f"Bearer Gateway {version('bearer-gateway')} {'as compiled into its wheel' if IS_COMPILED else 'from its source'}"
+    # Asked as the contender is started: this program may find the source first.
+    asked = [sys.executable, "-c", "import gateway.app; print(gateway.app.IS_COMPILED)"]
+    compiled = subprocess.run(asked, capture_output=True, text=True, check=True, cwd="/").stdout.strip() == "True"
+    yield f"Bearer Gateway {version('bearer-gateway')} {'as compiled into its wheel' if compiled else 'from its source'}"
     yield f"Python {platform.python_version()}"
     yield ssl.OPENSSL_VERSION.rpartition(" ")[0].rpartition(" ")[0].rpartition(" ")[0] or ssl.OPENSSL_VERSION
     for name in _LIBRARIES:
