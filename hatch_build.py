@@ -7,6 +7,7 @@ otherwise the same (docs/decisions.md, 25).
 import sys
 from contextlib import chdir
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
@@ -26,8 +27,10 @@ class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
             return
         from setuptools.errors import BaseError, CCompilerError  # type: ignore[import-untyped]
 
+        #: until the wheel is packed
+        self._place = Path(mkdtemp(prefix="bearer-gateway-"))
         try:
-            built = _compile(self.config["groups"], Path(self.root))
+            built = _compile(self.config["groups"], Path(self.root), place=self._place)
         except (BaseError, CCompilerError) as error:
             self.app.display_warning(f"Nothing was compiled, so it will be slower: {error}")
             return
@@ -35,14 +38,18 @@ class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
 
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Leaves nothing behind but the wheel."""
+        if version != "editable":
+            rmtree(self._place)
 
-def _compile(groups: dict[str, list[str]], root: Path) -> dict[str, str]:
-    """Extension modules: file to place in the wheel. `groups`: name of a shared library to its modules."""
+
+def _compile(groups: dict[str, list[str]], root: Path, *, place: Path) -> dict[str, str]:
+    """Extension modules: file, in `place`, to path in the wheel. `groups`: name of a shared library to its modules."""
     from mypyc.build import mypycify
     from setuptools import Distribution  # type: ignore[import-untyped]
     from setuptools.command.build_ext import build_ext  # type: ignore[import-untyped]
 
-    place = Path(mkdtemp(prefix="bearer-gateway-"))
     options = [
         f"--config-file={root / 'pyproject.toml'}",
         f"--cache-dir={place / 'cache'}",

@@ -284,6 +284,7 @@ def settle_memory() -> None:
     """Spares the collector of cycles what lives as long as the process, and has it look at the rest less often.
 
     Requests leave next to no cycles, but many short-lived objects: at Python's own threshold it ran every few requests.
+    And keeps some of the memory that was freed (docs/decisions.md, 27).
     """
     gc.collect()
     gc.freeze()
