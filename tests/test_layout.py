@@ -23,7 +23,7 @@ REASONS = ROOT / "gateway" / "core" / "errors"
 UNMIRRORED = {
     "gateway/__main__.py": "tests/e2e runs it",
     "gateway/ports.py": "protocols; mypy checks who stands behind them",
-    "gateway/relay/wire.py": "as above",
+    "gateway/relay/wire.py": "connections are tested on sockets: test_connection.py, test_exchange.py, test_closing.py",
     "gateway/demo/run.py": "tests/e2e/test_demo.py runs it",
     "gateway/demo/echo.py": "tests/e2e/test_demo.py runs it",
 }

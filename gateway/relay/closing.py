@@ -6,15 +6,21 @@ import select
 import socket
 import struct
 from collections.abc import Callable
+from typing import Protocol
 
-from aiohttp import web
-from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import RequestPayloadError
+from gateway.core.errors import Refusal
 
 #: seconds for which the rest of a refused body is read and dropped, so that the answer is not lost in a reset
 LINGERING = 1
 #: SO_LINGER (socket(7)): on, for no time at all
 _RESET = struct.pack("ii", 1, 0)
+
+
+class Rest(Protocol):
+    """A body of which something may still come."""
+
+    async def read(self) -> bytes:
+        """The next piece; empty at its end. A Refusal: there is no such end."""
 
 
 def reset(transport: asyncio.Transport) -> None:
@@ -36,17 +42,17 @@ def has_left(transport: asyncio.Transport) -> bool:
     return False
 
 
-async def linger(transport: asyncio.Transport, body: StreamReader, *, deafen: Callable[[], None]) -> None:
+async def linger(transport: asyncio.Transport, body: Rest | None, *, deafen: Callable[[], None]) -> None:
     """Ends our side only: closing while the client still sends would reset the connection, answer included.
 
     `deafen` is called when the body has ended: what comes then is dropped. Ends with the client, or after LINGERING.
     """
     transport.write_eof()
-    with contextlib.suppress(TimeoutError, RequestPayloadError, ConnectionError, web.PayloadAccessError):
+    with contextlib.suppress(TimeoutError, Refusal):
         async with asyncio.timeout(LINGERING):
             # Whoever read the body until now lets go of it first.
             await asyncio.sleep(0)
-            while not body.is_eof():
-                await body.readany()
+            while body is not None and await body.read():
+                pass
             deafen()
             await asyncio.get_running_loop().create_future()

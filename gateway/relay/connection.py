@@ -1,192 +1,164 @@
-"""One client connection: aiohttp's parser, our loop, limits and answers, and silence about what was read.
+"""One client connection: bytes to requests, one request after another through the service, and the limits on heads.
 
-The only module that touches private names of aiohttp's server; tests/relay/test_aiohttp_names.py lists them.
+What an exchange needs of it is `wire`; how a head is read, `request_parser`.
 """
 
 import asyncio
 import logging
 
-from aiohttp import web
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
-from mypy_extensions import mypyc_attr
-
 from gateway.core.errors import BadRequest, ClientDisconnected, InternalError, Refusal, RequestTimeout, TooLarge
-from gateway.relay.closing import has_left, linger, reset
+from gateway.relay.closing import linger
 from gateway.relay.exchange import ClientExchange, refusal_bytes
-from gateway.relay.facts import Peer
-from gateway.relay.parser_errors import parser_refusal
+from gateway.relay.incoming import IncomingBody
+from gateway.relay.request_parser import RequestParser, no_request
 from gateway.relay.tunnel import Tunnel
-from gateway.relay.wire import NO_REQUEST, Awaited, Listener, Parsed, RequestHead
+from gateway.relay.wire import Listener, Wire
 
 #: bytes of empty lines between two requests
 MAX_EMPTY = 16
+#: requests read ahead of the one that is served; when as few are left as half of them, more are read
+MAX_AHEAD = 16
+#: bytes of chunks that are read at a time: of what may follow them, no more heads than that are read ahead
+_CHUNKS = 16 * 1024
+#: bytes kept of what follows an upgrade before there is a tunnel
+MAX_EARLY = 64 * 1024
 _HEAD_END = b"\r\n\r\n"
 
 log = logging.getLogger("gateway.relay")
 
 
-@mypyc_attr(native_class=False)
-class Connection(RequestHandler):
-    """One client connection: aiohttp's parser, our loop, limits and answers."""
+class Connection(Wire):
+    """One client connection."""
 
     __slots__ = (
-        "_awaited",
         "_empty_bytes",
         "_head_bytes",
         "_head_since",
         "_idle_since",
-        "_last_chunked",
-        "_last_payload",
-        "_server",
+        "_is_ending",
+        "_is_serving",
+        "_parser",
         "_silent_since",
         "_spoiled",
-        "_stalled_since",
-        "_taken",
-        "_tunnel",
-        "_waiting_requests",
-        "_wire",
-        "_written",
-        "cut_by",
-        "limits",
-        "peer",
-        "realm",
+        "_task",
+        "_unread",
+        "_waiter",
     )
 
-    def __init__(self, server: Listener, manager: web.Server) -> None:
-        """`manager`: the same server, as aiohttp sees it."""
-        limits = server.config.limits
-        # The parser names the limit that was passed and not what passed it: make the two limits differ.
-        line_bytes = limits.uri_bytes + (limits.uri_bytes == limits.header_bytes)
-        super().__init__(
-            manager,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=0,
-            access_log=None,  # type: ignore[arg-type]  # aiohttp's own way of saying none
-            max_line_size=line_bytes,
-            max_field_size=limits.header_bytes,
-            max_headers=limits.header_count,
-            auto_decompress=False,
-        )
-        self._server = server
-        self.limits = limits
-        #: why the gateway itself cut it, if it did
-        self.cut_by: Refusal | None = None
-        self.realm = server.config.realm
-        self.peer = Peer("unix", trusted=False)
+    def __init__(self, server: Listener) -> None:
+        """Needs a running loop."""
+        super().__init__(server)
+        self._parser = RequestParser(self)
+        #: bytes that are parsed once there is room for more requests
+        self._unread = b""
+        #: serves requests; None before the first
+        self._task: asyncio.Task[None] | None = None
+        #: while that has nothing to do
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_serving = False
+        #: no request is served after the one under way
+        self._is_ending = False
+        #: of a head that is not complete
         self._head_bytes = 0
         self._head_since: float | None = None
         #: since when, while no request has come at all
-        self._silent_since: float | None = self._loop.time()
+        self._silent_since: float | None = self.loop.time()
         #: since when, between two requests
         self._idle_since: float | None = None
-        #: the body that somebody waits for, and since when
-        self._awaited: tuple[Awaited, float] | None = None
-        self._waiting_requests: Parsed = self._messages
         self._empty_bytes = 0
-        self._last_payload: StreamReader | None = None
-        self._last_chunked = self._spoiled = False
-        #: the transport, also after aiohttp let go of it
-        self._wire: asyncio.Transport | None = None
-        #: bytes that were written, bytes the client had taken when somebody last looked, and since when no more
-        self._written = self._taken = 0
-        self._stalled_since: float | None = None
-        #: once the connection left HTTP
-        self._tunnel: Tunnel | None = None
+        #: nothing that still comes makes sense
+        self._spoiled = False
 
     # Life of a connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Counts it, or sends it away when there are too many."""
         super().connection_made(transport)
-        self._wire = self.transport
         refusal = self._server.opened(self)
         if refusal is not None:
-            assert self.transport is not None
-            self.transport.write(refusal_bytes(refusal, realm=self.realm))
-            self.force_close()
-            return
-        self.peer = self._server.trusted_proxies.peer(transport.get_extra_info("peername"))
+            self.write(refusal_bytes(refusal, realm=self.realm))
+            self.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forgets it; a request under way is cancelled by aiohttp."""
+        """Forgets it; a request under way is cancelled."""
         super().connection_lost(exc)
+        if self._parser.body is not None:
+            self._parser.body.fail(ClientDisconnected("the client went away within its body"))
+        self._parser.close()
+        self._is_ending = True
+        if self._task is not None:
+            self._task.cancel()
         self._server.lost(self)
 
-    def cut(self, reason: Refusal) -> None:
-        """Cuts the connection on the gateway's own account."""
-        self.cut_by = reason
-        self.abort()
-
-    def abort(self) -> None:
-        """Cuts the connection, in a way that nobody takes for an end."""
-        if self._wire is not None:
-            reset(self._wire)
+    def close(self) -> None:
+        """Ends it once what was written is sent. Not while a request is under way."""
+        self._is_ending = True
+        if self.transport is not None:
+            self.transport.close()
 
     @property
     def has_request(self) -> bool:
         """Whether a request is under way, waits, or has begun to arrive."""
-        return self._request_in_progress or bool(self._messages) or self._head_since is not None
+        return self._is_serving or bool(self._parser.heads) or self._head_since is not None
 
     @property
     def is_busy(self) -> bool:
         """The same, or the client has not taken all of its last answer."""
-        return self.has_request or (self._wire is not None and self._wire.get_write_buffer_size() > 0)
+        return self.has_request or (self.transport is not None and self.transport.get_write_buffer_size() > 0)
 
     def check(self, now: float) -> None:
         """Ends what takes too long: a head, a body, an answer to be taken, idleness. `now`: loop time."""
         limits = self.limits
-        assert self._wire is not None
         if self._head_since is not None:
             if now - self._head_since > limits.header_timeout:
                 self._break_off(RequestTimeout("the head did not end within header_timeout"))
         elif self._silent_since is not None:
             if now - self._silent_since > limits.header_timeout:
-                self.force_close()
+                self.close()
         elif self._idle_since is not None and now - self._idle_since > limits.keepalive:
-            self.force_close()
-        if self._awaited is not None and now - self._awaited[1] > limits.body_timeout:
-            self._awaited[0].expire()
-        self._check_taking(now)
-        if not (self._wire.is_closing() or self._wire.is_reading()) and has_left(self._wire):
-            self.abort()
+            self.close()
+        self.check_flow(now)
 
-    def _check_taking(self, now: float) -> None:
-        assert self._wire is not None
-        left = self._wire.get_write_buffer_size()
-        taken = self._written - left
-        if not left or taken > self._taken or self._stalled_since is None:
-            self._taken, self._stalled_since = taken, now if left else None
-        elif now - self._stalled_since > self.limits.send_timeout:
-            self.cut(ClientDisconnected("it took nothing of the answer within send_timeout"))
-
-    # Bounds on the head
+    # Bytes to requests
 
     def data_received(self, data: bytes) -> None:
-        """Feeds the parser head by head: of a piece in which it finds an error it gives nothing that came before."""
+        """What the client sent."""
         if self._tunnel is not None:
             self._tunnel.from_client(data)
-            return
-        start = 0
-        while not (self._is_in_body or self._buffer_paused or self._spoiled or self._upgraded):
-            begin = start
-            if self._head_since is None and (begin := self._count_empty_lines(data, start)) == len(data):
-                self._feed(data[start:], is_empty=True)
-                return
-            end = data.find(_HEAD_END, begin) + len(_HEAD_END)
-            if end < len(_HEAD_END) or end == len(data):
+        elif self._unread:
+            self._unread += data
+        else:
+            self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """Feeds the parser head by head, and no more of them than may wait."""
+        parser = self._parser
+        start, size = 0, len(data)
+        while start < size and not self._spoiled:
+            body = parser.body
+            if parser.is_upgraded:
+                parser.tail += data[start:]
                 break
-            self._feed(data[start:end])
+            if body is not None:
+                end = min(size, start + (body.missing if body.missing > 0 else _CHUNKS))
+            elif len(parser.heads) >= MAX_AHEAD:
+                self._unread = data[start:]
+                break
+            else:
+                begin = start if self._head_since is not None else self._count_empty_lines(data, start)
+                if begin == size:
+                    self._feed(data[start:], is_empty=True)
+                    break
+                end = data.find(_HEAD_END, begin) + len(_HEAD_END)
+                if end < len(_HEAD_END):
+                    end = size
+            self._feed(data if end - start == size else data[start:end])
             start = end
-        # Behind an upgrade, what comes before the tunnel is there is kept by aiohttp, up to a limit.
-        self._feed(data[start:] if start else data)
+        self.pace()
 
     def _count_empty_lines(self, data: bytes, start: int) -> int:
-        """Where they end. RFC 9112 section 2.2: the parser passes over them; a stream of them is no client.
-
-        The parser gets them in any case: they may belong to a head that began behind a body.
-        """
-        while start < len(data) and data[start] in b"\r\n":
+        """Where they end. RFC 9112 section 2.2: the parser passes over them; a stream of them is no client."""
+        while start < len(data) and (data[start] == 0x0D or data[start] == 0x0A):
             start += 1
             self._empty_bytes += 1
             if self._empty_bytes > MAX_EMPTY:
@@ -194,206 +166,165 @@ class Connection(RequestHandler):
                 return len(data)
         return start
 
-    @property
-    def _is_in_body(self) -> bool:
-        return self._last_payload is not None and not self._last_payload.is_eof()
-
     def _feed(self, data: bytes, *, is_empty: bool = False) -> None:
         """Counts the bytes of a head that is not complete, and of what frames a body. `is_empty`: line ends only."""
         if self._spoiled:
             return
-        body = self._last_payload if self._is_in_body else None
-        before = 0 if body is None else body.total_bytes
-        waiting = len(self._messages)
-        super().data_received(data)
-        if len(self._messages) > waiting:
-            message, latest = self._waiting_requests[-1]
-            if isinstance(message, _ErrInfo):
-                self._spoil()
-            else:
-                self._last_payload, self._last_chunked = latest, message.chunked
+        parser = self._parser
+        body = parser.body
+        before = 0 if body is None else body.received
+        waiting = len(parser.heads)
+        try:
+            parser.feed(data)
+        except Refusal as refusal:
+            self._spoil(refusal)
+            return
+        if len(parser.heads) > waiting:
             self._head_bytes, self._head_since = 0, None
             self._empty_bytes, self._silent_since = 0, None
-            if body is not None and latest is EMPTY_PAYLOAD:
+            if body is not None and parser.body is None:
+                # Behind chunks, and what followed them.
                 self._note_head(len(data.rpartition(_HEAD_END)[2]))
-        elif body is not None:
-            self._note_framing(body, data, body.total_bytes - before)
-        elif data and not (is_empty or self._upgraded):
-            self._note_head(len(data))
+            self._wake()
+        elif body is None:
+            if not is_empty:
+                self._note_head(len(data))
+        elif body.missing < 0:
+            self._note_framing(body, data, body.received - before)
 
     def _note_head(self, size: int) -> None:
         """`size` bytes belong to a head that is not complete."""
         if size:
             self._head_bytes += size
-            self._head_since = self._head_since or self._loop.time()
+            if self._head_since is None:
+                self._head_since = self.loop.time()
             if self._head_bytes > self.limits.header_bytes:
                 self._break_off(TooLarge("the head did not end within header_bytes"))
 
-    def _note_framing(self, body: StreamReader, data: bytes, taken: int) -> None:
-        """Of `data`, `taken` bytes were body: the rest framed it, or began the next head."""
-        if body.is_eof():
+    def _note_framing(self, body: IncomingBody, data: bytes, taken: int) -> None:
+        """Of `data`, `taken` bytes were body in chunks: the rest framed it, or began the next head."""
+        if body.is_complete:
             self._head_bytes = 0
-            behind = data.rpartition(_HEAD_END)[2].lstrip(b"0") if self._last_chunked else data[taken:]
-            self._note_head(len(behind.lstrip(b"\r\n")))
+            self._note_head(len(data.rpartition(_HEAD_END)[2].lstrip(b"0").lstrip(b"\r\n")))
         else:
             # Chunk extensions and trailers: they have no limit of their own.
             self._head_bytes = 0 if taken else self._head_bytes + len(data)
             if self._head_bytes > self.limits.header_bytes:
-                self._spoil()
+                self._spoil(BadRequest("the framing of the body is longer than a head may be"))
 
-    def _spoil(self) -> None:
-        """The byte stream makes no sense any more; whoever reads a body from it is told."""
-        self._spoiled = True
-        if self._last_payload is not None and not self._last_payload.is_eof():
-            self._last_payload.set_exception(RequestPayloadError())
+    def _spoil(self, refusal: Refusal) -> None:
+        """The stream makes no sense any more: whoever reads a body from it is told, else the client."""
+        body = self._parser.body
+        if body is None:
+            self._break_off(refusal)
+        else:
+            self._spoiled = True
+            self._head_bytes, self._head_since, self._silent_since = 0, None, None
+            body.fail(BadRequest("the framing of the body broke"))
+            # Its head may have come with what is wrong.
+            self._wake()
 
     def _break_off(self, refusal: Refusal) -> None:
-        """Queues our own refusal, as aiohttp queues what its parser found."""
+        """Our own refusal is the last answer."""
         self._spoiled = True
-        self._head_bytes, self._head_since = 0, None
-        self._messages.append((_ErrInfo(refusal.status, refusal, ""), EMPTY_PAYLOAD))
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._head_bytes, self._head_since, self._silent_since = 0, None, None
+        self._parser.heads.append(no_request(refusal))
+        self._wake()
+
+    def pace(self) -> None:
+        """Reads from the client while there is room."""
+        parser = self._parser
+        body = parser.body
+        self.hold(
+            held=bool(self._unread)
+            or (body is not None and body.is_full)
+            or (parser.is_upgraded and len(parser.tail) > MAX_EARLY)
+        )
 
     # Requests
 
-    async def start(self) -> None:
-        """Serves one request after another. Instead of aiohttp's loop: a task and three objects less a request."""
+    def _wake(self) -> None:
+        """There is a request."""
+        if self._task is None:
+            self._task = self.loop.create_task(self._serve())
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def _serve(self) -> None:
+        """One request after another, until the connection ends."""
+        heads, service = self._parser.heads, self._server.service
         try:
-            while not self._force_close:
-                if not self._messages:
-                    await self._next()
-                message, payload = self._waiting_requests.popleft()
-                if self._parser is not None:
-                    self._parser.message_consumed()
-                if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
-                    self._resume_reading_if_drained()
-                if not await self._serve(message, payload):
-                    break
+            while not self._is_ending:
+                if not heads:
+                    if self._silent_since is None:
+                        self._idle_since = self.loop.time()
+                    self._waiter = self.loop.create_future()
+                    await self._waiter
+                    self._idle_since = None
+                    continue
+                head = heads.popleft()
+                if self._unread and len(heads) <= MAX_AHEAD // 2:
+                    self._read_on()
+                exchange = ClientExchange(self, head)
+                self._is_serving = True
+                self._server.count_request(1)
+                written = self._written
+                try:
+                    await service.handle(exchange)
+                except Exception:
+                    log.exception("the server failed")
+                    self._fail(has_begun=self._written > written)
+                finally:
+                    self._is_serving = False
+                    self._server.count_request(-1)
+                if head.body is not None and head.body.is_complete:
+                    # What nobody wanted of it makes room.
+                    head.body.take()
+                if self._is_ending or not (exchange.keep_alive and exchange.is_read):
+                    self._is_ending = True
+                    await self._end_behind(exchange, head.body)
         except Exception as error:  # noqa: BLE001 -- see below
             # Ours raise nothing, so this is a bug. The error is not shown: it may quote what was read.
             log.error("the server failed: %s", type(error).__name__)  # noqa: TRY400 -- see above
             self.abort()
         finally:
-            if self.transport is not None:
-                self.transport.close()
+            self.close()
 
-    async def _next(self) -> None:
-        """Until there is a request, or an error of the parser."""
-        if self._silent_since is None:
-            self._idle_since = self._loop.time()
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-            self._idle_since = None
+    def _read_on(self) -> None:
+        """There is room for more of what was read."""
+        unread, self._unread = self._unread, b""
+        self._read(unread)
 
-    async def _serve(self, message: RequestHead | _ErrInfo, payload: StreamReader) -> bool:
-        """One request, or what the parser made of one, through the gate. Whether another may follow."""
-        refusal = None
-        if isinstance(message, _ErrInfo):
-            refusal = parser_refusal(message.exc, limits_line=self.max_line_size)
-            message = NO_REQUEST
-        exchange = ClientExchange(self, message, payload, refusal)
-        self._request_in_progress = True
-        self._server.count_request(1)
-        written = self._written
-        try:
-            await self._server.service.handle(exchange)
-        except Exception:
-            log.exception("the server failed")
-            if self._written > written:
-                self.abort()
-            else:
-                self.write(refusal_bytes(InternalError(), realm=self.realm))
-            return False
-        finally:
-            self._request_in_progress = False
-            self._server.count_request(-1)
-        if exchange.keep_alive and payload.is_eof():
-            return True
+    def _fail(self, *, has_begun: bool) -> None:
+        """A bug in the service: the client is told, or cut off; and nothing more is served."""
+        self._is_ending = True
+        if has_begun or self.is_gone:
+            self.abort()
+        else:
+            self.write(refusal_bytes(InternalError(), realm=self.realm))
+
+    async def _end_behind(self, exchange: ClientExchange, body: IncomingBody | None) -> None:
+        """The last answer of this connection is written."""
         transport = self.transport
-        if transport is None or transport.is_closing() or self._tunnel is not None:
-            return False
-        if exchange.lingers or not payload.is_eof():
-            await linger(transport, EMPTY_PAYLOAD if self._spoiled else payload, deafen=self._deafen)
-        return False
+        if transport is None or self.is_gone or transport.is_closing() or self._tunnel is not None:
+            return
+        if exchange.lingers or not exchange.is_read:
+            await linger(transport, None if self._spoiled else body, deafen=self._deafen)
 
     def _deafen(self) -> None:
         """Nothing that still comes is read."""
         self._spoiled = True
-
-    # What an exchange needs: relay.wire.Wire
-
-    @property
-    def is_draining(self) -> bool:
-        """Answers are to announce the end of the connection."""
-        return self._server.draining
-
-    @property
-    def is_closed(self) -> bool:
-        """No new request is to be served."""
-        return self._server.closed
-
-    def write(self, data: bytes) -> None:
-        """Writes. ClientDisconnected."""
-        transport = self.transport
-        if transport is None or transport.is_closing():
-            raise ClientDisconnected("the connection is closed")
-        self._written += len(data)
-        transport.write(data)
-
-    @property
-    def is_gone(self) -> bool:
-        """There is no client any more."""
-        return self.transport is None
-
-    @property
-    def is_full(self) -> bool:
-        """The client takes less than is written: wait for `drained`."""
-        return self._paused
-
-    async def drained(self) -> None:
-        """Waits while the client takes nothing. ClientDisconnected."""
-        try:
-            await self._drain_helper()
-        except ConnectionError:
-            raise ClientDisconnected("the connection broke while it was written to") from None
-
-    def await_body(self, body: Awaited | None) -> None:
-        """Somebody waits for more of a body, or no longer."""
-        self._awaited = None if body is None else (body, self._loop.time())
 
     # After 101
 
     async def run_tunnel(self, tunnel: Tunnel) -> None:
         """Bytes both ways until one side ends."""
         self._tunnel = tunnel
-        early, self._message_tail = self._message_tail, b""
-        if self._buffer_paused:
-            self._resume_reading_for_buffer()
+        early, self._parser.tail = self._parser.tail, b""
+        self.pace()
         self._server.count_tunnel(1)
         try:
             await tunnel.run(early)
         finally:
             self._server.count_tunnel(-1)
-
-    def hold(self, *, held: bool) -> None:
-        """Stops reading from the client, or reads again."""
-        if held:
-            self._pause_transport_reading()
-        else:
-            self._resume_transport_reading()
-
-    def pause_writing(self) -> None:
-        """The client takes less than is written."""
-        super().pause_writing()
-        if self._tunnel is not None:
-            self._tunnel.client_ready(ready=False)
-
-    def resume_writing(self) -> None:
-        """It takes more again."""
-        super().resume_writing()
-        if self._tunnel is not None:
-            self._tunnel.client_ready(ready=True)

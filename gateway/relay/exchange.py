@@ -6,10 +6,6 @@ Writes bytes; decides nothing about who may have them.
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 
-from aiohttp import web
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import RequestPayloadError
-
 from gateway.core.challenge import compose_refusal
 from gateway.core.cors import with_lines
 from gateway.core.errors import (
@@ -26,9 +22,11 @@ from gateway.core.model import Facts, HeaderLine
 from gateway.ports import Answer
 from gateway.relay.answer import BODYLESS
 from gateway.relay.facts import read_facts
+from gateway.relay.incoming import IncomingBody
 from gateway.relay.pool import UpstreamAnswer
+from gateway.relay.request_parser import RequestHead
 from gateway.relay.tunnel import Tunnel
-from gateway.relay.wire import RequestHead, Wire
+from gateway.relay.wire import Wire
 
 
 class RequestBody:
@@ -36,7 +34,7 @@ class RequestBody:
 
     __slots__ = ("_content", "_exchange", "_limit", "_wire", "is_touched")
 
-    def __init__(self, exchange: "ClientExchange", wire: Wire, content: StreamReader) -> None:
+    def __init__(self, exchange: "ClientExchange", wire: Wire, content: IncomingBody) -> None:
         self._exchange = exchange
         self._wire = wire
         self._content = content
@@ -46,13 +44,13 @@ class RequestBody:
     @property
     def is_here(self) -> bool:
         """Whether some of it arrived."""
-        return self._content.total_bytes > 0 or self._content.is_eof()
+        return self._content.received > 0 or self._content.is_complete
 
     def take_whole(self) -> bytes | None:
         """All of it, where all of it is here already."""
-        if not self._content.is_eof() or self._content.exception() is not None:
+        if not self._content.is_complete:
             return None
-        whole = self._content.read_nowait()
+        whole = self._content.take()
         self._count(len(whole))
         return whole
 
@@ -65,36 +63,25 @@ class RequestBody:
     async def read(self) -> bytes:
         """The next piece, without framing; empty at its end."""
         self._exchange.invite_body()
-        content = self._content
+        self._wire.await_body(self)
         try:
-            while not content.at_eof():
-                self._wire.await_body(self)
-                chunk = await content.readany()
-                if chunk:
-                    self._count(len(chunk))
-                    return chunk
-        except RequestPayloadError:
-            raise BadRequest("the framing of the body broke") from None
-        except TimeoutError:
-            raise RequestTimeout("nothing came of the body within body_timeout") from None
-        except (ConnectionError, web.PayloadAccessError):
-            raise ClientDisconnected("the client went away within its body") from None
+            piece = await self._content.read()
         finally:
             self._wire.await_body(None)
-        return b""
+        if piece:
+            self._count(len(piece))
+        return piece
 
     def expire(self) -> None:
         """The client owed more of it for too long."""
-        self._content.set_exception(TimeoutError())
+        self._content.fail(RequestTimeout("nothing came of the body within body_timeout"))
 
 
 class ClientExchange:
     """The client's side of one request."""
 
     __slots__ = (
-        "_content",
         "_invited",
-        "_refusal",
         "_request",
         "_wire",
         "body",
@@ -105,12 +92,9 @@ class ClientExchange:
         "lingers",
     )
 
-    def __init__(self, wire: Wire, request: RequestHead, content: StreamReader, refusal: Refusal | None) -> None:
-        """`refusal`: what is wrong with the request, when the parser found something."""
+    def __init__(self, wire: Wire, request: RequestHead) -> None:
         self._wire = wire
         self._request = request
-        self._content = content
-        self._refusal = refusal
         #: whether the client waits to be asked for its body; None: it does not wait
         self._invited: bool | None = None
         self.has_begun = False
@@ -118,32 +102,38 @@ class ClientExchange:
         self.keep_alive = False
         #: the connection ends with our own answer, and the client may not be done sending
         self.lingers = False
-        self.body = None if content is EMPTY_PAYLOAD else RequestBody(self, wire, content)
+        self.body = None if request.body is None else RequestBody(self, wire, request.body)
 
     def read_facts(self) -> Facts:
         """What the parser made of the request, judged further by `relay.facts`."""
-        if self._refusal is not None:
-            raise self._refusal
         request = self._request
+        if request.refusal is not None:
+            raise request.refusal
         wire = self._wire
         facts = read_facts(
             method=request.method,
-            target=request.path.encode("utf-8", "surrogateescape"),
+            target=request.target,
             version=request.version,
-            headers=request.raw_headers,
+            headers=request.headers,
             peer=wire.peer,
             limits=wire.limits,
-            upgrade=request.upgrade,
+            upgrade=request.upgrades,
         )
         if self.body is None and (facts.chunked or facts.content_length):
             raise BadRequest("the parser gives no body where the head announces one")
         # RFC 9110 section 7.8: an upgrade may be ignored. What follows it would be lost, so the connection ends here.
-        self.keep_alive = not (request.should_close or (request.upgrade or "Upgrade" in request.headers))
+        self.keep_alive = not request.closes
         if facts.expects_continue:
             self._invited = False
         if wire.is_closed:
             raise Draining("the gateway is stopping")
         return facts
+
+    @property
+    def is_read(self) -> bool:
+        """All of the request came, its body included."""
+        body = self._request.body
+        return body is None or body.is_complete
 
     @property
     def cut_by(self) -> Refusal | None:
@@ -237,7 +227,7 @@ class ClientExchange:
         """Our own answer, with further header lines."""
         answer = compose_refusal(refusal, realm=self._wire.realm)
         body = b"" if self._request.method == "HEAD" else answer.body
-        closing = self._refusal is not None or isinstance(refusal, Draining | BadRequest)
+        closing = self._request.refusal is not None or isinstance(refusal, Draining | BadRequest)
         self.bytes_out = len(body)
         self._begin(answer.status, answer.reason, [*answer.headers, *headers], closing=closing, body=body)
         self.lingers = not self.keep_alive
@@ -248,8 +238,7 @@ class ClientExchange:
         self, status: int, reason: bytes, headers: list[HeaderLine], *, closing: bool, body: bytes = b""
     ) -> None:
         # A body that is not read to its end leaves the connection where nobody can find the next request.
-        unread = self.body is not None and not self._content.is_eof()
-        self.keep_alive = self.keep_alive and not (closing or unread or self._wire.is_draining)
+        self.keep_alive = self.keep_alive and self.is_read and not (closing or self._wire.is_draining)
         if not self.keep_alive:
             headers.append((b"Connection", b"close"))
         elif self._request.version < (1, 1):

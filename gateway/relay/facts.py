@@ -8,11 +8,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-from itertools import chain
 
 from gateway.core.addresses import is_authority
 from gateway.core.config import Config, Limits
 from gateway.core.errors import BadRequest, TooLarge, VersionNotSupported
+from gateway.core.header_names import NameMemo
 from gateway.core.headers import parse_request_id
 from gateway.core.model import Facts, HeaderLine
 from gateway.core.request_line import check_request_line
@@ -21,13 +21,37 @@ _ABSOLUTE = re.compile(rb"https?://(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNOR
 #: bytes of a body
 MAX_LENGTH = (1 << 63) - 1
 _LENGTH_DIGITS = len(str(MAX_LENGTH))
-#: the header lines that facts are read from
-_READ = frozenset(
-    {b"host", b"content-length", b"transfer-encoding", b"authorization", b"x-request-id", b"expect", b"upgrade"}
+#: header lines that may stand once: whoever takes the first of two would see another request than who takes the last
+_ONCE = frozenset(
+    {
+        b"content-length",
+        b"content-location",
+        b"content-range",
+        b"content-type",
+        b"etag",
+        b"host",
+        b"max-forwards",
+        b"server",
+        b"transfer-encoding",
+        b"user-agent",
+    }
 )
+#: that of a WebSocket before RFC 6455: eight bytes follow, which no framing announces
+_OLD_WEBSOCKET = b"sec-websocket-key1"
+#: the header lines that are looked at
+_READ = _ONCE | {b"authorization", b"x-request-id", b"expect", b"upgrade", _OLD_WEBSOCKET}
 #: a header line's colon, blank and line end; a request line's blanks, version and line end, and the empty line
 _LINE_EXTRA = 4
 _REQUEST_LINE_EXTRA = 14
+
+
+def _read_name(name: bytes) -> bytes | None:
+    lower = name.lower()
+    return lower if lower in _READ else None
+
+
+#: header names as clients write them, and what they are in lower case when they are looked at here, else None
+_NAMES: NameMemo[bytes | None] = NameMemo(_read_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +110,11 @@ def read_facts(
     if version not in ((1, 0), (1, 1)):
         raise VersionNotSupported(f"HTTP/{version[0]}.{version[1]}")
     check_request_line(method, target, limits)
-    size = len(method) + len(target) + _REQUEST_LINE_EXTRA + _LINE_EXTRA * len(headers)
-    size += sum(map(len, chain.from_iterable(headers)))
-    found: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        if (lower := name.lower()) in _READ:
-            found.setdefault(lower, []).append(value)
-    if size > limits.header_bytes:
-        raise TooLarge(f"the head has {size} bytes; {limits.header_bytes} are accepted")
-    if len(headers) > limits.header_count:
-        raise TooLarge(f"{len(headers)} header lines; {limits.header_count} are accepted")
+    found = _look_at(headers, limits, size=len(method) + len(target) + _REQUEST_LINE_EXTRA)
+    if b"host" not in found and version == (1, 1):
+        raise BadRequest("no Host")
+    if _OLD_WEBSOCKET in found:
+        raise BadRequest("a WebSocket older than RFC 6455")
     chunked = b"transfer-encoding" in found
     if chunked:
         # RFC 9112 section 6.1: a coding in HTTP/1.0 is a sign of trouble; any other than chunked we cannot forward.
@@ -103,7 +122,6 @@ def read_facts(
             raise BadRequest("Transfer-Encoding in HTTP/1.0")
         if not _says(found[b"transfer-encoding"], b"chunked"):
             raise BadRequest("a Transfer-Encoding other than chunked")
-    # Host and Content-Length stand once at most: the parser refuses repeated ones.
     content_length = _parse_length(found[b"content-length"][0]) if b"content-length" in found else None
     target, host = _origin_form(method, target, found[b"host"][0] if b"host" in found else None)
     return Facts(
@@ -129,6 +147,28 @@ def read_facts(
             and not (chunked or content_length)
         ),
     )
+
+
+def _look_at(headers: tuple[HeaderLine, ...], limits: Limits, *, size: int) -> dict[bytes, list[bytes]]:
+    """The values of the lines that matter, by name. TooLarge, BadRequest. `size`: bytes of the head without them."""
+    found: dict[bytes, list[bytes]] = {}
+    size += _LINE_EXTRA * len(headers)
+    for name, value in headers:
+        size += len(name) + len(value)
+        lower = _NAMES[name]
+        if lower is None:
+            continue
+        if lower not in found:
+            found[lower] = [value]
+        elif lower in _ONCE:
+            raise BadRequest(f"more than one {lower.decode('ascii')}")
+        else:
+            found[lower].append(value)
+    if size > limits.header_bytes:
+        raise TooLarge(f"the head has {size} bytes; {limits.header_bytes} are accepted")
+    if len(headers) > limits.header_count:
+        raise TooLarge(f"{len(headers)} header lines; {limits.header_count} are accepted")
+    return found
 
 
 def _says(values: Sequence[bytes], word: bytes) -> bool:

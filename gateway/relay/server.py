@@ -1,13 +1,7 @@
-"""A listener's connections: how many there may be, which are busy, and how they end.
-
-aiohttp's low-level server without application, router and middleware; one connection is `connection`.
-"""
+"""A listener's connections: how many there may be, which are busy, and how they end. One is `connection`."""
 
 import asyncio
 from itertools import islice
-
-from aiohttp import web
-from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from gateway.core.config import Config
 from gateway.core.errors import Draining, Overloaded, Refusal
@@ -23,14 +17,11 @@ SWEEP = 1.0
 _LOOKS = 4
 
 
-class Server(web.Server):
+class Server:
     """Accepts connections for one service; knows how many there are, and drains on its own flag."""
 
     def __init__(self, service: Service, config: Config, *, max_connections: int, observer: Observer | None) -> None:
         """Needs a running loop. `observer` None: the connections are not traffic, and not counted."""
-        if HttpRequestParser is HttpRequestParserPy:
-            raise RuntimeError("aiohttp runs on its pure-Python parser, which is laxer than llhttp: refused")
-        super().__init__(self.answer, handler_cancellation=True)
         self.service = service
         self.config = config
         self.max_connections = max_connections
@@ -52,11 +43,7 @@ class Server(web.Server):
 
     def __call__(self) -> Connection:
         """A protocol for a new connection."""
-        return Connection(self, self)
-
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """What aiohttp's own loop would call; ours hands requests to the service."""
-        raise NotImplementedError
+        return Connection(self)
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -105,7 +92,7 @@ class Server(web.Server):
         if idle is None:
             return False
         self.open.pop(idle)
-        idle.force_close()
+        idle.close()
         return True
 
     def lost(self, connection: Connection) -> None:
@@ -127,7 +114,7 @@ class Server(web.Server):
         self.closed = True
         for connection in tuple(self.open):
             if not connection.has_request:
-                connection.force_close()
+                connection.close()
 
     async def drain(self, *, seconds: float, hurry: asyncio.Event | None = None) -> int:
         """Waits for the requests under way, at most `seconds` or until `hurry` is set, and cuts what is left.
@@ -145,7 +132,7 @@ class Server(web.Server):
             if connection.is_busy:
                 connection.cut(Draining("the gateway cut it: it did not end within drain"))
             else:
-                connection.force_close()
+                connection.close()
         while self.open:
             self._quiet.clear()
             await self._quiet.wait()

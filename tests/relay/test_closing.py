@@ -13,7 +13,7 @@ from tests.wire import Conversation, RawClient, Running, Start, get, until
 async def test_a_connection_that_is_gone_already_can_be_reset(gateway: Running, client: RawClient) -> None:
     assert (await client.ask(get())).status == 200
     connection = await gateway.only_connection()
-    transport = connection._wire
+    transport = connection.transport
     assert transport is not None
     client.reset()
     await gateway.connections(0)
@@ -64,8 +64,8 @@ async def test_a_client_that_leaves_while_nobody_reads_from_it_is_noticed(start:
     await client.send(get() + get() * 300)
     assert (await client.head()).status == 200
     connection = await gateway.only_connection()
-    assert connection._wire is not None
-    await until(lambda: not connection._wire.is_reading())  # type: ignore[union-attr]
+    assert connection.transport is not None
+    await until(lambda: not connection.transport.is_reading())  # type: ignore[union-attr]
     client.reset() if leave == "reset" else client.writer.close()
     await gateway.connections(0)
     await asyncio.wait_for(gateway.upstream.conversations[0].ended.wait(), 5)

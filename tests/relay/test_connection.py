@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 
 from gateway.ports import Exchange
 from gateway.relay import server as server_module
+from gateway.relay.connection import MAX_AHEAD
 from tests.relay.smuggling import CASES, HIDDEN, Case
 from tests.wire import (
     OK,
@@ -350,8 +350,8 @@ async def test_pipelined_requests_wait_outside_when_there_are_many(gateway: Runn
     sending = asyncio.create_task(client.send(get() * count))
     await gateway.upstream.connected()
     connection = await gateway.only_connection()
-    await until(lambda: connection._buffer_paused)
-    assert len(connection._messages) <= 2 * MAX_MSG_QUEUE_SIZE
+    await until(lambda: connection._unread)
+    assert len(connection._parser.heads) <= MAX_AHEAD
     released.set()
     for _ in range(count):
         assert (await client.answer()).body == b"ok"

@@ -170,9 +170,40 @@ def test_the_head_is_bounded_in_bytes_and_lines() -> None:
     assert facts(HOST, (b"X", b"a" * (100 - head)), limits=limits)
     with pytest.raises(TooLarge, match="101 bytes; 100"):
         facts(HOST, (b"X", b"a" * (101 - head)), limits=limits)
-    assert facts(*[(b"X", b"")] * 3, limits=limits)
+    assert facts(HOST, *[(b"X", b"")] * 2, limits=limits)
     with pytest.raises(TooLarge, match="4 header lines; 3"):
-        facts(*[(b"X", b"")] * 4, limits=limits)
+        facts(HOST, *[(b"X", b"")] * 3, limits=limits)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(b"content-length", b"content-location", b"content-range", b"content-type", b"etag"),
+        *(b"host", b"max-forwards", b"server", b"transfer-encoding", b"user-agent"),
+    ],
+)
+def test_what_may_stand_once_stands_once(name: bytes) -> None:
+    value = HOST[1] if name == b"host" else b"chunked" if name == b"transfer-encoding" else b"1"
+    lines = [(name, value)] if name == b"host" else [HOST, (name, value)]
+    assert facts(*lines)
+    with pytest.raises(BadRequest, match=f"more than one {name.decode()}"):
+        facts(*lines, (name.title(), value))
+
+
+def test_what_may_stand_often_may() -> None:
+    assert facts(HOST, (b"Accept", b"a"), (b"Accept", b"b"), (b"Cookie", b"a=1"), (b"cookie", b"b=2"))
+
+
+def test_http_1_1_has_a_host() -> None:
+    with pytest.raises(BadRequest, match="no Host"):
+        facts((b"X", b"y"))
+    assert facts((b"X", b"y"), version=(1, 0)).host is None
+
+
+def test_a_websocket_older_than_its_standard_is_refused() -> None:
+    """Eight bytes follow its head, which nothing in it announces."""
+    with pytest.raises(BadRequest, match="RFC 6455"):
+        facts(HOST, (b"SEC-WebSocket-Key1", b"4 @1"))
 
 
 @pytest.mark.parametrize(

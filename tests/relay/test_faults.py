@@ -433,7 +433,7 @@ async def test_a_client_that_takes_its_time_is_no_fault_of_the_upstream(start: S
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
     await client.send(get())
     connection = await gateway.only_connection()
-    await until(lambda: connection.writing_paused)
+    await until(lambda: connection.is_full)
     await asyncio.sleep(0.6)
     client.writer.transport.resume_reading()  # type: ignore[attr-defined]
     assert len((await client.answer()).body) == size

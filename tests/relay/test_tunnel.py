@@ -91,7 +91,7 @@ def transport_to_upstream(gateway: Running) -> asyncio.Transport:
 
 
 async def transport_to_client(gateway: Running) -> asyncio.Transport:
-    transport = (await gateway.only_connection())._wire
+    transport = (await gateway.only_connection()).transport
     assert transport is not None
     return transport
 
@@ -506,7 +506,7 @@ async def test_a_client_that_sends_much_before_the_101_is_made_to_wait(gateway: 
     connection = await gateway.only_connection()
     transport = await transport_to_client(gateway)
     await until(lambda: not transport.is_reading())
-    assert len(connection._message_tail) < MIB
+    assert len(connection._parser.tail) < MIB
     assert not sending.done()
     agreed.set()
     assert (await client.head()).status == 101
@@ -878,6 +878,8 @@ async def opened_one(gateway: Running, raw: bytes) -> tuple[RawClient, Conversat
 async def gateway_side(gateway: Running, client: RawClient) -> asyncio.Transport:
     """The gateway's own end of a client's connection."""
     name = client.writer.get_extra_info("sockname")
-    (found,) = [one for one in gateway.server.open if one._wire and one._wire.get_extra_info("peername") == name]
-    assert found._wire is not None
-    return found._wire
+    (found,) = [
+        one for one in gateway.server.open if one.transport and one.transport.get_extra_info("peername") == name
+    ]
+    assert found.transport is not None
+    return found.transport
