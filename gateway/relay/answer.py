@@ -4,7 +4,7 @@ Pure: lines in, an `AnswerHead` out. RFC 9112 sections 6.3 and 9.3, RFC 9110 sec
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Final
 
 from gateway.core.errors import UpstreamProtocolError
 from gateway.core.header_names import HOP_BY_HOP, NameMemo, nominated
@@ -15,41 +15,75 @@ from gateway.relay.facts import MAX_LENGTH
 BODYLESS = frozenset({204, 304})
 #: options of Connection that name no header
 _STANDARD = frozenset({b"close", b"keep-alive"})
+_EVENT_STREAM = b"text/event-stream"
 _BEHIND_A_TYPE = (b"", b";")
 #: RFC 9110 section 5.6.3: around values, which the parser leaves behind them
 _BLANKS = b" \t"
 _LENGTH_DIGITS = len(str(MAX_LENGTH))
-#: lines that say something about the connection or the body; all others pass unread
-_READ = HOP_BY_HOP | {b"content-length", b"content-type"}
+_NO_OPTIONS: frozenset[bytes] = frozenset()
 
 
-@dataclass(slots=True)
 class AnswerHead:
     """A final answer's head, judged."""
 
-    status: int
-    #: as sent
-    reason: bytes
-    #: in order and case, hop-by-hop ones left out; Content-Length is among them
-    lines: tuple[HeaderLine, ...]
-    #: there is no body, whatever the head announces
-    bodyless: bool
-    #: bytes of body announced; None: chunked, or until the connection closes, or nothing said
-    length: int | None
-    chunked: bool
-    #: the connection can carry another request after this answer
-    reusable: bool
-    #: `text/event-stream`: silence is no fault
-    is_event_stream: bool
+    __slots__ = ("bodyless", "chunked", "is_event_stream", "length", "lines", "reason", "reusable", "status")
+
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        lines: list[HeaderLine],
+        *,
+        bodyless: bool,
+        length: int | None,
+        chunked: bool,
+        reusable: bool,
+        is_event_stream: bool,
+    ) -> None:
+        self.status = status
+        #: as sent
+        self.reason = reason
+        #: in order and case, hop-by-hop ones left out; Content-Length is among them
+        self.lines = tuple(lines)
+        #: there is no body, whatever the head announces
+        self.bodyless = bodyless
+        #: bytes of body announced; None: chunked, or until the connection closes, or nothing said
+        self.length = length
+        self.chunked = chunked
+        #: the connection can carry another request after this answer
+        self.reusable = reusable
+        #: `text/event-stream`: silence is no fault
+        self.is_event_stream = is_event_stream
 
 
-def _meaning(name: bytes) -> bytes | None:
+#: What is read of a line, by its name alone. Plain numbers: one is looked up for every line of every answer.
+_PASSED: Final = 0
+_DROPPED: Final = 1
+_LENGTH: Final = 2
+_TYPE: Final = 3
+_CODING: Final = 4
+_CONNECTION: Final = 5
+
+_SPECIAL = {
+    b"content-length": _LENGTH,
+    b"content-type": _TYPE,
+    b"transfer-encoding": _CODING,
+    b"connection": _CONNECTION,
+}
+
+
+def _meaning(name: bytes) -> int:
     lower = name.lower()
-    return lower if lower in _READ else None
+    return _SPECIAL.get(lower, _DROPPED if lower in HOP_BY_HOP else _PASSED)
 
 
-#: header names as upstreams write them, and what they are in lower case when they are read here, else None
-_MEANINGS: NameMemo[bytes | None] = NameMemo(_meaning)
+def _read_options(value: bytes) -> frozenset[bytes]:
+    return frozenset(option.strip(_BLANKS).lower() for option in value.split(b","))
+
+
+#: names of lines, and values of Connection, as upstreams write them
+_MEANINGS: NameMemo[int] = NameMemo(_meaning)
+_OPTIONS: NameMemo[frozenset[bytes]] = NameMemo(_read_options)
 
 
 def judge_head(method: str, status: int, reason: bytes, version: str, headers: Sequence[HeaderLine]) -> AnswerHead:
@@ -57,30 +91,30 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
     lines: list[HeaderLine] = []
     length: int | None = None
     chunked = False
-    options: list[bytes] = []
+    options: frozenset[bytes] = _NO_OPTIONS
     media_type = b""
     for line in headers:
         name, value = line
         meaning = _MEANINGS[name]
-        if meaning is None:
+        if meaning == _PASSED:
             lines.append(line)
-        elif meaning == b"content-type":
+        elif meaning == _TYPE:
             media_type = value
             lines.append(line)
-        elif meaning == b"content-length":
+        elif meaning == _LENGTH:
             if length is not None:
                 raise UpstreamProtocolError("more than one length")
             length = _parse_length(value.rstrip(_BLANKS))
             lines.append(line)
-        elif meaning == b"transfer-encoding":
+        elif meaning == _CODING:
             if chunked or value.rstrip(_BLANKS).lower() != b"chunked" or version == "1.0":
                 raise UpstreamProtocolError("a Transfer-Encoding other than chunked, or one in HTTP/1.0")
             chunked = True
-        elif meaning == b"connection":
-            options += [option.strip(_BLANKS).lower() for option in value.split(b",")]
+        elif meaning == _CONNECTION:
+            options = options | _OPTIONS[value] if options else _OPTIONS[value]
     if chunked and length is not None:
         raise UpstreamProtocolError("more than one length")
-    if not _STANDARD.issuperset(options) and (gone := nominated(headers)):
+    if not options <= _STANDARD and (gone := nominated(headers)):
         lines = [line for line in lines if line[0].lower() not in gone]
     # RFC 9112 section 9.3: close wins, and before 1.1 only keep-alive keeps.
     keeps = b"close" not in options and (version == "1.1" or b"keep-alive" in options)
@@ -88,13 +122,17 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
     return AnswerHead(
         status,
         reason,
-        tuple(lines),
-        bodyless,
-        length,
-        chunked and not bodyless,
-        keeps and (bodyless or chunked or length is not None),
-        media_type[:17].lower() == b"text/event-stream" and media_type[17:].lstrip(_BLANKS)[:1] in _BEHIND_A_TYPE,
+        lines,
+        bodyless=bodyless,
+        length=length,
+        chunked=chunked and not bodyless,
+        reusable=keeps and (bodyless or chunked or length is not None),
+        is_event_stream=_is_event_stream(media_type),
     )
+
+
+def _is_event_stream(media_type: bytes) -> bool:
+    return media_type[:17].lower() == _EVENT_STREAM and media_type[17:].lstrip(_BLANKS)[:1] in _BEHIND_A_TYPE
 
 
 def _parse_length(digits: bytes) -> int:

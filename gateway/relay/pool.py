@@ -89,43 +89,51 @@ class HttpUpstream:
     async def send(self, facts: Facts, admission: Admission, client: Exchange) -> UpstreamAnswer:
         """One request. UpstreamBusy, UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, or the body's own."""
         head = self._head(facts, admission)
+        route_timeout = admission.route.timeout
+        timeout = self._response_timeout if route_timeout is None else route_timeout
         connection = self._find_idle()
         if connection is None:
             connection = await self._take_or_open()
-        try:
-            return await self._ask(connection, head, facts, admission, client)
-        except Closed:
-            # RFC 9110 section 9.2.2: once more, where the connection had served before and was closing.
-            untouched = client.body is None or not client.body.is_touched
-            if not (connection.is_reused and untouched and facts.method in IDEMPOTENT):
-                raise UpstreamUnreachable(f"{self._shown}: the connection ended before an answer") from None
-        try:
-            return await self._ask(await self._open_fresh(), head, facts, admission, client)
-        except Closed:
-            raise UpstreamUnreachable(f"{self._shown}: the connection ended before an answer, twice") from None
-
-    async def _ask(
-        self, connection: UpstreamConnection, head: bytes, facts: Facts, admission: Admission, client: Exchange
-    ) -> UpstreamAnswer:
-        timeout = admission.route.timeout
-        try:
-            answer = await connection.ask(
-                facts.method,
-                head,
-                client.body,
-                chunked=facts.chunked,
-                timeout=self._response_timeout if timeout is None else timeout,
-                inform=client.inform,
-                waits=facts.expects_continue,
-                upgrades=facts.is_websocket,
-            )
-        except BaseException:
-            connection.abort()
-            raise
+        is_second = False
+        answer: AnswerHead | None = None
+        while answer is None:
+            if is_second:
+                connection = await self._open_fresh()
+            try:
+                connection.ask(
+                    facts.method,
+                    head,
+                    client.body,
+                    chunked=facts.chunked,
+                    timeout=timeout,
+                    inform=client.inform,
+                    waits=facts.expects_continue,
+                    upgrades=facts.is_websocket,
+                )
+                while (answer := connection.answer()) is None:
+                    await connection.news()
+            except Closed:
+                connection.abort()
+                self._check_again(facts, client, is_reused=connection.is_reused, is_second=is_second)
+                is_second = True
+            except BaseException:
+                connection.abort()
+                raise
         if self._failing:
             self._failing = False
             log.info("upstream %s answers again", self._shown)
         return UpstreamAnswer(self, connection, answer)
+
+    def _check_again(self, facts: Facts, client: Exchange, *, is_reused: bool, is_second: bool) -> None:
+        """RFC 9110 section 9.2.2: once more, where the connection had served before and was closing.
+
+        UpstreamUnreachable: not this one.
+        """
+        if is_second:
+            raise UpstreamUnreachable(f"{self._shown}: the connection ended before an answer, twice") from None
+        untouched = client.body is None or not client.body.is_touched
+        if not (is_reused and untouched and facts.method in IDEMPOTENT):
+            raise UpstreamUnreachable(f"{self._shown}: the connection ended before an answer") from None
 
     def _head(self, facts: Facts, admission: Admission) -> bytes:
         """Request line and lines as they are, then framing from the parsed message (RFC 9112 section 6)."""

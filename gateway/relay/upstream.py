@@ -38,30 +38,7 @@ class Closed(Exception):
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """One connection. One request at a time: `ask`, then `read` to the end, then `is_reusable` tells."""
-
-    __slots__ = (
-        "_body_task",
-        "_deadline",
-        "_failure",
-        "_has_ended",
-        "_held",
-        "_invited",
-        "_is_sent",
-        "_loop",
-        "_lost",
-        "_parser",
-        "_paused_reading",
-        "_poll",
-        "_raw",
-        "_timeout",
-        "_transport",
-        "_waiter",
-        "_writable",
-        "idle_since",
-        "is_lost",
-        "is_reused",
-    )
+    """One connection. One request at a time: `ask`, `answer`, then `read` to the end, then `is_reusable` tells."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, lost: Callable[["UpstreamConnection"], None]) -> None:
         """`lost` is called once, when the connection has ended."""
@@ -188,26 +165,26 @@ class UpstreamConnection(asyncio.Protocol):
 
     # Request and answer
 
-    async def ask(
+    def ask(
         self,
         method: str,
         head: bytes,
         body: Body | None,
         *,
         chunked: bool,
-        timeout: float,  # noqa: ASYNC109 -- looked at by a sweep, for many requests at once
+        timeout: float,
         inform: Inform,
         waits: bool = False,
         upgrades: bool = False,
-    ) -> AnswerHead:
-        """Sends a request and gives the head of its final answer.
+    ) -> None:
+        """Sends a request; `answer` tells what came of it.
 
-        `timeout`: seconds of silence. `waits`: the client does, for 100. `upgrades`: 101 is an answer. Closed,
-        UpstreamProtocolError, UpstreamTimeout, or what the client's body raises.
+        `timeout`: seconds of silence. `waits`: the client does, for 100. `upgrades`: 101 is an answer. Closed, or what
+        the client's body raises.
         """
         if self.is_lost:
             raise Closed
-        parser = self._parser = AnswerParser(method, accepts_upgrade=upgrades, inform=inform)
+        self._parser = AnswerParser(method, accepts_upgrade=upgrades, inform=inform)
         assert self._transport is not None
         self._timeout = timeout
         self._deadline = self._loop.time() + timeout
@@ -219,9 +196,15 @@ class UpstreamConnection(asyncio.Protocol):
         if body is not None and whole is None:
             self._deadline = None
             self._body_task = self._loop.create_task(self._send_body(body, chunked=chunked, waits=waits))
-        while parser.head is None:
-            await self._news()
-        return parser.head
+
+    def answer(self) -> AnswerHead | None:
+        """The head of the final answer, once it is here; None: wait for `news`.
+
+        Closed, UpstreamProtocolError, UpstreamTimeout, or what the client's body raised: there will be none.
+        """
+        assert self._parser is not None
+        self._raise_failure()
+        return self._parser.head
 
     async def _send_body(self, body: Body, *, chunked: bool, waits: bool) -> None:
         transport = self._transport
@@ -265,7 +248,9 @@ class UpstreamConnection(asyncio.Protocol):
         parser = self._parser
         assert parser is not None
         while not (parser.parts or parser.is_complete):
-            await self._news()
+            self._raise_failure()
+            await self.news()
+            self._raise_failure()
         return self._take(parser)
 
     def take_whole(self) -> bytes | None:
@@ -343,12 +328,10 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._paused_reading:
             self._deadline = self._loop.time() + self._timeout
 
-    async def _news(self) -> None:
-        """Until something came, or the connection failed: then that is raised."""
-        self._raise_failure()
-        self._waiter = self._loop.create_future()
-        await self._waiter
-        self._raise_failure()
+    def news(self) -> "asyncio.Future[None]":
+        """Done when something came, or the connection failed."""
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

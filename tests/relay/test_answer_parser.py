@@ -23,10 +23,27 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SWITCH = b"HTTP/1.1 101 Switching\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n\r\n"
 
 
+class Head(NamedTuple):
+    """An `AnswerHead` that can be compared."""
+
+    status: int
+    reason: bytes
+    lines: tuple[HeaderLine, ...]
+    bodyless: bool
+    length: int | None
+    chunked: bool
+    reusable: bool
+    is_event_stream: bool
+
+    @classmethod
+    def of(cls, head: AnswerHead) -> "Head":
+        return cls(*(getattr(head, name) for name in cls._fields))
+
+
 class Heard(NamedTuple):
     """What came of an answer."""
 
-    head: AnswerHead | None
+    head: Head | None
     body: bytes
     is_complete: bool
     surplus: bool
@@ -50,7 +67,8 @@ def hear(pieces: Iterable[bytes], *, method: str = "GET", ends: bool = False, up
             parser.end()
     except UpstreamProtocolError as error:
         problem = error.evidence
-    return Heard(parser.head, b"".join(parser.parts), parser.is_complete, parser.surplus, interims, problem)
+    head = None if parser.head is None else Head.of(parser.head)
+    return Heard(head, b"".join(parser.parts), parser.is_complete, parser.surplus, interims, problem)
 
 
 def single(raw: bytes) -> list[bytes]:
