@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import msgspec
-
 from gateway.core.assertion import SigningKey
 from gateway.core.errors import Refusal
 from gateway.core.keys import Key
@@ -176,35 +174,38 @@ class Service(Protocol):
         """One request to its end."""
 
 
-class Trail(msgspec.Struct):
+class Trail:
     """How far an admission came: what was found, step by step, in serving as in explaining."""
 
-    route: Route | None = None
-    token: Token | None = None
-    candidate: Candidate | None = None
-    #: keys whose signature the token may carry, in the order they were tried
-    tried: tuple[Key, ...] = ()
-    key: Key | None = None
-    identity: Identity | None = None
-    #: what would have been refused on a route that only reports
-    reported: Refusal | None = None
+    def __init__(self) -> None:
+        self.route: Route | None = None
+        self.token: Token | None = None
+        self.candidate: Candidate | None = None
+        #: keys whose signature the token may carry, in the order they were tried
+        self.tried: tuple[Key, ...] = ()
+        self.key: Key | None = None
+        self.identity: Identity | None = None
+        #: what would have been refused on a route that only reports
+        self.reported: Refusal | None = None
 
 
 class Ending(Trail):
     """How one request ended, for metrics and the access log."""
 
-    #: None when there never were any: the request could not be parsed
-    facts: Facts | None = None
-    #: status the client got
-    status: int = 0
-    #: None when admitted and relayed to the end
-    refusal: Refusal | None = None
-    #: seconds from the end of the head to the end of the answer
-    duration: float = 0.0
-    #: seconds from the upstream request to the head of its answer; None when none was made or none came
-    upstream_duration: float | None = None
-    bytes_in: int = 0
-    bytes_out: int = 0
+    def __init__(self, *, status: int = 0, refusal: Refusal | None = None) -> None:
+        super().__init__()
+        #: None when there never were any: the request could not be parsed
+        self.facts: Facts | None = None
+        #: status the client got
+        self.status = status
+        #: None when admitted and relayed to the end
+        self.refusal = refusal
+        #: seconds from the end of the head to the end of the answer
+        self.duration = 0.0
+        #: seconds from the upstream request to the head of its answer; None when none was made or none came
+        self.upstream_duration: float | None = None
+        self.bytes_in = 0
+        self.bytes_out = 0
 
 
 class Observer(Protocol):

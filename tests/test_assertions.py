@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 import pytest
 import pytest_asyncio
 from joserfc import jwt
@@ -23,6 +22,7 @@ from gateway.ports import Trail
 from gateway.remote import signing_keys
 from tests.memory import MemoryIssuers, Recorder, facts, identity
 from tests.signer import NOW, issuer, private_jwk, sign, some_claims
+from tests.values import changed
 from tests.wire import Message, Running, Start, demo_issuer, get, starting
 
 KEY = parse_signing_key(json.dumps(private_jwk("p-256")).encode())
@@ -136,7 +136,7 @@ def test_a_new_key_signs_at_once_what_is_sent_from_then_on(world: World) -> None
 
 def test_another_identity_under_the_same_identifier_gets_nothing_of_the_first(world: World) -> None:
     world.value(identity())
-    stranger = msgspec.structs.replace(identity(), subject="mallory")
+    stranger = changed(identity(), subject="mallory")
     assert world.claims(world.value(stranger))["sub"] == "mallory"
 
 

@@ -7,8 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from gateway.core.addresses import is_authority
 from gateway.core.config import DEFAULT_IDENTITY_HEADERS, Config, Limits, assertion_header_of, identity_headers_of
 from gateway.core.cors import requested_method
@@ -43,6 +41,16 @@ class _Source:
 
 _NGINX = _Source(b"x-original-method", b"x-original-uri", None, None)
 _FORWARD = _Source(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto")
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a proxy's headers tell of a request that is not its subrequest."""
+
+    method: str
+    host: bytes | None
+    scheme: str
+    headers: tuple[HeaderLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class DecisionRules:
         elif subrequest.target.startswith((ENVOY + b"/", ENVOY + b"*")):
             if subrequest.host is None:
                 raise UnclearSubrequest("host is missing")
-            facts = msgspec.structs.replace(subrequest, target=subrequest.target.removeprefix(ENVOY))
+            facts = _asked_for(subrequest, target=subrequest.target.removeprefix(ENVOY))
         else:
             raise NoRoute("the decision API has /nginx, /forward and /envoy/...")
         if _TARGET.fullmatch(facts.target) is None and (facts.method, facts.target) != ("OPTIONS", b"*"):
@@ -130,16 +138,8 @@ class DecisionRules:
         scheme = _SCHEMES.get(b"http" if source.scheme is None else found[source.scheme][0])
         if scheme is None:
             raise UnclearSubrequest("the scheme is neither http nor https")
-        return msgspec.structs.replace(
-            subrequest,
-            method=method.decode(),
-            target=found[source.target][0],
-            host=host,
-            scheme=scheme,
-            headers=tuple(others),
-            content_length=None,
-            chunked=False,
-        )
+        told = _Told(method.decode(), host, scheme, tuple(others))
+        return _asked_for(subrequest, target=found[source.target][0], told=told)
 
     def _check_headers(self, facts: Facts) -> None:
         # As on the traffic port: nobody has judged the method of a preflight, so nothing may change it.
@@ -166,3 +166,23 @@ class DecisionRules:
             # Lossless: `percent` escapes its own sign, base64url has no comma, and `none` is refused by `problems`.
             values = [value.replace(b",", b"%2C") for value in values]
         return b", ".join(values)
+
+
+def _asked_for(subrequest: Facts, *, target: bytes, told: _Told | None = None) -> Facts:
+    """The request with this target; what is not told of it is the subrequest's own."""
+    return Facts(
+        method=subrequest.method if told is None else told.method,
+        target=target,
+        version=subrequest.version,
+        headers=subrequest.headers if told is None else told.headers,
+        authorization=subrequest.authorization,
+        host=subrequest.host if told is None else told.host,
+        content_length=subrequest.content_length if told is None else None,
+        chunked=subrequest.chunked and told is None,
+        scheme=subrequest.scheme if told is None else told.scheme,
+        peer=subrequest.peer,
+        trusted=subrequest.trusted,
+        request_id=subrequest.request_id,
+        expects_continue=subrequest.expects_continue,
+        is_websocket=subrequest.is_websocket,
+    )

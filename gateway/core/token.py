@@ -78,7 +78,7 @@ def parse_token(raw: bytes) -> Token:
             raise CriticalHeader(f"the header has {extension}")
     if "kid" in header and (not isinstance(kid, str) or len(kid) > MAX_KID):
         raise TokenMalformed(f"kid is not a string of at most {MAX_KID} characters")
-    return Token(header, claims, alg, kid, raw[: -len(segments[2]) - 1], signature)
+    return Token(header, claims, alg=alg, kid=kid, signing_input=raw[: -len(segments[2]) - 1], signature=signature)
 
 
 def _decode(segment: bytes, part: str) -> bytes:
@@ -132,7 +132,15 @@ def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float)
         refusal.step = step
         raise
     scopes = find_words(claims, rules.scope_claims)
-    return Candidate(rules, verdict, expires_at, not_before, subject, client, scopes)
+    return Candidate(
+        rules,
+        verdict,
+        expires_at=expires_at,
+        not_before=not_before,
+        subject=subject,
+        client=client,
+        scopes=scopes,
+    )
 
 
 def _find_rules(claims: Mapping[str, Any], issuers: Mapping[str, IssuerRules]) -> IssuerRules:

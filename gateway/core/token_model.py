@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
+from typing import Any, Final
 
 from gateway.core.config import Issuer, audiences_of, issuer_name
 from gateway.core.model import Verdict
@@ -54,27 +52,52 @@ def rules_of(issuer: Issuer) -> IssuerRules:
     )
 
 
-class Token(msgspec.Struct, frozen=True):
+class Token:
     """A JWT in its parts, nothing of it believed yet."""
 
-    header: Mapping[str, Any]
-    claims: Mapping[str, Any]
-    alg: str
-    kid: str | None
-    signing_input: bytes
-    signature: bytes
+    __slots__ = ("alg", "claims", "header", "kid", "signature", "signing_input")
+
+    def __init__(
+        self,
+        header: Mapping[str, Any],
+        claims: Mapping[str, Any],
+        *,
+        alg: str,
+        kid: str | None,
+        signing_input: bytes,
+        signature: bytes,
+    ) -> None:
+        self.header: Final = header
+        self.claims: Final = claims
+        self.alg: Final = alg
+        self.kid: Final = kid
+        self.signing_input: Final = signing_input
+        self.signature: Final = signature
 
     def __repr__(self) -> str:
         return f"Token(alg={self.alg!r}, kid={self.kid!r})"
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate:
     """A token that passed every check but the signature."""
 
-    rules: IssuerRules
-    verdict: Verdict
-    expires_at: float
-    not_before: float | None
-    subject: str | None
-    client: str | None
-    scopes: tuple[str, ...]
+    __slots__ = ("client", "expires_at", "not_before", "rules", "scopes", "subject", "verdict")
+
+    def __init__(
+        self,
+        rules: IssuerRules,
+        verdict: Verdict,
+        *,
+        expires_at: float,
+        not_before: float | None,
+        subject: str | None,
+        client: str | None,
+        scopes: tuple[str, ...],
+    ) -> None:
+        self.rules: Final = rules
+        self.verdict: Final = verdict
+        self.expires_at: Final = expires_at
+        self.not_before: Final = not_before
+        self.subject: Final = subject
+        self.client: Final = client
+        self.scopes: Final = scopes

@@ -33,8 +33,9 @@ def known(tokens: VerifiedTokens, *names: str) -> str:
 def test_what_passed_is_found_again() -> None:
     tokens = VerifiedTokens()
     assert tokens.find(b"a") is None
-    remember(tokens, "a")
-    assert tokens.find(b"a") == identity("a")
+    known_now = identity("a")
+    tokens.remember(b"a", known_now, token_bytes=10)
+    assert tokens.find(b"a") is known_now
     assert len(tokens) == 1
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import msgspec
 import pytest
 
 from gateway.core.config import Log, Route
@@ -18,6 +17,7 @@ from gateway.core.model import Facts, HeaderLine, Identity, Verdict
 from gateway.core.route import compile_route
 from gateway.observe.access import AccessLog, without_token
 from gateway.ports import Ending
+from tests.values import changed, ending
 
 ROUTE = compile_route(Route(path="/*", name="orders"))
 NOW = datetime(2026, 7, 28, 12, 0, 0, 123456, tzinfo=UTC)
@@ -74,7 +74,7 @@ def record(ending: Ending, **log: Any) -> dict[str, Any]:
 
 
 def test_a_record_of_an_admitted_request_has_every_field() -> None:
-    ending = Ending(
+    made = ending(
         facts=facts(),
         route=ROUTE,
         status=200,
@@ -84,7 +84,7 @@ def test_a_record_of_an_admitted_request_has_every_field() -> None:
         bytes_in=3,
         bytes_out=4,
     )
-    assert record(ending) == {
+    assert record(made) == {
         "ts": "2026-07-28T12:00:00.123Z",
         "client": facts().peer,
         "method": "GET",
@@ -108,20 +108,20 @@ def test_a_record_of_an_admitted_request_has_every_field() -> None:
 def test_a_record_of_a_refused_token_names_only_what_is_known_of_it() -> None:
     refusal = UnknownIssuer("somebody")
     refusal.suspect = Suspect("ba9876543210", "kid-1", None)
-    found = record(Ending(facts=facts(), status=401, refusal=refusal))
+    found = record(ending(facts=facts(), status=401, refusal=refusal))
     assert (found["outcome"], found["reason"], found["evidence"]) == ("refused", "unknown_issuer", "somebody")
     assert (found["token"], found["kid"]) == ("ba9876543210", "kid-1")
     assert {"sub", "client_id", "issuer"}.isdisjoint(found)
 
 
 def test_a_request_that_could_not_be_parsed_has_a_record_too() -> None:
-    found = record(Ending(status=400, refusal=MissingCredential()))
+    found = record(ending(status=400, refusal=MissingCredential()))
     assert {"method", "path", "route", "request_id", "evidence"}.isdisjoint(found)
 
 
 @pytest.mark.parametrize(("subject", "shown"), [("plain", "alice"), ("hashed", "2bd806c97f0e00af"), ("off", None)])
 def test_the_subject_is_shown_as_configured(subject: str, shown: str | None) -> None:
-    assert record(Ending(facts=facts(), identity=IDENTITY), subject=subject).get("sub") == shown
+    assert record(ending(facts=facts(), identity=IDENTITY), subject=subject).get("sub") == shown
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_the_subject_is_shown_as_configured(subject: str, shown: str | None) -> 
     [(b"/a?token=x", "/a"), (b"/?", "/"), (b"*", "*"), (b"/a\xff", "/a\\xff"), (b"/" + b"a" * 5000, "/" + "a" * 1023)],
 )
 def test_a_path_is_shown_without_its_query_and_not_at_any_length(target: bytes, shown: str) -> None:
-    assert record(Ending(facts=facts(target)))["path"] == shown
+    assert record(ending(facts=facts(target)))["path"] == shown
 
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -147,15 +147,15 @@ TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     ],
 )
 def test_the_trace_is_named_when_traceparent_is_sound(values: list[bytes], shown: str | None) -> None:
-    assert record(Ending(facts=facts(headers=[(b"TraceParent", value) for value in values]))).get("trace_id") == shown
+    assert record(ending(facts=facts(headers=[(b"TraceParent", value) for value in values]))).get("trace_id") == shown
 
 
 @pytest.mark.parametrize(("access", "lines"), [("all", 2), ("refused", 1), ("none", 0)])
 def test_what_is_written_is_configured(access: Literal["all", "refused", "none"], lines: int) -> None:
     stream = io.StringIO()
     log = AccessLog(Log(access=access), stream)
-    log.request_ended(Ending(facts=facts(), status=200))
-    log.request_ended(Ending(facts=facts(), status=401, refusal=MissingCredential()))
+    log.request_ended(ending(facts=facts(), status=200))
+    log.request_ended(ending(facts=facts(), status=401, refusal=MissingCredential()))
     assert len(stream.getvalue().splitlines()) == lines
     assert "secret" not in stream.getvalue()
 
@@ -164,7 +164,7 @@ def test_what_is_written_is_configured(access: Literal["all", "refused", "none"]
 def test_a_line_is_one_line_of_ascii_json_whatever_stands_in_it(evidence: str) -> None:
     stream = io.StringIO()
     refusal = UnknownIssuer(evidence)
-    AccessLog(Log(), stream).request_ended(Ending(facts=facts(b'/"\\\x7f'), status=401, refusal=refusal))
+    AccessLog(Log(), stream).request_ended(ending(facts=facts(b'/"\\\x7f'), status=401, refusal=refusal))
     (line,) = stream.getvalue().splitlines()
     assert line.isascii()
     assert line.isprintable()
@@ -178,8 +178,8 @@ def test_serving_goes_on_when_nobody_reads_the_log(error: Exception) -> None:
             raise error
 
     log = AccessLog(Log(), Broken())
-    log.request_ended(Ending(facts=facts(), status=200))
-    log.request_ended(Ending(facts=facts(), status=200))
+    log.request_ended(ending(facts=facts(), status=200))
+    log.request_ended(ending(facts=facts(), status=200))
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ def test_what_a_client_wrote_is_logged_without_its_token(text: str, left: str) -
 
 def test_a_record_of_a_reported_request_has_the_reason_and_whose_token_it_was() -> None:
     reported = InsufficientScope("route orders asks for write", scope=("write",))
-    ending = Ending(facts=facts(), route=ROUTE, status=200, identity=IDENTITY, reported=reported)
-    found = record(ending)
+    made = ending(facts=facts(), route=ROUTE, status=200, identity=IDENTITY, reported=reported)
+    found = record(made)
     assert (found["outcome"], found["reason"], found["status"]) == ("reported", "insufficient_scope", 200)
     assert (found["evidence"], found["route"], found["client_id"]) == (reported.evidence, "orders", "app")
 
@@ -206,7 +206,7 @@ def test_a_record_of_a_reported_request_has_the_reason_and_whose_token_it_was() 
 def test_a_record_of_a_reported_token_names_only_what_is_known_of_it() -> None:
     reported = UnknownIssuer("somebody")
     reported.suspect = Suspect("ba9876543210", "kid-1", None)
-    found = record(Ending(facts=facts(), route=ROUTE, status=200, reported=reported))
+    found = record(ending(facts=facts(), route=ROUTE, status=200, reported=reported))
     assert (found["outcome"], found["token"], found["kid"]) == ("reported", "ba9876543210", "kid-1")
     assert {"sub", "client_id", "issuer"}.isdisjoint(found)
 
@@ -214,8 +214,8 @@ def test_a_record_of_a_reported_token_names_only_what_is_known_of_it() -> None:
 def test_of_what_is_refused_reported_requests_are_a_part() -> None:
     stream = io.StringIO()
     log = AccessLog(Log(access="refused"), stream)
-    log.request_ended(Ending(facts=facts(), status=200, reported=MissingCredential()))
-    log.request_ended(Ending(facts=facts(), status=200))
+    log.request_ended(ending(facts=facts(), status=200, reported=MissingCredential()))
+    log.request_ended(ending(facts=facts(), status=200))
     assert len(stream.getvalue().splitlines()) == 1
 
 
@@ -241,12 +241,12 @@ SECRET = "c2lnbmF0dXJlLW9mLWEtdG9rZW4"
 def test_no_field_that_a_client_wrote_has_a_piece_of_its_token() -> None:
     refusal = UnknownIssuer(f"issuer {SECRET}")
     refusal.suspect = Suspect("ba9876543210", SECRET, None)
-    asked = msgspec.structs.replace(
+    asked = changed(
         facts(f"/a/{SECRET}?b".encode(), [(b"X-Request-ID", SECRET.encode())]),
         authorization=(f"Bearer a.{SECRET}".encode(),),
         request_id=SECRET,
     )
-    found = record(Ending(facts=asked, status=401, refusal=refusal))
+    found = record(ending(facts=asked, status=401, refusal=refusal))
     assert (found["path"], found["kid"], found["request_id"]) == ("/a/(token)", "(token)", "(token)")
     assert found["evidence"] == "issuer (token)"
     assert SECRET[:16] not in json.dumps(found)
@@ -254,23 +254,23 @@ def test_no_field_that_a_client_wrote_has_a_piece_of_its_token() -> None:
 
 def test_an_id_that_the_gateway_made_is_shown_as_it_is() -> None:
     made = "0123456789abcdef" * 2
-    assert record(Ending(facts=msgspec.structs.replace(facts(), request_id=made)))["request_id"] == made
+    assert record(ending(facts=changed(facts(), request_id=made)))["request_id"] == made
 
 
 def test_half_a_surrogate_pair_in_a_verified_claim_is_no_reason_to_fail() -> None:
-    assert record(Ending(identity=msgspec.structs.replace(IDENTITY, client="a\ud800")))["client_id"] == "a\ud800"
+    assert record(ending(identity=changed(IDENTITY, client="a\ud800")))["client_id"] == "a\ud800"
 
 
 async def test_lines_of_one_turn_of_the_loop_are_written_at_once() -> None:
     stream = Written()
     log = AccessLog(Log(), stream)
     for status in (200, 201, 202):
-        log.request_ended(Ending(status=status))
+        log.request_ended(ending(status=status))
     assert stream.writes == []
     await asyncio.sleep(0)
     (written,) = stream.writes
     assert [json.loads(line)["status"] for line in written.splitlines()] == [200, 201, 202]
-    log.request_ended(Ending(status=203))
+    log.request_ended(ending(status=203))
     await asyncio.sleep(0)
     assert len(stream.writes) == 2
 
@@ -279,8 +279,8 @@ async def test_no_more_than_a_batch_is_gathered_and_no_line_is_cut() -> None:
     stream = Written()
     log = AccessLog(Log(), stream, batch=1000)
     for status in range(100, 150):
-        log.request_ended(Ending(status=status))
-    log.request_ended(Ending(facts=facts(b"/" + b"a" * 1020), status=150))
+        log.request_ended(ending(status=status))
+    log.request_ended(ending(facts=facts(b"/" + b"a" * 1020), status=150))
     log.flush()
     assert max(len(written) for written in stream.writes[:-1]) <= 1000
     assert all(written.endswith("\n") for written in stream.writes)
@@ -292,7 +292,7 @@ async def test_no_more_than_a_batch_is_gathered_and_no_line_is_cut() -> None:
 async def test_what_was_gathered_is_written_when_it_is_told_to() -> None:
     stream = Written()
     log = AccessLog(Log(), stream)
-    log.request_ended(Ending(status=200))
+    log.request_ended(ending(status=200))
     log.flush()
     log.flush()
     assert len(stream.writes) == 1
@@ -305,7 +305,7 @@ async def test_a_pipe_that_takes_nothing_for_a_while_loses_no_line() -> None:
         taken = asyncio.get_running_loop().run_in_executor(None, reading.read)
         log = AccessLog(Log(), stream)
         for status in range(3000):
-            log.request_ended(Ending(facts=facts(b"/" + b"a" * 200), status=status))
+            log.request_ended(ending(facts=facts(b"/" + b"a" * 200), status=status))
         log.flush()
         stream.close()
         assert [json.loads(line)["status"] for line in (await taken).splitlines()] == list(range(3000))

@@ -19,7 +19,7 @@ from gateway.core.errors import (
 from gateway.core.model import Facts
 from gateway.core.route import compile_route
 from gateway.observe.metrics import BUCKETS, Metrics, outcome_of
-from gateway.ports import Ending
+from tests.values import ending
 
 ROUTE = compile_route(Route(path="/orders/*", name="orders", upstream="shop"))
 FACTS = Facts(
@@ -55,14 +55,14 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     ],
 )
 def test_an_outcome_says_whose_doing_it_was(refusal: Refusal | None, outcome: str) -> None:
-    assert outcome_of(Ending(refusal=refusal)) == outcome
+    assert outcome_of(ending(refusal=refusal)) == outcome
 
 
 def test_a_request_counts_under_route_outcome_reason_and_status_class() -> None:
     metrics = Metrics(())
-    metrics.request_ended(Ending(facts=FACTS, route=ROUTE, status=204, duration=0.003, upstream_duration=0.002))
-    metrics.request_ended(Ending(facts=FACTS, route=ROUTE, status=401, refusal=MissingCredential()))
-    metrics.request_ended(Ending(status=400, refusal=MissingCredential()))
+    metrics.request_ended(ending(facts=FACTS, route=ROUTE, status=204, duration=0.003, upstream_duration=0.002))
+    metrics.request_ended(ending(facts=FACTS, route=ROUTE, status=401, refusal=MissingCredential()))
+    metrics.request_ended(ending(status=400, refusal=MissingCredential()))
     requests = "gateway_requests_total"
     assert value(metrics, requests, route="orders", outcome="admitted", reason="-", status="2xx") == 1
     assert value(metrics, requests, route="orders", outcome="refused", reason="missing_credential", status="4xx") == 1
@@ -76,13 +76,13 @@ def test_a_request_counts_under_route_outcome_reason_and_status_class() -> None:
 @pytest.mark.parametrize("refusal", [UpstreamUnreachable(), UpstreamProtocolError(), UpstreamTimeout(), UpstreamBusy()])
 def test_failures_of_the_upstream_are_counted_by_reason(refusal: Refusal) -> None:
     metrics = Metrics(())
-    metrics.request_ended(Ending(facts=FACTS, route=ROUTE, status=502, refusal=refusal))
+    metrics.request_ended(ending(facts=FACTS, route=ROUTE, status=502, refusal=refusal))
     assert value(metrics, "gateway_upstream_errors_total", upstream="shop", reason=refusal.reason) == 1
 
 
 def test_refusals_of_tokens_are_no_failures_of_the_upstream() -> None:
     metrics = Metrics(())
-    metrics.request_ended(Ending(facts=FACTS, route=ROUTE, status=401, refusal=BadSignature()))
+    metrics.request_ended(ending(facts=FACTS, route=ROUTE, status=401, refusal=BadSignature()))
     assert b"gateway_upstream_errors_total{" not in generate_latest(metrics.registry)
 
 
@@ -116,13 +116,13 @@ def test_every_name_is_documented_and_begins_with_gateway() -> None:
 
 def test_two_gateways_in_one_process_do_not_share_numbers() -> None:
     one, two = Metrics(()), Metrics(())
-    one.request_ended(Ending(facts=FACTS, route=ROUTE, status=200))
+    one.request_ended(ending(facts=FACTS, route=ROUTE, status=200))
     assert value(two, "gateway_request_duration_seconds_count", route="orders") is None
 
 
 def test_what_would_have_been_refused_counts_as_reported_under_its_reason() -> None:
     metrics = Metrics((), report_routes=2)
-    reported = Ending(facts=FACTS, route=ROUTE, status=200, reported=MissingCredential())
+    reported = ending(facts=FACTS, route=ROUTE, status=200, reported=MissingCredential())
     assert outcome_of(reported) == "reported"
     metrics.request_ended(reported)
     requests = "gateway_requests_total"
@@ -133,7 +133,7 @@ def test_what_would_have_been_refused_counts_as_reported_under_its_reason() -> N
 
 def test_what_failed_after_it_was_reported_counts_as_failed() -> None:
     metrics = Metrics(())
-    both = Ending(facts=FACTS, route=ROUTE, status=504, reported=MissingCredential(), refusal=UpstreamTimeout())
+    both = ending(facts=FACTS, route=ROUTE, status=504, reported=MissingCredential(), refusal=UpstreamTimeout())
     metrics.request_ended(both)
     requests = "gateway_requests_total"
     assert value(metrics, requests, route="orders", outcome="failed", reason="upstream_timeout", status="5xx") == 1

@@ -22,7 +22,9 @@ from gateway.ports import Ending
 share(int(sys.argv[1]))
 metrics = Metrics(("mine",), report_routes=3)
 for _ in range(int(sys.argv[2])):
-    metrics.request_ended(Ending(status=200, duration=0.003))
+    ending = Ending(status=200)
+    ending.duration = 0.003
+    metrics.request_ended(ending)
     metrics.token_verified("mine", None)
 metrics.tally.tell()
 metrics.connections.set(int(sys.argv[3]))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import msgspec
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from gateway.core.route import compile_route
 from gateway.core.routing import RouteTable, passed_over
 from tests.memory import facts
 from tests.signer import issuer
+from tests.values import changed
 
 #: segments that look like one another, to one program or another
 SEGMENTS = st.sampled_from(["a", "A", "b", "ab", "a b", "a+b", "\u00fc", "100%", "..a", "a.", "*", "~", "\u212a", "k"])
@@ -221,7 +221,7 @@ def test_only_method_path_and_host_choose_the_route(
         (b"X-Forwarded-Host", HOSTS[1].encode()),
         (b"X-Forwarded-Method", b"GET"),
     ]
-    adorned = msgspec.structs.replace(
+    adorned = changed(
         plain,
         target=path + b"?" + query.encode(),
         headers=(*plain.headers, *headers, *tricks),

@@ -1,0 +1,24 @@
+"""Values of the model, made and changed as tests want them."""
+
+from typing import Any, TypeVar
+
+from gateway.core.model import Facts, Identity
+from gateway.ports import Ending
+
+V = TypeVar("V", Facts, Identity)
+
+
+def changed(value: V, **fields: Any) -> V:
+    """Another one that differs in these fields."""
+    names = {name for name in dir(value) if not name.startswith("_")} - {"path"}
+    assert fields.keys() <= names
+    return type(value)(**{name: getattr(value, name) for name in names} | fields)
+
+
+def ending(**fields: Any) -> Ending:
+    """One with these fields; the others as they are at first."""
+    made = Ending()
+    for name, field in fields.items():
+        assert hasattr(made, name)
+        setattr(made, name, field)
+    return made
