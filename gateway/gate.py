@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from gateway.assertions import Assertions
 from gateway.core.config import Config, Secret
-from gateway.core.credential import find_credential
+from gateway.core.credential import find_credential, presumed_token
 from gateway.core.errors import BodyTooLarge, ClientDisconnected, InternalError, Refusal, TokenExpired, TooLarge
 from gateway.core.headers import UpstreamHeaders, drops_forwarding
 from gateway.core.model import Admission, Facts, HeaderLine, Identity
@@ -125,9 +125,11 @@ class Gate:
         route = trail.route = self._routes.match(facts)
         if not route.public:
             try:
-                credential = find_credential(facts.authorization, token_bytes=self._token_bytes)
-                digest = digest_of(credential)
-                trail.identity = self._verifier.recall(digest) or await self._verifier.verify(credential, digest, trail)
+                digest = digest_of(presumed_token(facts.authorization, token_bytes=self._token_bytes))
+                trail.identity = self._verifier.recall(digest)
+                if trail.identity is None:
+                    credential = find_credential(facts.authorization, token_bytes=self._token_bytes)
+                    trail.identity = await self._verifier.verify(credential, trail)
                 check_policy(route, trail.identity)
             except TooLarge:
                 raise

@@ -12,14 +12,14 @@ class Absent:
 ABSENT: Final = Absent()
 
 #: RFC 6901 section 4, and short: no claim has ten thousand elements
-_INDEX = re.compile(r"0|[1-9][0-9]{0,3}")
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,3}")
 
 #: a literal name, a JSON Pointer (RFC 6901) when no claim has that literal name, or a path of members
 ClaimName = str | tuple[str, ...]
 
 
 #: RFC 6901 section 3: ~ is followed by 0 or 1
-_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
+_POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
 
 
 def is_pointer(name: str) -> bool:

@@ -5,15 +5,16 @@ The query and cookies are not read: a token there is no credential.
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from gateway.core.errors import MalformedCredential, MissingCredential, MultipleCredentials, TokenTooLarge
 from gateway.core.model import Credential
 
 #: RFC 9110 section 11.2: the characters of a token68, but for the = at its end
-_TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+_TOKEN68: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 #: how nearly everybody writes it, which then needs no second look
-_USUAL = b"Bearer "
-_LATER_BEARER = re.compile(rb",[ \t]*bearer(?:[ \t]|\Z)", re.IGNORECASE)
+_USUAL: Final = b"Bearer "
+_LATER_BEARER: Final = re.compile(rb",[ \t]*bearer(?:[ \t]|\Z)", re.IGNORECASE)
 
 
 def is_bearer(value: bytes) -> bool:
@@ -24,6 +25,16 @@ def is_bearer(value: bytes) -> bool:
 def _is_token68(token: bytes) -> bool:
     significant = token.rstrip(b"=")
     return bool(significant) and not significant.translate(None, _TOKEN68)
+
+
+def presumed_token(authorization: Sequence[bytes], *, token_bytes: int) -> bytes:
+    """The token as nearly everybody sends it, unchecked: to be looked for among tokens that were checked before.
+
+    Where it is not sent like that: as `find_credential`, which raises.
+    """
+    if len(authorization) == 1 and authorization[0].startswith(_USUAL):
+        return authorization[0][len(_USUAL) :].strip(b" ")
+    return find_credential(authorization, token_bytes=token_bytes).token
 
 
 def find_credential(authorization: Sequence[bytes], *, token_bytes: int) -> Credential:

@@ -8,12 +8,12 @@ from gateway.core.model import HeaderLine
 T = TypeVar("T")
 
 #: CGI, WSGI and PHP map X_User_Id, X.User.Id and x-user-id to one variable: compare names as they do.
-_FOLD = bytes(
+_FOLD: Final = bytes(
     ord(chr(byte).lower()) if chr(byte).isascii() and chr(byte).isalnum() else ord("-") for byte in range(256)
 )
 
 #: RFC 9110 section 7.6.1
-HOP_BY_HOP = frozenset(
+HOP_BY_HOP: Final = frozenset(
     {
         b"connection",
         b"keep-alive",
@@ -27,7 +27,7 @@ HOP_BY_HOP = frozenset(
     }
 )
 #: what changes method or path behind a gateway that decided on them (Symfony, Rails, IIS, Envoy)
-OVERRIDES = frozenset(
+OVERRIDES: Final = frozenset(
     {
         b"x-http-method-override",
         b"x-http-method",
@@ -41,13 +41,13 @@ OVERRIDES = frozenset(
 )
 #: names that begin so are the gateway's own
 OURS_PREFIX: Final = b"x-gateway-"
-_FORWARDING = frozenset({b"forwarded", b"x-real-ip", b"x-forwarded"})
-_FORWARDING_PREFIX = b"x-forwarded-"
+_FORWARDING: Final = frozenset({b"forwarded", b"x-real-ip", b"x-forwarded"})
+_FORWARDING_PREFIX: Final = b"x-forwarded-"
 #: What a Connection header cannot name away (RFC 9110 section 7.6.1: only hop-by-hop fields are to be nominated).
-_NEVER_NOMINATED = frozenset({b"host", b"cookie", b"authorization", b"x-request-id", b"origin"}) | _FORWARDING
-_NEVER_NOMINATED_PREFIXES = (b"content-", b"access-control-", _FORWARDING_PREFIX, OURS_PREFIX)
+_NEVER_NOMINATED: Final = frozenset({b"host", b"cookie", b"authorization", b"x-request-id", b"origin"}) | _FORWARDING
+_NEVER_NOMINATED_PREFIXES: Final = (b"content-", b"access-control-", _FORWARDING_PREFIX, OURS_PREFIX)
 #: Values of Connection that are options of the connection, and name no header that would be kept.
-CONNECTION_OPTIONS = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close", b"upgrade", b"Upgrade"})
+CONNECTION_OPTIONS: Final = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close", b"upgrade", b"Upgrade"})
 
 #: names that a memo keeps, and bytes of the longest: names come from the network
 MAX_NAMES: Final = 1024

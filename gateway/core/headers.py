@@ -45,11 +45,11 @@ __all__ = [
 ]
 
 #: framing, which is written anew from the parsed message
-_FRAMING = frozenset({b"content-length"})
-_OURS = frozenset({b"proxy", b"x-request-id"})
-_WRITTEN_ANEW = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-prefix"})
+_FRAMING: Final = frozenset({b"content-length"})
+_OURS: Final = frozenset({b"proxy", b"x-request-id"})
+_WRITTEN_ANEW: Final = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-prefix"})
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 #: What becomes of a line, by its name alone. Plain numbers: one is looked up for every line of every request.
 _KEPT: Final = 0
@@ -61,9 +61,9 @@ _AUTHORIZATION: Final = 4
 _FORWARDED: Final = 5
 _EXPECT: Final = 6
 
-_SPECIAL = {b"host": _HOST, b"authorization": _AUTHORIZATION, b"connection": _CONNECTION, b"expect": _EXPECT}
+_SPECIAL: Final = {b"host": _HOST, b"authorization": _AUTHORIZATION, b"connection": _CONNECTION, b"expect": _EXPECT}
 
-_PROTO = {scheme: (b"X-Forwarded-Proto", scheme.encode()) for scheme in ("http", "https")}
+_PROTO: Final = {scheme: (b"X-Forwarded-Proto", scheme.encode()) for scheme in ("http", "https")}
 
 
 def parse_request_id(values: Iterable[bytes]) -> str | None:
@@ -192,8 +192,8 @@ def _add_forwarding(
         lines.append((b"X-Forwarded-Prefix", prefixes))
 
 
-_IS_FORWARDING = NameMemo(is_forwarding)
-_OF_ANSWER = NameMemo(
+_IS_FORWARDING: Final = NameMemo(is_forwarding)
+_OF_ANSWER: Final = NameMemo(
     lambda name: _CONNECTION if name.lower() == b"connection" else _DROPPED if name.lower() in HOP_BY_HOP else _KEPT
 )
 

@@ -10,15 +10,15 @@ import re
 from typing import Any, Final, NoReturn
 
 #: Deeper than any claim or key set of a real provider.
-MAX_DEPTH = 32
+MAX_DEPTH: Final = 32
 #: Digits of the largest finite double; beyond that an integer is no number anybody means.
-MAX_DIGITS = 308
+MAX_DIGITS: Final = 308
 
 #: RFC 8259 section 2; a byte order mark is none of them (section 8.1).
-_BLANKS = " \t\n\r"
+_BLANKS: Final = " \t\n\r"
 
 #: A string, also one that never ends; possessive, so that hostile text costs one pass.
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,17 +4,18 @@ Refuses every path that two programs might read differently. Knows nothing of ro
 """
 
 import re
+from typing import Final
 
 from gateway.core.errors import AmbiguousPath, UriTooLong
 
 #: more than any API has; a path of slashes alone is there to cost time
-MAX_SEGMENTS = 256
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
-_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+MAX_SEGMENTS: Final = 256
+_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 #: bytes of a decoded segment that separate, end or hide something elsewhere: / \ ; controls
-_SEPARATING = re.compile(rb"[/\\;\x00-\x1f\x7f]")
+_SEPARATING: Final = re.compile(rb"[/\\;\x00-\x1f\x7f]")
 #: the same, written as they are; # never belongs to a target
-_LITERAL = re.compile(rb"[\\;#]")
+_LITERAL: Final = re.compile(rb"[\\;#]")
 
 
 def parse_path(target: bytes, *, refuse_ambiguous: bool = True, ignore_case: bool = False) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Compiled into a tree of segments at start, so that a thousand routes cost what t
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.core.config import Config
 from gateway.core.config import Route as RouteConfig
@@ -15,9 +16,9 @@ from gateway.core.model import Facts
 from gateway.core.paths import parse_path
 from gateway.core.route import Route, compile_route
 
-_ODD_HOST = re.compile(rb"%|\.\.|\A\.")
+_ODD_HOST: Final = re.compile(rb"%|\.\.|\A\.")
 #: the label of what no route names
-DEFAULT_NAME = "default"
+DEFAULT_NAME: Final = "default"
 
 
 #: routes and their places in the file, by host; None: those for every host

@@ -31,14 +31,14 @@ from gateway.core.token_class import check_class, classify
 from gateway.core.token_model import Candidate, IssuerRules, Token
 
 #: characters
-MAX_KID = 256
+MAX_KID: Final = 256
 #: 9999-12-31T23:59:59Z in seconds since the epoch: the last moment RFC 3339 can write
-MAX_TIME = 253_402_300_799
+MAX_TIME: Final = 253_402_300_799
 #: characters of a claim's value that evidence shows
-SHOWN = 80
+SHOWN: Final = 80
 
-_BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_FOREIGN = bytes(set(range(256)) - set(_BASE64URL))
+_BASE64URL: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_FOREIGN: Final = bytes(set(range(256)) - set(_BASE64URL))
 #: base64url as the base64 that the standard library decodes in one pass; every other byte as one that it refuses
 _AS_BASE64: Final = bytes.maketrans(b"-_" + _FOREIGN, b"+/" + b"!" * len(_FOREIGN))
 #: by the number of characters in the last group of four: the padding it lacks, and what its last one may be

@@ -7,7 +7,7 @@ audiences that are configured, and never raises, whatever JSON stands in the tok
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from gateway.core.errors import IdToken, InvalidToken, LogoutToken, OtherToken, RefreshToken, UnclassifiedToken
 from gateway.core.markers import (
@@ -27,20 +27,20 @@ from gateway.core.markers import (
 from gateway.core.model import Verdict
 from gateway.core.presets import Preset
 
-UNCLASSIFIED = "unclassified"
+UNCLASSIFIED: Final = "unclassified"
 
 #: Header types that any token may have, an absent one aside (RFC 7519 section 5.1, RFC 9068 section 2.1).
-_TYPES = frozenset({"jwt", "at+jwt"})
+_TYPES: Final = frozenset({"jwt", "at+jwt"})
 
 #: OpenID Connect Core sections 5.4 and 11; `offline` is how Ory Hydra and Kinde spell the last.
-_OPENID_SCOPES = frozenset({"openid", "profile", "email", "address", "phone", "offline_access", "offline"})
+_OPENID_SCOPES: Final = frozenset({"openid", "profile", "email", "address", "phone", "offline_access", "offline"})
 
-_CLIENTS = ("client_id", "azp", "cid", "appid")
+_CLIENTS: Final = ("client_id", "azp", "cid", "appid")
 
 #: kinds that no access token may be taken for, the heaviest first
-_AGAINST = (ID, REFRESH, LOGOUT, OTHER)
+_AGAINST: Final = (ID, REFRESH, LOGOUT, OTHER)
 #: the kinds of markers, the heaviest first
-_WEIGHTS = (*_AGAINST, ACCESS, HINT)
+_WEIGHTS: Final = (*_AGAINST, ACCESS, HINT)
 
 #: Markers with their places, by where they stand and what they are called. The lower the place, the heavier.
 _Table = dict[str, dict[str, list[tuple[int, Marker]]]]
@@ -62,7 +62,7 @@ _SHAPES: dict[Shape, Callable[[object], bool]] = {
     Shape.ANY: lambda value: value is not None and value not in ("", [], {}),
 }
 
-_QUOTABLE = re.compile(r"[A-Za-z0-9_+./-]{1,40}")
+_QUOTABLE: Final = re.compile(r"[A-Za-z0-9_+./-]{1,40}")
 
 
 def classify(

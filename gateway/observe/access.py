@@ -20,21 +20,21 @@ from gateway.observe.metrics import outcome_of
 from gateway.ports import Ending
 
 #: W3C Trace Context section 3.2
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 #: hex digits of SHA-256 that stand for a subject
-_SUBJECT_DIGITS = 16
+_SUBJECT_DIGITS: Final = 16
 #: characters of a token that are a piece of it, and not chance
-PIECE = 16
-_STRIDE = 5
-_BLOCK = PIECE - _STRIDE + 1
+PIECE: Final = 16
+_STRIDE: Final = 5
+_BLOCK: Final = PIECE - _STRIDE + 1
 #: the beginning of every JWT: base64url of an object that begins with a quoted name
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]*)*")
+_JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]*)*")
 #: a JWT is one of these as well
-_RUN = re.compile(rf"[A-Za-z0-9._~+=-]{{{PIECE},}}")
+_RUN: Final = re.compile(rf"[A-Za-z0-9._~+=-]{{{PIECE},}}")
 #: characters of a path
-_PATH_SHOWN = 1024
+_PATH_SHOWN: Final = 1024
 #: characters of credentials up to which looking for each block of a run is the cheaper way round
-_SEARCHED = 4096
+_SEARCHED: Final = 4096
 #: bytes of gathered lines that are written without waiting for the turn of the loop to end
 BATCH: Final = 64 * 1024
 #: the last four characters of a time

@@ -12,14 +12,14 @@ from gateway.core.model import HeaderLine
 from gateway.relay.facts import MAX_LENGTH
 
 #: RFC 9110 sections 15.3.5 and 15.4.5: answers that never have a body
-BODYLESS = frozenset({204, 304})
+BODYLESS: Final = frozenset({204, 304})
 #: options of Connection that name no header
-_STANDARD = frozenset({b"close", b"keep-alive"})
-_EVENT_STREAM = b"text/event-stream"
-_BEHIND_A_TYPE = (b"", b";")
+_STANDARD: Final = frozenset({b"close", b"keep-alive"})
+_EVENT_STREAM: Final = b"text/event-stream"
+_BEHIND_A_TYPE: Final = (b"", b";")
 #: RFC 9110 section 5.6.3: around values, which the parser leaves behind them
-_BLANKS = b" \t"
-_LENGTH_DIGITS = len(str(MAX_LENGTH))
+_BLANKS: Final = b" \t"
+_LENGTH_DIGITS: Final = len(str(MAX_LENGTH))
 _NO_OPTIONS: frozenset[bytes] = frozenset()
 
 
@@ -64,7 +64,7 @@ _TYPE: Final = 3
 _CODING: Final = 4
 _CONNECTION: Final = 5
 
-_SPECIAL = {
+_SPECIAL: Final = {
     b"content-length": _LENGTH,
     b"content-type": _TYPE,
     b"transfer-encoding": _CODING,

@@ -5,6 +5,7 @@ of the request, has no limit on a head, and reads bytes beyond an answer as the 
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -13,15 +14,16 @@ from gateway.core.model import HeaderLine
 from gateway.relay.answer import AnswerHead, judge_head
 
 #: bytes of an answer's head, those of its interim answers included; also of chunk framing and trailers in a row
-MAX_HEAD = 64 * 1024
+MAX_HEAD: Final = 64 * 1024
 #: interim answers (RFC 9110 section 15.2) before the final one
-MAX_INTERIM = 16
+MAX_INTERIM: Final = 16
 #: a header line's colon, blank and line end
-_LINE_EXTRA = 4
-_VERSIONS = ("1.1", "1.0")
-_HEAD_END = b"\r\n\r\n"
+_LINE_EXTRA: Final = 4
+_USUAL: Final = "1.1"
+_VERSIONS: Final = (_USUAL, "1.0")
+_HEAD_END: Final = b"\r\n\r\n"
 #: RFC 9112 section 4
-_REASON = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
+_REASON: Final = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
 
 #: status, reason phrase and header lines of an interim answer
 Inform = Callable[[int, bytes, Sequence[HeaderLine]], None]
@@ -40,6 +42,7 @@ class AnswerParser:
         "_interims",
         "_is_http",
         "_is_upgraded",
+        "_is_usual",
         "_last",
         "_llhttp",
         "_method",
@@ -76,6 +79,8 @@ class AnswerParser:
         self._last = b""
         self._interims = 0
         self._is_http = False
+        #: it begins as nearly all do, so that llhttp need not be asked for the version
+        self._is_usual = False
         self._is_upgraded = False
         self._problem: UpstreamProtocolError | None = None
         #: bytes of body to come, once the parser is not needed any more; -1: until the connection closes
@@ -126,6 +131,7 @@ class AnswerParser:
         if first not in (b"H", b""):
             raise UpstreamProtocolError("something that is no HTTP")
         self._is_http = first == b"H"
+        self._is_usual = data.startswith(b"HTTP/1.1 ")
 
     def _parse(self, llhttp: HttpResponseParser, data: bytes) -> None:
         try:
@@ -223,7 +229,7 @@ class AnswerParser:
             protocols = [value.strip(b" \t").lower() for name, value in self._headers if name.lower() == b"upgrade"]
             if not self._accepts_upgrade or protocols != [b"websocket"]:
                 raise UpstreamProtocolError("101 to something that was not asked for")
-        version = llhttp.get_http_version()
+        version = _USUAL if self._is_usual and not self._interims else llhttp.get_http_version()
         if version not in _VERSIONS:
             raise UpstreamProtocolError("a version other than HTTP/1.0 and HTTP/1.1")
         self.head = judge_head(self._method, status, self._reason, version, self._headers)

@@ -5,6 +5,7 @@ What an exchange needs of it is `wire`; how a head is read, `request_parser`.
 
 import asyncio
 import logging
+from typing import Final
 
 from gateway.core.errors import BadRequest, ClientDisconnected, InternalError, Refusal, RequestTimeout, TooLarge
 from gateway.relay.closing import linger
@@ -15,14 +16,14 @@ from gateway.relay.tunnel import Tunnel
 from gateway.relay.wire import Listener, Wire
 
 #: bytes of empty lines between two requests
-MAX_EMPTY = 16
+MAX_EMPTY: Final = 16
 #: requests read ahead of the one that is served; when as few are left as half of them, more are read
-MAX_AHEAD = 16
+MAX_AHEAD: Final = 16
 #: bytes of chunks that are read at a time: of what may follow them, no more heads than that are read ahead
-_CHUNKS = 16 * 1024
+_CHUNKS: Final = 16 * 1024
 #: bytes kept of what follows an upgrade before there is a tunnel
-MAX_EARLY = 64 * 1024
-_HEAD_END = b"\r\n\r\n"
+MAX_EARLY: Final = 64 * 1024
+_HEAD_END: Final = b"\r\n\r\n"
 
 log = logging.getLogger("gateway.relay")
 

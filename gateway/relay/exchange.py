@@ -22,6 +22,7 @@ from gateway.core.model import Facts, HeaderLine
 from gateway.ports import Answer
 from gateway.relay.answer import BODYLESS
 from gateway.relay.facts import read_facts
+from gateway.relay.head import written
 from gateway.relay.incoming import IncomingBody
 from gateway.relay.pool import UpstreamAnswer
 from gateway.relay.request_parser import RequestHead
@@ -154,7 +155,7 @@ class ClientExchange:
             self._invited = True
         # RFC 9110 section 8.6: no length, which somebody might take for that of the answer to come.
         lines = [line for line in answer_headers(headers) if line[0].lower() != b"content-length"]
-        self._wire.write(head_bytes(status, reason, lines))
+        self._wire.write(answer_bytes(status, reason, lines))
 
     async def relay(
         self, answer: Answer, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
@@ -202,7 +203,7 @@ class ClientExchange:
         """RFC 6455: from here on bytes."""
         self.has_begun = True
         lines = [*with_lines(list(answer.headers), cors), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
-        self._wire.write(head_bytes(answer.status, answer.reason, lines))
+        self._wire.write(answer_bytes(answer.status, answer.reason, lines))
         tunnel = Tunnel(self._wire, answer.connection)
         try:
             await self._go_on(self._wire.run_tunnel(tunnel), seconds_left)
@@ -244,7 +245,7 @@ class ClientExchange:
         elif self._request.version < (1, 1):
             headers.append((b"Connection", b"keep-alive"))
         self.has_begun = True
-        self._wire.write(head_bytes(status, reason, headers) + body)
+        self._wire.write(answer_bytes(status, reason, headers, body))
 
     def abort(self) -> None:
         """Cuts the connection."""
@@ -257,12 +258,13 @@ def _chunk(data: bytes, *, last: bool) -> bytes:
     return framed + b"0\r\n\r\n" if last else framed
 
 
-def head_bytes(status: int, reason: bytes, headers: Iterable[HeaderLine]) -> bytes:
-    """Status line and header lines (RFC 9112 section 4), as they go on the wire."""
-    return b"\r\n".join((b"HTTP/1.1 %d %b" % (status, reason), *map(b": ".join, headers), b"\r\n"))
+def answer_bytes(status: int, reason: bytes, headers: Iterable[HeaderLine], body: bytes = b"") -> bytes:
+    """An answer as it goes on the wire, or as much of it as there is."""
+    first = b"HTTP/1.1 200 OK" if status == 200 and reason == b"OK" else b"HTTP/1.1 %d %b" % (status, reason)
+    return written(first, headers, body=body)
 
 
 def refusal_bytes(refusal: Refusal, *, realm: str) -> bytes:
     """A whole refusal that closes its connection."""
     answer = compose_refusal(refusal, realm=realm)
-    return head_bytes(answer.status, answer.reason, [*answer.headers, (b"Connection", b"close")]) + answer.body
+    return answer_bytes(answer.status, answer.reason, [*answer.headers, (b"Connection", b"close")], answer.body)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
 
 from gateway.core.addresses import is_authority
 from gateway.core.config import Config, Limits
@@ -17,12 +18,12 @@ from gateway.core.headers import parse_request_id
 from gateway.core.model import Facts, HeaderLine
 from gateway.core.request_line import check_request_line
 
-_ABSOLUTE = re.compile(rb"https?://(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_ABSOLUTE: Final = re.compile(rb"https?://(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 #: bytes of a body
-MAX_LENGTH = (1 << 63) - 1
-_LENGTH_DIGITS = len(str(MAX_LENGTH))
+MAX_LENGTH: Final = (1 << 63) - 1
+_LENGTH_DIGITS: Final = len(str(MAX_LENGTH))
 #: header lines that may stand once: whoever takes the first of two would see another request than who takes the last
-_ONCE = frozenset(
+_ONCE: Final = frozenset(
     {
         b"content-length",
         b"content-location",
@@ -37,12 +38,12 @@ _ONCE = frozenset(
     }
 )
 #: that of a WebSocket before RFC 6455: eight bytes follow, which no framing announces
-_OLD_WEBSOCKET = b"sec-websocket-key1"
+_OLD_WEBSOCKET: Final = b"sec-websocket-key1"
 #: the header lines that are looked at
-_READ = _ONCE | {b"authorization", b"x-request-id", b"expect", b"upgrade", _OLD_WEBSOCKET}
+_READ: Final = _ONCE | {b"authorization", b"x-request-id", b"expect", b"upgrade", _OLD_WEBSOCKET}
 #: a header line's colon, blank and line end; a request line's blanks, version and line end, and the empty line
-_LINE_EXTRA = 4
-_REQUEST_LINE_EXTRA = 14
+_LINE_EXTRA: Final = 4
+_REQUEST_LINE_EXTRA: Final = 14
 
 
 def _read_name(name: bytes) -> bytes | None:
@@ -177,7 +178,7 @@ def _says(values: Sequence[bytes], word: bytes) -> bool:
 
 def _new_id() -> str:
     """32 hex digits. Unique, and no secret: no need to ask the kernel for each."""
-    return f"{random.getrandbits(128):032x}"
+    return random.getrandbits(128).to_bytes(16, "big").hex()
 
 
 def _parse_length(digits: bytes) -> int:

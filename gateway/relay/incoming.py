@@ -1,12 +1,13 @@
 """The body of a request on its way: what the parser puts in, and whoever reads it takes out. Bounded by holding."""
 
 import asyncio
+from typing import Final
 
 from gateway.core.errors import Refusal
 from gateway.relay.wire import Wire
 
 #: bytes of a body that are held for whoever takes it slowly, before reading from the client pauses
-HELD = 64 * 1024
+HELD: Final = 64 * 1024
 
 
 class IncomingBody:

@@ -8,7 +8,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Coroutine, Mapping
-from typing import cast
+from typing import Final, cast
 
 from yarl import URL
 
@@ -19,16 +19,17 @@ from gateway.core.model import Admission, Facts, HeaderLine
 from gateway.ports import Exchange, Observer
 from gateway.relay.answer import AnswerHead
 from gateway.relay.dialing import Dialer
+from gateway.relay.head import written
 from gateway.relay.upstream import Closed, UpstreamConnection
 
 #: RFC 9110 section 9.2.2, less TRACE: may be sent again when a reused connection turns out to be closed
-IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 #: seconds between two looks at connections that may be silent or idle for too long
 SWEEP = 1.0
 #: how many looks there are at least within the shortest timeout
-_LOOKS = 4
+_LOOKS: Final = 4
 #: seconds
-_CLOSING = 1.0
+_CLOSING: Final = 1.0
 
 log = logging.getLogger("gateway.relay")
 
@@ -137,20 +138,17 @@ class HttpUpstream:
 
     def _head(self, facts: Facts, admission: Admission) -> bytes:
         """Request line and lines as they are, then framing from the parsed message (RFC 9112 section 6)."""
-        lines = [b"%b %b HTTP/1.1" % (facts.method.encode("ascii"), admission.target)]
         headers = admission.headers
         if facts.host is None or self._own_host:
-            lines.append(b"Host: " + self._authority)
-            headers = tuple(line for line in headers if line[0].lower() != b"host")
-        lines += map(b": ".join, headers)
+            headers = ((b"Host", self._authority), *(line for line in headers if line[0].lower() != b"host"))
+        more = b""
         if facts.chunked:
-            lines.append(b"Transfer-Encoding: chunked")
+            more = b"\r\nTransfer-Encoding: chunked"
         elif facts.content_length is not None:
-            lines.append(b"Content-Length: %d" % facts.content_length)
+            more = b"\r\nContent-Length: %d" % facts.content_length
         if facts.is_websocket:
-            lines.append(b"Connection: Upgrade\r\nUpgrade: websocket")
-        lines.append(b"\r\n")
-        return b"\r\n".join(lines)
+            more += b"\r\nConnection: Upgrade\r\nUpgrade: websocket"
+        return written(b"%b %b HTTP/1.1" % (facts.method.encode("ascii"), admission.target), headers, more=more)
 
     # Connections
 

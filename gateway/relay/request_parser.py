@@ -4,6 +4,7 @@ llhttp (httptools) reads them, strictly; what it takes and this gateway does not
 """
 
 from collections import deque
+from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -13,12 +14,12 @@ from gateway.relay.incoming import IncomingBody
 from gateway.relay.parser_errors import parser_refusal
 from gateway.relay.wire import Wire
 
-_VERSIONS = {"1.1": (1, 1), "1.0": (1, 0)}
+_VERSIONS: Final = {"1.1": (1, 1), "1.0": (1, 0)}
 #: RFC 9110 section 5.6.3: around values, which llhttp leaves behind them
-_BLANKS = b" \t"
-_LENGTH = b"content-length"
-_CODING = b"transfer-encoding"
-_UPGRADE = b"upgrade"
+_BLANKS: Final = b" \t"
+_LENGTH: Final = b"content-length"
+_CODING: Final = b"transfer-encoding"
+_UPGRADE: Final = b"upgrade"
 
 
 class RequestHead:

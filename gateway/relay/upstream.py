@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import select
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from gateway.core.errors import UpstreamProtocolError, UpstreamTimeout
 from gateway.ports import Body
@@ -15,7 +15,7 @@ from gateway.relay.answer import AnswerHead
 from gateway.relay.answer_parser import AnswerParser, Inform
 
 #: bytes of an answer's body that are held for a client that takes them slowly, before reading pauses
-HELD = 64 * 1024
+HELD: Final = 64 * 1024
 #: seconds for which the upstream's 100 is awaited before the client is asked for its body all the same
 CONTINUE_AFTER = 1.0
 

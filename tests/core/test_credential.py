@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.core.credential import find_credential, is_bearer
+from gateway.core.credential import find_credential, is_bearer, presumed_token
 from gateway.core.errors import MalformedCredential, MissingCredential, MultipleCredentials, Refusal, TokenTooLarge
 
 
@@ -102,3 +102,22 @@ def test_a_hostile_header_costs_one_pass() -> None:
 )  # fmt: skip
 def test_what_may_be_a_token_for_us_is_told_from_other_credentials(value: bytes, *, expected: bool) -> None:
     assert is_bearer(value) is expected
+
+
+@pytest.mark.parametrize("value", [b"Bearer abc", b"Bearer   abc", b"bearer abc", b"BEARER  abc", b" \tBearer abc\t "])
+def test_a_token_is_presumed_where_it_is_found(value: bytes) -> None:
+    assert presumed_token([value], token_bytes=3) == find_credential([value], token_bytes=3).token
+
+
+@pytest.mark.parametrize("value", [b"Bearer a,b", b"Bearer a b", b"Bearer ", b"Bearer a\xff", b"Bearer " + b"a" * 9])
+def test_what_is_presumed_is_not_checked(value: bytes) -> None:
+    """It is only looked for among what was; nothing that is refused can be there."""
+    assert presumed_token([value], token_bytes=3) == value[7:].strip()
+    with pytest.raises(Refusal):
+        find_credential([value], token_bytes=3)
+
+
+@pytest.mark.parametrize("values", [[], [b"Bearer a", b"Bearer a"], [b"Basic a"], [b"bearer a,b"]])
+def test_where_nobody_would_look_nothing_is_presumed(values: list[bytes]) -> None:
+    with pytest.raises(Refusal):
+        presumed_token(values, token_bytes=3)
