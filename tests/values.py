@@ -10,7 +10,7 @@ V = TypeVar("V", Facts, Identity)
 
 def changed(value: V, **fields: Any) -> V:
     """Another one that differs in these fields."""
-    names = {name for name in dir(value) if not name.startswith("_")} - {"path"}
+    names = {name for name in dir(value) if not name.startswith("_")} - {"path", "hashed_subject"}
     assert fields.keys() <= names
     return type(value)(**{name: getattr(value, name) for name in names} | fields)
 

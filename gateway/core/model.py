@@ -5,13 +5,17 @@ Plain classes with Final attributes: one of each is made for every request, and 
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Final
 
 from gateway.core.claims import ClaimName
 from gateway.core.route import Route
 
 #: where a path ends for whoever reads it once, twice or as a browser would
-_QUERY = re.compile(rb"[?#]|%(?:25)*(?:3[fF]|23)")
+_QUERY: Final = re.compile(rb"[?#]|%(?:25)*(?:3[fF]|23)")
+
+#: hex digits that stand for a subject
+_SUBJECT_DIGITS: Final = 16
 
 #: A header field as bytes: name as it was written, value without surrounding blanks.
 HeaderLine = tuple[bytes, bytes]
@@ -117,6 +121,7 @@ class Identity:
     """Who is calling, as a verified token says it. Of the claims only what the configuration needs is kept."""
 
     __slots__ = (
+        "_hashed_subject",
         "claims",
         "client",
         "expires_at",
@@ -165,6 +170,14 @@ class Identity:
         self.token_id: Final = token_id
         #: identity headers for the upstream, encoded
         self.headers: Final = headers
+        self._hashed_subject: str | None = None
+
+    @property
+    def hashed_subject(self) -> str | None:
+        """The first 16 hex digits of the subject's SHA-256: for the log. Made when it is first asked for."""
+        if self._hashed_subject is None and self.subject:
+            self._hashed_subject = sha256(self.subject.encode()).hexdigest()[:_SUBJECT_DIGITS]
+        return self._hashed_subject
 
     def __repr__(self) -> str:
         return f"Identity({self.token_id}: subject {self.subject!r}, client {self.client!r}, issuer {self.issuer})"

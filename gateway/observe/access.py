@@ -8,21 +8,18 @@ import sys
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from hashlib import sha256
 from typing import BinaryIO, Final, TextIO
 
 import msgspec
 
 from gateway.core.config import Log
-from gateway.core.model import Facts, HeaderLine
+from gateway.core.model import Facts, HeaderLine, Identity
 from gateway.observe.access_line import AccessLine
 from gateway.observe.metrics import outcome_of
 from gateway.ports import Ending
 
 #: W3C Trace Context section 3.2
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
-#: hex digits of SHA-256 that stand for a subject
-_SUBJECT_DIGITS: Final = 16
 #: characters of a token that are a piece of it, and not chance
 PIECE: Final = 16
 _STRIDE: Final = 5
@@ -120,7 +117,7 @@ class AccessLog:
         issuer = client_id = subject = token = evidence = None
         if identity is not None:
             issuer, client_id, token = identity.issuer, identity.client, identity.token_id
-            subject = self._subject(identity.subject)
+            subject = self._subject(identity)
         if refusal is not None:
             evidence = refusal.evidence or None
             if refusal.suspect is not None:
@@ -163,14 +160,12 @@ class AccessLog:
             self._second_written = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
         return self._second_written + _MILLISECONDS[int((now - second) * 1000)]
 
-    def _subject(self, subject: str | None) -> str | None:
-        if not subject:
-            return None
+    def _subject(self, identity: Identity) -> str | None:
         match self._log.subject:
             case "hashed":
-                return _hashed(subject)
+                return identity.hashed_subject
             case "plain":
-                return subject
+                return identity.subject or None
             case "off":
                 return None
 
@@ -186,11 +181,6 @@ def _binary(stream: TextIO) -> BinaryIO | None:
         except (OSError, ValueError):
             pass
     return binary
-
-
-@lru_cache(maxsize=4096)
-def _hashed(subject: str) -> str:
-    return sha256(subject.encode()).hexdigest()[:_SUBJECT_DIGITS]
 
 
 def _milliseconds(seconds: float) -> float:

@@ -47,6 +47,27 @@ def test_the_least_recently_used_goes_first() -> None:
     assert known(tokens, "a", "b", "c", "d") == "acd"
 
 
+def test_the_order_of_use_is_known_to_an_eighth() -> None:
+    tokens = VerifiedTokens(max_entries=80)
+    names = [str(number) for number in range(80)]
+    remember(tokens, *names)
+    # Used just after it was made, and used when more than an eighth was made since.
+    tokens.find(b"75")
+    tokens.find(b"0")
+    tokens.find(b"1")
+    remember(tokens, *(f"new {number}" for number in range(78)))
+    assert [name for name in names if tokens.find(name.encode())] == ["0", "1"]
+    assert len(tokens) == 80
+
+
+def test_a_cycle_that_fits_is_never_forgotten() -> None:
+    tokens = VerifiedTokens(max_entries=80)
+    names = [str(number) for number in range(80)]
+    remember(tokens, *names)
+    for _ in range(5):
+        assert all(tokens.find(name.encode()) for name in names)
+
+
 def test_bytes_of_token_bound_it_as_well() -> None:
     tokens = VerifiedTokens(max_token_bytes=100)
     remember(tokens, *"abcdefghij")
