@@ -7,18 +7,21 @@ import json
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from gateway.core.claims import ABSENT, find_claim
 from gateway.core.config import IdentityHeader
 from gateway.core.errors import IdentityClaimMissing, IdentityHeaderInvalid, IdentityHeaderTooLarge
 from gateway.core.model import HeaderLine
 
-_SEPARATORS = {"csv": ",", "space": " "}
+#: lines that identities share
+_LINES: Final[dict[HeaderLine, HeaderLine]] = {}
+_MAX_LINES: Final = 1024
+_SEPARATORS: Final = {"csv": ",", "space": " "}
 #: what may stand in a header value as it is: printable ASCII without the escape character itself
-_ENCODED = re.compile(rb"[^\x20-\x7e]|%")
-_EDGE_BLANKS = re.compile(rb"\A | \Z")
-_PRINTABLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_ENCODED: Final = re.compile(rb"[^\x20-\x7e]|%")
+_EDGE_BLANKS: Final = re.compile(rb"\A | \Z")
+_PRINTABLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 def identity_lines(
@@ -45,8 +48,18 @@ def identity_lines(
                 continue
             raise IdentityHeaderTooLarge(f"{name} would have {size} bytes; {header.max_bytes} are accepted")
         field = name.encode("ascii")
-        lines += [(field, value) for value in values]
+        lines += [_shared((field, value)) for value in values]
     return tuple(lines)
+
+
+def _shared(line: HeaderLine) -> HeaderLine:
+    """The same line as another identity has it, where one does: clients and scopes are few, and memory is slow."""
+    known = _LINES.get(line)
+    if known is None:
+        if len(_LINES) >= _MAX_LINES:
+            _LINES.clear()
+        known = _LINES[line] = line
+    return known
 
 
 def _find(header: IdentityHeader, claims: Mapping[str, Any], client: str | None, scopes: tuple[str, ...]) -> Any:

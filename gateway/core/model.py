@@ -6,6 +6,7 @@ Plain classes with Final attributes: one of each is made for every request, and 
 import re
 from collections.abc import Mapping
 from hashlib import sha256
+from sys import intern
 from typing import Any, Final
 
 from gateway.core.claims import ClaimName
@@ -113,8 +114,8 @@ class Verdict:
     def __init__(self, kind: str, evidence: str) -> None:
         #: access, id, refresh, logout, other or unclassified
         self.kind: Final = kind
-        #: the marker that decided, in words
-        self.evidence: Final = evidence
+        #: the marker that decided, in words; there are few, and each is kept once
+        self.evidence: Final = intern(evidence)
 
 
 class Identity:
@@ -155,7 +156,7 @@ class Identity:
         #: configured name of the issuer
         self.issuer: Final = issuer
         self.subject: Final = subject
-        self.client: Final = client
+        self.client: Final = None if client is None else intern(client)
         self.scopes: Final = scopes
         #: the claims that routes ask for, as far as the token has them
         self.claims: Final = claims

@@ -212,3 +212,18 @@ def test_evidence_names_the_header_and_quotes_no_value() -> None:
     with pytest.raises(IdentityHeaderInvalid) as caught:
         values("geheimü", encoding="none")
     assert "geheim" not in caught.value.evidence
+
+
+def test_identities_share_the_lines_that_they_have_in_common() -> None:
+    configured = {"X-User-Id": IdentityHeader(claim="sub"), "X-Client-Id": IdentityHeader(source="client")}
+    first, second = (identity_lines(configured, {"sub": sub}, client="spa", scopes=()) for sub in ("alice", "bob"))
+    assert first == ((b"X-User-Id", b"alice"), (b"X-Client-Id", b"spa"))
+    assert second == ((b"X-User-Id", b"bob"), (b"X-Client-Id", b"spa"))
+    assert first[1] is second[1]
+
+
+def test_as_many_lines_as_there_may_be_are_no_matter() -> None:
+    configured = {"X-User-Id": IdentityHeader(claim="sub")}
+    for number in range(3000):
+        sub = str(number)
+        assert identity_lines(configured, {"sub": sub}, client=None, scopes=()) == ((b"X-User-Id", sub.encode()),)
