@@ -1,4 +1,4 @@
-"""The bytes of a client, head by head, to its requests. No sockets here, and no limits but that of the target.
+"""The bytes of a client, head by head, to its requests. No sockets here; bounds what one head may grow to.
 
 llhttp (httptools) reads them, strictly; what it takes and this gateway does not is refused in `facts`.
 """
@@ -6,9 +6,9 @@ llhttp (httptools) reads them, strictly; what it takes and this gateway does not
 from collections import deque
 from typing import Final
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from gateway.core.errors import BadRequest, Refusal, UriTooLong
+from gateway.core.errors import BadRequest, Refusal, TooLarge, UriTooLong
 from gateway.core.model import HeaderLine
 from gateway.relay.incoming import IncomingBody
 from gateway.relay.parser_errors import parser_refusal
@@ -66,6 +66,7 @@ class RequestParser:
     __slots__ = (
         "_asks_upgrade",
         "_coded",
+        "_header_count",
         "_is_in_head",
         "_is_replaying",
         "_length",
@@ -85,6 +86,7 @@ class RequestParser:
         """`wire`: where bodies make room."""
         self._wire = wire
         self._uri_bytes = int(wire.limits.uri_bytes)
+        self._header_count = wire.limits.header_count
         self._llhttp: HttpRequestParser | None = HttpRequestParser(self)
         self._is_in_head = False
         self._target = b""
@@ -114,6 +116,9 @@ class RequestParser:
             self._llhttp.feed_data(data)
         except HttpParserUpgrade as upgrade:
             upgraded_at = upgrade.args[0]
+        except HttpParserCallbackError:
+            # A bug in what is below: the connection ends with it.
+            raise
         except HttpParserError as error:
             raise self._problem or parser_refusal(error) from None
         if self._problem is not None:
@@ -162,6 +167,9 @@ class RequestParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header line; behind a body, a trailer, which is dropped."""
         if not self._is_in_head:
+            return
+        if len(self._lines) >= self._header_count:
+            self._problem = self._problem or TooLarge(f"more than {self._header_count} header lines")
             return
         if value and (value[-1] == 0x20 or value[-1] == 0x09):
             value = value.rstrip(_BLANKS)

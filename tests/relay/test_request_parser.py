@@ -161,6 +161,16 @@ async def test_a_target_is_bounded_before_its_line_ends() -> None:
     assert raised.value.reason == "uri_too_long"
 
 
+async def test_no_more_lines_are_kept_than_there_may_be() -> None:
+    reads = parser(Limits(header_count=3))
+    reads.feed(b"GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n")
+    with pytest.raises(Refusal) as raised:
+        reads.feed(b"GET / HTTP/1.1\r\n" + b"A:\r\n" * 50_000 + b"\r\n")
+    assert raised.value.reason == "headers_too_large"
+    assert len(reads.heads) == 1
+    assert len(reads._lines) == 3
+
+
 async def test_requests_before_an_error_in_the_same_piece_are_kept() -> None:
     reads = parser()
     with pytest.raises(BadRequest):
