@@ -18,7 +18,7 @@ _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 #: RFC 3986 section 3.2 without userinfo; enough to keep blanks, commas and slashes out of Host
 #: bytes of an authority that is judged once: requests name few, but may name any
 _MAX_REMEMBERED = 256
-_AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(?::[0-9]*)?")
+_AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(?::(?P<port>[0-9]{0,5}))?")
 #: RFC 3986 knows no other characters in a URL.
 _URL_TEXT = re.compile(r"[!-~]+")
 
@@ -121,12 +121,17 @@ def parse_url(text: str) -> Url:
 
 def is_authority(text: bytes) -> bool:
     """Whether a Host field, or what a request names instead, is a host with an optional port."""
-    return _is_authority(text) if len(text) <= _MAX_REMEMBERED else _AUTHORITY.fullmatch(text) is not None
+    return _is_authority(text) if len(text) <= _MAX_REMEMBERED else _parse_authority(text)
 
 
 @lru_cache(maxsize=256)
 def _is_authority(text: bytes) -> bool:
-    return _AUTHORITY.fullmatch(text) is not None
+    return _parse_authority(text)
+
+
+def _parse_authority(text: bytes) -> bool:
+    found = _AUTHORITY.fullmatch(text)
+    return found is not None and int(found["port"] or b"0") <= MAX_PORT
 
 
 def is_loopback(host: str) -> bool:

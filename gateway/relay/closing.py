@@ -48,11 +48,12 @@ async def linger(transport: asyncio.Transport, body: Rest | None, *, deafen: Cal
     `deafen` is called when the body has ended: what comes then is dropped. Ends with the client, or after LINGERING.
     """
     transport.write_eof()
-    with contextlib.suppress(TimeoutError, Refusal):
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGERING):
             # Whoever read the body until now lets go of it first.
             await asyncio.sleep(0)
-            while body is not None and await body.read():
-                pass
+            with contextlib.suppress(Refusal):
+                while body is not None and await body.read():
+                    pass
             deafen()
             await asyncio.get_running_loop().create_future()

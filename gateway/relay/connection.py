@@ -19,7 +19,7 @@ from gateway.relay.wire import Listener, Wire
 MAX_EMPTY: Final = 16
 #: requests read ahead of the one that is served; when as few are left as half of them, more are read
 MAX_AHEAD: Final = 16
-#: bytes of chunks that are read at a time: of what may follow them, no more heads than that are read ahead
+#: bytes of chunks that are read at a time
 _CHUNKS: Final = 16 * 1024
 #: bytes kept of what follows an upgrade before there is a tunnel
 MAX_EARLY: Final = 64 * 1024
@@ -140,8 +140,11 @@ class Connection(Wire):
             if parser.is_upgraded:
                 parser.tail += data[start:]
                 break
-            if body is not None:
-                end = min(size, start + (body.missing if body.missing > 0 else _CHUNKS))
+            if body is not None and body.missing > 0:
+                end = min(size, start + body.missing)
+            elif body is not None:
+                # Chunks, whose end looks like that of a head: what follows it is read as heads are.
+                end = _behind(_HEAD_END, data, start, min(size, start + _CHUNKS))
             elif len(parser.heads) >= MAX_AHEAD:
                 self._unread = data[start:]
                 break
@@ -150,9 +153,7 @@ class Connection(Wire):
                 if begin == size:
                     self._feed(data[start:], is_empty=True)
                     break
-                end = data.find(_HEAD_END, begin) + len(_HEAD_END)
-                if end < len(_HEAD_END):
-                    end = size
+                end = _behind(_HEAD_END, data, begin, size)
             self._feed(data if end - start == size else data[start:end])
             start = end
         self.pace()
@@ -178,14 +179,17 @@ class Connection(Wire):
         try:
             parser.feed(data)
         except Refusal as refusal:
+            if len(parser.heads) > waiting and parser.body is not None and not parser.body.received:
+                # What is wrong came with the head itself.
+                parser.heads.pop()
+                parser.body = None
             self._spoil(refusal)
             return
         if len(parser.heads) > waiting:
             self._head_bytes, self._head_since = 0, None
             self._empty_bytes, self._silent_since = 0, None
-            if body is not None and parser.body is None:
-                # Behind chunks, and what followed them.
-                self._note_head(len(data.rpartition(_HEAD_END)[2]))
+            if parser.body is None:
+                self._note_rest(data.rpartition(_HEAD_END)[2], parser.heads[-1].body)
             self._wake()
         elif body is None:
             if not is_empty:
@@ -201,6 +205,11 @@ class Connection(Wire):
                 self._head_since = self.loop.time()
             if self._head_bytes > self.limits.header_bytes:
                 self._break_off(TooLarge("the head did not end within header_bytes"))
+
+    def _note_rest(self, data: bytes, body: IncomingBody | None) -> None:
+        """`data` came behind the end of a head, or of chunks: first that request's `body`, then maybe the next head."""
+        counted = body.received if body is not None and body.missing >= 0 else 0
+        self._note_head(max(0, len(data.lstrip(b"\r\n")) - counted))
 
     def _note_framing(self, body: IncomingBody, data: bytes, taken: int) -> None:
         """Of `data`, `taken` bytes were body in chunks: the rest framed it, or began the next head."""
@@ -236,11 +245,8 @@ class Connection(Wire):
         """Reads from the client while there is room."""
         parser = self._parser
         body = parser.body
-        self.hold(
-            held=bool(self._unread)
-            or (body is not None and body.is_full)
-            or (parser.is_upgraded and len(parser.tail) > MAX_EARLY)
-        )
+        full = (body is not None and body.is_full) or (parser.is_upgraded and len(parser.tail) > MAX_EARLY)
+        self.hold(held=not self._spoiled and (full or bool(self._unread)))
 
     # Requests
 
@@ -314,8 +320,10 @@ class Connection(Wire):
             await linger(transport, None if self._spoiled else body, deafen=self._deafen)
 
     def _deafen(self) -> None:
-        """Nothing that still comes is read."""
+        """Whatever still comes is taken, and dropped."""
         self._spoiled = True
+        self._unread = self._parser.tail = b""
+        self.pace()
 
     # After 101
 
@@ -329,3 +337,9 @@ class Connection(Wire):
             await tunnel.run(early)
         finally:
             self._server.count_tunnel(-1)
+
+
+def _behind(mark: bytes, data: bytes, start: int, end: int) -> int:
+    """Where the next mark ends; else `end`."""
+    found = data.find(mark, start, end)
+    return end if found < 0 else found + len(mark)

@@ -7,7 +7,7 @@ from gateway.core.errors import Refusal
 from gateway.relay.wire import Wire
 
 #: bytes of a body that are held for whoever takes it slowly, before reading from the client pauses
-HELD: Final = 64 * 1024
+HELD: Final = 128 * 1024
 
 
 class IncomingBody:

@@ -156,11 +156,32 @@ def test_any_text_is_an_address_or_a_sentence(text: str) -> None:
         assert sentence.startswith("must ")
 
 
-@pytest.mark.parametrize("text", [b"a", b"api.example.com:8443", b"[::1]:80", b"10.0.0.1", b"a:"])
+@pytest.mark.parametrize(
+    "text", [b"a", b"api.example.com:8443", b"[::1]:80", b"[::1]", b"10.0.0.1", b"a:", b"a:65535", b"a" * 300 + b":1"]
+)
 def test_an_authority_is_a_host_with_an_optional_port(text: bytes) -> None:
     assert is_authority(text)
 
 
-@pytest.mark.parametrize("text", [b"", b"a b", b"a,b", b"a/b", b"u@a", b":80", b"a:b", b"a\n", b"\xe9"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"a b",
+        b"a,b",
+        b"a/b",
+        b"u@a",
+        b":80",
+        b"a:b",
+        b"a\n",
+        b"\xe9",
+        b"a:65536",
+        b"[::1]:99999",
+        b"a:000080",
+        b"[1.2.3.4]",
+        b"[]",
+        b"a" * 300 + b":99999",
+    ],
+)
 def test_anything_else_is_no_authority(text: bytes) -> None:
     assert not is_authority(text)

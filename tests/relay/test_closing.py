@@ -49,6 +49,27 @@ async def test_a_client_that_goes_on_sending_is_closed_in_the_end(
     await asyncio.wait_for(gateway.connections(0), 5)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 400_000,
+        b"186a0\r\n" + b"x" * 100_000 + b"XX" + b"y" * 12_000_000,
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n" + b"y" * 12_000_000,
+    ],
+    ids=["requests", "a body that breaks", "what follows an upgrade"],
+)
+async def test_whatever_is_sent_behind_a_refusal_is_taken(
+    gateway: Running, client: RawClient, monkeypatch: pytest.MonkeyPatch, more: bytes
+) -> None:
+    """A client that writes all it has before it reads is not reset within."""
+    monkeypatch.setattr(closing, "LINGERING", 10)
+    chunked = b"Transfer-Encoding: chunked\r\n" if more.startswith(b"186a0") else b""
+    refused = b"POST / HTTP/1.1\r\nHost: a\r\n" + chunked + b"\r\n" if chunked else b"GET / HTTP/1.1\r\n\r\n"
+    await client.send(refused + more)
+    assert (await client.answer()).status == (401 if chunked else 400)
+    assert gateway.upstream.conversations == []
+
+
 @pytest.mark.parametrize("leave", ["close", "reset"])
 async def test_a_client_that_leaves_while_nobody_reads_from_it_is_noticed(start: Start, leave: str) -> None:
     """A hundred times more requests than are read ahead, behind one whose answer never ends."""

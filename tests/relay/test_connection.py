@@ -358,6 +358,51 @@ async def test_pipelined_requests_wait_outside_when_there_are_many(gateway: Runn
     await sending
 
 
+BEHIND_CHUNKS = get("/1", "Transfer-Encoding: chunked", method="POST") + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("target", ["/2", "/2?0"])
+async def test_a_body_behind_chunks_is_no_head(
+    start: Start, monkeypatch: pytest.MonkeyPatch, cut: int, target: str
+) -> None:
+    """All of it in one piece, or cut within the end of the chunks: the connection is idle behind it."""
+    monkeypatch.setattr(server_module, "SWEEP", 0.02)
+    gateway = await start(limits={"header_timeout": 0.2, "header_bytes": 4000, "uri_bytes": 2000, "token_bytes": 3000})
+    client = await gateway.client()
+    raw = BEHIND_CHUNKS + post(b"x" * 6000, target=target)
+    await client.send(raw[: len(BEHIND_CHUNKS) - cut])
+    if cut:
+        await asyncio.sleep(0.01)
+    await client.send(raw[len(BEHIND_CHUNKS) - cut :])
+    for _ in range(2):
+        assert (await client.answer()).status == 200
+    connection = await gateway.only_connection()
+    assert not connection.has_request
+    await asyncio.sleep(0.5)
+    assert (await client.ask(get("/3"))).status == 200
+    assert [request.body for request in gateway.upstream.requests] == [b"", b"x" * 6000, b""]
+
+
+async def test_a_head_that_begins_behind_chunks_and_a_body_has_its_time(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "SWEEP", 0.02)
+    gateway = await start(limits={"header_timeout": 0.1, "keepalive": 60})
+    client = await gateway.client()
+    await client.send(BEHIND_CHUNKS + post(b"hello") + b"GET / HT")
+    assert [(await client.answer()).status for _ in range(3)] == [200, 200, 408]
+
+
+@pytest.mark.parametrize("value", ["chunked\t", "chunked ,", "gzip", "chunked, chunked"])
+async def test_a_coding_that_the_parser_refuses_is_not_begun(gateway: Running, client: RawClient, value: str) -> None:
+    await client.send(get("/", f"Transfer-Encoding: {value}", method="POST") + chunks(b"abc") + b"0\r\n\r\n")
+    answer = await client.answer()
+    assert (answer.status, answer.problem["reason"]) == (400, "bad_request")
+    assert await client.is_closed()
+    assert gateway.upstream.conversations == []
+
+
 async def test_garbage_behind_a_good_body_does_not_spoil_the_body(gateway: Running, client: RawClient) -> None:
     await client.send(post(b"abc") + b"garbage\r\n\r\n" + HIDDEN)
     assert (await client.answer()).body == b"ok"
