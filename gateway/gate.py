@@ -125,11 +125,13 @@ class Gate:
         route = trail.route = self._routes.match(facts)
         if not route.public:
             try:
-                digest = digest_of(presumed_token(facts.authorization, token_bytes=self._token_bytes))
+                presumed = presumed_token(facts.authorization, token_bytes=self._token_bytes)
+                digest = digest_of(presumed)
                 trail.identity = self._verifier.recall(digest)
                 if trail.identity is None:
                     credential = find_credential(facts.authorization, token_bytes=self._token_bytes)
-                    trail.identity = await self._verifier.verify(credential, trail)
+                    digest = digest if credential.token == presumed else digest_of(credential.token)
+                    trail.identity = await self._verifier.verify(credential, digest, trail)
                 check_policy(route, trail.identity)
             except TooLarge:
                 raise

@@ -52,9 +52,11 @@ class Verifier:
         self._observer.token_looked_up(hit=identity is not None)
         return identity
 
-    async def verify(self, credential: Credential, trail: Trail) -> Identity:
-        """The identity behind a token that is not remembered. InvalidToken, Forbidden, Unavailable."""
-        digest = digest_of(credential.token)
+    async def verify(self, credential: Credential, digest: bytes, trail: Trail) -> Identity:
+        """The identity behind a token that is not remembered. InvalidToken, Forbidden, Unavailable.
+
+        `digest`: of this very token, by which its identity will be found again.
+        """
         token_id = digest[:6].hex()
         try:
             trail.token = parse_token(credential.token)

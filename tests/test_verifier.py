@@ -43,8 +43,8 @@ class World:
         """Who a token speaks for; `trail` is that of this token."""
         self.trail = Trail()
         credential = Credential(token)
-        known = self.verifier.recall(digest_of(credential.token))
-        return known or await self.verifier.verify(credential, self.trail)
+        digest = digest_of(credential.token)
+        return self.verifier.recall(digest) or await self.verifier.verify(credential, digest, self.trail)
 
     async def refusal(self, token: bytes) -> Refusal:
         """What a token is refused with."""

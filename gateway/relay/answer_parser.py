@@ -20,6 +20,7 @@ MAX_INTERIM: Final = 16
 #: a header line's colon, blank and line end
 _LINE_EXTRA: Final = 4
 _USUAL: Final = "1.1"
+_USUAL_BEGINNING: Final = b"HTTP/1.1 "
 _VERSIONS: Final = (_USUAL, "1.0")
 _HEAD_END: Final = b"\r\n\r\n"
 #: RFC 9112 section 4
@@ -127,11 +128,13 @@ class AnswerParser:
 
     def _check_protocol(self, data: bytes) -> None:
         """Refuses other protocols: llhttp knows answers of some, and does not say which it found."""
+        if data.startswith(_USUAL_BEGINNING):
+            self._is_http = self._is_usual = True
+            return
         first = data.lstrip(b"\r\n")[:1]
         if first not in (b"H", b""):
             raise UpstreamProtocolError("something that is no HTTP")
         self._is_http = first == b"H"
-        self._is_usual = data.startswith(b"HTTP/1.1 ")
 
     def _parse(self, llhttp: HttpResponseParser, data: bytes) -> None:
         try:

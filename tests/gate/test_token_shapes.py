@@ -98,7 +98,7 @@ async def judged(shape: dict[str, Any]) -> Refusal | None:
     config = Config(upstream="http://127.0.0.1:1", issuers=(Issuer(issuer=ISSUER, **configure),))
     verifier = Verifier(config, issuers=PUBLISHED, observer=Deaf(), clock=lambda: NOW)
     try:
-        await verifier.verify(Credential(minted(shape)), Trail())
+        await verifier.verify(Credential(minted(shape)), b"", Trail())
     except Refusal as refusal:
         return refusal
     return None
