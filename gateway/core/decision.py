@@ -45,12 +45,15 @@ _FORWARD = _Source(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What a proxy's headers tell of a request that is not its subrequest."""
+    """What a proxy tells of a request; all else is as its subrequest has it."""
 
     method: str
+    target: bytes
     host: bytes | None
     scheme: str
     headers: tuple[HeaderLine, ...]
+    content_length: int | None = None
+    chunked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,16 @@ class DecisionRules:
         elif subrequest.target.startswith((ENVOY + b"/", ENVOY + b"*")):
             if subrequest.host is None:
                 raise UnclearSubrequest("host is missing")
-            facts = _asked_for(subrequest, target=subrequest.target.removeprefix(ENVOY))
+            told = _Told(
+                subrequest.method,
+                subrequest.target.removeprefix(ENVOY),
+                subrequest.host,
+                subrequest.scheme,
+                subrequest.headers,
+                subrequest.content_length,
+                subrequest.chunked,
+            )
+            facts = _asked_for(subrequest, told)
         else:
             raise NoRoute("the decision API has /nginx, /forward and /envoy/...")
         if _TARGET.fullmatch(facts.target) is None and (facts.method, facts.target) != ("OPTIONS", b"*"):
@@ -138,8 +150,7 @@ class DecisionRules:
         scheme = _SCHEMES.get(b"http" if source.scheme is None else found[source.scheme][0])
         if scheme is None:
             raise UnclearSubrequest("the scheme is neither http nor https")
-        told = _Told(method.decode(), host, scheme, tuple(others))
-        return _asked_for(subrequest, target=found[source.target][0], told=told)
+        return _asked_for(subrequest, _Told(method.decode(), found[source.target][0], host, scheme, tuple(others)))
 
     def _check_headers(self, facts: Facts) -> None:
         # As on the traffic port: nobody has judged the method of a preflight, so nothing may change it.
@@ -168,18 +179,18 @@ class DecisionRules:
         return b", ".join(values)
 
 
-def _asked_for(subrequest: Facts, *, target: bytes, told: _Told | None = None) -> Facts:
-    """The request with this target; what is not told of it is the subrequest's own."""
+def _asked_for(subrequest: Facts, told: _Told) -> Facts:
+    """The request that a subrequest asks about."""
     return Facts(
-        method=subrequest.method if told is None else told.method,
-        target=target,
+        method=told.method,
+        target=told.target,
         version=subrequest.version,
-        headers=subrequest.headers if told is None else told.headers,
+        headers=told.headers,
         authorization=subrequest.authorization,
-        host=subrequest.host if told is None else told.host,
-        content_length=subrequest.content_length if told is None else None,
-        chunked=subrequest.chunked and told is None,
-        scheme=subrequest.scheme if told is None else told.scheme,
+        host=told.host,
+        content_length=told.content_length,
+        chunked=told.chunked,
+        scheme=told.scheme,
         peer=subrequest.peer,
         trusted=subrequest.trusted,
         request_id=subrequest.request_id,

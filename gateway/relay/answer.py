@@ -20,7 +20,7 @@ _BEHIND_A_TYPE: Final = (b"", b";")
 #: RFC 9110 section 5.6.3: around values, which the parser leaves behind them
 _BLANKS: Final = b" \t"
 _LENGTH_DIGITS: Final = len(str(MAX_LENGTH))
-_NO_OPTIONS: frozenset[bytes] = frozenset()
+_NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
 
 class AnswerHead:

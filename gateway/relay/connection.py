@@ -189,7 +189,7 @@ class Connection(Wire):
             self._head_bytes, self._head_since = 0, None
             self._empty_bytes, self._silent_since = 0, None
             if parser.body is None:
-                self._note_rest(data.rpartition(_HEAD_END)[2], parser.heads[-1].body)
+                self._note_rest(data, parser.heads[-1].body)
             self._wake()
         elif body is None:
             if not is_empty:
@@ -207,15 +207,15 @@ class Connection(Wire):
                 self._break_off(TooLarge("the head did not end within header_bytes"))
 
     def _note_rest(self, data: bytes, body: IncomingBody | None) -> None:
-        """`data` came behind the end of a head, or of chunks: first that request's `body`, then maybe the next head."""
+        """What came behind the end of a head, or of chunks: first that request's `body`, then maybe the next head."""
         counted = body.received if body is not None and body.missing >= 0 else 0
-        self._note_head(max(0, len(data.lstrip(b"\r\n")) - counted))
+        self._note_head(max(0, len(data.rpartition(_HEAD_END)[2].lstrip(b"\r\n")) - counted))
 
     def _note_framing(self, body: IncomingBody, data: bytes, taken: int) -> None:
         """Of `data`, `taken` bytes were body in chunks: the rest framed it, or began the next head."""
         if body.is_complete:
             self._head_bytes = 0
-            self._note_head(len(data.rpartition(_HEAD_END)[2].lstrip(b"0").lstrip(b"\r\n")))
+            self._note_rest(data, body)
         else:
             # Chunk extensions and trailers: they have no limit of their own.
             self._head_bytes = 0 if taken else self._head_bytes + len(data)

@@ -363,23 +363,20 @@ BEHIND_CHUNKS = get("/1", "Transfer-Encoding: chunked", method="POST") + b"0\r\n
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 3, 4])
 @pytest.mark.parametrize("target", ["/2", "/2?0"])
-async def test_a_body_behind_chunks_is_no_head(
-    start: Start, monkeypatch: pytest.MonkeyPatch, cut: int, target: str
-) -> None:
+async def test_a_body_behind_chunks_is_no_head(start: Start, cut: int, target: str) -> None:
     """All of it in one piece, or cut within the end of the chunks: the connection is idle behind it."""
-    monkeypatch.setattr(server_module, "SWEEP", 0.02)
-    gateway = await start(limits={"header_timeout": 0.2, "header_bytes": 4000, "uri_bytes": 2000, "token_bytes": 3000})
+    gateway = await start(limits={"header_timeout": 0.5, "header_bytes": 4000, "uri_bytes": 2000, "token_bytes": 3000})
     client = await gateway.client()
     raw = BEHIND_CHUNKS + post(b"x" * 6000, target=target)
     await client.send(raw[: len(BEHIND_CHUNKS) - cut])
+    connection = await gateway.only_connection()
     if cut:
-        await asyncio.sleep(0.01)
+        await until(lambda: connection._parser.body is not None)
     await client.send(raw[len(BEHIND_CHUNKS) - cut :])
     for _ in range(2):
         assert (await client.answer()).status == 200
-    connection = await gateway.only_connection()
-    assert not connection.has_request
-    await asyncio.sleep(0.5)
+    await until(lambda: not connection.has_request)
+    connection.check(connection.loop.time() + 1)
     assert (await client.ask(get("/3"))).status == 200
     assert [request.body for request in gateway.upstream.requests] == [b"", b"x" * 6000, b""]
 

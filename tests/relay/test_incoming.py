@@ -38,7 +38,7 @@ async def test_a_reader_waits_for_the_next_piece() -> None:
 
 
 @pytest.mark.parametrize("ends", [False, True])
-async def test_a_reader_that_waits_hears_the_end_or_why_there_is_none(ends: bool) -> None:  # noqa: FBT001
+async def test_a_reader_that_waits_hears_the_end_or_why_there_is_none(*, ends: bool) -> None:
     incoming = body()
     reading = asyncio.create_task(incoming.read())
     await asyncio.sleep(0)
