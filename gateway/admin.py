@@ -11,7 +11,7 @@ from typing import Protocol
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from gateway.core.errors import ClientDisconnected, Draining, MethodNotAllowed, Refusal
-from gateway.ports import Exchange, OwnAnswer
+from gateway.ports import Exchange, OwnResponse
 
 #: seconds for which rendered metrics are given out again: a scrape must never hold traffic
 METRICS_KEPT = 1.0
@@ -46,14 +46,14 @@ def page(
     content_type: bytes = b"application/json",
     *,
     cache_control: bytes = b"no-store",
-) -> OwnAnswer:
-    """A small complete answer."""
+) -> OwnResponse:
+    """A small complete response."""
     lines = (
         (b"Content-Type", content_type),
         (b"Content-Length", b"%d" % len(body)),
         (b"Cache-Control", cache_control),
     )
-    return OwnAnswer(status, reason, lines, body)
+    return OwnResponse(status, reason, lines, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def readiness_of(issuers: Sequence[IssuerHealth], *, all_issuers: bool) -> Readi
 
 
 def readiness_of_all(workers: Iterable[Readiness]) -> Readiness:
-    """Of several processes that share the work: one at least can answer, and none that has started cannot.
+    """Of several processes that share the work: one at least can respond, and none that has started cannot.
 
     One that is still starting does not count: a worker that was replaced is no reason to leave service.
     """
@@ -95,7 +95,7 @@ def readiness_of_all(workers: Iterable[Readiness]) -> Readiness:
 
 
 class Admin:
-    """Answers the admin listener."""
+    """Serves the admin listener."""
 
     def __init__(
         self,
@@ -124,13 +124,13 @@ class Admin:
                 facts = exchange.read_facts()
                 if facts.method not in ("GET", "HEAD"):
                     raise MethodNotAllowed(facts.method, allow=("GET", "HEAD"))
-                answer = await self._page(facts.path)
+                response = await self._page(facts.path)
             except Refusal as refusal:
                 await exchange.refuse(refusal)
             else:
-                await exchange.relay(answer)
+                await exchange.relay(response)
 
-    async def _page(self, path: str) -> OwnAnswer:
+    async def _page(self, path: str) -> OwnResponse:
         match path:
             case "/livez":
                 return page(200, b"OK", b'{"live":true}\n')
@@ -145,7 +145,7 @@ class Admin:
             case _:
                 return page(404, b"Not Found", b'{"pages":["/livez","/readyz","/metrics"]}\n')
 
-    def _readiness(self) -> OwnAnswer:
+    def _readiness(self) -> OwnResponse:
         now = self._readiness_now()
         ready = now.ready and not self.draining
         missing = [{"issuer": name, "reason": reason} for name, reason in now.missing]

@@ -170,7 +170,7 @@ class Gateway:
         self._servers.append(server)
 
     def readiness(self) -> Readiness:
-        """Whether this process can answer."""
+        """Whether this process can respond."""
         return readiness_of(self.issuers.status(), all_issuers=self._config.readiness == "all")
 
     def tell_metrics(self) -> None:

@@ -7,7 +7,7 @@ from gateway.core.decision import DecisionRules
 from gateway.core.errors import Refusal
 from gateway.core.model import Admission, Facts, HeaderLine
 from gateway.gate import Gate
-from gateway.ports import Answer, Body, Ending, Exchange, OwnAnswer
+from gateway.ports import Body, Ending, Exchange, OwnResponse, Response
 
 #: so that a proxy that drops bodies can still tell its client why
 REASON_HEADER = b"X-Gateway-Reason"
@@ -25,7 +25,7 @@ class Subrequest:
 
     @property
     def has_begun(self) -> bool:
-        """A final answer has begun."""
+        """A final response has begun."""
         return self._exchange.has_begun
 
     @property
@@ -51,10 +51,10 @@ class Subrequest:
         """Nothing: no upstream is asked."""
 
     async def relay(
-        self, answer: Answer, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self, response: Response, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
         """A yes."""
-        await self._exchange.relay(answer, cors=cors)
+        await self._exchange.relay(response, cors=cors)
 
     async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
         """A no, with its reason in a header too."""
@@ -67,7 +67,7 @@ class Subrequest:
 
 
 class Decisions:
-    """Answers the decision listener."""
+    """Serves the decision listener."""
 
     def __init__(self, gate: Gate, config: Config) -> None:
         self._gate = gate
@@ -78,6 +78,6 @@ class Decisions:
         await self._gate.handle(Subrequest(exchange, self._rules), carry_out=self._say_yes)
 
     async def _say_yes(self, ending: Ending, admission: Admission, exchange: Exchange) -> None:
-        lines = self._rules.answer_lines(admission.headers)
+        lines = self._rules.response_lines(admission.headers)
         ending.status = 200
-        await exchange.relay(OwnAnswer(200, b"OK", (*lines, (b"Content-Length", b"0"))))
+        await exchange.relay(OwnResponse(200, b"OK", (*lines, (b"Content-Length", b"0"))))

@@ -36,7 +36,7 @@ from gateway.core.token import shown
 from gateway.core.token_class import classify
 from gateway.core.token_model import Token, rules_of
 from gateway.gate import Gate
-from gateway.ports import Answer, Ending, Exchange, Trail
+from gateway.ports import Ending, Exchange, Response, Trail
 from gateway.relay.facts import Peer, read_facts
 from gateway.remote.issuers import RemoteIssuers
 from gateway.remote.signing_keys import SigningKeys
@@ -101,7 +101,7 @@ class _Unheard:
 class _Nowhere:
     """An Upstream that nothing is sent to."""
 
-    async def send(self, facts: Facts, admission: Admission, client: Exchange) -> Answer:
+    async def send(self, facts: Facts, admission: Admission, client: Exchange) -> Response:
         raise NotImplementedError(f"{facts.method} {admission.target!r} is only explained, {client} not asked")
 
 

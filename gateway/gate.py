@@ -19,7 +19,7 @@ from gateway.core.model import Admission, Facts, HeaderLine, Identity
 from gateway.core.policy import check_policy
 from gateway.core.route import Route
 from gateway.core.routing import RouteTable
-from gateway.ports import Ending, Exchange, Issuers, Observer, OwnAnswer, Trail, Upstream
+from gateway.ports import Ending, Exchange, Issuers, Observer, OwnResponse, Trail, Upstream
 from gateway.verifier import Verifier, digest_of
 
 CarryOut = Callable[[Ending, Admission, Exchange], Awaitable[None]]
@@ -74,7 +74,7 @@ class Gate:
             if ending.refusal is not None:
                 await self._refuse(ending.refusal, exchange, ending)
         except (ClientDisconnected, CancelledError) as gone:
-            ending.refusal = exchange.cut_by or ClientDisconnected("the connection ended before the answer did")
+            ending.refusal = exchange.cut_by or ClientDisconnected("the connection ended before the response did")
             ending.status = ending.refusal.status
             if isinstance(gone, CancelledError):
                 raise
@@ -87,21 +87,21 @@ class Gate:
         assert ending.facts is not None  # read before it was admitted
         if admission.preflight is not None:
             ending.status = 204
-            await exchange.relay(OwnAnswer(204, b"No Content"), cors=admission.preflight)
+            await exchange.relay(OwnResponse(204, b"No Content"), cors=admission.preflight)
             return
         asked = time.perf_counter()
-        answer = await self._upstream.send(ending.facts, admission, exchange)
+        response = await self._upstream.send(ending.facts, admission, exchange)
         try:
             ending.upstream_duration = time.perf_counter() - asked
-            ending.status = answer.status
+            ending.status = response.status
             identity = admission.identity
             left = None if identity is None else identity.expires_at + identity.leeway - self._clock()
-            await exchange.relay(answer, cors=self._cors_lines(ending), seconds_left=left)
+            await exchange.relay(response, cors=self._cors_lines(ending), seconds_left=left)
         finally:
-            answer.close()
+            response.close()
 
     async def _refuse(self, refusal: Refusal, exchange: Exchange, ending: Ending) -> None:
-        """Answers a refusal, unless an answer has begun or nobody is there: then the connection is cut."""
+        """Responds with a refusal, unless a response has begun or nobody is there: then the connection is cut."""
         if isinstance(refusal, ClientDisconnected):
             raise refusal
         if exchange.has_begun:
@@ -113,9 +113,9 @@ class Gate:
         await exchange.refuse(refusal, headers=self._cors_lines(ending))
 
     def _cors_lines(self, ending: Ending) -> tuple[HeaderLine, ...]:
-        """What an answer tells the browser of a page on another origin."""
+        """What a response tells the browser of a page on another origin."""
         cors = ending.route.cors if ending.route is not None else self._routes.cors
-        return () if cors is None or ending.facts is None else cors.answer_lines(ending.facts.headers)
+        return () if cors is None or ending.facts is None else cors.response_lines(ending.facts.headers)
 
     async def admit(self, facts: Facts, trail: Trail) -> Admission:
         """Whether this request may pass, and as whom. A Refusal says why not; `trail` hears how far it came."""
@@ -157,7 +157,7 @@ class Gate:
         return (*identity.headers, self._assertions.line(identity, upstream=route.upstream))
 
     def _admit_preflight(self, facts: Facts, trail: Trail, route: Route, method: str) -> Admission:
-        """A browser asks, without a token, what a page may do: it gets an answer, and the upstream no identity."""
+        """A browser asks, without a token, what a page may do: it gets a response, and the upstream no identity."""
         assert route.cors is not None  # or it would be a request like any other
         trail.route = route
         return Admission(

@@ -35,8 +35,8 @@ class Signer(Protocol):
         """The key that signs now. Touches no file."""
 
 
-class Answer(Protocol):
-    """The upstream's answer: its head, and its body as it comes."""
+class Response(Protocol):
+    """The upstream's response: its head, and its body as it comes."""
 
     @property
     def status(self) -> int:
@@ -66,12 +66,12 @@ class Answer(Protocol):
         """The next piece of a body that is not `whole`; empty at its end. UpstreamProtocolError, UpstreamTimeout."""
 
     def close(self) -> None:
-        """Lets go of the connection: back to the pool when the answer was read to its end, else closed."""
+        """Lets go of the connection: back to the pool when the response was read to its end, else closed."""
 
 
 @dataclass(slots=True)
-class OwnAnswer:
-    """A small answer of ours that is no refusal."""
+class OwnResponse:
+    """A small response of ours that is no refusal."""
 
     status: int
     reason: bytes
@@ -116,7 +116,7 @@ class Body(Protocol):
 class Upstream(Protocol):
     """The API behind the gateway."""
 
-    async def send(self, facts: Facts, admission: Admission, client: "Exchange") -> Answer:
+    async def send(self, facts: Facts, admission: Admission, client: "Exchange") -> Response:
         """One request to the API; the admission's target and headers are all it gets, framing excepted.
 
         UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, UpstreamBusy, or what the client's body raises.
@@ -132,7 +132,7 @@ class Exchange(Protocol):
 
     @property
     def has_begun(self) -> bool:
-        """A final answer has begun: it can be cut off, and no longer be replaced."""
+        """A final response has begun: it can be cut off, and no longer be replaced."""
 
     @property
     def cut_by(self) -> Refusal | None:
@@ -150,25 +150,25 @@ class Exchange(Protocol):
         """What the request says. BadRequest, TooLarge, Draining: it is not one to judge."""
 
     def inform(self, status: int, reason: bytes, headers: Sequence[HeaderLine]) -> None:
-        """Writes an interim answer of the upstream (RFC 9110 section 15.2), where the client understands it."""
+        """Writes an interim response of the upstream (RFC 9110 section 15.2), where the client understands it."""
 
     async def relay(
-        self, answer: Answer, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self, response: Response, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
-        """Writes the upstream's answer, what it says of `cors` replaced. ClientDisconnected, what its `read` raises.
+        """Writes the upstream's response, what it says of `cors` replaced. ClientDisconnected, what its `read` raises.
 
-        `seconds_left`: how long the token lives; an endless answer ends with it. TokenExpired: it did.
+        `seconds_left`: how long the token lives; an endless response ends with it. TokenExpired: it did.
         """
 
     async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
-        """Writes our own answer, with further header lines. ClientDisconnected."""
+        """Writes our own response, with further header lines. ClientDisconnected."""
 
     def abort(self) -> None:
-        """Cuts the connection, so that nobody takes what was sent for a whole answer."""
+        """Cuts the connection, so that nobody takes what was sent for a whole response."""
 
 
 class Service(Protocol):
-    """Whoever answers the requests of a listener: the gate, the decision API or the admin pages."""
+    """Whoever responds to the requests of a listener: the gate, the decision API or the admin pages."""
 
     async def handle(self, exchange: Exchange) -> None:
         """One request to its end."""
@@ -200,9 +200,9 @@ class Ending(Trail):
         self.status = status
         #: None when admitted and relayed to the end
         self.refusal = refusal
-        #: seconds from the end of the head to the end of the answer
+        #: seconds from the end of the head to the end of the response
         self.duration = 0.0
-        #: seconds from the upstream request to the head of its answer; None when none was made or none came
+        #: seconds from the upstream request to the head of its response; None when none was made or none came
         self.upstream_duration: float | None = None
         self.bytes_in = 0
         self.bytes_out = 0

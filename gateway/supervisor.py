@@ -56,7 +56,7 @@ class _Worker:
         self._silent = 0
         #: what it last said; None: nothing yet
         self.readiness: Readiness | None = None
-        #: it could answer at least once: one that was just replaced is no reason to leave service
+        #: it could respond at least once: one that was just replaced is no reason to leave service
         self.was_ready = False
 
     @classmethod
@@ -174,7 +174,7 @@ class Supervisor:
         (self._hurry if self._stop.is_set() else self._stop).set()
 
     def readiness(self) -> Readiness:
-        """Whether the workers, taken together, can answer."""
+        """Whether the workers, taken together, can respond."""
         told = [worker for worker in self._workers.values() if worker.readiness is not None]
         proven = [worker for worker in told if worker.was_ready] or told
         return readiness_of_all(worker.readiness for worker in proven if worker.readiness is not None)

@@ -1,6 +1,6 @@
 """A token to an identity: remembered, or verified now with keys that may have to be fetched.
 
-The waiting half of `core.token`. Knows nothing of requests, routes and answers.
+The waiting half of `core.token`. Knows nothing of requests, routes and responses.
 """
 
 from collections.abc import Callable

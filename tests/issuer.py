@@ -18,7 +18,7 @@ PATIENCE = 10.0
 
 
 class HostileIssuer(DemoIssuer):
-    """Counts what it is asked, and answers a path as a test says."""
+    """Counts what it is asked, and responses a path as a test says."""
 
     def __init__(self, *, audience: str = "https://api.example.com", url: str | None = None) -> None:
         super().__init__(audience=audience, url=url)
@@ -26,27 +26,27 @@ class HostileIssuer(DemoIssuer):
         self.hits: Counter[str] = Counter()
         #: Authorization header of the last request
         self.authorization: str | None = None
-        self._answers: dict[str, Handler] = {}
+        self._responses: dict[str, Handler] = {}
         self._arrived: dict[str, asyncio.Event] = {}
 
     def application(self) -> web.Application:
-        """The routes of the demo issuer, and whatever path a test has an answer for."""
+        """The routes of the demo issuer, and whatever path a test has a response for."""
 
         @web.middleware
-        async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def response(request: web.Request, handler: Handler) -> web.StreamResponse:
             self.hits[request.path] += 1
             self.authorization = request.headers.get("Authorization")
             self._arrived.setdefault(request.path, asyncio.Event()).set()
-            return await self._answers.get(request.path, handler)(request)
+            return await self._responses.get(request.path, handler)(request)
 
         application = super().application()
-        application.middlewares.append(answer)
+        application.middlewares.append(response)
         return application
 
-    def answer(
+    def response(
         self, path: str, body: bytes | str | None = None, *, status: int = 200, headers: dict[str, str] | None = None
     ) -> None:
-        """Answers `path` with these bytes, or with what it always says when there are none; other headers."""
+        """Responses `path` with these bytes, or with what it always says when there are none; other headers."""
         raw = body.encode() if isinstance(body, str) else body
 
         async def handler(request: web.Request) -> web.StreamResponse:
@@ -56,18 +56,18 @@ class HostileIssuer(DemoIssuer):
                 return original
             return web.Response(body=raw, status=status, headers=headers)
 
-        self._answers[path] = handler
+        self._responses[path] = handler
 
-    def answer_by(self, path: str, handler: Handler) -> None:
-        """Answers `path` by a function."""
-        self._answers[path] = handler
+    def response_by(self, path: str, handler: Handler) -> None:
+        """Responses `path` by a function."""
+        self._responses[path] = handler
 
     def behave(self) -> None:
-        """Answers as an honest issuer again."""
-        self._answers.clear()
+        """Responses as an honest issuer again."""
+        self._responses.clear()
 
     def hold(self, path: str) -> asyncio.Event:
-        """Lets requests for `path` wait until the event is set, and then answers with what is published by then."""
+        """Lets requests for `path` wait until the event is set, and then responses with what is published by then."""
         released = asyncio.Event()
         self._arrived[path] = asyncio.Event()
 
@@ -75,7 +75,7 @@ class HostileIssuer(DemoIssuer):
             await released.wait()
             return await request.match_info.handler(request)
 
-        self._answers[path] = handler
+        self._responses[path] = handler
         return released
 
     async def asked(self, path: str) -> None:

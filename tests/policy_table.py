@@ -17,7 +17,7 @@ Verdict = Literal["admitted", "reported", "refused"]
 HOST = "api.test"
 #: the keys that every issuer but `down` publishes; the first one signs
 KEYS = ("p-256", "rsa-2048-a")
-#: name of an issuer to how it is configured; `down` has no keys, and nobody answers when asked for them
+#: name of an issuer to how it is configured; `down` has no keys, and nobody responds when asked for them
 ISSUERS: dict[str, dict[str, Any]] = {
     "local": {"issuer": ISSUER},
     "auth0": {"issuer": "https://tenant.eu.auth0.com/", "preset": "auth0"},
@@ -219,7 +219,7 @@ def authorization(client: str, now: float) -> tuple[bytes, ...]:
     return CLIENTS[client](now)
 
 
-#: reason to the status of its answer
+#: reason to the status of its response
 STATUS = {
     "missing_credential": 401, "malformed_credential": 400, "multiple_credentials": 400, "token_malformed": 401,
     "unknown_issuer": 401, "unknown_key": 401, "bad_signature": 401, "token_expired": 401, "token_not_yet_valid": 401,
@@ -245,7 +245,7 @@ class Row:
     reason: str | None
     #: name of the route; None: none was found
     route: str | None
-    #: of the client's answer; 200 is the upstream's
+    #: of the client's response; 200 is the upstream's
     status: int
     #: `scope` in the challenge, or `Allow`
     told: str | None

@@ -27,23 +27,23 @@ async def gateway(start: Start) -> Running:
 
 
 async def test_it_is_live(gateway: Running) -> None:
-    answer = await gateway.admin("/livez")
-    assert (answer.status, json.loads(answer.body)) == (200, {"live": True})
+    response = await gateway.admin("/livez")
+    assert (response.status, json.loads(response.body)) == (200, {"live": True})
 
 
 async def test_it_is_ready_with_keys(gateway: Running) -> None:
-    answer = await gateway.admin("/readyz")
-    assert (answer.status, json.loads(answer.body)) == (200, {"ready": True, "missing": []})
-    assert answer.values(b"Content-Type") == [b"application/json"]
+    response = await gateway.admin("/readyz")
+    assert (response.status, json.loads(response.body)) == (200, {"ready": True, "missing": []})
+    assert response.values(b"Content-Type") == [b"application/json"]
 
 
 async def test_one_of_two_issuers_is_enough_unless_all_are_asked_for(start: Start, tmp_path: Path) -> None:
     good = Issuer(issuer="https://issuer.test", audience="a", jwks_file=str(tmp_path / "jwks.json"))
     for readiness, status in (("any", 200), ("all", 503)):
         gateway = await start(issuers=(good, BROKEN), readiness=readiness)
-        answer = await gateway.admin("/readyz")
-        found = json.loads(answer.body)
-        assert (answer.status, found["ready"]) == (status, status == 200)
+        response = await gateway.admin("/readyz")
+        found = json.loads(response.body)
+        assert (response.status, found["ready"]) == (status, status == 200)
         assert [missing["issuer"] for missing in found["missing"]] == ["broken.test"]
         assert found["missing"][0]["reason"]
 
@@ -57,10 +57,10 @@ async def test_without_any_key_it_is_not_ready_and_live(start: Start) -> None:
 async def test_the_metrics_are_in_the_format_of_prometheus(gateway: Running) -> None:
     client = await gateway.client()
     await client.ask(get())
-    answer = await gateway.admin("/metrics")
-    assert answer.values(b"Content-Type")[0].startswith(b"text/plain; version=0.0.4")
-    assert b'gateway_requests_total{outcome="admitted",reason="-",route="default",status="2xx"} 1.0\n' in answer.body
-    assert b"gateway_connections_open 1.0\n" in answer.body
+    response = await gateway.admin("/metrics")
+    assert response.values(b"Content-Type")[0].startswith(b"text/plain; version=0.0.4")
+    assert b'gateway_requests_total{outcome="admitted",reason="-",route="default",status="2xx"} 1.0\n' in response.body
+    assert b"gateway_connections_open 1.0\n" in response.body
 
 
 async def test_metrics_are_rendered_anew_after_a_second_at_most(
@@ -82,14 +82,14 @@ async def test_other_paths_and_methods_are_refused(gateway: Running) -> None:
 
 
 async def test_head_has_the_length_and_no_body(gateway: Running) -> None:
-    answer = await gateway.admin("/livez", method="HEAD")
-    assert (answer.status, answer.values(b"Content-Length"), answer.body) == (200, [b"14"], b"")
+    response = await gateway.admin("/livez", method="HEAD")
+    assert (response.status, response.values(b"Content-Length"), response.body) == (200, [b"14"], b"")
 
 
 async def test_a_malformed_admin_request_is_answered_as_on_the_traffic_port(gateway: Running) -> None:
     client = await gateway.client(gateway.gateway.admin_address)
-    answer = await client.ask(b"GET / HTTP/1.1\r\nX y\r\n\r\n")
-    assert (answer.status, answer.problem["reason"], answer.values(b"Server")) == (400, "bad_request", [])
+    response = await client.ask(b"GET / HTTP/1.1\r\nX y\r\n\r\n")
+    assert (response.status, response.problem["reason"], response.values(b"Server")) == (400, "bad_request", [])
 
 
 async def test_the_pages_are_not_on_the_traffic_port(gateway: Running) -> None:
@@ -136,7 +136,7 @@ PARTLY = Readiness(ready=True, started=True, missing=(("b", "refused"),))
         ((FAILING, PARTLY), False, (("a", "refused"), ("b", "refused"))),
     ],
 )
-def test_workers_are_ready_together_when_some_can_answer_and_none_that_started_cannot(
+def test_workers_are_ready_together_when_some_can_respond_and_none_that_started_cannot(
     workers: tuple[Readiness, ...], *, ready: bool, missing: tuple[tuple[str, str], ...]
 ) -> None:
     found = readiness_of_all(workers)

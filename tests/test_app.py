@@ -38,12 +38,12 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
 
 class Held:
-    """An upstream that answers only when it is told to."""
+    """An upstream that responds only when it is told to."""
 
-    def __init__(self, gateway: Running, answer: bytes = OK) -> None:
+    def __init__(self, gateway: Running, response: bytes = OK) -> None:
         self.release = asyncio.Event()
         self.asked = asyncio.Event()
-        self._answer = answer
+        self._response = response
         gateway.upstream.behaviour = self._behave
 
     async def _behave(self, upstream: Conversation) -> None:
@@ -51,7 +51,7 @@ class Held:
             await upstream.head()
             self.asked.set()
             await self.release.wait()
-            await upstream.say(self._answer)
+            await upstream.say(self._response)
 
 
 # Start
@@ -176,8 +176,8 @@ async def test_within_drain_delay_new_connections_are_served_with_close_and_read
     assert (readiness.status, b'"draining": true' in readiness.body) == (503, True)
     assert (await gateway.admin("/livez")).status == 200
     for client in (open_before, await gateway.client()):
-        answer = await client.ask(get())
-        assert (answer.status, answer.values(b"Connection")) == (200, [b"close"])
+        response = await client.ask(get())
+        assert (response.status, response.values(b"Connection")) == (200, [b"close"])
         assert await client.is_closed()
     hurry.set()
     await stopping
@@ -195,8 +195,8 @@ async def test_a_request_in_flight_finishes(start: Start) -> None:
     assert await idle.is_closed()
     assert (await gateway.admin("/readyz")).status == 503
     upstream.release.set()
-    answer = await client.answer()
-    assert (answer.body, answer.values(b"Connection")) == (b"ok", [b"close"])
+    response = await client.response()
+    assert (response.body, response.values(b"Connection")) == (b"ok", [b"close"])
     assert await client.is_closed()
     async with asyncio.timeout(PATIENCE):
         await stopping
@@ -209,15 +209,15 @@ async def test_an_upload_in_flight_finishes(start: Start) -> None:
     await gateway.upstream.connected()
     stopping = asyncio.create_task(gateway.stop())
     await until(lambda: gateway.server.closed)
-    answer = await client.ask(b"x" * 50)
-    assert (answer.body, answer.values(b"Connection")) == (b"ok", [b"close"])
+    response = await client.ask(b"x" * 50)
+    assert (response.body, response.values(b"Connection")) == (b"ok", [b"close"])
     await stopping
     assert gateway.upstream.last.body == b"x" * 100
 
 
-async def test_an_answer_that_streams_finishes(start: Start) -> None:
+async def test_a_response_that_streams_finishes(start: Start) -> None:
     gateway = await start()
-    upstream = Held(gateway, answer=chunks(b"def") + b"0\r\n\r\n")
+    upstream = Held(gateway, response=chunks(b"def") + b"0\r\n\r\n")
 
     async def behave(conversation: Conversation) -> None:
         await conversation.request()
@@ -236,10 +236,10 @@ async def test_an_answer_that_streams_finishes(start: Start) -> None:
     await stopping
 
 
-async def test_an_answer_that_the_client_is_slow_to_take_finishes(start: Start) -> None:
+async def test_a_response_that_the_client_is_slow_to_take_finishes(start: Start) -> None:
     size = 64 << 20
     gateway = await start()
-    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
     client = await gateway.client()
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
     await client.send(get())
@@ -248,17 +248,17 @@ async def test_an_answer_that_the_client_is_slow_to_take_finishes(start: Start) 
     stopping = asyncio.create_task(gateway.stop())
     await until(lambda: gateway.server.closed)
     client.writer.transport.resume_reading()  # type: ignore[attr-defined]
-    assert len((await client.answer()).body) == size
+    assert len((await client.response()).body) == size
     await stopping
     assert gateway.errors() == []
 
 
-async def test_an_answer_in_the_buffer_of_an_idle_connection_is_not_lost(start: Start) -> None:
+async def test_a_response_in_the_buffer_of_an_idle_connection_is_not_lost(start: Start) -> None:
     gateway = await start()
     client, sizes = await gateway.client(), 0
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
     body = b"x" * 50_000
-    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     connection = await gateway.only_connection()
     while not connection.transport.get_write_buffer_size():  # type: ignore[union-attr]
         sizes += 1
@@ -268,7 +268,7 @@ async def test_an_answer_in_the_buffer_of_an_idle_connection_is_not_lost(start: 
     await until(lambda: gateway.server.closed)
     client.writer.transport.resume_reading()  # type: ignore[attr-defined]
     for _ in range(sizes):
-        assert (await client.answer()).body == body
+        assert (await client.response()).body == body
     assert await client.is_closed()
     await stopping
 
@@ -278,7 +278,7 @@ async def test_a_client_that_takes_nothing_does_not_hold_the_stop(start: Start) 
     client, sizes = await gateway.client(), 0
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
     body = b"x" * 50_000
-    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     connection = await gateway.only_connection()
     while not connection.transport.get_write_buffer_size():  # type: ignore[union-attr]
         sizes += 1
@@ -323,9 +323,13 @@ async def test_a_head_that_ends_after_the_listener_closed_is_refused(start: Star
     await until(lambda: connection.has_request)
     stopping = asyncio.create_task(gateway.stop())
     await until(lambda: gateway.server.closed)
-    answer = await client.ask(get()[-10:])
-    assert (answer.status, answer.problem["reason"], answer.values(b"Connection")) == (503, "draining", [b"close"])
-    assert answer.values(b"Retry-After")
+    response = await client.ask(get()[-10:])
+    assert (response.status, response.problem["reason"], response.values(b"Connection")) == (
+        503,
+        "draining",
+        [b"close"],
+    )
+    assert response.values(b"Retry-After")
     await client.close()
     await stopping
     assert gateway.upstream.requests == []
@@ -340,7 +344,7 @@ async def test_a_request_pipelined_behind_one_in_flight_is_not_served_while_drai
     stopping = asyncio.create_task(gateway.stop())
     await until(lambda: gateway.server.closed)
     upstream.release.set()
-    assert (await client.answer()).values(b"Connection") == [b"close"]
+    assert (await client.response()).values(b"Connection") == [b"close"]
     assert await client.is_closed()
     await stopping
     assert [request.start for request in gateway.upstream.requests] == [b"GET /1 HTTP/1.1"]

@@ -217,11 +217,11 @@ def write(directory: Path, key: ECKey | OKPKey) -> Path:
 
 
 async def key_set(gateway: Running) -> KeySet:
-    answer = await gateway.admin("/.well-known/jwks.json")
-    assert answer.status == 200
-    assert answer.values(b"Content-Type") == [b"application/jwk-set+json"]
-    assert answer.values(b"Cache-Control") == [b"public, max-age=60"]
-    return KeySet.import_key_set(json.loads(answer.body))
+    response = await gateway.admin("/.well-known/jwks.json")
+    assert response.status == 200
+    assert response.values(b"Content-Type") == [b"application/jwk-set+json"]
+    assert response.values(b"Cache-Control") == [b"public, max-age=60"]
+    return KeySet.import_key_set(json.loads(response.body))
 
 
 def verified(request: Message, keys: KeySet, header: bytes = HEADER) -> jwt.Token:
@@ -314,9 +314,9 @@ async def test_an_assertion_is_no_credential_for_the_gateway(start: Start) -> No
     client = await gateway.client()
     await client.ask(get("/orders"))
     (value,) = gateway.upstream.last.values(HEADER)
-    answer = await client.ask(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + value + b"\r\n\r\n")
+    response = await client.ask(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + value + b"\r\n\r\n")
     # Its issuer is none of those configured; that its type is refused as well: tests/core/test_assertion.py
-    assert (answer.status, answer.problem["reason"]) == (401, "unknown_issuer")
+    assert (response.status, response.problem["reason"]) == (401, "unknown_issuer")
 
 
 async def test_a_key_file_that_changes_is_followed_with_overlap(

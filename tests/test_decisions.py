@@ -66,14 +66,14 @@ async def gateway(start: Start) -> Running:
 
 async def ask(gateway: Running, question: bytes, method: str = "GET") -> Message:
     client = await gateway.client(gateway.gateway.decisions_address)
-    answer = await client.ask(question, method)
+    response = await client.ask(question, method)
     client.reset()
-    return answer
+    return response
 
 
-def identity(answer: Message) -> list[list[bytes]]:
-    assert answer.status == 200
-    return [answer.values(name) for name in (b"X-User-Id", b"X-Client-Id", b"X-Token-Scopes")]
+def identity(response: Message) -> list[list[bytes]]:
+    assert response.status == 200
+    return [response.values(name) for name in (b"X-User-Id", b"X-Client-Id", b"X-Token-Scopes")]
 
 
 CALLER = [[b"alice"], [b"demo-client"], [b"read:orders"]]
@@ -82,9 +82,9 @@ NOBODY = [[b""], [b""], [b""]]
 
 @STYLES
 async def test_a_yes_names_the_caller_and_has_no_body(gateway: Running, style: Style) -> None:
-    answer = await ask(gateway, style("GET", "/orders/1?x", authorization()))
-    assert identity(answer) == CALLER
-    assert (answer.values(b"Content-Length"), answer.body) == ([b"0"], b"")
+    response = await ask(gateway, style("GET", "/orders/1?x", authorization()))
+    assert identity(response) == CALLER
+    assert (response.values(b"Content-Length"), response.body) == ([b"0"], b"")
     assert gateway.upstream.requests == []
 
 
@@ -115,29 +115,29 @@ async def test_a_header_without_a_value_is_empty_and_never_the_clients(gateway: 
         ("GET", "/health", ("X_User_Id: root",), 400, "bad_request"),
     ],
 )
-async def test_a_no_is_the_same_answer_as_on_the_traffic_port_with_its_reason_in_a_header(
+async def test_a_no_is_the_same_response_as_on_the_traffic_port_with_its_reason_in_a_header(
     gateway: Running, style: Style, method: str, target: str, lines: tuple[str, ...], status: int, reason: str
 ) -> None:
     sent = tuple(line or authorization() for line in lines)
-    answer = await ask(gateway, style(method, target, *sent))
-    assert (answer.status, answer.problem["reason"]) == (status, reason)
-    assert answer.values(b"X-Gateway-Reason") == [reason.encode()]
-    assert bool(answer.values(b"WWW-Authenticate")) == (status in {401, 403} or reason == "malformed_credential")
-    assert answer.values(b"X-User-Id") == []
+    response = await ask(gateway, style(method, target, *sent))
+    assert (response.status, response.problem["reason"]) == (status, reason)
+    assert response.values(b"X-Gateway-Reason") == [reason.encode()]
+    assert bool(response.values(b"WWW-Authenticate")) == (status in {401, 403} or reason == "malformed_credential")
+    assert response.values(b"X-User-Id") == []
     if reason != "bad_request":
         client = await gateway.client()
         traffic = await client.ask(_head(f"{method} {target} HTTP/1.1", "Host: api.test", *sent))
-        assert (traffic.status, traffic.body) == (answer.status, answer.body)
-        assert traffic.values(b"WWW-Authenticate") == answer.values(b"WWW-Authenticate")
+        assert (traffic.status, traffic.body) == (response.status, response.body)
+        assert traffic.values(b"WWW-Authenticate") == response.values(b"WWW-Authenticate")
 
 
 @STYLES
 async def test_an_issuer_that_is_down_is_503_with_retry_after(start: Start, style: Style) -> None:
     broken = Issuer(issuer="https://issuer.test", audience=demo_issuer().audience, jwks_file="/nonexistent/jwks.json")
     gateway = await start(issuers=(broken,))
-    answer = await ask(gateway, style("GET", "/orders/1", authorization()))
-    assert (answer.status, answer.problem["reason"]) == (503, "issuer_unavailable")
-    assert int(answer.values(b"Retry-After")[0]) > 0
+    response = await ask(gateway, style("GET", "/orders/1", authorization()))
+    assert (response.status, response.problem["reason"]) == (503, "issuer_unavailable")
+    assert int(response.values(b"Retry-After")[0]) > 0
 
 
 @STYLES
@@ -172,9 +172,9 @@ async def test_the_log_and_the_metrics_have_the_request_that_was_asked_about(gat
 @STYLES
 async def test_a_stranger_is_not_answered(start: Start, style: Style) -> None:
     gateway = await start(trusted_proxies=("10.0.0.0/8",))
-    answer = await ask(gateway, style("GET", "/health"))
-    assert (answer.status, answer.problem["reason"]) == (400, "bad_request")
-    assert answer.problem["detail"] == "Decisions are given to trusted proxies only."
+    response = await ask(gateway, style("GET", "/health"))
+    assert (response.status, response.problem["reason"]) == (400, "bad_request")
+    assert response.problem["detail"] == "Decisions are given to trusted proxies only."
     assert "none of trusted_proxies" in (await gateway.ended())["evidence"]
 
 
@@ -191,9 +191,9 @@ async def test_a_stranger_is_not_answered(start: Start, style: Style) -> None:
     ],
 )
 async def test_a_fact_that_is_missing_or_repeated_is_said_to_be(gateway: Running, question: bytes) -> None:
-    answer = await ask(gateway, question)
-    assert (answer.status, answer.problem["reason"]) == (400, "bad_request")
-    assert answer.problem["detail"].startswith("The proxy did not say exactly once")
+    response = await ask(gateway, question)
+    assert (response.status, response.problem["reason"]) == (400, "bad_request")
+    assert response.problem["detail"].startswith("The proxy did not say exactly once")
     assert "x-" in (await gateway.ended())["evidence"]
 
 
@@ -238,14 +238,14 @@ async def test_the_method_of_the_question_is_nothing_where_a_header_says_it(gate
 
 @pytest.mark.parametrize("path", ["/", "/livez", "/orders/1", "/health", "/nginx/", "/envoy"])
 async def test_there_is_nothing_at_other_paths(gateway: Running, path: str) -> None:
-    answer = await ask(gateway, get(path))
-    assert (answer.status, answer.problem["reason"]) == (404, "no_route")
+    response = await ask(gateway, get(path))
+    assert (response.status, response.problem["reason"]) == (404, "no_route")
 
 
 async def test_a_malformed_question_is_answered_with_its_reason(gateway: Running) -> None:
-    answer = await ask(gateway, b"GET /nginx HTTP/1.1\r\nX y\r\n\r\n")
-    assert (answer.status, answer.problem["reason"]) == (400, "bad_request")
-    assert answer.values(b"X-Gateway-Reason") == [b"bad_request"]
+    response = await ask(gateway, b"GET /nginx HTTP/1.1\r\nX y\r\n\r\n")
+    assert (response.status, response.problem["reason"]) == (400, "bad_request")
+    assert response.values(b"X-Gateway-Reason") == [b"bad_request"]
 
 
 async def test_a_proxy_keeps_its_connection(gateway: Running) -> None:

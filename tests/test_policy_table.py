@@ -57,10 +57,10 @@ async def test_the_decision_api_says_what_the_table_says(
         for row in (row for row in ROWS if row.config == name):
             client = await gateway.client(gateway.gateway.decisions_address)
             lines = [*style(row), *(f"Authorization: {line.decode()}" for line in authorization(row.client, now))]
-            answer = await client.ask("\r\n".join([*lines, "", ""]).encode())
+            response = await client.ask("\r\n".join([*lines, "", ""]).encode())
             await client.close()
             admitted = row.verdict != "refused"
-            found = (answer.status, answer.values(b"X-User-Id"), answer.values(b"X-Gateway-Reason"))
+            found = (response.status, response.values(b"X-User-Id"), response.values(b"X-Gateway-Reason"))
             wanted = (
                 (200, [(row.user or "").encode()], []) if admitted else (row.status, [], [(row.reason or "").encode()])
             )

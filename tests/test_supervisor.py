@@ -59,9 +59,9 @@ class Supervised:
         admin = self.supervisor._listeners.admin
         assert admin is not None
         client = await self.client(admin.where)
-        answer = await client.ask(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        response = await client.ask(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         await client.close()
-        return answer
+        return response
 
 
 @asynccontextmanager
@@ -132,15 +132,15 @@ async def test_it_is_not_ready_while_it_drains_and_workers_still_let_in_who_come
         address = it.supervisor._listeners.traffic.where
         it.supervisor.stop()
         await until(lambda: it.told("stopping: draining"))
-        answer = await it.admin("/readyz")
-        assert (answer.status, json.loads(answer.body)["draining"]) == (503, True)
+        response = await it.admin("/readyz")
+        assert (response.status, json.loads(response.body)["draining"]) == (503, True)
 
         async def is_told_to_close() -> bool:
             client = await it.client(address)
-            answer = await client.ask(get())
+            response = await client.ask(get())
             await client.close()
-            assert answer.body == b"ok"
-            return answer.values(b"Connection") == [b"close"]
+            assert response.body == b"ok"
+            return response.values(b"Connection") == [b"close"]
 
         async with asyncio.timeout(10):
             while not await is_told_to_close():
@@ -168,8 +168,8 @@ async def test_the_decision_listener_is_the_workers_too(jwks: str, caplog: pytes
         assert decisions is not None
         client = await it.client(decisions.where)
         lines = ("X-Forwarded-Method: GET", "X-Forwarded-Uri: /orders", "X-Forwarded-Proto: https")
-        answer = await client.ask(get("/forward", "X-Forwarded-Host: api.test", *lines))
-        assert answer.status == 200, answer
+        response = await client.ask(get("/forward", "X-Forwarded-Host: api.test", *lines))
+        assert response.status == 200, response
         await client.close()
 
 

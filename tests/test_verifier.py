@@ -175,7 +175,7 @@ async def test_a_token_without_kid_and_without_keys_is_an_unknown_key(world: Wor
 
 
 @pytest.mark.parametrize("kid", ["new", ...])
-async def test_while_nobody_can_tell_the_answer_is_503_and_never_401(world: World, kid: Any) -> None:
+async def test_while_nobody_can_tell_the_response_is_503_and_never_401(world: World, kid: Any) -> None:
     world.issuers.published = IssuerUnavailable("asked too often: the key may be new", retry_after=7)
     refusal = await world.refusal(sign(name="rsa-2048-b", header={"kid": kid}))
     assert type(refusal) is IssuerUnavailable

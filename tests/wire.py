@@ -72,7 +72,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 @dataclass
 class Message:
-    """A request or an answer as it stood on the wire."""
+    """A request or a response as it stood on the wire."""
 
     head: bytes
     body: bytes = b""
@@ -171,10 +171,10 @@ Behaviour = Callable[[Conversation], Awaitable[None]]
 
 
 class RawUpstream:
-    """Records what it gets; answers every request with `answer`, or does what `behaviour` says."""
+    """Records what it gets; responses every request with `response`, or does what `behaviour` says."""
 
     def __init__(self) -> None:
-        self.answer = OK
+        self.response = OK
         self.behaviour: Behaviour | None = None
         self.conversations: list[Conversation] = []
         self._news = asyncio.Event()
@@ -231,7 +231,7 @@ class RawUpstream:
             else:
                 while True:
                     await conversation.request()
-                    await conversation.say(self.answer)
+                    await conversation.say(self.response)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
@@ -269,8 +269,8 @@ class RawClient:
         async with asyncio.timeout(PATIENCE):
             return Message((await self.reader.readuntil(b"\r\n\r\n"))[:-4])
 
-    async def answer(self, method: str = "GET") -> Message:
-        """The next whole answer; interim ones are answers too."""
+    async def response(self, method: str = "GET") -> Message:
+        """The next whole response; interim ones are responses too."""
         message = await self.head()
         bodyless = method == "HEAD" or message.status < 200 or message.status in {204, 304}
         async with asyncio.timeout(PATIENCE):
@@ -279,7 +279,7 @@ class RawClient:
 
     async def ask(self, data: bytes, method: str = "GET") -> Message:
         await self.send(data)
-        return await self.answer(method)
+        return await self.response(method)
 
     async def rest(self) -> bytes:
         """What still comes until the connection is closed; ConnectionResetError when it is cut."""

@@ -1,4 +1,4 @@
-"""A refusal as an answer: status, challenge (RFC 6750 section 3), problem body (RFC 9457). Constants only."""
+"""A refusal as a response: status, challenge (RFC 6750 section 3), problem body (RFC 9457). Constants only."""
 
 import json
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ _PHRASES = {413: "Content Too Large", 414: "URI Too Long"}
 
 
 @dataclass(frozen=True, slots=True)
-class RefusalAnswer:
-    """Our own answer: everything but the connection's business."""
+class RefusalResponse:
+    """Our own response: everything but the connection's business."""
 
     status: int
     reason: bytes
@@ -31,8 +31,8 @@ def challenge(refusal: Refusal, *, realm: str) -> str:
     return "Bearer " + ", ".join(parameters)
 
 
-def compose_refusal(refusal: Refusal, *, realm: str) -> RefusalAnswer:
-    """The whole answer of a refusal. Nothing that a client sent stands in it."""
+def compose_refusal(refusal: Refusal, *, realm: str) -> RefusalResponse:
+    """The whole response of a refusal. Nothing that a client sent stands in it."""
     phrase = _PHRASES.get(refusal.status) or HTTPStatus(refusal.status).phrase
     problem = {
         "type": "about:blank",
@@ -54,4 +54,4 @@ def compose_refusal(refusal: Refusal, *, realm: str) -> RefusalAnswer:
         headers.append((b"Allow", ", ".join(refusal.allow).encode("ascii")))
     if refusal.retry_after is not None:
         headers.append((b"Retry-After", b"%d" % refusal.retry_after))
-    return RefusalAnswer(refusal.status, phrase.encode("ascii"), tuple(headers), body)
+    return RefusalResponse(refusal.status, phrase.encode("ascii"), tuple(headers), body)

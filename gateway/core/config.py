@@ -176,7 +176,7 @@ class Limits(Section, frozen=True, kw_only=True):
     body_bytes: Annotated[Size | None, _doc("body of a request; null: any")] = None
     header_timeout: Annotated[Seconds, _doc("time for the head of a request to arrive")] = default(Seconds(10))
     body_timeout: Annotated[Seconds, _doc("longest silence of a client that owes a body")] = default(Seconds(30))
-    send_timeout: Annotated[Seconds, _doc("how long a client may take nothing of its answer")] = default(Seconds(30))
+    send_timeout: Annotated[Seconds, _doc("how long a client may take nothing of its response")] = default(Seconds(30))
     keepalive: Annotated[Seconds, _doc("how long an idle client connection stays open")] = default(Seconds(75))
     connections: Annotated[int, _doc("client connections at a time")] = 10_000
     drain_delay: Annotated[Seconds, _doc("time between not being ready and refusing, at the end")] = default(Seconds(5))
@@ -236,9 +236,9 @@ class Config(Section, frozen=True, kw_only=True):
     realm: Annotated[str, _doc("the realm in challenges, a constant")] = "api"
     cors: Annotated[
         Cors | Literal["upstream"] | None,
-        _doc("pages of other origins that may call; upstream: the API answers preflights, which need no token"),
+        _doc("pages of other origins that may call; upstream: the API responds to preflights, which need no token"),
     ] = None
-    via: Annotated[bool, _doc("add Via; it makes some upstreams change their answers")] = False
+    via: Annotated[bool, _doc("add Via; it makes some upstreams change their responses")] = False
 
 
 def issuer_name(issuer: Issuer) -> str:

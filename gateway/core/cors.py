@@ -37,24 +37,24 @@ _PREFIX = b"access-control-"
 class CrossOrigin:
     """The `cors` of a route, compiled."""
 
-    #: preflights and the headers of answers are the API's business
+    #: preflights and the headers of responses are the API's business
     by_upstream: bool
     any_origin: bool = False
     origins: frozenset[bytes] = frozenset()
     patterns: tuple[re.Pattern[bytes], ...] = ()
     #: None: the one that is asked for
     methods: bytes | None = None
-    #: what an allowed origin gets with every answer, and with the answer to a preflight
+    #: what an allowed origin gets with every response, and with the response to a preflight
     always: Lines = ()
     exposed: Lines = ()
     preflight: Lines = ()
 
-    def answer_lines(self, headers: Iterable[Line]) -> Lines:
-        """The lines of an answer to a request with these headers, ours or the API's; none: it stays as it is."""
+    def response_lines(self, headers: Iterable[Line]) -> Lines:
+        """The lines of a response to a request with these headers, ours or the API's; none: it stays as it is."""
         return self._lines(headers, self.exposed)
 
     def preflight_lines(self, headers: Iterable[Line], *, method: str) -> Lines | None:
-        """The lines of our answer to a preflight that asks for `method`; None: the API answers it."""
+        """The lines of our response to a preflight that asks for `method`; None: the API responds to it."""
         if self.by_upstream:
             return None
         methods = method.encode("ascii") if self.methods is None else self.methods
@@ -74,7 +74,7 @@ class CrossOrigin:
 
 
 def compile_cors(cors: Cors | Literal["upstream"] | None) -> CrossOrigin | None:
-    """What the file says as what answering needs. `cors` is sound: every origin can be parsed."""
+    """What the file says as what responding needs. `cors` is sound: every origin can be parsed."""
     if cors is None:
         return None
     if not isinstance(cors, Cors):
@@ -130,11 +130,11 @@ def requested_method(method: str, headers: Iterable[Line]) -> str | None:
     return text if METHOD.fullmatch(text) else None
 
 
-def with_lines(answer: list[Line], lines: Lines) -> list[Line]:
-    """An answer's lines with ours: what it says of CORS is replaced, and its Vary names what ours names too."""
+def with_lines(response: list[Line], lines: Lines) -> list[Line]:
+    """A response's lines with ours: what it says of CORS is replaced, and its Vary names what ours names too."""
     if not lines:
-        return answer
-    kept = [(name, value) for name, value in answer if not name.lower().startswith(_PREFIX)]
+        return response
+    kept = [(name, value) for name, value in response if not name.lower().startswith(_PREFIX)]
     for name, value in lines:
         if name == b"Vary":
             _vary(kept, value)

@@ -26,12 +26,12 @@ def cors_warnings(config: Config) -> Iterator[ConfigProblem]:
     """What may stay but ought to be known."""
     for path, cors in _sections(config):
         if cors == "upstream":
-            yield ConfigProblem(path, "lets preflights reach the API without a token; it must only answer them")
+            yield ConfigProblem(path, "lets preflights reach the API without a token; it must only response them")
         elif isinstance(cors, Cors):
             for index, origin in enumerate(cors.origins):
                 where = joined(joined(path, "origins"), index)
                 if origin == ANY:
-                    yield ConfigProblem(where, "is every page there is: all may read what the API answers them")
+                    yield ConfigProblem(where, "is every page there is: all may read what the API tells them")
                 elif urlsplit(origin).scheme == "http" and not is_loopback(urlsplit(origin).hostname or ""):
                     yield ConfigProblem(where, "is unsafe: over http, anybody on the way can be that page")
 

@@ -62,7 +62,7 @@ class DecisionRules:
 
     #: path of the question to where its facts are
     sources: Mapping[bytes, _Source]
-    #: identity headers as they are spelled in an answer: configured ones, then the default ones and the assertion's,
+    #: identity headers as they are spelled in a response: configured ones, then the default ones and the assertion's,
     #: less those that a configured one folds to
     names: tuple[bytes, ...]
     #: of these, lower case: those whose several lines become one, with commas escaped
@@ -162,7 +162,7 @@ class DecisionRules:
             if folded in self.folds and name.lower() not in self.plain:
                 raise UndecidableHeader(f"another spelling of {folded.decode()}, which a decision cannot strip")
 
-    def answer_lines(self, admitted: tuple[HeaderLine, ...]) -> tuple[HeaderLine, ...]:
+    def response_lines(self, admitted: tuple[HeaderLine, ...]) -> tuple[HeaderLine, ...]:
         """Every identity header once, out of the lines of an admission: empty when it has none.
 
         Proxies copy one line of a name: several become one, separated by commas.

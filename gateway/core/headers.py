@@ -1,4 +1,4 @@
-"""Which header lines go upstream, and which of an answer go to the client.
+"""Which header lines go upstream, and which of a response go to the client.
 
 Strips everything the configuration could ever set, on every request, then inserts: never "set if known".
 """
@@ -37,11 +37,11 @@ __all__ = [
     "HOP_BY_HOP",
     "OVERRIDES",
     "UpstreamHeaders",
-    "answer_headers",
     "drops_forwarding",
     "fold",
     "nominated",
     "parse_request_id",
+    "response_headers",
 ]
 
 #: framing, which is written anew from the parsed message
@@ -193,7 +193,7 @@ def _add_forwarding(
 
 
 _IS_FORWARDING: Final = NameMemo(is_forwarding)
-_OF_ANSWER: Final = NameMemo(
+_OF_RESPONSE: Final = NameMemo(
     lambda name: _CONNECTION if name.lower() == b"connection" else _DROPPED if name.lower() in HOP_BY_HOP else _KEPT
 )
 
@@ -207,13 +207,13 @@ def drops_forwarding(facts: Facts) -> bool:
     return False
 
 
-def answer_headers(headers: Iterable[HeaderLine]) -> list[HeaderLine]:
+def response_headers(headers: Iterable[HeaderLine]) -> list[HeaderLine]:
     """An upstream's header lines for the client: everything but hop-by-hop ones; framing stays, to be judged later."""
     lines = list(headers)
     kept: list[HeaderLine] = []
     nominates = False
     for line in lines:
-        meaning = _OF_ANSWER[line[0]]
+        meaning = _OF_RESPONSE[line[0]]
         if meaning == _KEPT:
             kept.append(line)
         elif meaning == _CONNECTION:

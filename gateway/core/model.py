@@ -203,7 +203,7 @@ class Admission:
         self.identity: Final = identity
         self.target: Final = target
         self.headers: Final = headers
-        #: header lines of our own answer, when this is a preflight that the upstream does not get
+        #: header lines of our own response, when this is a preflight that the upstream does not get
         self.preflight: Final = preflight
 
     def __repr__(self) -> str:

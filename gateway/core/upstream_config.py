@@ -45,7 +45,7 @@ class Upstream(Section, frozen=True, kw_only=True):
     url: Annotated[str, _doc("http://host:port, https://host:port or unix:/path")]
     connect_timeout: Annotated[Seconds, _doc("time for a connection, TLS included")] = default(Seconds(5))
     response_timeout: Annotated[
-        Seconds, _doc("time from the last byte of a request to the head of its answer; then the longest silence")
+        Seconds, _doc("time from the last byte of a request to the head of its response; then the longest silence")
     ] = default(Seconds(60))
     keepalive: Annotated[Seconds, _doc("how long an idle connection is kept for the next request")] = default(
         Seconds(60)

@@ -201,7 +201,7 @@ class DemoIssuer:
         return self._handed_out(request.query, bare=True)
 
     async def _serve_token(self, request: web.Request) -> web.Response:
-        """POST /token with a form of the same: the answer of RFC 6749 section 5.1."""
+        """POST /token with a form of the same: the response of RFC 6749 section 5.1."""
         form = await request.post()
         return self._handed_out({name: value for name, value in form.items() if isinstance(value, str)}, bare=False)
 
@@ -214,8 +214,8 @@ class DemoIssuer:
             return web.json_response(problem, status=400, headers=headers)
         if bare:
             return web.Response(text=token, headers=headers)
-        answer = {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_LIFETIME}
-        return web.json_response(answer, headers=headers)
+        response = {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_LIFETIME}
+        return web.json_response(response, headers=headers)
 
 
 def sign(claims: Mapping[str, Any], header: Mapping[str, Any], *, alg: str, key: Any) -> str:

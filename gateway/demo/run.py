@@ -13,7 +13,7 @@ from gateway.observe.log import set_up_logging
 GATEWAY_PORT, ADMIN_PORT, ISSUER_PORT, API_PORT = 8080, 9090, 8090, 3000
 AUDIENCE = "https://api.example.com"
 
-#: what is tried: a sentence, the token asked for, and the status and reason of the answer
+#: what is tried: a sentence, the token asked for, and the status and reason of the response
 _CASES = (
     ("an access token for this API: admitted, and the API shows who is calling", "kind=access", "200"),
     ("an ID token, even one whose audience is this API", f"kind=id&audience={AUDIENCE}", f"401 {IdToken.reason}"),
@@ -67,8 +67,8 @@ def invitation(gateway: Gateway, issuer: str, api: str) -> str:
         "Paste these into another terminal; Ctrl-C here ends the demo. Each request is logged below.",
         "",
     ]
-    for sentence, query, answer in _CASES:
+    for sentence, query, response in _CASES:
         token = f"$(curl -s '{issuer}/token?{query}')"
-        lines += [f"# {sentence}: {answer}", f'curl -si -H "Authorization: Bearer {token}" {url}', ""]
+        lines += [f"# {sentence}: {response}", f'curl -si -H "Authorization: Bearer {token}" {url}', ""]
     lines += [f"# no token: 401 {MissingCredential.reason}", f"curl -si {url}", ""]
     return "\n".join(lines)

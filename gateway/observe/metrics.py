@@ -60,21 +60,21 @@ class Metrics:
         )
         self.duration = Histogram(
             "gateway_request_duration_seconds",
-            "From the end of a request's head to the end of its answer.",
+            "From the end of a request's head to the end of its response.",
             ("route",),
             buckets=BUCKETS,
             registry=registry,
         )
         self.upstream_duration = Histogram(
             "gateway_upstream_duration_seconds",
-            "From the upstream request to the head of its answer.",
+            "From the upstream request to the head of its response.",
             ("upstream",),
             buckets=BUCKETS,
             registry=registry,
         )
         self.upstream_errors = Counter(
             "gateway_upstream_errors_total",
-            "Requests that the upstream did not answer.",
+            "Requests that the upstream did not respond.",
             ("upstream", "reason"),
             registry=registry,
         )

@@ -1,6 +1,6 @@
-"""The head of an upstream's answer: what goes on to the client, where the body ends, what becomes of the connection.
+"""The head of an upstream's response: what goes on to the client, where the body ends, what becomes of the connection.
 
-Pure: lines in, an `AnswerHead` out. RFC 9112 sections 6.3 and 9.3, RFC 9110 section 7.6.1.
+Pure: lines in, an `ResponseHead` out. RFC 9112 sections 6.3 and 9.3, RFC 9110 section 7.6.1.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from gateway.core.header_names import HOP_BY_HOP, NameMemo, nominated
 from gateway.core.model import HeaderLine
 from gateway.relay.facts import MAX_LENGTH
 
-#: RFC 9110 sections 15.3.5 and 15.4.5: answers that never have a body
+#: RFC 9110 sections 15.3.5 and 15.4.5: responses that never have a body
 BODYLESS: Final = frozenset({204, 304})
 #: options of Connection that name no header
 _STANDARD: Final = frozenset({b"close", b"keep-alive"})
@@ -23,8 +23,8 @@ _LENGTH_DIGITS: Final = len(str(MAX_LENGTH))
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
 
-class AnswerHead:
-    """A final answer's head, judged."""
+class ResponseHead:
+    """A final response's head, judged."""
 
     __slots__ = ("bodyless", "chunked", "is_event_stream", "length", "lines", "reason", "reusable", "status")
 
@@ -50,13 +50,13 @@ class AnswerHead:
         #: bytes of body announced; None: chunked, or until the connection closes, or nothing said
         self.length = length
         self.chunked = chunked
-        #: the connection can carry another request after this answer
+        #: the connection can carry another request after this response
         self.reusable = reusable
         #: `text/event-stream`: silence is no fault
         self.is_event_stream = is_event_stream
 
 
-#: What is read of a line, by its name alone. Plain numbers: one is looked up for every line of every answer.
+#: What is read of a line, by its name alone. Plain numbers: one is looked up for every line of every response.
 _PASSED: Final = 0
 _DROPPED: Final = 1
 _LENGTH: Final = 2
@@ -86,8 +86,8 @@ _MEANINGS: NameMemo[int] = NameMemo(_meaning)
 _OPTIONS: NameMemo[frozenset[bytes]] = NameMemo(_read_options)
 
 
-def judge_head(method: str, status: int, reason: bytes, version: str, headers: Sequence[HeaderLine]) -> AnswerHead:
-    """The head of a final answer to `method`; `version`: "1.0" or "1.1". UpstreamProtocolError: its end is unclear."""
+def judge_head(method: str, status: int, reason: bytes, version: str, headers: Sequence[HeaderLine]) -> ResponseHead:
+    """The head of a final response to `method`; `version`: "1.0" or "1.1". UpstreamProtocolError: its end is open."""
     lines: list[HeaderLine] = []
     length: int | None = None
     chunked = False
@@ -119,7 +119,7 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
     # RFC 9112 section 9.3: close wins, and before 1.1 only keep-alive keeps.
     keeps = b"close" not in options and (version == "1.1" or b"keep-alive" in options)
     bodyless = method == "HEAD" or status in BODYLESS
-    return AnswerHead(
+    return ResponseHead(
         status,
         reason,
         lines,

@@ -1,7 +1,7 @@
-"""The bytes of one answer, as an upstream sends them, to its interim answers, head and body. No sockets here.
+"""The bytes of one response, as an upstream sends them, to its interim responses, head and body. No sockets here.
 
 llhttp (httptools) reads the head and chunks. Where a body ends is our own decision: llhttp does not know the method
-of the request, has no limit on a head, and reads bytes beyond an answer as the next one.
+of the request, has no limit on a head, and reads bytes beyond a response as the next one.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,11 +11,11 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.core.errors import UpstreamProtocolError
 from gateway.core.model import HeaderLine
-from gateway.relay.answer import AnswerHead, judge_head
+from gateway.relay.answer import ResponseHead, judge_head
 
-#: bytes of an answer's head, those of its interim answers included; also of chunk framing and trailers in a row
+#: bytes of a response's head, those of its interim responses included; also of chunk framing and trailers in a row
 MAX_HEAD: Final = 64 * 1024
-#: interim answers (RFC 9110 section 15.2) before the final one
+#: interim responses (RFC 9110 section 15.2) before the final one
 MAX_INTERIM: Final = 16
 #: a header line's colon, blank and line end
 _LINE_EXTRA: Final = 4
@@ -26,12 +26,12 @@ _HEAD_END: Final = b"\r\n\r\n"
 #: RFC 9112 section 4
 _REASON: Final = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
 
-#: status, reason phrase and header lines of an interim answer
+#: status, reason phrase and header lines of an interim response
 Inform = Callable[[int, bytes, Sequence[HeaderLine]], None]
 
 
-class AnswerParser:
-    """One answer. `feed` it what comes, `end` it when nothing will; then look at its fields."""
+class ResponseParser:
+    """One response. `feed` it what comes, `end` it when nothing will; then look at its fields."""
 
     __slots__ = (
         "_accepts_upgrade",
@@ -61,7 +61,7 @@ class AnswerParser:
     )
 
     def __init__(self, method: str, *, accepts_upgrade: bool, inform: Inform) -> None:
-        """`method`: of the request. `inform` is called with each interim answer but 101."""
+        """`method`: of the request. `inform` is called with each interim response but 101."""
         self._method = method
         self._accepts_upgrade = accepts_upgrade
         self._inform = inform
@@ -90,13 +90,13 @@ class AnswerParser:
         self.has_begun = False
         #: 100 came
         self.is_invited = False
-        #: None until all of the final answer's head came
-        self.head: AnswerHead | None = None
+        #: None until all of the final response's head came
+        self.head: ResponseHead | None = None
         #: pieces of body that nobody took yet
         self.parts: list[bytes] = []
         #: nothing more belongs to it
         self.is_complete = False
-        #: bytes came that belong to no answer
+        #: bytes came that belong to no response
         self.surplus = False
         #: bytes behind a 101, in the protocol that begins there
         self.tail = b""
@@ -127,7 +127,7 @@ class AnswerParser:
             self._remaining = -1 if length is None else length - sum(map(len, self.parts))
 
     def _check_protocol(self, data: bytes) -> None:
-        """Refuses other protocols: llhttp knows answers of some, and does not say which it found."""
+        """Refuses other protocols: llhttp knows responses of some, and does not say which it found."""
         if data.startswith(_USUAL_BEGINNING):
             self._is_http = self._is_usual = True
             return
@@ -144,13 +144,13 @@ class AnswerParser:
             self.tail = data[upgrade.args[0] :]
         except HttpParserError as error:
             if self._problem is None and not self.is_complete:
-                raise UpstreamProtocolError(f"the parser refused the answer ({type(error).__name__})") from None
+                raise UpstreamProtocolError(f"the parser refused the response ({type(error).__name__})") from None
             self.surplus = True
         if self._problem is not None:
             raise self._problem
 
     def _look_behind(self, data: bytes, interims: int) -> None:
-        """Whether the answer, which ends in `data`, is all that is there: llhttp passes over line ends behind it."""
+        """Whether the response, which ends in `data`, is all that is there: llhttp passes over line ends behind it."""
         head = self.head
         assert head is not None  # or nothing could be complete
         if head.status == 101:
@@ -186,12 +186,12 @@ class AnswerParser:
         if self._llhttp is None and self._remaining < 0:
             self.is_complete = True
         if not self.is_complete:
-            raise UpstreamProtocolError("the connection ended within the answer")
+            raise UpstreamProtocolError("the connection ended within the response")
 
     # What llhttp calls
 
     def on_message_begin(self) -> None:
-        """Another answer begins: the first one, one behind an interim answer, or one too many."""
+        """Another response begins: the first one, one behind an interim response, or one too many."""
         if self.is_complete:
             self.surplus = True
         self._headers = []
@@ -222,7 +222,7 @@ class AnswerParser:
         if status < 200 and status != 101:
             self._interims += 1
             if status < 100 or self._interims > MAX_INTERIM:
-                raise UpstreamProtocolError(f"status {status}, or more than {MAX_INTERIM} interim answers")
+                raise UpstreamProtocolError(f"status {status}, or more than {MAX_INTERIM} interim responses")
             self._count_head()
             return
         if self._earlier + self._feeding > MAX_HEAD:
@@ -256,7 +256,7 @@ class AnswerParser:
             self.parts.append(data)
 
     def on_message_complete(self) -> None:
-        """The end of a final answer, or of an interim one."""
+        """The end of a final response, or of an interim one."""
         if self._problem is not None or self._llhttp is None:
             return
         if self.head is not None:

@@ -1,4 +1,4 @@
-"""How a client's connection ends: a whole answer arrives, half of one never looks whole, and who left is noticed."""
+"""How a client's connection ends: a whole response arrives, half of one never looks whole, and who left is noticed."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from gateway.core.errors import Refusal
 
-#: seconds for which the rest of a refused body is read and dropped, so that the answer is not lost in a reset
+#: seconds for which the rest of a refused body is read and dropped, so that the response is not lost in a reset
 LINGERING = 1
 #: SO_LINGER (socket(7)): on, for no time at all
 _RESET = struct.pack("ii", 1, 0)
@@ -43,7 +43,7 @@ def has_left(transport: asyncio.Transport) -> bool:
 
 
 async def linger(transport: asyncio.Transport, body: Rest | None, *, deafen: Callable[[], None]) -> None:
-    """Ends our side only: closing while the client still sends would reset the connection, answer included.
+    """Ends our side only: closing while the client still sends would reset the connection, response included.
 
     `deafen` is called when the body has ended: what comes then is dropped. Ends with the client, or after LINGERING.
     """

@@ -104,11 +104,11 @@ class Connection(Wire):
 
     @property
     def is_busy(self) -> bool:
-        """The same, or the client has not taken all of its last answer."""
+        """The same, or the client has not taken all of its last response."""
         return self.has_request or (self.transport is not None and self.transport.get_write_buffer_size() > 0)
 
     def check(self, now: float) -> None:
-        """Ends what takes too long: a head, a body, an answer to be taken, idleness. `now`: loop time."""
+        """Ends what takes too long: a head, a body, a response to be taken, idleness. `now`: loop time."""
         limits = self.limits
         if self._head_since is not None:
             if now - self._head_since > limits.header_timeout:
@@ -235,7 +235,7 @@ class Connection(Wire):
             self._wake()
 
     def _break_off(self, refusal: Refusal) -> None:
-        """Our own refusal is the last answer."""
+        """Our own refusal is the last response."""
         self._spoiled = True
         self._head_bytes, self._head_since, self._silent_since = 0, None, None
         self._parser.heads.append(no_request(refusal))
@@ -312,7 +312,7 @@ class Connection(Wire):
             self.write(refusal_bytes(InternalError(), realm=self.realm))
 
     async def _end_behind(self, exchange: ClientExchange, body: IncomingBody | None) -> None:
-        """The last answer of this connection is written."""
+        """The last response of this connection is written."""
         transport = self.transport
         if transport is None or self.is_gone or transport.is_closing() or self._tunnel is not None:
             return

@@ -64,7 +64,7 @@ class Dialer:
         first, self._turn = self._turn % len(addresses), self._turn + 1
         in_turn = addresses[first:] + addresses[:first]
         for left, address in zip(range(len(in_turn) - 1, 0, -1), in_turn, strict=False):
-            # An address that does not answer leaves the others their share of the time.
+            # An address that does not respond leaves the others their share of the time.
             with contextlib.suppress(OSError):
                 async with asyncio.timeout((until - loop.time()) / (left + 1)):
                     return await self._dial(loop, factory, address)

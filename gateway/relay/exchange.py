@@ -1,4 +1,4 @@
-"""The client's side of one request: its facts, its body, and the answer, ours or the upstream's.
+"""The client's side of one request: its facts, its body, and the response, ours or the upstream's.
 
 Writes bytes; decides nothing about who may have them.
 """
@@ -17,14 +17,14 @@ from gateway.core.errors import (
     RequestTimeout,
     TokenExpired,
 )
-from gateway.core.headers import answer_headers
+from gateway.core.headers import response_headers
 from gateway.core.model import Facts, HeaderLine
-from gateway.ports import Answer
+from gateway.ports import Response
 from gateway.relay.answer import BODYLESS
 from gateway.relay.facts import read_facts
 from gateway.relay.head import written
 from gateway.relay.incoming import IncomingBody
-from gateway.relay.pool import UpstreamAnswer
+from gateway.relay.pool import UpstreamResponse
 from gateway.relay.request_parser import RequestHead
 from gateway.relay.tunnel import Tunnel
 from gateway.relay.wire import Wire
@@ -101,7 +101,7 @@ class ClientExchange:
         self.has_begun = False
         self.bytes_in = self.bytes_out = 0
         self.keep_alive = False
-        #: the connection ends with our own answer, and the client may not be done sending
+        #: the connection ends with our own response, and the client may not be done sending
         self.lingers = False
         self.body = None if request.body is None else RequestBody(self, wire, request.body)
 
@@ -148,50 +148,50 @@ class ClientExchange:
             self._wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def inform(self, status: int, reason: bytes, headers: Sequence[HeaderLine]) -> None:
-        """Writes an interim answer of the upstream, once, and to nobody whom it would confuse."""
+        """Writes an interim response of the upstream, once, and to nobody whom it would confuse."""
         if self._request.version < (1, 1) or self.has_begun or (status == 100 and self._invited):
             return
         if status == 100 and self._invited is not None:
             self._invited = True
-        # RFC 9110 section 8.6: no length, which somebody might take for that of the answer to come.
-        lines = [line for line in answer_headers(headers) if line[0].lower() != b"content-length"]
-        self._wire.write(answer_bytes(status, reason, lines))
+        # RFC 9110 section 8.6: no length, which somebody might take for that of the response to come.
+        lines = [line for line in response_headers(headers) if line[0].lower() != b"content-length"]
+        self._wire.write(response_bytes(status, reason, lines))
 
     async def relay(
-        self, answer: Answer, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self, response: Response, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
-        """The upstream's answer: its head as it is, `cors` excepted, its body as it comes."""
-        if answer.status == 101:
-            assert isinstance(answer, UpstreamAnswer)
-            await self._tunnel(answer, cors, seconds_left)
+        """The upstream's response: its head as it is, `cors` excepted, its body as it comes."""
+        if response.status == 101:
+            assert isinstance(response, UpstreamResponse)
+            await self._tunnel(response, cors, seconds_left)
             return
         request = self._request
-        bodyless = request.method == "HEAD" or answer.status in BODYLESS
+        bodyless = request.method == "HEAD" or response.status in BODYLESS
         chunked = close_delimited = False
-        if answer.content_length is None and not bodyless:
+        if response.content_length is None and not bodyless:
             chunked = request.version >= (1, 1)
             close_delimited = not chunked
-        headers = with_lines(list(answer.headers), cors)
-        if answer.status == 204 or chunked or close_delimited:
+        headers = with_lines(list(response.headers), cors)
+        if response.status == 204 or chunked or close_delimited:
             headers = [line for line in headers if line[0].lower() != b"content-length"]
         if chunked:
             headers.append((b"Transfer-Encoding", b"chunked"))
-        whole = answer.whole
+        whole = response.whole
         if bodyless or whole is not None:
             body = b"" if bodyless or whole is None else whole
             self.bytes_out = len(body)
             framed = _chunk(body, last=True) if chunked else body
-            self._begin(answer.status, answer.reason, headers, closing=close_delimited, body=framed)
+            self._begin(response.status, response.reason, headers, closing=close_delimited, body=framed)
         else:
-            self._begin(answer.status, answer.reason, headers, closing=close_delimited)
-            streaming = self._stream(answer, chunked=chunked)
-            await (self._go_on(streaming, seconds_left) if answer.is_endless else streaming)
+            self._begin(response.status, response.reason, headers, closing=close_delimited)
+            streaming = self._stream(response, chunked=chunked)
+            await (self._go_on(streaming, seconds_left) if response.is_endless else streaming)
         if self._wire.is_full:
             await self._wire.drained()
 
-    async def _stream(self, answer: Answer, *, chunked: bool) -> None:
+    async def _stream(self, response: Response, *, chunked: bool) -> None:
         wire = self._wire
-        while chunk := await answer.read():
+        while chunk := await response.read():
             self.bytes_out += len(chunk)
             wire.write(_chunk(chunk, last=False) if chunked else chunk)
             if wire.is_full:
@@ -199,12 +199,14 @@ class ClientExchange:
         if chunked:
             wire.write(b"0\r\n\r\n")
 
-    async def _tunnel(self, answer: UpstreamAnswer, cors: tuple[HeaderLine, ...], seconds_left: float | None) -> None:
+    async def _tunnel(
+        self, response: UpstreamResponse, cors: tuple[HeaderLine, ...], seconds_left: float | None
+    ) -> None:
         """RFC 6455: from here on bytes."""
         self.has_begun = True
-        lines = [*with_lines(list(answer.headers), cors), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
-        self._wire.write(answer_bytes(answer.status, answer.reason, lines))
-        tunnel = Tunnel(self._wire, answer.connection)
+        lines = [*with_lines(list(response.headers), cors), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
+        self._wire.write(response_bytes(response.status, response.reason, lines))
+        tunnel = Tunnel(self._wire, response.connection)
         try:
             await self._go_on(self._wire.run_tunnel(tunnel), seconds_left)
         finally:
@@ -225,12 +227,12 @@ class ClientExchange:
                 raise
 
     async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
-        """Our own answer, with further header lines."""
-        answer = compose_refusal(refusal, realm=self._wire.realm)
-        body = b"" if self._request.method == "HEAD" else answer.body
+        """Our own response, with further header lines."""
+        response = compose_refusal(refusal, realm=self._wire.realm)
+        body = b"" if self._request.method == "HEAD" else response.body
         closing = self._request.refusal is not None or isinstance(refusal, Draining | BadRequest)
         self.bytes_out = len(body)
-        self._begin(answer.status, answer.reason, [*answer.headers, *headers], closing=closing, body=body)
+        self._begin(response.status, response.reason, [*response.headers, *headers], closing=closing, body=body)
         self.lingers = not self.keep_alive
         if self._wire.is_full:
             await self._wire.drained()
@@ -245,7 +247,7 @@ class ClientExchange:
         elif self._request.version < (1, 1):
             headers.append((b"Connection", b"keep-alive"))
         self.has_begun = True
-        self._wire.write(answer_bytes(status, reason, headers, body))
+        self._wire.write(response_bytes(status, reason, headers, body))
 
     def abort(self) -> None:
         """Cuts the connection."""
@@ -258,13 +260,15 @@ def _chunk(data: bytes, *, last: bool) -> bytes:
     return framed + b"0\r\n\r\n" if last else framed
 
 
-def answer_bytes(status: int, reason: bytes, headers: Iterable[HeaderLine], body: bytes = b"") -> bytes:
-    """An answer as it goes on the wire, or as much of it as there is."""
+def response_bytes(status: int, reason: bytes, headers: Iterable[HeaderLine], body: bytes = b"") -> bytes:
+    """A response as it goes on the wire, or as much of it as there is."""
     first = b"HTTP/1.1 200 OK" if status == 200 and reason == b"OK" else b"HTTP/1.1 %d %b" % (status, reason)
     return written(first, headers, body=body)
 
 
 def refusal_bytes(refusal: Refusal, *, realm: str) -> bytes:
     """A whole refusal that closes its connection."""
-    answer = compose_refusal(refusal, realm=realm)
-    return answer_bytes(answer.status, answer.reason, [*answer.headers, (b"Connection", b"close")], answer.body)
+    response = compose_refusal(refusal, realm=realm)
+    return response_bytes(
+        response.status, response.reason, [*response.headers, (b"Connection", b"close")], response.body
+    )

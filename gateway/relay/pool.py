@@ -17,7 +17,7 @@ from gateway.core.config import Upstream
 from gateway.core.errors import UpstreamBusy, UpstreamUnreachable
 from gateway.core.model import Admission, Facts, HeaderLine
 from gateway.ports import Exchange, Observer
-from gateway.relay.answer import AnswerHead
+from gateway.relay.answer import ResponseHead
 from gateway.relay.dialing import Dialer
 from gateway.relay.head import written
 from gateway.relay.upstream import Closed, UpstreamConnection
@@ -34,12 +34,12 @@ _CLOSING: Final = 1.0
 log = logging.getLogger("gateway.relay")
 
 
-class UpstreamAnswer:
-    """The upstream's answer, on the connection it comes on."""
+class UpstreamResponse:
+    """The upstream's response, on the connection it comes on."""
 
     __slots__ = ("_pool", "connection", "content_length", "headers", "is_endless", "reason", "status", "whole")
 
-    def __init__(self, pool: "HttpUpstream", connection: UpstreamConnection, head: AnswerHead) -> None:
+    def __init__(self, pool: "HttpUpstream", connection: UpstreamConnection, head: ResponseHead) -> None:
         self._pool = pool
         self.connection = connection
         self.status = head.status
@@ -56,7 +56,7 @@ class UpstreamAnswer:
         return await self.connection.read()
 
     def close(self) -> None:
-        """Lets go of the connection; when the answer was not read to its end it is closed."""
+        """Lets go of the connection; when the response was not read to its end it is closed."""
         self._pool.put(self.connection)
 
 
@@ -87,7 +87,7 @@ class HttpUpstream:
 
     # One request
 
-    async def send(self, facts: Facts, admission: Admission, client: Exchange) -> UpstreamAnswer:
+    async def send(self, facts: Facts, admission: Admission, client: Exchange) -> UpstreamResponse:
         """One request. UpstreamBusy, UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, or the body's own."""
         head = self._head(facts, admission)
         route_timeout = admission.route.timeout
@@ -96,8 +96,8 @@ class HttpUpstream:
         if connection is None:
             connection = await self._take_or_open()
         is_second = False
-        answer: AnswerHead | None = None
-        while answer is None:
+        response: ResponseHead | None = None
+        while response is None:
             if is_second:
                 connection = await self._open_fresh()
             try:
@@ -111,7 +111,7 @@ class HttpUpstream:
                     waits=facts.expects_continue,
                     upgrades=facts.is_websocket,
                 )
-                while (answer := connection.answer()) is None:
+                while (response := connection.response()) is None:
                     await connection.news()
             except Closed:
                 connection.abort()
@@ -122,8 +122,8 @@ class HttpUpstream:
                 raise
         if self._failing:
             self._failing = False
-            log.info("upstream %s answers again", self._shown)
-        return UpstreamAnswer(self, connection, answer)
+            log.info("upstream %s responds again", self._shown)
+        return UpstreamResponse(self, connection, response)
 
     def _check_again(self, facts: Facts, client: Exchange, *, is_reused: bool, is_second: bool) -> None:
         """RFC 9110 section 9.2.2: once more, where the connection had served before and was closing.
@@ -131,10 +131,10 @@ class HttpUpstream:
         UpstreamUnreachable: not this one.
         """
         if is_second:
-            raise UpstreamUnreachable(f"{self._shown}: the connection ended before an answer, twice") from None
+            raise UpstreamUnreachable(f"{self._shown}: the connection ended before a response, twice") from None
         untouched = client.body is None or not client.body.is_touched
         if not (is_reused and untouched and facts.method in IDEMPOTENT):
-            raise UpstreamUnreachable(f"{self._shown}: the connection ended before an answer") from None
+            raise UpstreamUnreachable(f"{self._shown}: the connection ended before a response") from None
 
     def _head(self, facts: Facts, admission: Admission) -> bytes:
         """Request line and lines as they are, then framing from the parsed message (RFC 9112 section 6)."""
@@ -319,7 +319,7 @@ class HttpUpstreams:
         for upstream in self._upstreams.values():
             await upstream.close()
 
-    def send(self, facts: Facts, admission: Admission, client: Exchange) -> Coroutine[None, None, UpstreamAnswer]:
+    def send(self, facts: Facts, admission: Admission, client: Exchange) -> Coroutine[None, None, UpstreamResponse]:
         """One request to the upstream of its route, as `HttpUpstream.send`."""
         return self._upstreams[admission.route.upstream].send(facts, admission, client)
 

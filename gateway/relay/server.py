@@ -29,7 +29,7 @@ class Server:
         self.trusted_proxies = TrustedProxies.of(config)
         #: in the order in which they came
         self.open: dict[Connection, None] = {}
-        #: answers carry Connection: close
+        #: responses carry Connection: close
         self.draining = False
         #: requests on connections that were open before are refused
         self.closed = False
@@ -60,7 +60,7 @@ class Server:
             connection.check(now)
 
     def busy(self) -> list[Connection]:
-        """Connections on which a request is under way or has begun to arrive, or an answer is not yet sent."""
+        """Connections on which a request is under way or has begun to arrive, or a response is not yet sent."""
         return [connection for connection in self.open if connection.is_busy]
 
     def count_request(self, change: int) -> None:
@@ -110,7 +110,7 @@ class Server:
         self._quiet.set()
 
     def close_idle(self) -> None:
-        """From now on no new request is served: idle connections close, the others after their answer."""
+        """From now on no new request is served: idle connections close, the others after their response."""
         self.closed = True
         for connection in tuple(self.open):
             if not connection.has_request:

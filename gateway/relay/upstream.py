@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to an upstream: a request out, its answer back, as often as both sides like.
+"""One HTTP/1.1 connection to an upstream: a request out, its response back, as often as both sides like.
 
 Knows nothing of other connections: who gets which, and what is tried again, is `pool`.
 """
@@ -11,10 +11,10 @@ from typing import Final, Protocol, cast
 
 from gateway.core.errors import UpstreamProtocolError, UpstreamTimeout
 from gateway.ports import Body
-from gateway.relay.answer import AnswerHead
-from gateway.relay.answer_parser import AnswerParser, Inform
+from gateway.relay.answer import ResponseHead
+from gateway.relay.answer_parser import Inform, ResponseParser
 
-#: bytes of an answer's body that are held for a client that takes them slowly, before reading pauses
+#: bytes of a response's body that are held for a client that takes them slowly, before reading pauses
 HELD: Final = 64 * 1024
 #: seconds for which the upstream's 100 is awaited before the client is asked for its body all the same
 CONTINUE_AFTER = 1.0
@@ -34,18 +34,18 @@ class Raw(Protocol):
 
 
 class Closed(Exception):
-    """The connection ended before a byte of an answer."""
+    """The connection ended before a byte of a response."""
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """One connection. One request at a time: `ask`, `answer`, then `read` to the end, then `is_reusable` tells."""
+    """One connection. One request at a time: `ask`, `response`, then `read` to the end, then `is_reusable` tells."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, lost: Callable[["UpstreamConnection"], None]) -> None:
         """`lost` is called once, when the connection has ended."""
         self._loop = loop
         self._lost = lost
         self._transport: asyncio.Transport | None = None
-        self._parser: AnswerParser | None = None
+        self._parser: ResponseParser | None = None
         self._raw: Raw | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
@@ -66,7 +66,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.idle_since = 0.0
         #: it ended, or is about to
         self.is_lost = False
-        #: it carried an answer before
+        #: it carried a response before
         self.is_reused = False
         self._poll: select.poll | None = None
 
@@ -90,7 +90,7 @@ class UpstreamConnection(asyncio.Protocol):
             if not parser.has_begun:
                 self._failure = Closed()
             elif exc is not None or not self._has_ended:
-                self._failure = UpstreamProtocolError(f"the answer broke off ({type(exc).__name__})")
+                self._failure = UpstreamProtocolError(f"the response broke off ({type(exc).__name__})")
             else:
                 try:
                     parser.end()
@@ -119,8 +119,8 @@ class UpstreamConnection(asyncio.Protocol):
     def is_sound(self) -> bool:
         """Whether an idle connection is open and silent, as far as the kernel knows.
 
-        What came on it since its last answer, an end or another answer, may not have reached the loop yet, and would
-        be taken for the answer to the next request.
+        What came on it since its last response, an end or another response, may not be with the loop yet, and would
+        be taken for the response to the next request.
         """
         if self.is_lost:
             return False
@@ -132,7 +132,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the last answer was read to its end and left the connection fit for another request."""
+        """Whether the last response was read to its end and left the connection fit for another request."""
         parser = self._parser
         return (
             not self.is_lost
@@ -143,7 +143,7 @@ class UpstreamConnection(asyncio.Protocol):
             and not parser.surplus
             and parser.head is not None
             and parser.head.reusable
-            # An answer to a request that is still being written is no sign that the rest of it will be read as one.
+            # A response to a request that is still being written is no sign that the rest of it will be read as one.
             and self._transport is not None
             and not self._transport.get_write_buffer_size()
         )
@@ -151,7 +151,7 @@ class UpstreamConnection(asyncio.Protocol):
     def rest(self) -> None:
         """Becomes idle: whatever arrives from now on ends it."""
         self.is_reused = True
-        # A client that left may have left the last of its answer here.
+        # A client that left may have left the last of its response here.
         self._held = 0
         self.idle_since = self._loop.time()
         self._parser = None
@@ -163,7 +163,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._deadline = None
             self._fail(UpstreamTimeout("nothing came, or was taken, within response_timeout"))
 
-    # Request and answer
+    # Request and response
 
     def ask(
         self,
@@ -177,14 +177,14 @@ class UpstreamConnection(asyncio.Protocol):
         waits: bool = False,
         upgrades: bool = False,
     ) -> None:
-        """Sends a request; `answer` tells what came of it.
+        """Sends a request; `response` tells what came of it.
 
-        `timeout`: seconds of silence. `waits`: the client does, for 100. `upgrades`: 101 is an answer. Closed, or what
+        `timeout`: seconds of silence. `waits`: the client does, for 100. `upgrades`: 101 is a response. Closed, or what
         the client's body raises.
         """
         if self.is_lost:
             raise Closed
-        self._parser = AnswerParser(method, accepts_upgrade=upgrades, inform=inform)
+        self._parser = ResponseParser(method, accepts_upgrade=upgrades, inform=inform)
         assert self._transport is not None
         self._timeout = timeout
         self._deadline = self._loop.time() + timeout
@@ -197,8 +197,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._deadline = None
             self._body_task = self._loop.create_task(self._send_body(body, chunked=chunked, waits=waits))
 
-    def answer(self) -> AnswerHead | None:
-        """The head of the final answer, once it is here; None: wait for `news`.
+    def response(self) -> ResponseHead | None:
+        """The head of the final response, once it is here; None: wait for `news`.
 
         Closed, UpstreamProtocolError, UpstreamTimeout, or what the client's body raised: there will be none.
         """
@@ -223,7 +223,7 @@ class UpstreamConnection(asyncio.Protocol):
                     self._deadline = None
             if chunked:
                 transport.write(b"0\r\n\r\n")
-        except Exception as failure:  # noqa: BLE001 -- a refusal or a bug: whoever waits for the answer is told
+        except Exception as failure:  # noqa: BLE001 -- a refusal or a bug: whoever waits for the response is told
             self._body_task = None
             self._fail(failure)
         else:
@@ -232,7 +232,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._extend()
 
     async def _until_invited(self) -> None:
-        """RFC 9110 section 10.1.1: until the upstream says 100 or answers, or for CONTINUE_AFTER."""
+        """RFC 9110 section 10.1.1: until the upstream says 100 or responds, or for CONTINUE_AFTER."""
         self._invited = self._loop.create_future()
         with contextlib.suppress(TimeoutError):
             # Not wait_for: that of Python 3.11 loses a cancellation that comes with the invitation.
@@ -241,7 +241,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._invited = None
 
     async def read(self) -> bytes:
-        """What arrived of the answer's body, once something did; empty at its end.
+        """What arrived of the response's body, once something did; empty at its end.
 
         UpstreamProtocolError, UpstreamTimeout, or what the client's body raised.
         """
@@ -258,7 +258,7 @@ class UpstreamConnection(asyncio.Protocol):
         assert self._parser is not None
         return self._take(self._parser) if self._parser.is_complete else None
 
-    def _take(self, parser: AnswerParser) -> bytes:
+    def _take(self, parser: ResponseParser) -> bytes:
         parts = parser.parts
         taken = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
@@ -277,7 +277,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._deadline = None
 
     def data_received(self, data: bytes) -> None:
-        """More of the answer, or what nobody asked for."""
+        """More of the response, or what nobody asked for."""
         if self._raw is not None:
             self._raw.from_upstream(data)
             return
@@ -359,7 +359,7 @@ class UpstreamConnection(asyncio.Protocol):
     # After 101
 
     def go_raw(self, raw: Raw) -> bytes:
-        """Leaves HTTP: bytes go to `raw` from now on. Gives those that came behind the answer's head."""
+        """Leaves HTTP: bytes go to `raw` from now on. Gives those that came behind the response's head."""
         parser = self._parser
         assert parser is not None
         self._raw = raw

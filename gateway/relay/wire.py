@@ -103,7 +103,7 @@ class Wire(asyncio.Protocol):
 
     @property
     def is_draining(self) -> bool:
-        """Answers are to announce the end of the connection."""
+        """Responses are to announce the end of the connection."""
         return self._server.draining
 
     @property
@@ -184,7 +184,7 @@ class Wire(asyncio.Protocol):
             reset(self.transport)
 
     def check_flow(self, now: float) -> None:
-        """Ends what takes too long: a body, an answer to be taken; and who left unheard. `now`: loop time."""
+        """Ends what takes too long: a body, a response to be taken; and who left unheard. `now`: loop time."""
         transport = self.transport
         assert transport is not None
         if self._awaited is not None and now - self._awaited[1] > self.limits.body_timeout:
@@ -194,6 +194,6 @@ class Wire(asyncio.Protocol):
         if not left or taken > self._taken or self._stalled_since is None:
             self._taken, self._stalled_since = taken, now if left else None
         elif now - self._stalled_since > self.limits.send_timeout:
-            self.cut(ClientDisconnected("it took nothing of the answer within send_timeout"))
+            self.cut(ClientDisconnected("it took nothing of the response within send_timeout"))
         if self._is_held and not transport.is_closing() and has_left(transport):
             self.abort()

@@ -1,4 +1,4 @@
-"""One bounded GET of a JSON document: decides what may be asked, for how long, and how much is read of the answer.
+"""One bounded GET of a JSON document: decides what may be asked, for how long, and how much is read of the response.
 
 Knows nothing of what the document means. Every failure of aiohttp, TLS and the network leaves here as FetchFailed.
 """
@@ -35,10 +35,10 @@ _DIGITS: Final = re.compile(r"[0-9]{1,12}")
 
 
 class FetchFailed(Exception):
-    """No document could be had. The sentence is short, for operators, and quotes nothing of the answer."""
+    """No document could be had. The sentence is short, for operators, and quotes nothing of the response."""
 
     def __init__(self, sentence: str, *, status: int | None = None) -> None:
-        """`status`: what the server answered, when an answer other than 200 is the reason."""
+        """`status`: what the server responded, when a response other than 200 is the reason."""
         super().__init__(sentence)
         self.status = status
 
@@ -98,7 +98,7 @@ async def fetch_json(address: str, issuer: Issuer, *, limit: float = FETCH_TIMEO
 
 
 async def _get(url: URL, *, tls: ssl.SSLContext) -> tuple[bytes, int | None]:
-    """Body and max-age of the 200 that `url`, or what it redirects to, answers."""
+    """Body and max-age of the 200 that `url`, or what it redirects to, responds with."""
     origin = (url.scheme, url.host, url.port)
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=tls, force_close=True),
@@ -127,18 +127,18 @@ def _redirected(url: URL, location: str | None) -> URL:
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     if response.status != 200:
-        raise FetchFailed(f"the answer has status {response.status}", status=response.status)
+        raise FetchFailed(f"the response has status {response.status}", status=response.status)
     body = bytearray()
     # Content-Length is not asked: what counts is what arrives, decompressed piece by piece.
     async for piece in response.content.iter_any():
         body += piece
         if len(body) > MAX_BYTES:
-            raise FetchFailed(f"the answer is larger than {MAX_BYTES // 1024} KiB")
+            raise FetchFailed(f"the response is larger than {MAX_BYTES // 1024} KiB")
     return bytes(body)
 
 
 def _max_age(headers: CIMultiDictProxy[str]) -> int | None:
-    """Seconds an answer stays fresh: max-age less Age (RFC 9111 section 4.2). Of several the smallest."""
+    """Seconds a response stays fresh: max-age less Age (RFC 9111 section 4.2). Of several the smallest."""
     found = [int(digits) for digits in _MAX_AGE.findall(",".join(headers.getall("Cache-Control", ())))]
     if not found:
         return None
@@ -164,7 +164,7 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
 def _sentence(error: Exception, limit: float) -> str:
     match error:
         case TimeoutError():
-            sentence = f"no complete answer within {limit:g} s"
+            sentence = f"no complete response within {limit:g} s"
         case aiohttp.ClientConnectorCertificateError():
             cause = error.certificate_error
             why = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else type(cause).__name__
@@ -174,9 +174,9 @@ def _sentence(error: Exception, limit: float) -> str:
         case aiohttp.ClientConnectorDNSError():
             sentence = "its host name cannot be resolved"
         case aiohttp.ClientConnectorError():
-            sentence = f"it cannot be reached ({errno.errorcode.get(error.errno or 0, 'no address answers')})"
+            sentence = f"it cannot be reached ({errno.errorcode.get(error.errno or 0, 'no address responds')})"
         case aiohttp.ClientError() | OSError():
-            sentence = "the answer broke off or is not well-formed HTTP"
+            sentence = "the response broke off or is not well-formed HTTP"
         case _:
             sentence = f"it cannot be asked ({type(error).__name__})"
     return sentence

@@ -1,4 +1,4 @@
-"""The Issuers port for all configured issuers: which keys answer for which name, and their common start and end.
+"""The Issuers port for all configured issuers: which keys response for which name, and their common start and end.
 
 Knows nothing of tokens; every issuer stands for itself, so that one that is down harms no other.
 """
@@ -42,7 +42,7 @@ class RemoteIssuers:
         self._refreshing: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begins to fetch and refresh. Waits for no answer: fetches are under way, not ended, when this returns."""
+        """Begins to fetch and refresh. Waits for no response: fetches are under way, not ended, when this returns."""
         self._refreshing = [
             asyncio.create_task(keys.keep_fresh(), name=f"refresh of {name}") for name, keys in self._keys.items()
         ]

@@ -67,24 +67,24 @@ def _head(method: str, path: str, token: str, *lines: str) -> bytes:
     return "\r\n".join([*told, "", ""]).encode()
 
 
-def _read_answer(sock: socket.socket) -> tuple[int, int, bytes]:
-    """Status, bytes of the body, and the first of them, of an answer with a length. CannotMeasure: it breaks off."""
+def _read_response(sock: socket.socket) -> tuple[int, int, bytes]:
+    """Status, bytes of the body, and the first of them, of a response with a length. CannotMeasure: it breaks off."""
     buffer = b""
     while b"\r\n\r\n" not in buffer:
         chunk = sock.recv(65536)
         if not chunk:
-            raise CannotMeasure("the connection ended before an answer")
+            raise CannotMeasure("the connection ended before a response")
         buffer += chunk
     head, _, first = buffer.partition(b"\r\n\r\n")
     lengths = [int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     if not lengths:
-        raise CannotMeasure("an answer without a length")
+        raise CannotMeasure("a response without a length")
     received = len(first)
     target = bytearray(MIB)
     while received < lengths[0]:
         count = sock.recv_into(target)
         if not count:
-            raise CannotMeasure(f"an answer broke off after {received} bytes of {lengths[0]}")
+            raise CannotMeasure(f"a response broke off after {received} bytes of {lengths[0]}")
         received += count
     return int(head.split()[1]), received, first
 
@@ -92,7 +92,7 @@ def _read_answer(sock: socket.socket) -> tuple[int, int, bytes]:
 def _download(peer: Peer, token: str) -> None:
     with socket.create_connection(("127.0.0.1", peer.port), timeout=60) as sock:
         sock.sendall(_head("GET", "/files/100MiB", token))
-        status, received, _ = _read_answer(sock)
+        status, received, _ = _read_response(sock)
     if (status, received) != (200, BODY):
         raise CannotMeasure(f"a download of 100 MiB: status {status}, {received} bytes")
 
@@ -103,7 +103,7 @@ def _upload(peer: Peer, token: str) -> None:
         sock.sendall(_head("POST", "/uploads", token, f"Content-Length: {BODY}"))
         for _ in range(BODY // MIB):
             sock.sendall(block)
-        status, _, body = _read_answer(sock)
+        status, _, body = _read_response(sock)
     if status != 200 or json.loads(body) != {"received": BODY}:
         raise CannotMeasure(f"an upload of 100 MiB: status {status}, {body!r}")
 
@@ -179,7 +179,7 @@ def _idle(site: Site, effort: Effort) -> Iterator[Result]:
                 sock = socket.create_connection(("127.0.0.1", peer.port), timeout=10)
                 sockets.append(sock)
                 sock.sendall(request)
-                if _read_answer(sock)[0] != 200:
+                if _read_response(sock)[0] != 200:
                     raise CannotMeasure("a request before the silence was refused")
             time.sleep(SETTLE)
             after = peer.program.resident()
@@ -198,7 +198,7 @@ def _idle(site: Site, effort: Effort) -> Iterator[Result]:
         [(after - before) * 1024 / IDLE],
         at_most=20,
         unit="KiB",
-        details=f"{before:.1f} MiB before, {after:.1f} MiB with them; each has had one answer",
+        details=f"{before:.1f} MiB before, {after:.1f} MiB with them; each has had one response",
     )
 
 

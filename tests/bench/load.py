@@ -70,7 +70,7 @@ def drive(
         raise CannotMeasure(f"wrk failed: {done.stdout[-500:]}{done.stderr[-500:]}") from None
     errors = {what: found[what] for what in ("connect", "read", "write", "timeout", "status") if found[what]}
     if errors or not found["requests"]:
-        told = ", ".join(f"{count} of {what}" for what, count in errors.items()) or "no answer at all"
+        told = ", ".join(f"{count} of {what}" for what, count in errors.items()) or "no response at all"
         raise CannotMeasure(f"{program.name} under load: errors: {told}; {found['requests']} requests")
     if (not logged or logged < found["requests"] - BUFFERED_LINES) if peer.logs else logged:
         raise CannotMeasure(f"{program.name} logged {logged} lines for {found['requests']} requests")

@@ -15,8 +15,8 @@ from typing import Final
 from tests.bench.programs import LOAD, TESTED, Program, find_program, free_port, start, wait_until_it_listens
 from tests.bench.tokens import AUDIENCE, ISSUER, Tokens
 
-#: bytes of the API's usual answer
-ANSWER: Final = (
+#: bytes of the API's usual response
+RESPONSE: Final = (
     b'{"order": 1, "state": "shipped", "lines": [{"article": "A-101", "pieces": 2}, {"article": "B-202", "pieces": 1}], '
     b'"total": 5310}\n'
 )
@@ -89,7 +89,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         root {directory}/files;
-        location / {{ return 200 '{answer}'; }}
+        location / {{ return 200 '{response}'; }}
         location /files/ {{ alias {directory}/files/; }}
         location = /seen {{
             return 200 '{{"user": "$http_x_user_id", "client": "$http_x_client_id", "token": "$http_authorization"}}';
@@ -109,7 +109,7 @@ def start_api(directory: Path) -> tuple[Program, int]:
             file.write(os.urandom(1 << 20))
     port = free_port()
     config = directory / "nginx.conf"
-    config.write_text(_NGINX.format(directory=directory, port=port, answer=ANSWER.decode().replace("\n", "\\n")))
+    config.write_text(_NGINX.format(directory=directory, port=port, response=RESPONSE.decode().replace("\n", "\\n")))
     command = [find_program("nginx"), "-e", "stderr", "-p", str(directory), "-c", str(config)]
     return start("nginx", command, directory, core=LOAD), port
 

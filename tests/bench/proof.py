@@ -18,25 +18,25 @@ LAST: Final = 300
 
 
 def ask(peer: Peer, path: str, token: str | None = None, **headers: str) -> tuple[int, bytes]:
-    """Status and body of an answer."""
+    """Status and body of a response."""
     connection = http.client.HTTPConnection("127.0.0.1", peer.port, timeout=10)
     try:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request("GET", path, headers=sent | ({"Authorization": f"Bearer {token}"} if token else {}))
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
 
 
 def prove_forwarding(peer: Peer, path: str, token: str | None = None) -> None:
-    """The answer of the API arrives. CannotMeasure: it does not, or not in time."""
+    """The response of the API arrives. CannotMeasure: it does not, or not in time."""
     deadline = time.monotonic() + PATIENCE
     while (found := ask(peer, path, token)[0]) != 200:
         # Keys are read while it already listens.
         if found != 503 or time.monotonic() > deadline:
             told = peer.program.complaint()[-LAST:]
-            raise CannotMeasure(f"{peer.program.name} answers {found} to a good request for {path}: {told}")
+            raise CannotMeasure(f"{peer.program.name} responses {found} to a good request for {path}: {told}")
         time.sleep(0.05)
 
 
@@ -58,7 +58,7 @@ def prove_judging(peer: Peer, tokens: Tokens, *, prefix: str = "") -> None:
     for what, token in bad.items():
         status, _ = ask(peer, path, token)
         if status not in (401, 403):
-            raise CannotMeasure(f"{name} answers {status} to {what}")
+            raise CannotMeasure(f"{name} responses {status} to {what}")
     seen = json.loads(ask(peer, path, tokens.good, X_User_Id="mallory")[1])
     if seen != {"user": subject(0), "client": CLIENT, "token": ""}:
         raise CannotMeasure(f"the API behind {name} was told {seen}")

@@ -148,8 +148,8 @@ def _lookups(peer: Peer) -> tuple[int, int]:
     if peer.admin is None:
         return 0, 0
     path = "stats?filter=jwt_cache" if peer.program.name.startswith("envoy") else "metrics"
-    with urllib.request.urlopen(f"http://127.0.0.1:{peer.admin}/{path}", timeout=10) as answer:
-        text = answer.read().decode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{peer.admin}/{path}", timeout=10) as response:
+        text = response.read().decode()
     counts = {}
     for what in ("hit", "miss"):
         found = re.search(rf'(?:lookups_total{{result="{what}"}}|jwt_cache_{what}:) ([0-9.e+]+)', text)

@@ -24,7 +24,7 @@ _LIBRARIES: Final = ("aiohttp", "httptools", "uvloop", "joserfc", "cryptography"
 
 _METHOD: Final = """\
 - One process of each contender, pinned to core 0: one worker, one thread, one `--concurrency`. wrk (one thread, 64
-  connections that are kept, unless a row says otherwise) and nginx, the API behind, share core 1; its usual answer is
+  connections that are kept, unless a row says otherwise) and nginx, the API behind, share core 1; its usual response is
   129 bytes of JSON. If anything else ran on core 0, the figures say so.
 - In each round every contender runs once, and the order rotates. A ratio is taken in each round; the table has the
   median of the ratios, and the least and the greatest. Absolute figures are medians over the rounds: on a virtual

@@ -98,7 +98,7 @@ ROWS: tuple[Row, ...] = (
         "large",
         peers={"gateway": gateway(), "haproxy": haproxy()},
         sides={"gateway": Side("gateway", "/files/1MiB"), "haproxy": Side("haproxy", "/files/1MiB")},
-        comparisons=(Comparison("answers of 1 MiB, against HAProxy", "gateway", "haproxy", 0.8),),
+        comparisons=(Comparison("responses of 1 MiB, against HAProxy", "gateway", "haproxy", 0.8),),
     ),
     Race(
         "routes",

@@ -13,7 +13,7 @@ from gateway.core.claims import find_claim
 from gateway.core.token import parse_token
 from tests.bench import report
 from tests.bench.load import drive
-from tests.bench.peers import ANSWER, Peer
+from tests.bench.peers import RESPONSE, Peer
 from tests.bench.programs import LOAD, CannotMeasure, Program, start
 from tests.bench.proof import prove_judging
 from tests.bench.races import Effort, Race
@@ -30,7 +30,7 @@ def tokens(tmp_path: Path) -> Tokens:
 
 
 class _Careless(BaseHTTPRequestHandler):
-    """Answers 200, or what it is told, to everything, and passes on what a client says of itself."""
+    """Responses 200, or what it is told, to everything, and passes on what a client says of itself."""
 
     protocol_version = "HTTP/1.1"
     status = 200
@@ -56,7 +56,7 @@ def idle_program(tmp_path: Path) -> Iterator[Program]:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """wrk leaves in the middle of an answer."""
+        """wrk leaves in the middle of a response."""
 
 
 @pytest.fixture
@@ -139,9 +139,9 @@ def test_a_race_compares_sides_that_it_has(race: Race) -> None:
     assert {name for comparison in race.comparisons for name in (comparison.over, comparison.under)} == set(race.sides)
 
 
-def test_the_usual_answer_is_json_of_129_bytes() -> None:
-    assert len(ANSWER) == 129
-    assert json.loads(ANSWER)["order"]
+def test_the_usual_response_is_json_of_129_bytes() -> None:
+    assert len(RESPONSE) == 129
+    assert json.loads(RESPONSE)["order"]
 
 
 @pytest.fixture

@@ -20,14 +20,14 @@ async def forward(request: web.Request) -> web.StreamResponse:
         headers=headers,
         data=request.content if request.body_exists else None,
         allow_redirects=False,
-    ) as answer:
-        passed = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
-        response = web.StreamResponse(status=answer.status, headers=passed)
-        response.content_length = answer.content_length
-        await response.prepare(request)
-        async for chunk in answer.content.iter_any():
-            await response.write(chunk)
-        return response
+    ) as response:
+        passed = {name: value for name, value in response.headers.items() if name.lower() not in HOP_BY_HOP}
+        received = web.StreamResponse(status=response.status, headers=passed)
+        received.content_length = response.content_length
+        await received.prepare(request)
+        async for chunk in response.content.iter_any():
+            await received.write(chunk)
+        return received
 
 
 async def session(app: web.Application) -> AsyncIterator[None]:

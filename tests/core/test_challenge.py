@@ -1,4 +1,4 @@
-"""A refusal as an answer: constants only."""
+"""A refusal as a response: constants only."""
 
 import json
 from http import HTTPStatus
@@ -60,11 +60,11 @@ def test_the_realm_is_the_configured_one() -> None:
 
 @pytest.mark.parametrize("refusal", ANSWERED.values(), ids=ANSWERED)
 def test_every_refusal_is_a_problem_document(refusal: type[Refusal]) -> None:
-    answer = compose_refusal(refusal("secret evidence"), realm="api")
+    response = compose_refusal(refusal("secret evidence"), realm="api")
     # RFC 9110 sections 15.5.14 and 15.5.15, where the standard library has older words.
     phrase = {413: "Content Too Large", 414: "URI Too Long"}.get(refusal.status) or HTTPStatus(refusal.status).phrase
-    assert (answer.status, answer.reason) == (refusal.status, phrase.encode())
-    assert json.loads(answer.body) == {
+    assert (response.status, response.reason) == (refusal.status, phrase.encode())
+    assert json.loads(response.body) == {
         "type": "about:blank",
         "title": phrase,
         "status": refusal.status,
@@ -73,12 +73,12 @@ def test_every_refusal_is_a_problem_document(refusal: type[Refusal]) -> None:
     }
     fields = headers(refusal("secret evidence"))
     assert fields["Content-Type"] == "application/problem+json"
-    assert fields["Content-Length"] == str(len(answer.body))
+    assert fields["Content-Length"] == str(len(response.body))
     assert ("WWW-Authenticate" in fields) == refusal.challenge
     assert (fields.get("Cache-Control") == "no-store") == (refusal.status == 401)
     assert ("Retry-After" in fields) == (refusal.status == 503)
     assert ("Allow" in fields) == (refusal.status == 405)
-    assert b"secret" not in answer.body + b"".join(name + value for name, value in answer.headers)
+    assert b"secret" not in response.body + b"".join(name + value for name, value in response.headers)
 
 
 def test_retry_after_is_whole_seconds_or_absent() -> None:

@@ -45,7 +45,7 @@ def preflight(method: str = "PUT", origin: str = APP) -> list[tuple[bytes, bytes
 )
 def test_an_origin_is_compared_as_browsers_write_it(text: str, origin: bytes) -> None:
     assert parse_origin(text) == origin
-    allowed = dict(compiled(origins=(text,)).answer_lines(sent(origin.decode())))
+    allowed = dict(compiled(origins=(text,)).response_lines(sent(origin.decode())))
     assert allowed[b"Access-Control-Allow-Origin"] == origin
 
 
@@ -86,7 +86,7 @@ def test_what_no_browser_sends_is_no_origin(text: str) -> None:
 )
 def test_a_wildcard_is_one_label(pattern: str, origin: str, *, allowed: bool) -> None:
     assert isinstance(parse_origin(pattern), re.Pattern)
-    lines = dict(compiled(origins=("https://other.example", pattern)).answer_lines(sent(origin)))
+    lines = dict(compiled(origins=("https://other.example", pattern)).response_lines(sent(origin)))
     assert lines.get(b"Access-Control-Allow-Origin") == (origin.encode() if allowed else None)
 
 
@@ -98,22 +98,22 @@ def test_a_wildcard_is_one_label(pattern: str, origin: str, *, allowed: bool) ->
         sent(f"{APP} {APP}"), sent(APP, (b"Origin", APP.encode())),
     ],
 )  # fmt: skip
-def test_another_origin_is_told_nothing_but_that_the_answer_varies(headers: list[tuple[bytes, bytes]]) -> None:
-    assert compiled().answer_lines(headers) == (VARY,)
+def test_another_origin_is_told_nothing_but_that_the_response_varies(headers: list[tuple[bytes, bytes]]) -> None:
+    assert compiled().response_lines(headers) == (VARY,)
     assert compiled().preflight_lines(headers, method="PUT") == (VARY,)
 
 
 def test_any_origin_gets_a_star_and_is_not_repeated() -> None:
-    lines = dict(compiled(origins=("*",)).answer_lines(sent("https://anybody.example")))
+    lines = dict(compiled(origins=("*",)).response_lines(sent("https://anybody.example")))
     assert lines[b"Access-Control-Allow-Origin"] == b"*"
-    assert (b"Access-Control-Allow-Origin", b"*") in compiled(origins=("*",)).answer_lines(sent("null"))
+    assert (b"Access-Control-Allow-Origin", b"*") in compiled(origins=("*",)).response_lines(sent("null"))
 
 
-# Answers
+# Responses
 
 
 def test_a_page_may_read_why_it_was_refused_and_when_to_come_back() -> None:
-    assert compiled().answer_lines(sent()) == (
+    assert compiled().response_lines(sent()) == (
         VARY,
         (b"Access-Control-Allow-Origin", APP.encode()),
         (b"Access-Control-Expose-Headers", b"WWW-Authenticate, Retry-After"),
@@ -121,7 +121,7 @@ def test_a_page_may_read_why_it_was_refused_and_when_to_come_back() -> None:
 
 
 def test_further_headers_are_exposed_once() -> None:
-    lines = dict(compiled(expose=("ETag", "www-authenticate", "etag", "Link")).answer_lines(sent()))
+    lines = dict(compiled(expose=("ETag", "www-authenticate", "etag", "Link")).response_lines(sent()))
     assert lines[b"Access-Control-Expose-Headers"] == b"WWW-Authenticate, Retry-After, ETag, Link"
 
 
@@ -146,18 +146,18 @@ def test_a_preflight_is_told_what_is_configured() -> None:
     )
 
 
-def test_cookies_are_allowed_in_both_answers_when_configured() -> None:
+def test_cookies_are_allowed_in_both_responses_when_configured() -> None:
     cors, line = compiled(credentials=True), (b"Access-Control-Allow-Credentials", b"true")
-    assert line in cors.answer_lines(sent())
+    assert line in cors.response_lines(sent())
     assert line in (cors.preflight_lines(preflight(), method="PUT") or ())
-    assert line not in cors.answer_lines(sent("https://evil"))
+    assert line not in cors.response_lines(sent("https://evil"))
 
 
 def test_nothing_is_said_where_the_api_says_it_or_nobody() -> None:
     upstream: Literal["upstream"] = "upstream"
     cors = compile_cors(upstream)
     assert cors is not None
-    assert cors.answer_lines(sent()) == ()
+    assert cors.response_lines(sent()) == ()
     assert cors.preflight_lines(preflight(), method="PUT") is None
     assert compile_cors(None) is None
 
@@ -189,25 +189,25 @@ def test_anything_else_is_no_preflight(method: str, headers: list[tuple[bytes, b
     assert requested_method(method, headers) is None
 
 
-# The API's own answer
+# The API's own response
 
 ALLOWED = (b"Access-Control-Allow-Origin", APP.encode())
 
 
-def test_an_answer_of_a_route_without_cors_is_left_alone() -> None:
-    answer = [(b"Access-Control-Allow-Origin", b"*"), (b"Vary", b"Accept")]
-    assert with_lines(list(answer), ()) == answer
+def test_a_response_of_a_route_without_cors_is_left_alone() -> None:
+    response = [(b"Access-Control-Allow-Origin", b"*"), (b"Vary", b"Accept")]
+    assert with_lines(list(response), ()) == response
 
 
 def test_what_the_api_says_of_cors_is_replaced() -> None:
-    answer = [
+    response = [
         (b"access-control-allow-origin", b"*"),
         (b"ETag", b"1"),
         (b"Access-Control-Allow-Credentials", b"true"),
         (b"ACCESS-CONTROL-EXPOSE-HEADERS", b"*"),
     ]
-    assert with_lines(answer, (VARY, ALLOWED)) == [(b"ETag", b"1"), VARY, ALLOWED]
-    assert with_lines(answer, (VARY,)) == [(b"ETag", b"1"), VARY]
+    assert with_lines(response, (VARY, ALLOWED)) == [(b"ETag", b"1"), VARY, ALLOWED]
+    assert with_lines(response, (VARY,)) == [(b"ETag", b"1"), VARY]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_what_the_api_says_of_cors_is_replaced() -> None:
     ],
 )
 def test_the_apis_vary_names_the_origin_once(before: list[bytes], after: list[bytes]) -> None:
-    answer = [(b"vary", value) for value in before]
-    merged = with_lines(answer, (VARY,))
+    response = [(b"vary", value) for value in before]
+    merged = with_lines(response, (VARY,))
     assert [value for _, value in merged] == after
-    assert answer == [(b"vary", value) for value in before]
+    assert response == [(b"vary", value) for value in before]

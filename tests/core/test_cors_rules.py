@@ -60,10 +60,10 @@ def test_each_mistake_is_told_at_its_key(settings: dict[str, Any], told: list[st
 @pytest.mark.parametrize(
     ("cors", "told"),
     [
-        (Cors(origins=("*",)), "cors.origins[0]: is every page there is: all may read what the API answers them"),
+        (Cors(origins=("*",)), "cors.origins[0]: is every page there is: all may read what the API tells them"),
         (Cors(origins=(APP, "http://app.example.com")), "cors.origins[1]: is unsafe: over http, anybody on the way can be that page"),
         (Cors(origins=("http://*.example.com",)), "cors.origins[0]: is unsafe: over http, anybody on the way can be that page"),
-        ("upstream", "cors: lets preflights reach the API without a token; it must only answer them"),
+        ("upstream", "cors: lets preflights reach the API without a token; it must only response them"),
     ],
 )  # fmt: skip
 def test_what_is_loose_is_told(cors: Any, told: str) -> None:

@@ -169,10 +169,10 @@ def test_the_facts_of_one_style_are_override_headers_in_another() -> None:
 
 def test_a_yes_names_every_identity_header_and_those_without_a_value_too() -> None:
     admitted = ((b"Host", b"a"), (b"X-User-Id", b"alice"), (b"X-Request-Id", b"r1"))
-    assert rules().answer_lines(admitted) == (
+    assert rules().response_lines(admitted) == (
         (b"X-User-Id", b"alice"), (b"X-Client-Id", b""), (b"X-Token-Scopes", b""), (b"X-Gateway-Assertion", b""),
     )  # fmt: skip
-    assert rules(identity_headers={"X-Roles": "roles", "X_Client_Id": "azp"}).answer_lines(()) == (
+    assert rules(identity_headers={"X-Roles": "roles", "X_Client_Id": "azp"}).response_lines(()) == (
         (b"X-Roles", b""), (b"X_Client_Id", b""), (b"X-User-Id", b""), (b"X-Token-Scopes", b""),
         (b"X-Gateway-Assertion", b""),
     )  # fmt: skip
@@ -181,7 +181,7 @@ def test_a_yes_names_every_identity_header_and_those_without_a_value_too() -> No
 def test_repeated_lines_are_one_that_can_be_taken_apart_again() -> None:
     judging = rules(identity_headers={"X-Roles": IdentityHeader(claim="roles", format="repeat"), "X-Name": "name"})
     admitted = ((b"X-Roles", b"a,b"), (b"X-Roles", b"c%2Cd"), (b"X-Name", b"Smith, J"))
-    assert judging.answer_lines(admitted)[:2] == ((b"X-Roles", b"a%2Cb, c%2Cd"), (b"X-Name", b"Smith, J"))
+    assert judging.response_lines(admitted)[:2] == ((b"X-Roles", b"a%2Cb, c%2Cd"), (b"X-Name", b"Smith, J"))
 
 
 @pytest.mark.parametrize("refusal", [UntrustedProxy, UnclearSubrequest, UndecidableHeader])

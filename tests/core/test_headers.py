@@ -19,11 +19,11 @@ from gateway.core.config import (
 from gateway.core.headers import (
     HOP_BY_HOP,
     UpstreamHeaders,
-    answer_headers,
     drops_forwarding,
     fold,
     nominated,
     parse_request_id,
+    response_headers,
 )
 from gateway.core.model import Facts, HeaderLine
 from gateway.core.route import compile_route
@@ -343,10 +343,10 @@ def test_a_request_id_is_kept_when_it_is_one_well_formed_one(values: list[bytes]
     assert parse_request_id(iter(values)) == parsed
 
 
-# Answers, folding
+# Responses, folding
 
 
-def test_of_an_answer_everything_but_hop_by_hop_headers_is_kept() -> None:
+def test_of_a_response_everything_but_hop_by_hop_headers_is_kept() -> None:
     lines: list[HeaderLine] = [
         (b"server", b"nginx"),
         (b"Set-Cookie", b"a=1"),
@@ -359,7 +359,7 @@ def test_of_an_answer_everything_but_hop_by_hop_headers_is_kept() -> None:
         (b"X-User-Id", b"the upstream may"),
         (b"X_Odd", b""),
     ]
-    assert answer_headers(iter(lines)) == [
+    assert response_headers(iter(lines)) == [
         (b"server", b"nginx"),
         (b"Set-Cookie", b"a=1"),
         (b"Set-Cookie", b"b=\xe4"),
@@ -372,7 +372,7 @@ def test_of_an_answer_everything_but_hop_by_hop_headers_is_kept() -> None:
 @pytest.mark.parametrize("name", sorted(HOP_BY_HOP))
 def test_every_hop_by_hop_header_is_dropped_both_ways(name: bytes) -> None:
     assert kept((name.title(), b"1")) == ()
-    assert answer_headers([(name.title(), b"1")]) == []
+    assert response_headers([(name.title(), b"1")]) == []
 
 
 def test_folding_is_what_the_loosest_upstream_does() -> None:
@@ -603,7 +603,7 @@ def test_connection_options_nominate_no_header_and_what_stands_beside_them_does(
         assert kept((b"Connection", options + b", x-hop"), line) == ()
         assert kept((b"Connection", options), (b"connection", b"x-hop"), line) == ()
         assert kept((b"Connection", b"x-hop"), (b"connection", options), line) == ()
-        assert answer_headers([(b"Connection", options), line]) == [line]
-        assert answer_headers([(b"Connection", b"x-hop"), (b"Connection", options), line]) == []
+        assert response_headers([(b"Connection", options), line]) == [line]
+        assert response_headers([(b"Connection", b"x-hop"), (b"Connection", options), line]) == []
     assert kept((b"Connection", b"host"), line) == (line,)
-    assert answer_headers([(b"Connection", b"cookie"), line]) == [line]
+    assert response_headers([(b"Connection", b"cookie"), line]) == [line]

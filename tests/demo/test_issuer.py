@@ -42,9 +42,9 @@ def is_signed_by(issuer: DemoIssuer, token: str) -> bool:
 
 
 async def get(url: str, *, status: int = 200) -> str:
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
-        assert response.status == status
-        return await response.text()
+    async with aiohttp.ClientSession() as session, session.get(url) as received:
+        assert received.status == status
+        return await received.text()
 
 
 async def test_discovery_leads_to_the_published_keys(issuer: DemoIssuer) -> None:
@@ -118,13 +118,13 @@ async def test_the_token_endpoint_hands_out_what_is_asked_for(issuer: DemoIssuer
     assert "kind must be one of" in await get(f"{issuer.url}/token?kind=admin", status=400)
 
 
-async def test_the_token_endpoint_answers_a_form_as_oauth_has_it(issuer: DemoIssuer) -> None:
+async def test_the_token_endpoint_responds_to_a_form_as_oauth_has_it(issuer: DemoIssuer) -> None:
     form = {"kind": "id"}
-    async with aiohttp.ClientSession() as session, session.post(f"{issuer.url}/token", data=form) as response:
-        answer = await response.json()
-        assert response.headers["Cache-Control"] == "no-store"
-    assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 300)
-    assert is_signed_by(issuer, answer["access_token"])
+    async with aiohttp.ClientSession() as session, session.post(f"{issuer.url}/token", data=form) as received:
+        response = await received.json()
+        assert received.headers["Cache-Control"] == "no-store"
+    assert (response["token_type"], response["expires_in"]) == ("Bearer", 300)
+    assert is_signed_by(issuer, response["access_token"])
 
 
 async def test_an_address_in_use_is_an_os_error_and_leaves_nothing_open(issuer: DemoIssuer) -> None:

@@ -25,12 +25,12 @@ class Tally:
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
 
     def count(self) -> None:
-        """One more answer."""
+        """One more response."""
         self.answered += 1
         self._progress.set()
 
     async def more(self, count: int) -> None:
-        """Waits for as many more answers."""
+        """Waits for as many more responses."""
         wanted = self.answered + count
         async with asyncio.timeout(PATIENCE):
             while self.answered < wanted:
@@ -67,7 +67,7 @@ class Client:
                 writer.write(b"x" * PIECE)
                 await writer.drain()
                 await asyncio.sleep(PAUSE)  # this is what makes it slow
-            await _answer(reader)
+            await _response(reader)
             self._tally.uploaded += 1
         except (ConnectionError, asyncio.IncompleteReadError, AssertionError) as error:
             self._tally.lost.append(f"upload: {error!r}")
@@ -91,13 +91,13 @@ class Client:
         reader, writer = self._wire
         try:
             writer.write(b"GET / HTTP/1.1\r\n%b\r\n" % self._head)
-            answer = await _answer(reader)
+            response = await _response(reader)
         except (ConnectionError, asyncio.IncompleteReadError, AssertionError) as error:
             self._tally.lost.append(repr(error))
             self._close()
             return
         self._tally.count()
-        if answer.values(b"Connection") == [b"close"]:
+        if response.values(b"Connection") == [b"close"]:
             self._close()
 
     def _close(self) -> None:
@@ -106,7 +106,7 @@ class Client:
             self._wire = None
 
 
-async def _answer(reader: asyncio.StreamReader) -> Message:
+async def _response(reader: asyncio.StreamReader) -> Message:
     message = Message((await reader.readuntil(b"\r\n\r\n"))[:-4])
     message.body = await read_body(reader, message, bodyless=False, until_end=False)
     assert (message.status, message.body) == (200, b"ok"), message

@@ -31,7 +31,7 @@ class GatewayProcess:
     process: asyncio.subprocess.Process
     output: bytearray = field(default_factory=bytearray)
     #: whatever answered a client, as far as the gateway wrote it
-    answers: bytearray = field(default_factory=bytearray)
+    responses: bytearray = field(default_factory=bytearray)
     secrets: list[str] = field(default_factory=list)
     url: str = ""
     admin_url: str = ""
@@ -67,7 +67,7 @@ class GatewayProcess:
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, dict[str, Any], Mapping[str, str]]:
-        """Status, JSON body and headers of an answer. The token may not turn up anywhere."""
+        """Status, JSON body and headers of a response. The token may not turn up anywhere."""
         sent = dict(headers or {})
         if token is not None:
             self.secrets.append(token)
@@ -76,19 +76,19 @@ class GatewayProcess:
         async with aiohttp.ClientSession() as session, session.request(method, url, headers=sent) as response:
             body = await response.read()
             if response.content_type == "application/problem+json":
-                self.answers += body + repr(response.headers).encode()
+                self.responses += body + repr(response.headers).encode()
             return response.status, json.loads(body) if body else {}, response.headers
 
     async def raw(self, request: bytes) -> bytes:
-        """Everything that answers these bytes, until the gateway closes."""
+        """Everything that responds these bytes, until the gateway closes."""
         host, port = self.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(request)
         async with asyncio.timeout(START_SECONDS):
-            answer = await reader.read()
+            response = await reader.read()
         writer.close()
-        self.answers += answer
-        return answer
+        self.responses += response
+        return response
 
     def workers(self) -> list[int]:
         """Process ids of those that it started."""
@@ -108,8 +108,8 @@ class GatewayProcess:
             return await self.process.wait()
 
     def leaked(self) -> list[str]:
-        """Pieces of the tokens that stand in the output or in an answer of the gateway's own."""
-        text = (self.output + b"\n" + self.answers).decode("latin-1")
+        """Pieces of the tokens that stand in the output or in a response of the gateway's own."""
+        text = (self.output + b"\n" + self.responses).decode("latin-1")
         printed = {text[start : start + PIECE] for start in range(len(text) - PIECE + 1)}
         return [
             secret[start : start + PIECE]

@@ -76,9 +76,9 @@ async def opened(browser: Browser, origin: str) -> Page:
 async def called(page: Page, button: str) -> str:
     """What the page shows of a call."""
     await page.click(f"#{button}")
-    answer = page.locator(f"dd[data-call={button}]").last
-    await expect(answer).not_to_be_empty()
-    return await answer.inner_text()
+    response = page.locator(f"dd[data-call={button}]").last
+    await expect(response).not_to_be_empty()
+    return await response.inner_text()
 
 
 async def log_in(page: Page) -> None:

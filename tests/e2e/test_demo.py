@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-async def test_every_line_it_prints_answers_what_it_says_and_ctrl_c_ends_it() -> None:
+async def test_every_line_it_prints_responds_with_what_it_says_and_ctrl_c_ends_it() -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", "demo",
@@ -31,9 +31,9 @@ async def test_every_line_it_prints_answers_what_it_says_and_ctrl_c_ends_it() ->
         for sentence, command in cases:
             expected = re.search(r": (\d{3})(?: (\w+))?$", sentence)
             assert expected
-            answer = await _pasted(command)
-            assert answer.startswith(f"HTTP/1.1 {expected[1]} "), sentence
-            assert f'"reason": "{expected[2]}"' in answer if expected[2] else '"X-User-Id", "alice"' in answer
+            response = await _pasted(command)
+            assert response.startswith(f"HTTP/1.1 {expected[1]} "), sentence
+            assert f'"reason": "{expected[2]}"' in response if expected[2] else '"X-User-Id", "alice"' in response
         process.send_signal(signal.SIGINT)
         async with asyncio.timeout(10):
             output, errors = await process.communicate()

@@ -69,30 +69,30 @@ async def world(
         yield World(request.param, proxy, issuer, DemoIssuer(url=DEAD_ISSUER))
 
 
-def received(answer: Message) -> list[tuple[str, str]]:
+def received(response: Message) -> list[tuple[str, str]]:
     """The header lines that the API got."""
-    assert answer.status == 200, answer
-    return [(name.lower(), value) for name, value in json.loads(answer.body)["headers"]]
+    assert response.status == 200, response
+    return [(name.lower(), value) for name, value in json.loads(response.body)["headers"]]
 
 
-def identity(answer: Message) -> list[str]:
+def identity(response: Message) -> list[str]:
     """What the API got as identity headers; to many an API an empty header is none."""
-    lines = received(answer)
+    lines = received(response)
     assert all(len([name for name, _ in lines if name == header]) <= 1 for header in IDENTITY)
     return [dict(lines).get(header, "") for header in IDENTITY]
 
 
-def one(answer: Message, name: bytes) -> str:
-    values = answer.values(name)
+def one(response: Message, name: bytes) -> str:
+    values = response.values(name)
     assert len(values) <= 1, values
     return values[0].decode() if values else ""
 
 
 async def test_an_access_token_gets_through_with_its_identity_and_without_the_token(world: World) -> None:
-    answer = await world.ask("good", target="/orders/1?x=%2F&y=a+b")
-    assert identity(answer) == CALLER
-    assert "authorization" not in dict(received(answer))
-    assert json.loads(answer.body)["target"] == "/orders/1?x=%2F&y=a+b"
+    response = await world.ask("good", target="/orders/1?x=%2F&y=a+b")
+    assert identity(response) == CALLER
+    assert "authorization" not in dict(received(response))
+    assert json.loads(response.body)["target"] == "/orders/1?x=%2F&y=a+b"
     assert json.loads((await world.ask("writer", "Content-Length: 5", method="POST", body=b"hello")).body)[
         "body_bytes"
     ] == 5  # fmt: skip
@@ -114,30 +114,30 @@ async def test_a_refusal_reaches_the_client_as_the_page_promises(world: World) -
         ("good", "DELETE", "/orders/1", 405, "method_not_allowed", ""),
     ]
     for kind, method, target, status, reason, challenge in table:
-        answer = await world.ask(kind, method=method, target=target)
-        assert (answer.status, answer.problem["reason"]) == (status, reason), (method, target)
-        assert one(answer, b"X-Gateway-Reason") == reason
-        assert one(answer, b"WWW-Authenticate").startswith(challenge)
-        assert bool(one(answer, b"WWW-Authenticate")) == bool(challenge)
-        assert one(answer, b"Cache-Control") == ("no-store" if status == 401 else "")
-        assert one(answer, b"Allow") == ("GET, HEAD, POST, PUT" if status == 405 else "")
-        assert one(answer, b"Retry-After") == ""
-        assert answer.values(b"X-User-Id") == []
-        assert ('scope="' in one(answer, b"WWW-Authenticate")) == (status == 403)
+        response = await world.ask(kind, method=method, target=target)
+        assert (response.status, response.problem["reason"]) == (status, reason), (method, target)
+        assert one(response, b"X-Gateway-Reason") == reason
+        assert one(response, b"WWW-Authenticate").startswith(challenge)
+        assert bool(one(response, b"WWW-Authenticate")) == bool(challenge)
+        assert one(response, b"Cache-Control") == ("no-store" if status == 401 else "")
+        assert one(response, b"Allow") == ("GET, HEAD, POST, PUT" if status == 405 else "")
+        assert one(response, b"Retry-After") == ""
+        assert response.values(b"X-User-Id") == []
+        assert ('scope="' in one(response, b"WWW-Authenticate")) == (status == 403)
 
 
 async def test_a_malformed_credential_is_400_with_a_challenge(world: World) -> None:
-    answer = await world.ask(None, "Authorization: Bearer a b")
-    assert (answer.status, answer.problem["reason"]) == (400, "malformed_credential")
-    assert one(answer, b"WWW-Authenticate").startswith(f'{DENIED}"invalid_request"')
+    response = await world.ask(None, "Authorization: Bearer a b")
+    assert (response.status, response.problem["reason"]) == (400, "malformed_credential")
+    assert one(response, b"WWW-Authenticate").startswith(f'{DENIED}"invalid_request"')
 
 
 async def test_an_issuer_that_is_down_is_503_with_retry_after(world: World) -> None:
-    answer = await world.ask("dead issuer")
+    response = await world.ask("dead issuer")
     # Envoy drops what an authorizer says with a 5xx.
     reason = "gateway_unavailable" if world.program is ENVOY else "issuer_unavailable"
-    assert (answer.status, answer.problem["reason"], one(answer, b"X-Gateway-Reason")) == (503, reason, reason)
-    assert int(one(answer, b"Retry-After")) >= 1
+    assert (response.status, response.problem["reason"], one(response, b"X-Gateway-Reason")) == (503, reason, reason)
+    assert int(one(response, b"Retry-After")) >= 1
 
 
 async def test_identity_headers_of_a_client_are_gone_also_when_the_claim_is_absent(world: World) -> None:
@@ -160,11 +160,11 @@ async def test_identity_headers_of_a_client_are_gone_also_when_the_claim_is_abse
 @pytest.mark.parametrize("name", ["X_User_Id", "x.user.id", "X-User+Id", "X_Token-Scopes"])
 async def test_other_spellings_of_an_identity_header_never_arrive(world: World, name: str) -> None:
     for kind, target in (("good", "/orders/1"), ("machine", "/orders/1"), (None, "/health")):
-        answer = await world.ask(kind, f"{name}: root", target=target)
-        if answer.status == 400 and world.program is CADDY and "_" not in name:
-            assert answer.problem["reason"] == "bad_request"
+        response = await world.ask(kind, f"{name}: root", target=target)
+        if response.status == 400 and world.program is CADDY and "_" not in name:
+            assert response.problem["reason"] == "bad_request"
         else:
-            assert "root" not in [value for _, value in received(answer)]
+            assert "root" not in [value for _, value in received(response)]
 
 
 async def test_a_client_cannot_claim_to_ask_for_something_else(world: World) -> None:
@@ -178,28 +178,28 @@ async def test_a_client_cannot_claim_to_ask_for_something_else(world: World) -> 
         # nginx hands this one to the gateway as it is.
         if not (world.program is NGINX and name == "X-Original-URL")
     ]  # fmt: skip
-    answer = await world.ask(None, *forged)
-    assert (answer.status, answer.problem["reason"]) == (401, "missing_credential")
-    answer = await world.ask("good", *forged, method="DELETE")
-    assert (answer.status, answer.problem["reason"]) == (405, "method_not_allowed")
-    answer = await world.ask("good", *forged)
-    assert identity(answer) == CALLER
-    assert "/health" not in [value for _, value in received(answer)]
+    response = await world.ask(None, *forged)
+    assert (response.status, response.problem["reason"]) == (401, "missing_credential")
+    response = await world.ask("good", *forged, method="DELETE")
+    assert (response.status, response.problem["reason"]) == (405, "method_not_allowed")
+    response = await world.ask("good", *forged)
+    assert identity(response) == CALLER
+    assert "/health" not in [value for _, value in received(response)]
 
 
 @pytest.mark.parametrize("line", ["X-HTTP-Method-Override: DELETE", "X-Rewrite-URL: /admin"])
 async def test_headers_that_change_method_or_path_are_refused(world: World, line: str) -> None:
-    answer = await world.ask("good", line)
-    assert (answer.status, answer.problem["reason"]) == (400, "bad_request")
+    response = await world.ask("good", line)
+    assert (response.status, response.problem["reason"]) == (400, "bad_request")
 
 
 async def test_without_the_gateway_nobody_gets_through(world: World) -> None:
     await world.proxy.gateway.stop()
-    answer = await world.ask("good")
-    assert answer.status == (502 if world.program is CADDY else 503)
+    response = await world.ask("good")
+    assert response.status == (502 if world.program is CADDY else 503)
     if world.program is not CADDY:
-        assert (answer.problem["status"], one(answer, b"Retry-After")) == (503, "5")
-    assert (await world.ask(None, target="/health")).status == answer.status
+        assert (response.problem["status"], one(response, b"Retry-After")) == (503, "5")
+    assert (await world.ask(None, target="/health")).status == response.status
 
 
 def test_the_gateway_of_the_examples_is_sound() -> None:
@@ -238,5 +238,5 @@ async def test_the_host_that_is_judged_is_the_host_that_the_api_serves(
         assert dict(received(await ask("/secret", "public.test")))["host"] == "public.test"
         assert (await ask("/secret", "admin.test")).status == 401
         for target, host in (("http://public.test/secret", "admin.test"), ("http://admin.test/secret", "public.test")):
-            answer = await ask(target, host)
-            assert answer.status != 200 or dict(received(answer))["host"] == "public.test"
+            response = await ask(target, host)
+            assert response.status != 200 or dict(received(response))["host"] == "public.test"

@@ -227,7 +227,7 @@ async def until_left(gateway: GatewayProcess, count: int) -> None:
 
 @asynccontextmanager
 async def a_good_client(gateway: GatewayProcess, *, within: float = 1.0) -> AsyncIterator[list[float]]:
-    """A client that asks ten times a second, on a connection that it keeps; gives how long each answer took."""
+    """A client that asks ten times a second, on a connection that it keeps; gives how long each response took."""
     taken: list[float] = []
 
     async def keep_asking() -> None:
@@ -332,7 +332,7 @@ async def test_two_hundred_slow_readers_of_100_mib_cost_bounded_memory(tmp_path:
                 assert head.startswith(b"HTTP/1.1 200 OK")
                 if rest:
                     pattern.take(memoryview(rest))
-            # Two hundred answers begin at once, beside whatever else is tested on the machine.
+            # Two hundred responses begin at once, beside whatever else is tested on the machine.
             async with a_good_client(gateway, within=3.0) as taken, memory.watched():
                 ends = time.perf_counter() + 5
                 while time.perf_counter() < ends:
@@ -343,7 +343,7 @@ async def test_two_hundred_slow_readers_of_100_mib_cost_bounded_memory(tmp_path:
                     await asyncio.sleep(0.05)
             assert all(pattern.taken for pattern in patterns)
             grown = (max(memory.samples) - idle) / MIB
-            print(f"200 slow readers: {grown:.0f} MiB above idle; slowest good answer {max(taken) * 1000:.0f} ms")  # noqa: T201
+            print(f"200 slow readers: {grown:.0f} MiB above idle; slowest good response {max(taken) * 1000:.0f} ms")  # noqa: T201
             assert grown < 200
             for wire in wires:
                 wire.close()
@@ -377,7 +377,7 @@ async def test_five_thousand_idle_connections_cost_little_and_hurt_nobody(tmp_pa
                 assert await connections_left(gateway) == count + 1
                 each = (resident(gateway) - before) / count
                 await asyncio.sleep(0.5)
-            print(f"{each / KIB:.1f} KiB a connection; slowest good answer {max(taken) * 1000:.0f} ms")  # noqa: T201
+            print(f"{each / KIB:.1f} KiB a connection; slowest good response {max(taken) * 1000:.0f} ms")  # noqa: T201
             assert each < 20 * KIB
             for wire in wires:
                 wire.close()
@@ -404,7 +404,7 @@ async def test_a_client_that_pipelines_and_never_reads_costs_bounded_memory(tmp_
                             sent += wire.send(raw)
                     await asyncio.sleep(0.01)
             grown = (max(memory.samples) - before) / MIB
-            print(f"{sent / MIB:.0f} MiB of requests that nobody reads the answers of: {grown:.1f} MiB")  # noqa: T201
+            print(f"{sent / MIB:.0f} MiB of requests that nobody reads the responses of: {grown:.1f} MiB")  # noqa: T201
             assert grown < 64
             for wire in wires:
                 wire.close()

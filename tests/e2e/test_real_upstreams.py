@@ -76,24 +76,24 @@ async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
             yield World(request.param, address, gateway.url.removeprefix("http://"))
 
 
-def comparable(answer: Message) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:
+def comparable(response: Message) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:
     """Status, reason, header lines in their order, and body; of Date and a signed session only that they are there.
 
     The version in the status line is that of the connection.
     """
-    status = answer.start.partition(b" ")[2]
+    status = response.start.partition(b" ")[2]
     lines = []
-    for name, value in answer.lines:
+    for name, value in response.lines:
         lower = name.lower()
         if lower not in HOP_BY_HOP:
             shown = b"(a date)" if lower == b"date" else SESSION.sub(b"session=(signed)", value)
             lines.append((name, shown))
-    boundary = re.search(rb"multipart/byteranges; boundary=(\w+)", answer.head)
+    boundary = re.search(rb"multipart/byteranges; boundary=(\w+)", response.head)
     if boundary:
         # nginx counts them.
         lines = [(name, value.replace(boundary[1], b"(boundary)")) for name, value in lines]
-        return status, lines, answer.body.replace(boundary[1], b"(boundary)")
-    return status, lines, answer.body
+        return status, lines, response.body.replace(boundary[1], b"(boundary)")
+    return status, lines, response.body
 
 
 CHECKS = [
@@ -104,7 +104,7 @@ CHECKS = [
 
 
 @pytest.mark.parametrize(("world", "check"), CHECKS, indirect=["world"], scope="module")
-async def test_an_api_answers_as_it_does_without_the_gateway(world: World, check: Check) -> None:
+async def test_an_api_responds_as_it_does_without_the_gateway(world: World, check: Check) -> None:
     direct, through = await world.both(check)
     assert direct.status == check.status
     assert check.shows in direct.head + b"\r\n\r\n" + direct.body
@@ -128,8 +128,8 @@ async def test_the_api_learns_who_is_calling_and_never_from_the_client(world: Wo
 
 async def test_without_a_token_the_api_is_not_asked(world: World) -> None:
     async with connected(world.through) as client:
-        answer = await client.ask(get("/whoami", 401).raw.replace(bearer(), b""))
-        assert (answer.status, answer.problem["reason"]) == (401, "missing_credential")
+        response = await client.ask(get("/whoami", 401).raw.replace(bearer(), b""))
+        assert (response.status, response.problem["reason"]) == (401, "missing_credential")
 
 
 async def test_requests_follow_one_another_on_one_connection(world: World) -> None:
@@ -159,14 +159,14 @@ async def test_a_session_goes_on_whichever_way_the_next_request_takes(world: Wor
     cookie = b""
     for number, direct in enumerate((False, True, False, True)):
         check = get("/visits", 200, b"", f"Cookie: {cookie.decode()}") if number else login
-        answer = await world.ask(check, direct=direct)
-        (line,) = answer.values(b"Set-Cookie")
+        response = await world.ask(check, direct=direct)
+        (line,) = response.values(b"Set-Cookie")
         cookie = line.partition(b";")[0]
-    assert json.loads(answer.body) == {"name": "Jürgen", "visits": 3}
+    assert json.loads(response.body) == {"name": "Jürgen", "visits": 3}
 
 
 @pytest.mark.parametrize("world", ["flask"], indirect=True)
-async def test_an_answer_that_fails_midway_is_whole_for_nobody(world: World) -> None:
+async def test_a_response_that_fails_midway_is_whole_for_nobody(world: World) -> None:
     for direct in (True, False):
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             await world.ask(get("/fail-late", 200), direct=direct)
@@ -184,19 +184,19 @@ async def test_an_upload_waits_for_the_api_to_want_it(world: World, target: str,
     for address in (world.direct, world.through):
         async with connected(address) as client:
             await client.send(check.raw.removesuffix(check.body))
-            answers = [await client.answer()]
-            if answers[0].status == 100:
+            responses = [await client.response()]
+            if responses[0].status == 100:
                 await client.send(check.body)
-                answers.append(await client.answer())
-        seen.append([comparable(answer) for answer in answers])
-        assert [answer.status for answer in answers] == statuses
+                responses.append(await client.response())
+        seen.append([comparable(response) for response in responses])
+        assert [response.status for response in responses] == statuses
     assert seen[0] == seen[1]
 
 
 @pytest.mark.parametrize("world", ["nginx"], indirect=True)
 async def test_a_large_file_arrives_whole(world: World) -> None:
-    answer = await world.ask(get("/big.bin", 200), direct=False)
-    assert hashlib.sha256(answer.body).hexdigest().encode() == digest(NOISE)
+    response = await world.ask(get("/big.bin", 200), direct=False)
+    assert hashlib.sha256(response.body).hexdigest().encode() == digest(NOISE)
 
 
 @pytest.mark.parametrize("world", ["nginx"], indirect=True)
@@ -205,6 +205,6 @@ async def test_what_was_fetched_once_is_not_modified(world: World) -> None:
         first = await world.ask(get("/a.txt", 200), direct=direct)
         (etag,) = first.values(b"ETag")
         again = get("/a.txt", 304, b"", f"If-None-Match: {etag.decode()}")
-        answers = await world.both(again)
-        assert comparable(answers[0]) == comparable(answers[1])
-        assert (answers[1].status, answers[1].values(b"ETag"), answers[1].body) == (304, [etag], b"")
+        responses = await world.both(again)
+        assert comparable(responses[0]) == comparable(responses[1])
+        assert (responses[1].status, responses[1].values(b"ETag"), responses[1].body) == (304, [etag], b"")

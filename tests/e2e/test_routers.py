@@ -67,9 +67,9 @@ async def reached(port: int, target: str) -> str:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
     async with asyncio.timeout(10):
-        answer = await reader.read()
+        response = await reader.read()
     writer.close()
-    return answer.rpartition(b"\r\n")[2].decode("utf-8", "replace") if b" 200 " in answer[:20] else "nothing"
+    return response.rpartition(b"\r\n")[2].decode("utf-8", "replace") if b" 200 " in response[:20] else "nothing"
 
 
 class _Silent(WSGIRequestHandler):

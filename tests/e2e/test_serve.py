@@ -147,22 +147,22 @@ async def test_malformed_and_oversized_credentials_leave_no_trace(issuer: DemoIs
             (b"Authorization: Bearer " + large, 431),
             (b"Authorization: Bearer " + large * 3, 431),
         ):
-            answer = await gateway.raw(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + value + b"\r\n\r\n")
-            assert answer.startswith(b"HTTP/1.1 %d " % status), value[:40]
-            assert b'"reason": "' in answer
-            assert b"\r\nServer:" not in answer
-        answer = await gateway.raw(b"GET /" + large + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 414 ")
+            response = await gateway.raw(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + value + b"\r\n\r\n")
+            assert response.startswith(b"HTTP/1.1 %d " % status), value[:40]
+            assert b'"reason": "' in response
+            assert b"\r\nServer:" not in response
+        response = await gateway.raw(b"GET /" + large + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert response.startswith(b"HTTP/1.1 414 ")
         scraper = aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"})
-        async with scraper, scraper.get(f"{gateway.admin_url}/metrics") as response:
-            gateway.answers += await response.read()
+        async with scraper, scraper.get(f"{gateway.admin_url}/metrics") as received:
+            gateway.responses += await received.read()
         admin = gateway.admin_url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(admin[0], int(admin[1]))
         writer.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization : Bearer " + line + b"\r\n\r\n")
-        answer = await reader.read()
+        response = await reader.read()
         writer.close()
-        assert answer.startswith(b"HTTP/1.1 400 ")
-        gateway.answers += answer
+        assert response.startswith(b"HTTP/1.1 400 ")
+        gateway.responses += response
 
 
 async def test_an_upstream_that_is_down_is_502_and_an_issuer_that_is_down_is_503(issuer: DemoIssuer) -> None:
@@ -178,9 +178,9 @@ async def test_an_upstream_that_is_down_is_502_and_an_issuer_that_is_down_is_503
         status, body, headers = await gateway.ask(token)
         assert (status, body["reason"]) == (503, "issuer_unavailable")
         assert int(headers["Retry-After"]) >= 1
-        async with aiohttp.ClientSession() as session, session.get(f"{gateway.admin_url}/readyz") as response:
-            assert response.status == 503
-            ready = await response.json()
+        async with aiohttp.ClientSession() as session, session.get(f"{gateway.admin_url}/readyz") as received:
+            assert received.status == 503
+            ready = await received.json()
         assert ready["ready"] is False
         assert ready["missing"][0]["issuer"] == "127.0.0.1"
 
@@ -192,8 +192,8 @@ async def test_promtool_finds_nothing_to_complain_of_in_the_metrics(issuer: Demo
         await gateway.ready()
         await gateway.ask(issuer.access_token())
         await gateway.ask()
-        async with aiohttp.ClientSession() as session, session.get(f"{gateway.admin_url}/metrics") as response:
-            metrics = await response.text()
+        async with aiohttp.ClientSession() as session, session.get(f"{gateway.admin_url}/metrics") as received:
+            metrics = await received.text()
     checker = await asyncio.create_subprocess_exec(
         promtool, "check", "metrics",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

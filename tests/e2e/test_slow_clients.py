@@ -41,7 +41,7 @@ MODES = {
     "header": ["-H", "-i", "1"],
     # A body that is announced and comes a few bytes at a time, slower than body_timeout allows.
     "body": ["-B", "-t", "POST", "-i", "3", "-s", "8192"],
-    # An answer that is read a few bytes at a time, less often than send_timeout allows.
+    # A response that is read a few bytes at a time, less often than send_timeout allows.
     "read": ["-X", "-n", "3", "-w", "512", "-y", "1024", "-z", "32", "-k", "1"],
 }
 
@@ -101,7 +101,7 @@ async def test_slow_clients_are_got_rid_of_while_a_good_client_is_served(tmp_pat
             # Its readers hear of the end only when they have read what is in their kernel: 32 bytes at a time.
             assert "No open connections left" in said, said
         grown = resident(gateway) - before
-        print(f"{mode}: {len(taken)} good answers, {max(taken) * 1000:.0f} ms; {grown / MIB:.1f} MiB more")  # noqa: T201
+        print(f"{mode}: {len(taken)} good responses, {max(taken) * 1000:.0f} ms; {grown / MIB:.1f} MiB more")  # noqa: T201
         assert grown < CONNECTIONS * 512 * KIB
         await until_left(gateway, 0)
         client = await RawClient.connect(address_of(gateway))

@@ -114,14 +114,14 @@ async def test_random_kids_turn_no_good_token_into_401(provider: OidcProvider, a
             assert (await gateway.ask(old))[0] == 200
         await provider.rotate()
         new = await provider.client_credentials(API)
-        answers: list[int] = []
+        responses: list[int] = []
         async with asyncio.timeout(40):
-            while not answers or answers[-1] != 200:
-                answers.append((await gateway.ask(new))[0])
+            while not responses or responses[-1] != 200:
+                responses.append((await gateway.ask(new))[0])
                 assert (await gateway.ask(old))[0] == 200
         done.set()
         await asyncio.gather(*attackers)
-        assert set(answers) <= {200, 503}
+        assert set(responses) <= {200, 503}
         assert set(noise) <= {401, 503}
         assert await metric(gateway, 'gateway_jwks_refreshes_total{issuer="127.0.0.1",result="suppressed"}') > 0
 

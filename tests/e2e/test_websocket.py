@@ -298,11 +298,11 @@ async def test_a_handshake_without_a_good_token_is_refused(world: World, kind: s
             world.gateway.url.replace("http", "ws", 1) + "/echo", additional_headers=headers, proxy=None
         ):
             pass
-    answer = refused.value.response
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    world.gateway.answers += answer.body + repr(answer.headers).encode()
+    response = refused.value.response
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    assert response.headers["Content-Type"] == "application/problem+json"
+    world.gateway.responses += response.body + repr(response.headers).encode()
 
 
 async def test_a_connection_ends_when_its_token_expires(world: World) -> None:

@@ -186,18 +186,18 @@ async def test_the_metrics_of_all_workers_are_one_page(directory: Path, issuer: 
 
 
 class Held:
-    """An API that answers when it is told to."""
+    """An API that responds when it is told to."""
 
     def __init__(self, api: RawUpstream) -> None:
         self.asked, self.release = asyncio.Event(), asyncio.Event()
         api.behaviour = self._behave
-        self._answer = api.answer
+        self._response = api.response
 
     async def _behave(self, upstream: Conversation) -> None:
         await upstream.head()
         self.asked.set()
         await self.release.wait()
-        await upstream.say(self._answer)
+        await upstream.say(self._response)
 
 
 async def test_a_second_signal_cuts_the_draining_short(directory: Path, issuer: DemoIssuer) -> None:

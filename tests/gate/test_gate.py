@@ -30,14 +30,14 @@ from gateway.core.errors import (
 )
 from gateway.core.model import Admission, Facts, HeaderLine
 from gateway.gate import Gate
-from gateway.ports import Answer, Body, Ending, Exchange, Trail
+from gateway.ports import Body, Ending, Exchange, Response, Trail
 from tests.memory import MemoryIssuers, Recorder, facts
 from tests.signer import NOW, issuer, sign, some_claims
 
 
 @dataclass
-class MemoryAnswer:
-    """An answer of the API, whose body may break off."""
+class MemoryResponse:
+    """A response of the API, whose body may break off."""
 
     status: int = 200
     reason: bytes = b"OK"
@@ -53,7 +53,7 @@ class MemoryAnswer:
 
     async def read(self) -> bytes:
         await asyncio.sleep(0)
-        # One answer stands for those to many requests: each reads from the start.
+        # One response stands for those to many requests: each reads from the start.
         chunk = next(self._reading.setdefault(asyncio.current_task(), iter(self.body)), b"")
         if isinstance(chunk, Exception):
             raise chunk
@@ -65,21 +65,21 @@ class MemoryAnswer:
 
 @dataclass
 class MemoryUpstream:
-    """Answers, or fails, and remembers what it was sent; `gate` holds it back until it is set."""
+    """Responses, or fails, and remembers what it was sent; `gate` holds it back until it is set."""
 
-    answer: MemoryAnswer | Exception = field(default_factory=MemoryAnswer)
+    response: MemoryResponse | Exception = field(default_factory=MemoryResponse)
     gate: asyncio.Event | None = None
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[Admission] = field(default_factory=list)
 
-    async def send(self, facts: Facts, admission: Admission, client: Exchange) -> Answer:
+    async def send(self, facts: Facts, admission: Admission, client: Exchange) -> Response:
         self.sent.append(admission)
         self.reached.set()
         if self.gate is not None:
             await self.gate.wait()
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+        if isinstance(self.response, Exception):
+            raise self.response
+        return self.response
 
 
 @dataclass
@@ -92,7 +92,7 @@ class MemoryExchange:
     cut_by: Refusal | None = None
     bytes_in: int = 7
     bytes_out: int = 0
-    #: what writing an answer fails with
+    #: what writing a response fails with
     gone: Exception | None = None
     answered: bytes = b""
     refused: list[Refusal] = field(default_factory=list)
@@ -108,11 +108,11 @@ class MemoryExchange:
         raise AssertionError
 
     async def relay(
-        self, answer: Answer, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self, response: Response, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
         self.has_begun = True
         self.seconds_left = seconds_left
-        while chunk := await answer.read():
+        while chunk := await response.read():
             if self.gone is not None:
                 raise self.gone
             self.answered += chunk
@@ -259,7 +259,7 @@ async def test_a_limit_is_no_matter_of_reporting() -> None:
 
 async def test_a_dependency_that_fails_on_a_route_that_only_reports_is_reported() -> None:
     world = World(routes=(Route(path="/orders", mode="report"),))
-    world.issuers.published = IssuerUnavailable("nobody answers")
+    world.issuers.published = IssuerUnavailable("nobody responds")
     trail = Trail()
     admission = await world.gate.admit(facts(sign(header={"kid": "new"})), trail)
     assert isinstance(trail.reported, IssuerUnavailable)
@@ -289,8 +289,8 @@ async def test_a_request_is_relayed_to_its_end(world: World) -> None:
     assert ending.upstream_duration is not None
     assert 0 <= ending.upstream_duration <= ending.duration
     assert not any(name == b"Authorization" for name, _ in world.upstream.sent[0].headers)
-    assert isinstance(world.upstream.answer, MemoryAnswer)
-    assert world.upstream.answer.closed == 1
+    assert isinstance(world.upstream.response, MemoryResponse)
+    assert world.upstream.response.closed == 1
     assert (client.refused, client.aborted) == ([], 0)
     assert len(world.recorder.endings) == 1
 
@@ -311,22 +311,22 @@ async def test_a_request_that_cannot_be_read_is_answered_too(world: World) -> No
 
 
 async def test_an_upstream_that_cannot_be_reached_is_answered(world: World) -> None:
-    world.upstream.answer = UpstreamUnreachable("connection refused")
+    world.upstream.response = UpstreamUnreachable("connection refused")
     client = exchange()
     ending = await world.handled(client)
-    assert (ending.status, ending.refusal, ending.upstream_duration) == (502, world.upstream.answer, None)
-    assert client.refused == [world.upstream.answer]
+    assert (ending.status, ending.refusal, ending.upstream_duration) == (502, world.upstream.response, None)
+    assert client.refused == [world.upstream.response]
     assert ending.identity is not None
 
 
-async def test_an_upstream_that_fails_after_the_answer_began_cuts_the_connection(world: World) -> None:
+async def test_an_upstream_that_fails_after_the_response_began_cuts_the_connection(world: World) -> None:
     failure = UpstreamProtocolError("the length lied")
-    answer = world.upstream.answer = MemoryAnswer(body=(b"hel", failure))
+    response = world.upstream.response = MemoryResponse(body=(b"hel", failure))
     client = exchange()
     ending = await world.handled(client)
     assert (client.answered, client.aborted, client.refused) == (b"hel", 1, [])
     assert (ending.status, ending.refusal, ending.bytes_out) == (200, failure, 3)
-    assert answer.closed == 1
+    assert response.closed == 1
 
 
 @pytest.mark.parametrize("failing", ["facts", "upstream"])
@@ -337,7 +337,7 @@ async def test_a_bug_is_an_internal_error_and_is_logged_once_with_its_traceback(
     if failing == "facts":
         client.facts = ZeroDivisionError("a bug")
     else:
-        world.upstream.answer = ZeroDivisionError("a bug")
+        world.upstream.response = ZeroDivisionError("a bug")
     ending = await world.handled(client)
     assert [type(refusal) for refusal in client.refused] == [InternalError]
     assert (ending.status, ending.refusal) == (500, client.refused[0])
@@ -346,26 +346,28 @@ async def test_a_bug_is_an_internal_error_and_is_logged_once_with_its_traceback(
     assert record.exc_info[0] is ZeroDivisionError
 
 
-async def test_a_bug_after_the_answer_began_cuts_the_connection(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    answer = world.upstream.answer = MemoryAnswer(body=(b"hel", ZeroDivisionError("a bug")))
+async def test_a_bug_after_the_response_began_cuts_the_connection(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = world.upstream.response = MemoryResponse(body=(b"hel", ZeroDivisionError("a bug")))
     client = exchange()
     ending = await world.handled(client)
-    assert (client.aborted, client.refused, answer.closed) == (1, [], 1)
+    assert (client.aborted, client.refused, response.closed) == (1, [], 1)
     assert isinstance(ending.refusal, InternalError)
     assert len(caplog.records) == 1
 
 
-async def test_a_client_that_goes_away_ends_the_request_without_an_answer(world: World) -> None:
+async def test_a_client_that_goes_away_ends_the_request_without_a_response(world: World) -> None:
     client = exchange(gone=ClientDisconnected("reset by peer"))
     ending = await world.handled(client)
     assert isinstance(ending.refusal, ClientDisconnected)
     assert (ending.status, client.refused, client.aborted) == (499, [], 0)
-    assert isinstance(world.upstream.answer, MemoryAnswer)
-    assert world.upstream.answer.closed == 1
+    assert isinstance(world.upstream.response, MemoryResponse)
+    assert world.upstream.response.closed == 1
 
 
 async def test_a_client_that_goes_away_while_its_body_is_sent_on_is_no_failure_of_the_upstream(world: World) -> None:
-    world.upstream.answer = ClientDisconnected("while its body was read")
+    world.upstream.response = ClientDisconnected("while its body was read")
     ending = await world.handled(exchange())
     assert isinstance(ending.refusal, ClientDisconnected)
     assert ending.status == 499
@@ -408,7 +410,7 @@ async def test_many_requests_at_once_share_what_was_verified(world: World) -> No
 async def test_no_log_line_and_no_ending_shows_the_token(world: World, caplog: pytest.LogCaptureFixture) -> None:
     token = sign()
     with caplog.at_level(logging.DEBUG):
-        world.upstream.answer = ZeroDivisionError("a bug")
+        world.upstream.response = ZeroDivisionError("a bug")
         ending = await world.handled(exchange(token, (b"Forwarded", b"for=10.0.0.1")))
         await world.handled(exchange(token[:-5]))
     signature = token.rsplit(b".", 1)[1].decode()

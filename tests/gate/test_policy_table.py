@@ -45,7 +45,7 @@ class Published:
 
     async def fetch_keys(self, issuer: str, *, alg: str, kid: str | None) -> tuple[Key, ...]:
         if issuer == "down":
-            raise IssuerUnavailable("nobody answers")
+            raise IssuerUnavailable("nobody responds")
         raise UnknownKey("not published")
 
 

@@ -121,12 +121,12 @@ async def test_the_confusion_table_is_printed_and_few_access_tokens_are_refused(
     surprises = []
     for shape in SHAPES:
         refusal = await judged(shape)
-        answer = "admitted" if refusal is None else refusal.reason
-        rows[shape["kind"], shape["expected"], answer] += 1
+        response = "admitted" if refusal is None else refusal.reason
+        rows[shape["kind"], shape["expected"], response] += 1
         # Some shapes are printed without iss or aud; whether they would be configured is not the question here.
         if shape["expected"] in ("accept", "accept-if-configured") and isinstance(refusal, BY_CLASS):
             surprises.append(f"{shape['id']} ({shape['provider']}): {refusal.reason}, {refusal.evidence}")
-    table = ["| kind | expected | answer | tokens |", "|---|---|---|---|"]
+    table = ["| kind | expected | response | tokens |", "|---|---|---|---|"]
     table += [f"| {' | '.join(row)} | {count} |" for row, count in sorted(rows.items())]
     text = "\n".join([*table, "", "Access tokens refused without a preset:", *(f"- {line}" for line in surprises), ""])
     ARTIFACTS.mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ from gateway.core.claims import ABSENT, find_claim, find_words
 from gateway.core.config import Config, IdentityHeader
 from gateway.core.credential import find_credential
 from gateway.core.errors import Refusal, UnknownKey
-from gateway.core.headers import answer_headers, parse_request_id
+from gateway.core.headers import parse_request_id, response_headers
 from gateway.core.jsontext import parse_json
 from gateway.core.keys import Key, KeySet, parse_key_set
 from gateway.core.model import Credential, Identity
@@ -153,8 +153,8 @@ def test_any_name_finds_a_claim_or_none(claims: dict[str, Any], name: Any) -> No
 @given(
     st.lists(st.tuples(st.one_of(st.binary(), st.sampled_from([b"Connection", b"TE"])), st.one_of(st.binary(), SALTED)))
 )
-def test_any_header_lines_of_an_answer_are_filtered(lines: list[tuple[bytes, bytes]]) -> None:
-    assert set(answer_headers(lines)) <= set(lines)
+def test_any_header_lines_of_a_response_are_filtered(lines: list[tuple[bytes, bytes]]) -> None:
+    assert set(response_headers(lines)) <= set(lines)
     shown = parse_request_id(value for _, value in lines)
     assert shown is None or shown.isascii()
 

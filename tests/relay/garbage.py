@@ -1,6 +1,6 @@
-"""Answers that an upstream should never give, or that two readers of HTTP may take for different ones.
+"""Responses that an upstream should never give, or that two readers of HTTP may take for different ones.
 
-Every row is one upstream's answer to one request. What must come of it stands in `fate`; none of it may ever reach
+Every row is one upstream's response to one request. What must come of it stands in `fate`; none of it may ever reach
 another client.
 """
 
@@ -15,7 +15,7 @@ class Fate(Enum):
     REFUSED = "refused"
     #: its head is sound, what follows is not: the client is cut off, or gets 502 when it all came at once
     BROKEN = "broken"
-    #: an answer with more behind it: the answer arrives, and nothing of the rest
+    #: a response with more behind it: the response arrives, and nothing of the rest
     FIRST = "the first alone"
 
 
@@ -27,7 +27,7 @@ class Garbage:
     method: str = "GET"
     #: the upstream ends the connection behind it; otherwise the gateway has to
     ends: bool = False
-    #: of the answer, where it arrives
+    #: of the response, where it arrives
     status: int = 200
     body: bytes = b""
 
@@ -43,7 +43,7 @@ def _head(*lines: bytes, start: bytes = b"HTTP/1.1 200 OK") -> bytes:
 
 
 def _small(line: bytes) -> bytes:
-    """An answer with a header line that is not sound, and a body that would be."""
+    """A response with a header line that is not sound, and a body that would be."""
     return _head(line, b"Content-Length: 4") + EVIL
 
 
@@ -198,14 +198,16 @@ _SIZES = (
         "a reason of 80 KiB that ends", _head(b"Content-Length: 4", start=b"HTTP/1.1 200 " + b"a" * 80 * KIB) + EVIL
     ),
     Garbage("endless empty lines", b"\r\n" * 40 * KIB),
-    Garbage("17 interim answers", _head(start=b"HTTP/1.1 103 Early") * 17 + _SECOND),
-    Garbage("interim answers of 80 KiB", _head(b"X: " + b"a" * 8 * KIB, start=b"HTTP/1.1 103 Early") * 10 + _SECOND),
-    Garbage("an interim answer with a body", _head(b"Content-Length: 4", start=b"HTTP/1.1 103 Early") + EVIL + _SECOND),
+    Garbage("17 interim responses", _head(start=b"HTTP/1.1 103 Early") * 17 + _SECOND),
+    Garbage("interim responses of 80 KiB", _head(b"X: " + b"a" * 8 * KIB, start=b"HTTP/1.1 103 Early") * 10 + _SECOND),
     Garbage(
-        "an interim answer in chunks",
+        "an interim response with a body", _head(b"Content-Length: 4", start=b"HTTP/1.1 103 Early") + EVIL + _SECOND
+    ),
+    Garbage(
+        "an interim response in chunks",
         _head(b"Transfer-Encoding: chunked", start=b"HTTP/1.1 103 Early") + _EVIL_CHUNK + _END + _SECOND,
     ),
-    Garbage("an interim answer and no other", _head(start=b"HTTP/1.1 103 Early"), ends=True),
+    Garbage("an interim response and no other", _head(start=b"HTTP/1.1 103 Early"), ends=True),
     Garbage("half a head", b"HTTP/1.1 200 OK\r\nX-Evil: EVIL\r\n", ends=True),
     Garbage("a head with one line break too few", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", ends=True),
 )
@@ -214,30 +216,32 @@ _UPGRADES = (
     Garbage("101 unasked", _head(b"Connection: Upgrade", b"Upgrade: websocket", start=b"HTTP/1.1 101 S") + EVIL),
     Garbage("101 to another protocol", _head(b"Connection: Upgrade", b"Upgrade: h2c", start=b"HTTP/1.1 101 S") + EVIL),
     Garbage("101 to nothing", _head(start=b"HTTP/1.1 101 S") + EVIL),
-    Garbage("101 and another answer", _head(start=b"HTTP/1.1 101 S") + _SECOND),
-    Garbage("101 behind an interim answer", _head(start=b"HTTP/1.1 103 E") + _head(start=b"HTTP/1.1 101 S") + _SECOND),
+    Garbage("101 and another response", _head(start=b"HTTP/1.1 101 S") + _SECOND),
+    Garbage(
+        "101 behind an interim response", _head(start=b"HTTP/1.1 103 E") + _head(start=b"HTTP/1.1 101 S") + _SECOND
+    ),
 )
 
 _SURPLUS = (
-    Garbage("two answers at once", _head(b"Content-Length: 2") + b"ok" + _SECOND, Fate.FIRST, body=b"ok"),
-    Garbage("two empty answers at once", _head(b"Content-Length: 0") + _SECOND, Fate.FIRST),
-    Garbage("three answers at once", _head(b"Content-Length: 2") + b"ok" + _SECOND * 2, Fate.FIRST, body=b"ok"),
-    Garbage("an answer behind chunks", _chunked(chunks(b"ok") + _END) + _SECOND, Fate.FIRST, body=b"ok"),
+    Garbage("two responses at once", _head(b"Content-Length: 2") + b"ok" + _SECOND, Fate.FIRST, body=b"ok"),
+    Garbage("two empty responses at once", _head(b"Content-Length: 0") + _SECOND, Fate.FIRST),
+    Garbage("three responses at once", _head(b"Content-Length: 2") + b"ok" + _SECOND * 2, Fate.FIRST, body=b"ok"),
+    Garbage("a response behind chunks", _chunked(chunks(b"ok") + _END) + _SECOND, Fate.FIRST, body=b"ok"),
     Garbage("a byte behind a length", _head(b"Content-Length: 2") + b"ok" + b"E", Fate.FIRST, body=b"ok"),
     Garbage("a byte behind chunks", _chunked(chunks(b"ok") + _END) + b"E", Fate.FIRST, body=b"ok"),
     Garbage("a line break behind a length", _head(b"Content-Length: 2") + b"ok\r\n", Fate.FIRST, body=b"ok"),
     Garbage("garbage behind a length", _head(b"Content-Length: 2") + b"ok\x00EVIL\r\n\r\n", Fate.FIRST, body=b"ok"),
     Garbage("80 KiB behind a length", _head(b"Content-Length: 2") + b"ok" + EVIL * 20 * KIB, Fate.FIRST, body=b"ok"),
     Garbage(
-        "an interim answer behind an answer",
+        "an interim response behind a response",
         _head(b"Content-Length: 0") + _head(start=b"HTTP/1.1 103 EVIL"),
         Fate.FIRST,
     ),
-    Garbage("half an answer behind an answer", _head(b"Content-Length: 0") + _SECOND[:30], Fate.FIRST),
+    Garbage("half a response behind a response", _head(b"Content-Length: 0") + _SECOND[:30], Fate.FIRST),
     Garbage("a body behind HEAD", _head(b"Content-Length: 4") + EVIL, Fate.FIRST, "HEAD"),
     Garbage("chunks behind HEAD", _chunked(_EVIL_CHUNK + _END), Fate.FIRST, "HEAD"),
     Garbage("an unframed body behind HEAD", _head() + EVIL, Fate.FIRST, "HEAD"),
-    Garbage("an answer behind HEAD", _head(b"Content-Length: 4") + _SECOND, Fate.FIRST, "HEAD"),
+    Garbage("a response behind HEAD", _head(b"Content-Length: 4") + _SECOND, Fate.FIRST, "HEAD"),
     Garbage("a body behind 204", _head(b"Content-Length: 4", start=b"HTTP/1.1 204 N") + EVIL, Fate.FIRST, status=204),
     Garbage("an unframed body behind 204", _head(start=b"HTTP/1.1 204 N") + EVIL, Fate.FIRST, status=204),
     Garbage(
@@ -246,7 +250,7 @@ _SURPLUS = (
         Fate.FIRST,
         status=204,
     ),
-    Garbage("an answer behind 204", _head(start=b"HTTP/1.1 204 N") + _SECOND, Fate.FIRST, status=204),
+    Garbage("a response behind 204", _head(start=b"HTTP/1.1 204 N") + _SECOND, Fate.FIRST, status=204),
     Garbage("a body behind 304", _head(b"Content-Length: 4", start=b"HTTP/1.1 304 N") + EVIL, Fate.FIRST, status=304),
     Garbage(
         "chunks behind 304",
@@ -254,7 +258,7 @@ _SURPLUS = (
         Fate.FIRST,
         status=304,
     ),
-    Garbage("an answer behind 304", _head(start=b"HTTP/1.1 304 N") + _SECOND, Fate.FIRST, status=304),
+    Garbage("a response behind 304", _head(start=b"HTTP/1.1 304 N") + _SECOND, Fate.FIRST, status=304),
 )
 
 _SHORT = (

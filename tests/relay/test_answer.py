@@ -1,16 +1,16 @@
-"""The head of an answer: where its body ends, what goes on to the client, and whether the connection is kept."""
+"""The head of a response: where its body ends, what goes on to the client, and whether the connection is kept."""
 
 import pytest
 
 from gateway.core.errors import UpstreamProtocolError
 from gateway.core.header_names import NameMemo
 from gateway.core.model import HeaderLine
-from gateway.relay import answer
-from gateway.relay.answer import AnswerHead, judge_head
+from gateway.relay import answer as response_head
+from gateway.relay.answer import ResponseHead, judge_head
 from gateway.relay.facts import MAX_LENGTH
 
 
-def judge(*headers: HeaderLine, method: str = "GET", status: int = 200, version: str = "1.1") -> AnswerHead:
+def judge(*headers: HeaderLine, method: str = "GET", status: int = 200, version: str = "1.1") -> ResponseHead:
     return judge_head(method, status, b"OK", version, headers)
 
 
@@ -142,14 +142,14 @@ def test_chunked_twice_or_in_http_1_0_is_refused() -> None:
         ("1.0", [KEEP], False),
     ],
 )
-def test_a_connection_is_kept_when_both_sides_know_where_the_answer_ends(
+def test_a_connection_is_kept_when_both_sides_know_where_the_response_ends(
     version: str, headers: list[HeaderLine], *, kept: bool
 ) -> None:
     assert judge(*headers, version=version).reusable is kept
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
-def test_a_connection_is_kept_after_an_answer_without_a_body(method: str, status: int) -> None:
+def test_a_connection_is_kept_after_a_response_without_a_body(method: str, status: int) -> None:
     assert judge(method=method, status=status).reusable
     assert not judge(CLOSE, method=method, status=status).reusable
     assert not judge(method=method, status=status, version="1.0").reusable
@@ -208,10 +208,10 @@ def test_status_and_reason_are_as_sent() -> None:
 
 
 def test_names_of_strangers_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer, "_MEANINGS", NameMemo(answer._meaning))
+    monkeypatch.setattr(response_head, "_MEANINGS", NameMemo(response_head._meaning))
     for number in range(5000):
         judge((b"X-%d" % number, b"a"), (b"X" * 100 + b"%d" % number, b"b"))
-    assert len(answer._MEANINGS) <= 1024
-    assert all(len(name) <= 64 for name in answer._MEANINGS)
+    assert len(response_head._MEANINGS) <= 1024
+    assert all(len(name) <= 64 for name in response_head._MEANINGS)
     # Beyond the bound lines are read as before.
     assert judge((b"cOnTeNt-LeNgTh", b"5"), (b"CoNnEcTiOn", b"close")).length == 5

@@ -1,4 +1,4 @@
-"""The bytes of an answer without sockets: however they are cut, the same comes of them."""
+"""The bytes of a response without sockets: however they are cut, the same comes of them."""
 
 import itertools
 import random
@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import UpstreamProtocolError
 from gateway.core.model import HeaderLine
-from gateway.relay.answer import AnswerHead
-from gateway.relay.answer_parser import MAX_HEAD, MAX_INTERIM, AnswerParser
+from gateway.relay.answer import ResponseHead
+from gateway.relay.answer_parser import MAX_HEAD, MAX_INTERIM, ResponseParser
 from tests.relay.garbage import EVIL, GARBAGE, Fate, Garbage
 from tests.wire import OK, chunked, chunks
 
-#: answers up to so many bytes are split at every position
+#: responses up to so many bytes are split at every position
 SPLIT_EVERYWHERE = 400
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -24,7 +24,7 @@ SWITCH = b"HTTP/1.1 101 Switching\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r
 
 
 class Head(NamedTuple):
-    """An `AnswerHead` that can be compared."""
+    """An `ResponseHead` that can be compared."""
 
     status: int
     reason: bytes
@@ -36,19 +36,19 @@ class Head(NamedTuple):
     is_event_stream: bool
 
     @classmethod
-    def of(cls, head: AnswerHead) -> "Head":
+    def of(cls, head: ResponseHead) -> "Head":
         return cls(*(getattr(head, name) for name in cls._fields))
 
 
 class Heard(NamedTuple):
-    """What came of an answer."""
+    """What came of a response."""
 
     head: Head | None
     body: bytes
     is_complete: bool
     surplus: bool
     interims: list[tuple[int, bytes, list[HeaderLine]]]
-    #: of the error, by which the answer is refused
+    #: of the error, by which the response is refused
     problem: str | None
 
 
@@ -58,7 +58,7 @@ def hear(pieces: Iterable[bytes], *, method: str = "GET", ends: bool = False, up
     def inform(status: int, reason: bytes, headers: Sequence[HeaderLine]) -> None:
         interims.append((status, reason, list(headers)))
 
-    parser = AnswerParser(method, accepts_upgrade=upgrades, inform=inform)
+    parser = ResponseParser(method, accepts_upgrade=upgrades, inform=inform)
     problem = None
     try:
         for piece in pieces:
@@ -137,9 +137,9 @@ SOUND = (
     Sound("with zeros before sizes", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0002\r\nok\r\n000\r\n\r\n", b"ok"),
     Sound("until the end", b"HTTP/1.1 200 OK\r\n\r\nok", b"ok", ends=True, reusable=False),
     Sound("until the end at once", b"HTTP/1.1 200 OK\r\n\r\n", ends=True, reusable=False),
-    Sound("until the end, like an answer", b"HTTP/1.1 200 OK\r\n\r\n" + OK, OK, ends=True, reusable=False),
-    Sound("like an answer", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(OK) + OK, OK),
-    Sound("chunks like an answer", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(OK), OK),
+    Sound("until the end, like a response", b"HTTP/1.1 200 OK\r\n\r\n" + OK, OK, ends=True, reusable=False),
+    Sound("like a response", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(OK) + OK, OK),
+    Sound("chunks like a response", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(OK), OK),
     Sound("in HTTP/1.0", OK.replace(b"1.1", b"1.0"), b"ok", reusable=False),
     Sound("in HTTP/1.0 until the end", b"HTTP/1.0 200 OK\r\n\r\nok", b"ok", ends=True, reusable=False),
     Sound("in HTTP/1.0, kept", b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", b"ok"),
@@ -149,14 +149,14 @@ SOUND = (
     Sound("to HEAD without framing", b"HTTP/1.1 200 OK\r\n\r\n", method="HEAD"),
     Sound("204", b"HTTP/1.1 204 No Content\r\n\r\n", status=204),
     Sound("304 with a length", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", status=304),
-    Sound("behind interim answers", CONTINUE + INTERIM * (MAX_INTERIM - 1) + OK, b"ok"),
+    Sound("behind interim responses", CONTINUE + INTERIM * (MAX_INTERIM - 1) + OK, b"ok"),
     Sound("with an Upgrade nobody asked for", OK.replace(b"Content", b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent"), b"ok"),
     Sound("with a status nobody knows", OK.replace(b"200", b"799"), b"ok", status=799),
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("row", SOUND, ids=lambda row: row.name)
-def test_a_sound_answer_is_the_same_however_it_is_cut(row: Sound) -> None:
+def test_a_sound_response_is_the_same_however_it_is_cut(row: Sound) -> None:
     for pieces in ways_to_cut(row.raw):
         heard = hear(pieces, method=row.method, ends=row.ends)
         assert heard == hear([row.raw], method=row.method, ends=row.ends)
@@ -166,7 +166,7 @@ def test_a_sound_answer_is_the_same_however_it_is_cut(row: Sound) -> None:
 
 
 @pytest.mark.parametrize("row", SOUND, ids=lambda row: row.name)
-def test_no_beginning_of_a_sound_answer_is_whole(row: Sound) -> None:
+def test_no_beginning_of_a_sound_response_is_whole(row: Sound) -> None:
     until_end = row.ends
     head = row.raw.index(b"\r\n\r\n", 4) + 4
     for end in range(len(row.raw)):
@@ -174,19 +174,19 @@ def test_no_beginning_of_a_sound_answer_is_whole(row: Sound) -> None:
         if until_end and end >= head:
             assert (heard.problem, heard.body) == (None, row.raw[head:end])
         else:
-            assert heard.problem == "the connection ended within the answer"
+            assert heard.problem == "the connection ended within the response"
             assert not heard.is_complete
 
 
-def test_interim_answers_are_told_as_they_come() -> None:
+def test_interim_responses_are_told_as_they_come() -> None:
     heard = hear([CONTINUE, INTERIM, OK])
     assert heard.interims == [(100, b"Continue", []), (103, b"Early Hints", [(b"Link", b"</a>")])]
     assert heard.head is not None
     assert heard.head.lines == ((b"Content-Length", b"2"),)
 
 
-def test_an_invitation_is_told_from_other_interim_answers() -> None:
-    parser = AnswerParser("POST", accepts_upgrade=False, inform=lambda *_: None)
+def test_an_invitation_is_told_from_other_interim_responses() -> None:
+    parser = ResponseParser("POST", accepts_upgrade=False, inform=lambda *_: None)
     assert (parser.has_begun, parser.is_invited) == (False, False)
     parser.feed(INTERIM)
     assert (parser.has_begun, parser.is_invited) == (True, False)
@@ -195,9 +195,9 @@ def test_an_invitation_is_told_from_other_interim_answers() -> None:
     assert parser.head is None
 
 
-def test_nothing_at_all_is_no_answer() -> None:
+def test_nothing_at_all_is_no_response() -> None:
     heard = hear([], ends=True)
-    assert heard.problem == "the connection ended within the answer"
+    assert heard.problem == "the connection ended within the response"
 
 
 # Sizes
@@ -212,7 +212,7 @@ def test_a_head_has_a_size_at_most_however_it_comes(size: int) -> None:
         assert (heard.problem is None) is (size < MAX_HEAD)
 
 
-def test_interim_answers_count_towards_the_size_of_a_head() -> None:
+def test_interim_responses_count_towards_the_size_of_a_head() -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nX: " + b"a" * 8000 + b"\r\n\r\n"
     for count, problem in ((8, False), (9, True)):
         raw = interim * count + OK
@@ -222,7 +222,7 @@ def test_interim_answers_count_towards_the_size_of_a_head() -> None:
 
 def test_a_body_has_any_size_and_is_held_as_it_came() -> None:
     size = 10 * MAX_HEAD
-    parser = AnswerParser("GET", accepts_upgrade=False, inform=lambda *_: None)
+    parser = ResponseParser("GET", accepts_upgrade=False, inform=lambda *_: None)
     parser.feed(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
     taken = 0
     for _ in range(10):
@@ -239,10 +239,10 @@ def test_many_small_chunks_are_no_endless_framing() -> None:
         assert (heard.problem, heard.body, heard.is_complete) == (None, b"a" * 30_000, True)
 
 
-def test_parts_taken_within_an_answer_are_not_missed() -> None:
+def test_parts_taken_within_a_response_are_not_missed() -> None:
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef"
     for at in range(raw.index(b"abcdef"), len(raw)):
-        parser = AnswerParser("GET", accepts_upgrade=False, inform=lambda *_: None)
+        parser = ResponseParser("GET", accepts_upgrade=False, inform=lambda *_: None)
         parser.feed(raw[:at])
         taken = b"".join(parser.parts)
         parser.parts.clear()
@@ -254,7 +254,7 @@ def test_parts_taken_within_an_answer_are_not_missed() -> None:
 
 
 def test_bytes_behind_101_are_in_the_new_protocol() -> None:
-    parser = AnswerParser("GET", accepts_upgrade=True, inform=lambda *_: None)
+    parser = ResponseParser("GET", accepts_upgrade=True, inform=lambda *_: None)
     parser.feed(SWITCH + b"\x81\x02hi")
     assert parser.head is not None
     assert (parser.head.status, parser.is_complete, parser.tail) == (101, True, b"\x81\x02hi")
@@ -289,8 +289,8 @@ TEXTS = st.binary(max_size=12).map(lambda raw: bytes(byte for byte in raw if byt
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> tuple[bytes, bytes, list[HeaderLine], bool]:
-    """A sound answer, its body, its own header lines, and whether the end of the connection ends it."""
+def responses(draw: st.DrawFn) -> tuple[bytes, bytes, list[HeaderLine], bool]:
+    """A sound response, its body, its own header lines, and whether the end of the connection ends it."""
     lines = draw(st.lists(st.tuples(NAMES, TEXTS), max_size=4))
     parts = draw(st.lists(st.binary(min_size=1, max_size=20), max_size=4))
     body = b"".join(parts)
@@ -313,12 +313,12 @@ def cut(raw: bytes, places: list[int]) -> list[bytes]:
 PLACES = st.lists(st.integers(0, 10_000), max_size=8)
 
 
-@given(answers(), PLACES)
+@given(responses(), PLACES)
 @settings(max_examples=300, deadline=None)
-def test_any_sound_answer_arrives_however_it_is_cut(
-    answer: tuple[bytes, bytes, list[HeaderLine], bool], places: list[int]
+def test_any_sound_response_arrives_however_it_is_cut(
+    response: tuple[bytes, bytes, list[HeaderLine], bool], places: list[int]
 ) -> None:
-    raw, body, lines, ends = answer
+    raw, body, lines, ends = response
     heard = hear(cut(raw, places), ends=ends)
     assert (heard.problem, heard.body, heard.is_complete, heard.surplus) == (None, body, True, False)
     assert heard.head is not None
@@ -326,19 +326,19 @@ def test_any_sound_answer_arrives_however_it_is_cut(
 
 
 @given(
-    answers(),
+    responses(),
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 3), st.binary(max_size=3)), min_size=1, max_size=3),
     PLACES,
     st.sampled_from(["GET", "HEAD"]),
 )
 @settings(max_examples=1000, deadline=None)
-def test_any_damaged_answer_is_the_same_however_it_is_cut(
-    answer: tuple[bytes, bytes, list[HeaderLine], bool],
+def test_any_damaged_response_is_the_same_however_it_is_cut(
+    response: tuple[bytes, bytes, list[HeaderLine], bool],
     damages: list[tuple[int, int, bytes]],
     places: list[int],
     method: str,
 ) -> None:
-    damaged = bytearray(answer[0])
+    damaged = bytearray(response[0])
     for place, gone, instead in damages:
         at = place % (len(damaged) + 1)
         damaged[at : at + gone] = instead
@@ -351,6 +351,6 @@ def test_any_damaged_answer_is_the_same_however_it_is_cut(
 
 @given(st.lists(st.binary(max_size=40), max_size=6), st.sampled_from(["GET", "HEAD", "POST"]), st.booleans())
 @settings(max_examples=500, deadline=None)
-def test_any_bytes_are_an_answer_or_refused(pieces: list[bytes], method: str, upgrades: bool) -> None:  # noqa: FBT001 -- hypothesis gives it
+def test_any_bytes_are_a_response_or_refused(pieces: list[bytes], method: str, upgrades: bool) -> None:  # noqa: FBT001 -- hypothesis gives it
     heard = hear(pieces, method=method, ends=True, upgrades=upgrades)
     assert heard.problem is not None or heard.is_complete

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.core.config import Issuer, Seconds
-from tests.relay.test_faults import CHUNKED, LOOPS, Run, a_gateway, answer_by_target, assert_answers, cut_off_all
+from tests.relay.test_faults import CHUNKED, LOOPS, Run, a_gateway, assert_responds, cut_off_all, response_by_target
 from tests.wire import (
     OK,
     PATIENCE,
@@ -38,9 +38,9 @@ async def test_a_body_that_announces_too_much_is_refused_before_the_upstream_hea
     gateway = await start(limits={"body_bytes": LIMIT})
     client = await gateway.client()
     await client.send(get("/", f"Content-Length: {size}", method="POST") + b"a" * 500)
-    answer = await client.answer()
-    assert (answer.status, answer.problem["reason"]) == (413, "body_too_large")
-    assert answer.values(b"Connection") == [b"close"]
+    response = await client.response()
+    assert (response.status, response.problem["reason"]) == (413, "body_too_large")
+    assert response.values(b"Connection") == [b"close"]
     assert await client.is_closed()
     assert gateway.upstream.conversations == []
     assert (await gateway.ended())["reason"] == "body_too_large"
@@ -77,10 +77,10 @@ async def test_a_chunked_body_that_grows_too_large_is_refused_and_the_upstream_r
         upstream = await gateway.upstream.connected()
         for part in [b"a" * LIMIT, b"a"] if pace == "in two" else [b"a" * 11] * 91:
             await client.send(chunks(part))
-    answer = await client.answer()
-    assert (answer.status, answer.problem["reason"]) == (413, "body_too_large")
+    response = await client.response()
+    assert (response.status, response.problem["reason"]) == (413, "body_too_large")
     if pace != "at once":
-        assert answer.values(b"Connection") == [b"close"]
+        assert response.values(b"Connection") == [b"close"]
         assert await client.is_closed()
         await asyncio.wait_for(upstream.ended.wait(), PATIENCE)
     # Of a body that is too large no upstream ever saw the end.
@@ -88,7 +88,7 @@ async def test_a_chunked_body_that_grows_too_large_is_refused_and_the_upstream_r
     assert gateway.errors() == []
 
 
-async def test_a_body_that_grows_too_large_when_the_answer_has_begun_cuts_the_client(start: Start) -> None:
+async def test_a_body_that_grows_too_large_when_the_response_has_begun_cuts_the_client(start: Start) -> None:
     gateway = await start(limits={"body_bytes": LIMIT})
 
     async def behave(upstream: Conversation) -> None:
@@ -120,10 +120,10 @@ async def test_a_client_that_owes_a_body_for_too_long_gets_408_and_the_upstream_
     started = asyncio.get_running_loop().time()
     await client.send(get("/", framing, method="POST") + sent)
     upstream = await gateway.upstream.connected()
-    answer = await client.answer()
+    response = await client.response()
     assert 0.3 <= asyncio.get_running_loop().time() - started < 1
-    assert (answer.status, answer.problem["reason"]) == (408, "request_timeout")
-    assert answer.values(b"Connection") == [b"close"]
+    assert (response.status, response.problem["reason"]) == (408, "request_timeout")
+    assert response.values(b"Connection") == [b"close"]
     await asyncio.wait_for(upstream.ended.wait(), PATIENCE)
     assert upstream.requests[0].body == b""
     record = await gateway.ended()
@@ -137,7 +137,7 @@ async def test_a_body_that_comes_slowly_but_never_stops_is_served(start: Start) 
     for _ in range(10):
         await asyncio.sleep(0.06)  # this is what makes it slow
         await client.send(b"a")
-    assert (await client.answer()).status == 200
+    assert (await client.response()).status == 200
     assert gateway.upstream.last.body == b"a" * 10
 
 
@@ -162,7 +162,7 @@ async def test_a_body_held_back_by_the_gateway_is_no_fault_of_the_client(start: 
     await asyncio.sleep(0.5)  # longer than body_timeout
     more.set()
     await sending
-    assert (await client.answer()).body == b"ok"
+    assert (await client.response()).body == b"ok"
 
 
 # send_timeout
@@ -197,9 +197,9 @@ def test_a_client_that_takes_nothing_is_cut_off_and_the_log_says_why(tmp_path: P
             await until(lambda: "send_timeout" in gateway.stdout.getvalue())
             record = (await gateway.stdout.records(1))[-1]
             assert (record["status"], record["reason"]) == (499, "client_disconnected")
-            assert record["evidence"] == "it took nothing of the answer within send_timeout"
+            assert record["evidence"] == "it took nothing of the response within send_timeout"
             if kind != "many small ones":
-                # An answer that is whole leaves its connection to the next request; others are cut off.
+                # A response that is whole leaves its connection to the next request; others are cut off.
                 await asyncio.wait_for(gateway.upstream.conversations[0].ended.wait(), PATIENCE)
             assert gateway.errors() == []
             cut_off_all(gateway.upstream)
@@ -301,10 +301,10 @@ async def test_a_download_outlives_its_token(start: Start, tmp_path: Path, frami
     gateway.upstream.behaviour = behave
     client = await gateway.client()
     raw, ends = with_token(get(), 0.2)
-    answering = asyncio.create_task(client.ask(raw))
+    responding = asyncio.create_task(client.ask(raw))
     await asyncio.sleep(ends - time.time() + 0.3)
-    assert not answering.done()
+    assert not responding.done()
     over.set()
-    assert (await answering).body == b"abcdef"
-    gateway.upstream.behaviour = answer_by_target
-    assert_answers(await (await gateway.client()).ask(get("/next")), "/next")
+    assert (await responding).body == b"abcdef"
+    gateway.upstream.behaviour = response_by_target
+    assert_responds(await (await gateway.client()).ask(get("/next")), "/next")

@@ -27,13 +27,13 @@ async def test_a_reset_is_no_end(gateway: Running, client: RawClient) -> None:
         await client.rest()
 
 
-async def test_a_refused_upload_has_its_answer_and_lingers_no_longer_than_the_client(
+async def test_a_refused_upload_has_its_response_and_lingers_no_longer_than_the_client(
     gateway: Running, client: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(closing, "LINGERING", 60)
     started = time.monotonic()
     await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000)
-    assert (await client.answer()).status == 401
+    assert (await client.response()).status == 401
     assert await client.is_closed()
     await client.close()
     await gateway.connections(0)
@@ -45,7 +45,7 @@ async def test_a_client_that_goes_on_sending_is_closed_in_the_end(
 ) -> None:
     monkeypatch.setattr(closing, "LINGERING", 0.05)
     await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
-    assert (await client.answer()).status == 401
+    assert (await client.response()).status == 401
     await asyncio.wait_for(gateway.connections(0), 5)
 
 
@@ -66,13 +66,13 @@ async def test_whatever_is_sent_behind_a_refusal_is_taken(
     chunked = b"Transfer-Encoding: chunked\r\n" if more.startswith(b"186a0") else b""
     refused = b"POST / HTTP/1.1\r\nHost: a\r\n" + chunked + b"\r\n" if chunked else b"GET / HTTP/1.1\r\n\r\n"
     await client.send(refused + more)
-    assert (await client.answer()).status == (401 if chunked else 400)
+    assert (await client.response()).status == (401 if chunked else 400)
     assert gateway.upstream.conversations == []
 
 
 @pytest.mark.parametrize("leave", ["close", "reset"])
 async def test_a_client_that_leaves_while_nobody_reads_from_it_is_noticed(start: Start, leave: str) -> None:
-    """A hundred times more requests than are read ahead, behind one whose answer never ends."""
+    """A hundred times more requests than are read ahead, behind one whose response never ends."""
     gateway = await start(limits={"send_timeout": Seconds(0.2)})
 
     async def behave(upstream: Conversation) -> None:

@@ -38,12 +38,12 @@ def limits(**changed: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("pace", ["at once", "byte by byte"])
 async def test_no_request_is_smuggled(gateway: Running, client: RawClient, case: Case, pace: str) -> None:
     await (client.send if pace == "at once" else client.drip)(case.raw)
-    answer = await client.answer()
-    assert answer.status == case.status
-    assert answer.values(b"Server") == []
+    response = await client.response()
+    assert response.status == case.status
+    assert response.values(b"Server") == []
     if case.status != 200:
-        assert answer.values(b"Connection") == [b"close"]
-        assert "GET" not in str(answer.problem)
+        assert response.values(b"Connection") == [b"close"]
+        assert "GET" not in str(response.problem)
         assert await client.is_closed()
     await gateway.ended()
     if case.meant is None:
@@ -61,8 +61,8 @@ async def test_what_is_refused_is_refused_behind_a_good_request_too(
     gateway: Running, client: RawClient, case: Case
 ) -> None:
     await client.send(get("/good") + case.raw)
-    assert (await client.answer()).body == b"ok"
-    assert (await client.answer()).status == case.status
+    assert (await client.response()).body == b"ok"
+    assert (await client.response()).status == case.status
     assert await client.is_closed()
     assert gateway.upstream.requests[0].start == b"GET /good HTTP/1.1"
     assert all(b"hidden" not in request.head for request in gateway.upstream.requests)
@@ -92,15 +92,15 @@ async def test_what_is_refused_is_refused_behind_a_good_request_too(
         (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400, "bad_request"),
     ],
 )
-async def test_a_parser_error_has_a_sound_answer(
+async def test_a_parser_error_has_a_sound_response(
     gateway: Running, client: RawClient, raw: bytes, status: int, reason: str
 ) -> None:
-    answer = await client.ask(raw)
-    assert answer.start.startswith(b"HTTP/1.1 %d " % status)
-    assert answer.problem["reason"] == reason
-    assert answer.values(b"Content-Type") == [b"application/problem+json"]
-    assert answer.values(b"Connection") == [b"close"]
-    assert [name for name, _ in answer.lines] == [
+    response = await client.ask(raw)
+    assert response.start.startswith(b"HTTP/1.1 %d " % status)
+    assert response.problem["reason"] == reason
+    assert response.values(b"Content-Type") == [b"application/problem+json"]
+    assert response.values(b"Connection") == [b"close"]
+    assert [name for name, _ in response.lines] == [
         b"Content-Type",
         b"Content-Length",
         *([b"Allow"] if status == 405 else []),
@@ -118,8 +118,8 @@ async def test_a_parser_error_has_a_sound_answer(
 
 
 async def test_trace_says_what_is_allowed(client: RawClient) -> None:
-    answer = await client.ask(get(method="TRACE"))
-    assert answer.values(b"Allow") == [b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]
+    response = await client.ask(get(method="TRACE"))
+    assert response.values(b"Allow") == [b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ async def test_a_refused_token_is_quoted_nowhere(
 ) -> None:
     raw = b"GET /path?token=" + SECRET.encode() + b" HTTP/1.1\r\nHost: a\r\n" + line.encode("latin-1") + b"\r\n\r\n"
     await (client.send if pace == "at once" or len(raw) > 5000 else client.drip)(raw)
-    answer = await client.answer()
-    assert answer.status in {400, 401, 431}
-    assert SECRET[:16].encode() not in answer.head + answer.body
+    response = await client.response()
+    assert response.status in {400, 401, 431}
+    assert SECRET[:16].encode() not in response.head + response.body
     await gateway.ended()
     gateway.silent_about(SECRET)
     assert gateway.errors() == []
@@ -167,8 +167,8 @@ async def test_a_refused_token_is_quoted_nowhere(
     ],
 )
 async def test_a_refused_request_line_is_quoted_nowhere(gateway: Running, client: RawClient, raw: str) -> None:
-    answer = await client.ask(raw.encode())
-    assert SECRET[:16].encode() not in answer.head + answer.body
+    response = await client.ask(raw.encode())
+    assert SECRET[:16].encode() not in response.head + response.body
     await gateway.ended()
     gateway.silent_about(SECRET)
 
@@ -176,13 +176,13 @@ async def test_a_refused_request_line_is_quoted_nowhere(gateway: Running, client
 # Limits on the head
 
 
-async def test_a_target_has_its_own_limit_and_answer(start: Start) -> None:
+async def test_a_target_has_its_own_limit_and_response(start: Start) -> None:
     gateway = await start(**limits(uri_bytes=1000, header_bytes=4000, token_bytes=3000))
     for extra, status in ((0, 200), (1, 414), (1500, 414), (100_000, 414)):
         client = await gateway.client()
-        answer = await client.ask(get("/" + "a" * (999 + extra)))
-        assert answer.status == status
-        assert extra == 0 or answer.problem["reason"] == "uri_too_long"
+        response = await client.ask(get("/" + "a" * (999 + extra)))
+        assert response.status == status
+        assert extra == 0 or response.problem["reason"] == "uri_too_long"
 
 
 async def test_a_long_target_is_told_from_a_long_header_when_both_limits_are_one(start: Start) -> None:
@@ -200,8 +200,8 @@ async def test_one_header_line_beyond_the_limit_is_answered(start: Start) -> Non
     gateway = await start(**limits(header_bytes=4000, uri_bytes=2000, token_bytes=3000))
     for raw in (get("/", "X: " + "a" * 4001), get("/", "a" * 4001 + ": x"), get("/", "X: " + "a" * 100_000)):
         client = await gateway.client()
-        answer = await client.ask(raw)
-        assert (answer.status, answer.problem["reason"]) == (431, "headers_too_large")
+        response = await client.ask(raw)
+        assert (response.status, response.problem["reason"]) == (431, "headers_too_large")
     assert gateway.upstream.requests == []
 
 
@@ -213,8 +213,8 @@ async def test_the_head_as_a_whole_is_bounded_in_one_read(start: Start) -> None:
     assert (await client.ask(exact)).status == 200
     for lines in (["X: " + "a" * (4001 - len(get("/", "X: ")))], [f"X-{number}: {'a' * 500}" for number in range(10)]):
         client = await gateway.client()
-        answer = await client.ask(get("/", *lines))
-        assert (answer.status, answer.problem["reason"]) == (431, "headers_too_large")
+        response = await client.ask(get("/", *lines))
+        assert (response.status, response.problem["reason"]) == (431, "headers_too_large")
         assert await client.is_closed()
     assert len(gateway.upstream.requests) == 1
 
@@ -228,18 +228,18 @@ async def test_the_head_as_a_whole_is_bounded_while_it_drips(start: Start) -> No
         assert sent < 4100
         await client.drip(b"X: " + b"a" * 20 + b"\r\n")
         sent += 25
-    answer = await client.answer()
-    assert (answer.status, answer.problem["reason"]) == (431, "headers_too_large")
+    response = await client.response()
+    assert (response.status, response.problem["reason"]) == (431, "headers_too_large")
     assert await client.is_closed()
     assert (await gateway.ended())["reason"] == "headers_too_large"
 
 
-async def test_a_head_of_megabytes_gets_an_answer_and_not_a_reset(gateway: Running, client: RawClient) -> None:
+async def test_a_head_of_megabytes_gets_a_response_and_not_a_reset(gateway: Running, client: RawClient) -> None:
     sending = asyncio.create_task(
         client.send(get()[:-2] + b"".join(b"X-%d: %b\r\n" % (n, b"a" * 8000) for n in range(90)) * 5)
     )
-    answer = await client.answer()
-    assert answer.status == 431
+    response = await client.response()
+    assert response.status == 431
     assert await client.is_closed()
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
@@ -249,15 +249,15 @@ async def test_header_lines_are_counted(start: Start) -> None:
     gateway = await start(**limits(header_count=10))
     client = await gateway.client()
     assert (await client.ask(get("/", *(f"X-{n}: 1" for n in range(8))))).status == 200
-    answer = await client.ask(get("/", *(f"X-{n}: 1" for n in range(9))))
-    assert (answer.status, answer.problem["reason"]) == (431, "headers_too_large")
+    response = await client.ask(get("/", *(f"X-{n}: 1" for n in range(9))))
+    assert (response.status, response.problem["reason"]) == (431, "headers_too_large")
 
 
 async def test_a_token_of_16_kib_passes_the_server(gateway: Running, client: RawClient) -> None:
-    answer = await client.ask(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + b"a" * 16384 + b"\r\n\r\n")
-    assert answer.problem["reason"] == "token_malformed"
-    answer = await client.ask(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + b"a" * 16385 + b"\r\n\r\n")
-    assert (answer.status, answer.problem["reason"]) == (431, "token_too_large")
+    response = await client.ask(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + b"a" * 16384 + b"\r\n\r\n")
+    assert response.problem["reason"] == "token_malformed"
+    response = await client.ask(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + b"a" * 16385 + b"\r\n\r\n")
+    assert (response.status, response.problem["reason"]) == (431, "token_too_large")
 
 
 async def test_a_slow_head_is_timed_out(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,8 +265,8 @@ async def test_a_slow_head_is_timed_out(start: Start, monkeypatch: pytest.Monkey
     gateway = await start(**limits(header_timeout=0.1))
     for beginning in (b"G", get()[:-1], b"POST / HTTP/1.1\r\n"):
         client = await gateway.client()
-        answer = await client.ask(beginning)
-        assert (answer.status, answer.problem["reason"]) == (408, "request_timeout")
+        response = await client.ask(beginning)
+        assert (response.status, response.problem["reason"]) == (408, "request_timeout")
         assert await client.is_closed()
 
 
@@ -275,8 +275,8 @@ async def test_a_slow_head_behind_a_good_request_is_timed_out(start: Start, monk
     gateway = await start(**limits(header_timeout=0.1))
     client = await gateway.client()
     await client.send(get() + b"GET / HT")
-    assert (await client.answer()).status == 200
-    assert (await client.answer()).status == 408
+    assert (await client.response()).status == 200
+    assert (await client.response()).status == 408
 
 
 async def test_empty_lines_before_a_request_are_no_request(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,7 +333,7 @@ async def test_pipelined_requests_are_answered_in_order(gateway: Running, client
             get(f"/{number}") if number % 2 else post(b"x" * number, target=f"/{number}") for number in range(count)
         )
     )
-    assert [(await client.answer()).body for _ in range(count)] == [f"/{number}".encode() for number in range(count)]
+    assert [(await client.response()).body for _ in range(count)] == [f"/{number}".encode() for number in range(count)]
 
 
 async def test_pipelined_requests_wait_outside_when_there_are_many(gateway: Running, client: RawClient) -> None:
@@ -354,7 +354,7 @@ async def test_pipelined_requests_wait_outside_when_there_are_many(gateway: Runn
     assert len(connection._parser.heads) <= MAX_AHEAD
     released.set()
     for _ in range(count):
-        assert (await client.answer()).body == b"ok"
+        assert (await client.response()).body == b"ok"
     await sending
 
 
@@ -374,7 +374,7 @@ async def test_a_body_behind_chunks_is_no_head(start: Start, cut: int, target: s
         await until(lambda: connection._parser.body is not None)
     await client.send(raw[len(BEHIND_CHUNKS) - cut :])
     for _ in range(2):
-        assert (await client.answer()).status == 200
+        assert (await client.response()).status == 200
     await until(lambda: not connection.has_request)
     connection.check(connection.loop.time() + 1)
     assert (await client.ask(get("/3"))).status == 200
@@ -388,33 +388,33 @@ async def test_a_head_that_begins_behind_chunks_and_a_body_has_its_time(
     gateway = await start(limits={"header_timeout": 0.1, "keepalive": 60})
     client = await gateway.client()
     await client.send(BEHIND_CHUNKS + post(b"hello") + b"GET / HT")
-    assert [(await client.answer()).status for _ in range(3)] == [200, 200, 408]
+    assert [(await client.response()).status for _ in range(3)] == [200, 200, 408]
 
 
 @pytest.mark.parametrize("value", ["chunked\t", "chunked ,", "gzip", "chunked, chunked"])
 async def test_a_coding_that_the_parser_refuses_is_not_begun(gateway: Running, client: RawClient, value: str) -> None:
     await client.send(get("/", f"Transfer-Encoding: {value}", method="POST") + chunks(b"abc") + b"0\r\n\r\n")
-    answer = await client.answer()
-    assert (answer.status, answer.problem["reason"]) == (400, "bad_request")
+    response = await client.response()
+    assert (response.status, response.problem["reason"]) == (400, "bad_request")
     assert await client.is_closed()
     assert gateway.upstream.conversations == []
 
 
 async def test_garbage_behind_a_good_body_does_not_spoil_the_body(gateway: Running, client: RawClient) -> None:
     await client.send(post(b"abc") + b"garbage\r\n\r\n" + HIDDEN)
-    assert (await client.answer()).body == b"ok"
-    assert (await client.answer()).status == 501
+    assert (await client.response()).body == b"ok"
+    assert (await client.response()).status == 501
     assert await client.is_closed()
     assert [request.body for request in gateway.upstream.requests] == [b"abc"]
 
 
 async def test_a_body_whose_framing_breaks_midway_ends_in_400(gateway: Running, client: RawClient) -> None:
-    gateway.upstream.answer = b""
+    gateway.upstream.response = b""
     await client.send(get("/", "Transfer-Encoding: chunked", method="POST") + chunks(b"abc"))
     upstream = await gateway.upstream.connected()
     await client.send(b"zz\r\n" + HIDDEN)
-    answer = await client.answer()
-    assert (answer.status, answer.problem["reason"]) == (400, "bad_request")
+    response = await client.response()
+    assert (response.status, response.problem["reason"]) == (400, "bad_request")
     assert await client.is_closed()
     await asyncio.wait_for(upstream.ended.wait(), PATIENCE)
     assert len(gateway.upstream.requests) == 1
@@ -423,7 +423,7 @@ async def test_a_body_whose_framing_breaks_midway_ends_in_400(gateway: Running, 
     assert gateway.errors() == []
 
 
-async def test_a_body_whose_framing_breaks_when_the_answer_has_begun_cuts_the_client(
+async def test_a_body_whose_framing_breaks_when_the_response_has_begun_cuts_the_client(
     gateway: Running, client: RawClient
 ) -> None:
     async def behave(upstream: Conversation) -> None:
@@ -443,7 +443,7 @@ async def test_a_body_whose_framing_breaks_when_the_answer_has_begun_cuts_the_cl
 
 async def test_what_follows_an_error_is_never_a_request(gateway: Running, client: RawClient) -> None:
     await client.send(b"nonsense\r\n\r\n")
-    await client.answer()
+    await client.response()
     await client.drip(HIDDEN)
     await gateway.connections(0)
     assert gateway.upstream.requests == []
@@ -501,7 +501,7 @@ async def test_a_client_that_vanishes_while_it_waits_ends_the_upstream_request(
 
 
 @pytest.mark.parametrize("way", ["reset", "half-close"])
-async def test_a_client_that_vanishes_while_the_answer_streams_ends_the_upstream_request(
+async def test_a_client_that_vanishes_while_the_response_streams_ends_the_upstream_request(
     gateway: Running, client: RawClient, way: str
 ) -> None:
     async def behave(upstream: Conversation) -> None:
@@ -527,7 +527,7 @@ async def test_a_client_that_vanishes_while_the_answer_streams_ends_the_upstream
 
 
 class _Buggy:
-    """A service with a bug, before its answer or in it."""
+    """A service with a bug, before its response or in it."""
 
     def __init__(self, said: bytes) -> None:
         self._said = said
@@ -540,36 +540,38 @@ class _Buggy:
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"])
-async def test_a_bug_is_500_or_cuts_the_answer_that_has_begun(gateway: Running, client: RawClient, said: bytes) -> None:
+async def test_a_bug_is_500_or_cuts_the_response_that_has_begun(
+    gateway: Running, client: RawClient, said: bytes
+) -> None:
     gateway.server.service = _Buggy(said)
     await client.send(get())
     if said:
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-            await client.answer()
+            await client.response()
     else:
-        answer = await client.answer()
-        assert (answer.status, answer.problem["reason"]) == (500, "internal_error")
+        response = await client.response()
+        assert (response.status, response.problem["reason"]) == (500, "internal_error")
         assert await client.is_closed()
     (record,) = gateway.errors()
     assert "ZeroDivisionError" in record["traceback"]
     gateway.silent_about(SECRET)
 
 
-async def test_every_answer_of_ours_is_without_server_and_date(gateway: Running) -> None:
+async def test_every_response_of_ours_is_without_server_and_date(gateway: Running) -> None:
     for raw in (
         b"x\r\n\r\n",
         get(method="TRACE"),
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         get("/", "Transfer-Encoding: x", method="POST"),
     ):
-        answer = await (await gateway.client()).ask(raw)
-        assert {name.lower() for name, _ in answer.lines}.isdisjoint({b"server", b"date"})
+        response = await (await gateway.client()).ask(raw)
+        assert {name.lower() for name, _ in response.lines}.isdisjoint({b"server", b"date"})
 
 
 async def test_a_refusal_without_a_body_to_read_keeps_the_connection(gateway: Running, client: RawClient) -> None:
     for _ in range(3):
-        answer = await client.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert (answer.status, answer.values(b"Connection")) == (401, [])
+        response = await client.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (response.status, response.values(b"Connection")) == (401, [])
     assert (await client.ask(get())).status == 200
 
 
@@ -578,8 +580,8 @@ async def test_a_refusal_without_a_body_to_read_keeps_the_connection(gateway: Ru
 
 async def test_a_stream_of_empty_lines_is_no_client(gateway: Running, client: RawClient) -> None:
     await client.send(b"\r\n" * 100_000)
-    answer = await client.answer()
-    assert (answer.status, answer.problem["reason"]) == (400, "bad_request")
+    response = await client.response()
+    assert (response.status, response.problem["reason"]) == (400, "bad_request")
     assert await client.is_closed()
 
 

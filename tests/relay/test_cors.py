@@ -1,4 +1,4 @@
-"""Pages of other origins, on the wire: preflights, answers of the API, refusals."""
+"""Pages of other origins, on the wire: preflights, responses of the API, refusals."""
 
 import json
 from typing import Any
@@ -28,9 +28,9 @@ def anonymous(target: str = "/", *lines: str, method: str = "GET") -> bytes:
     return get(target, *lines, method=method).replace(bearer(), b"")
 
 
-def cors_of(answer: Message) -> dict[bytes, bytes]:
-    """What an answer says of CORS; fails when it says something twice."""
-    lines = [line for line in answer.lines if line[0].lower().startswith((b"access-control-", b"vary"))]
+def cors_of(response: Message) -> dict[bytes, bytes]:
+    """What a response says of CORS; fails when it says something twice."""
+    lines = [line for line in response.lines if line[0].lower().startswith((b"access-control-", b"vary"))]
     assert len(lines) == len({name.lower() for name, _ in lines})
     return dict(lines)
 
@@ -38,8 +38,8 @@ def cors_of(answer: Message) -> dict[bytes, bytes]:
 async def test_a_preflight_is_answered_without_a_token_and_the_api_hears_nothing(start: Start) -> None:
     gateway = await start(cors=PAGE)
     client = await gateway.client()
-    answer = await client.ask(preflight("/orders", "Access-Control-Request-Headers: authorization"), "OPTIONS")
-    assert answer.head == (
+    response = await client.ask(preflight("/orders", "Access-Control-Request-Headers: authorization"), "OPTIONS")
+    assert response.head == (
         b"HTTP/1.1 204 No Content\r\n"
         b"Vary: Origin\r\n"
         b"Access-Control-Allow-Origin: https://app.example.com\r\n"
@@ -64,16 +64,16 @@ async def test_a_preflight_is_logged_and_counted_as_admitted_on_its_route(start:
 
 async def test_a_preflight_of_another_origin_is_told_nothing(start: Start) -> None:
     gateway = await start(cors=PAGE)
-    answer = await (await gateway.client()).ask(preflight(origin="https://evil.example"))
-    assert (answer.status, cors_of(answer)) == (204, {b"Vary": b"Origin"})
+    response = await (await gateway.client()).ask(preflight(origin="https://evil.example"))
+    assert (response.status, cors_of(response)) == (204, {b"Vary": b"Origin"})
     assert gateway.upstream.requests == []
 
 
 async def test_a_preflight_without_cors_needs_a_token_like_any_other_request(
     gateway: Running, client: RawClient
 ) -> None:
-    answer = await client.ask(preflight())
-    assert (answer.status, answer.problem["reason"], cors_of(answer)) == (401, "missing_credential", {})
+    response = await client.ask(preflight())
+    assert (response.status, response.problem["reason"], cors_of(response)) == (401, "missing_credential", {})
     assert gateway.upstream.requests == []
     lines = (ORIGIN, "Access-Control-Request-Method: PUT")
     assert (await client.ask(get("/", *lines, method="OPTIONS"), "OPTIONS")).status == 200
@@ -114,10 +114,10 @@ async def test_a_refusal_can_be_read_by_the_page(start: Start) -> None:
         (anonymous("/", ORIGIN, "Authorization: Bearer"), 400),
         (anonymous("/", ORIGIN, "Authorization: Bearer a.b.c"), 401),
     ):
-        answer = await (await gateway.client()).ask(request)
-        assert (answer.status, cors_of(answer)) == (status, ALLOWED)
-        assert answer.problem["reason"]
-        assert answer.values(b"WWW-Authenticate")
+        response = await (await gateway.client()).ask(request)
+        assert (response.status, cors_of(response)) == (status, ALLOWED)
+        assert response.problem["reason"]
+        assert response.values(b"WWW-Authenticate")
     assert cors_of(await client.ask(anonymous("/"))) == {b"Vary": b"Origin"}
 
 
@@ -132,58 +132,58 @@ async def test_a_refusal_can_be_read_by_the_page(start: Start) -> None:
 async def test_a_refusal_without_a_route_has_the_cors_of_the_file(start: Start, request_: bytes, reason: str) -> None:
     other = Cors(origins=("https://other.example.com",))
     gateway = await start(cors=PAGE, routes=(Route(path="/a", methods=("GET",), cors=other),), unmatched="refuse")
-    answer = await (await gateway.client()).ask(request_)
-    assert (answer.problem["reason"], cors_of(answer)) == (reason, ALLOWED)
+    response = await (await gateway.client()).ask(request_)
+    assert (response.problem["reason"], cors_of(response)) == (reason, ALLOWED)
 
 
 async def test_a_refusal_for_the_upstream_can_be_read_by_the_page(start: Start) -> None:
     gateway = await start(cors=PAGE, upstream="http://127.0.0.1:1")
-    answer = await (await gateway.client()).ask(get("/", ORIGIN))
-    assert (answer.problem["reason"], cors_of(answer)) == ("upstream_unreachable", ALLOWED)
+    response = await (await gateway.client()).ask(get("/", ORIGIN))
+    assert (response.problem["reason"], cors_of(response)) == ("upstream_unreachable", ALLOWED)
 
 
-async def test_the_answer_of_the_parser_says_nothing_to_the_page(start: Start) -> None:
+async def test_the_response_of_the_parser_says_nothing_to_the_page(start: Start) -> None:
     gateway = await start(cors=PAGE)
-    answer = await (await gateway.client()).ask(
+    response = await (await gateway.client()).ask(
         b"GET / HTTP/1.1\r\nHost: a\r\n" + ORIGIN.encode() + b"\r\nA B: c\r\n\r\n"
     )
-    assert (answer.status, cors_of(answer)) == (400, {})
+    assert (response.status, cors_of(response)) == (400, {})
 
 
 async def test_what_the_api_says_of_cors_is_replaced(start: Start) -> None:
     gateway = await start(cors=Cors(origins=(APP,), expose=("ETag",), credentials=True))
-    gateway.upstream.answer = (
+    gateway.upstream.response = (
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nAccess-Control-Allow-Origin: *\r\nvary: Accept-Encoding\r\n"
         b"Access-Control-Allow-Credentials: false\r\naccess-control-expose-headers: *\r\nX-Kept: 1\r\n\r\nok"
     )
     client = await gateway.client()
-    answer = await client.ask(get("/", ORIGIN))
-    assert (answer.body, answer.values(b"X-Kept")) == (b"ok", [b"1"])
-    assert cors_of(answer) == {
+    response = await client.ask(get("/", ORIGIN))
+    assert (response.body, response.values(b"X-Kept")) == (b"ok", [b"1"])
+    assert cors_of(response) == {
         b"vary": b"Accept-Encoding, Origin",
         b"Access-Control-Allow-Origin": APP.encode(),
         b"Access-Control-Allow-Credentials": b"true",
         b"Access-Control-Expose-Headers": b"WWW-Authenticate, Retry-After, ETag",
     }
     for origin in ((), ("Origin: https://evil.example",), ("Origin: null",), (ORIGIN, ORIGIN)):
-        answer = await client.ask(get("/", *origin))
-        assert (answer.status, cors_of(answer)) == (200, {b"vary": b"Accept-Encoding, Origin"})
+        response = await client.ask(get("/", *origin))
+        assert (response.status, cors_of(response)) == (200, {b"vary": b"Accept-Encoding, Origin"})
 
 
 async def test_the_api_cannot_nominate_our_lines_away(start: Start) -> None:
     gateway = await start(cors=PAGE)
-    gateway.upstream.answer = (
+    gateway.upstream.response = (
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: vary, access-control-allow-origin\r\n\r\nok"
     )
     assert cors_of(await (await gateway.client()).ask(get("/", ORIGIN))) == ALLOWED
 
 
 async def test_without_cors_the_api_speaks_for_itself(gateway: Running, client: RawClient) -> None:
-    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nAccess-Control-Allow-Origin: *\r\n\r\nok"
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nAccess-Control-Allow-Origin: *\r\n\r\nok"
     assert cors_of(await client.ask(get("/", ORIGIN))) == {b"Access-Control-Allow-Origin": b"*"}
 
 
-# Where the API answers preflights
+# Where the API responds to preflights
 
 
 @pytest.mark.parametrize(
@@ -194,11 +194,11 @@ async def test_without_cors_the_api_speaks_for_itself(gateway: Running, client: 
         {"routes": (Route(path="/*", cors="upstream", access="public"),)},
     ],
 )
-async def test_an_api_that_answers_preflights_learns_nothing_it_could_mistake_for_an_identity(
+async def test_an_api_that_responds_to_preflights_learns_nothing_it_could_mistake_for_an_identity(
     start: Start, settings: dict[str, Any]
 ) -> None:
     first = await start()  # lends its upstream
-    first.upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nAccess-Control-Allow-Origin: *\r\n\r\n"
+    first.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nAccess-Control-Allow-Origin: *\r\n\r\n"
     upstreams = {"default": Upstream(url=first.upstream.url, authorization="keep")}
     gateway = await start(**settings, upstream=None, upstreams=upstreams)
     tricks = (
@@ -208,8 +208,8 @@ async def test_an_api_that_answers_preflights_learns_nothing_it_could_mistake_fo
         "X-Gateway-Assertion: root",
         "X-HTTP-Method-Override: DELETE",
     )
-    answer = await (await gateway.client()).ask(preflight("/orders?a=1", *tricks), "OPTIONS")
-    assert (answer.status, cors_of(answer)) == (200, {b"Access-Control-Allow-Origin": b"*"})
+    response = await (await gateway.client()).ask(preflight("/orders?a=1", *tricks), "OPTIONS")
+    assert (response.status, cors_of(response)) == (200, {b"Access-Control-Allow-Origin": b"*"})
     sent = first.upstream.last
     assert sent.start == b"OPTIONS /orders?a=1 HTTP/1.1"
     assert {name.lower() for name, _ in sent.lines} == {
@@ -221,13 +221,13 @@ async def test_an_api_that_answers_preflights_learns_nothing_it_could_mistake_fo
     assert "sub" not in record
 
 
-async def test_with_cors_upstream_answers_are_the_apis_and_refusals_say_nothing(start: Start) -> None:
+async def test_with_cors_upstream_responses_are_the_apis_and_refusals_say_nothing(start: Start) -> None:
     gateway = await start(cors="upstream")
-    gateway.upstream.answer = (
+    gateway.upstream.response = (
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nAccess-Control-Allow-Origin: https://x\r\nVary: Accept\r\n\r\nok"
     )
     client = await gateway.client()
-    answer = await client.ask(get("/", ORIGIN))
-    assert cors_of(answer) == {b"Access-Control-Allow-Origin": b"https://x", b"Vary": b"Accept"}
-    answer = await client.ask(anonymous("/", ORIGIN))
-    assert (json.loads(answer.body)["reason"], cors_of(answer)) == ("missing_credential", {})
+    response = await client.ask(get("/", ORIGIN))
+    assert cors_of(response) == {b"Access-Control-Allow-Origin": b"https://x", b"Vary": b"Accept"}
+    response = await client.ask(anonymous("/", ORIGIN))
+    assert (json.loads(response.body)["reason"], cors_of(response)) == ("missing_credential", {})

@@ -56,7 +56,7 @@ async def places(*addresses: str, live: tuple[str, ...] | None = None) -> AsyncI
     found = {}
     for address in addresses if live is None else live:
         upstream = RawUpstream()
-        upstream.answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (
+        upstream.response = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (
             len(address),
             address.encode(),
         )
@@ -90,9 +90,9 @@ def resolve(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
 
 async def ask(gateway: Running, raw: bytes | None = None) -> bytes:
     client = await gateway.client()
-    answer = await client.ask(get() if raw is None else raw)
+    response = await client.ask(get() if raw is None else raw)
     client.reset()
-    return answer.body if answer.status == 200 else answer.start + b" " + answer.body
+    return response.body if response.status == 200 else response.start + b" " + response.body
 
 
 ALL = ("127.0.0.1", "127.0.0.2", "::1")
@@ -329,7 +329,7 @@ def test_an_upstream_with_a_certificate_of_a_private_authority_is_reached(
                 for _ in range(3):
                     assert await ask(gateway) == b"ok"
                 size = 5 << 20
-                it.upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"a" * size
+                it.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"a" * size
                 assert await ask(gateway, post(b"b" * 1_000_000)) == b"a" * size
                 assert len(it.upstream.last.body) == 1_000_000
                 assert len(it.upstream.conversations) == 1
@@ -340,7 +340,7 @@ def test_an_upstream_with_a_certificate_of_a_private_authority_is_reached(
 
 @LOOPS
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_tls_connection_that_was_closed_while_idle_costs_nobody_an_answer(
+def test_a_tls_connection_that_was_closed_while_idle_costs_nobody_a_response(
     tmp_path: Path, authority: Authority, run: Run, method: str
 ) -> None:
     async def main() -> None:
@@ -384,9 +384,9 @@ async def test_a_certificate_that_is_not_right_is_unreachable_and_the_log_says_w
         ca_file = str((authority if trusted == "ours" else other).file)
         gateway = await start(upstream=it.url, tls=UpstreamTls(ca_file=ca_file))
         client = await gateway.client()
-        answer = await client.ask(get())
-        assert (answer.status, answer.problem["reason"]) == (502, "upstream_unreachable")
-        assert b"certificate" not in answer.body
+        response = await client.ask(get())
+        assert (response.status, response.problem["reason"]) == (502, "upstream_unreachable")
+        assert b"certificate" not in response.body
         evidence = (await gateway.ended())["evidence"]
         assert evidence.startswith(f"{it.url}: its certificate was not accepted: ")
         assert why in evidence
@@ -464,14 +464,14 @@ async def test_an_upstream_that_wants_another_client_certificate_is_unreachable(
         for record in await gateway.stdout.records(2):
             # In TLS 1.3 the upstream refuses after the handshake; in both a reset may overtake what it says.
             why = record["evidence"].removeprefix(f"{it.url}: ")
-            assert why.startswith(("TLS failed: ", "the connection ended before an answer", "Connection"))
+            assert why.startswith(("TLS failed: ", "the connection ended before a response", "Connection"))
 
 
 async def test_https_to_a_port_that_speaks_http_is_unreachable(start: Start) -> None:
     plain = RawUpstream()
     await plain.start()
     gateway = await start(upstream=plain.url.replace("http:", "https:"), tls=UpstreamTls(allow_insecure=True))
-    plain.answer = OK
+    plain.response = OK
 
     async def behave(upstream: Any) -> None:
         await upstream.reader.read(10)
@@ -489,7 +489,9 @@ def cut_below(transport: asyncio.BaseTransport) -> None:
         below.shutdown(socket.SHUT_WR)
 
 
-def test_an_unframed_answer_over_tls_is_whole_only_when_its_end_was_said(tmp_path: Path, authority: Authority) -> None:
+def test_an_unframed_response_over_tls_is_whole_only_when_its_end_was_said(
+    tmp_path: Path, authority: Authority
+) -> None:
     """RFC 9112 section 9.8: an end without a closure alert may be anybody's. asyncio's own TLS tells nobody."""
 
     async def main() -> None:

@@ -35,8 +35,8 @@ async def test_a_client_that_says_close_gets_close(client: RawClient) -> None:
 
 
 async def test_an_http_1_0_connection_is_closed(gateway: Running, client: RawClient) -> None:
-    answer = await client.ask(old(get()))
-    assert answer.head == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close"
+    response = await client.ask(old(get()))
+    assert response.head == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close"
     assert await client.is_closed()
     assert gateway.upstream.last.start == b"GET / HTTP/1.1"
 
@@ -44,13 +44,13 @@ async def test_an_http_1_0_connection_is_closed(gateway: Running, client: RawCli
 async def test_an_http_1_0_connection_is_kept_when_asked_for(client: RawClient) -> None:
     for raw in (old(get(), keep_alive=True), old(post(b"abc"), keep_alive=True)):
         assert (await client.ask(raw)).values(b"Connection") == [b"keep-alive"]
-    answer = await client.ask(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-    assert (answer.status, answer.values(b"Connection")) == (401, [b"keep-alive"])
+    response = await client.ask(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    assert (response.status, response.values(b"Connection")) == (401, [b"keep-alive"])
 
 
 async def test_a_refusal_of_head_has_no_body(client: RawClient) -> None:
-    answer = await client.ask(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HEAD")
-    assert (answer.status, answer.values(b"Content-Length") != [b"0"]) == (401, True)
+    response = await client.ask(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HEAD")
+    assert (response.status, response.values(b"Content-Length") != [b"0"]) == (401, True)
     assert (await client.ask(get())).body == b"ok"
 
 
@@ -60,8 +60,8 @@ async def test_a_refusal_with_its_body_read_keeps_the_connection(client: RawClie
 
 
 async def test_a_refused_upload_is_answered_before_its_body_and_closed(gateway: Running, client: RawClient) -> None:
-    answer = await client.ask(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc")
-    assert (answer.status, answer.values(b"Connection")) == (401, [b"close"])
+    response = await client.ask(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc")
+    assert (response.status, response.values(b"Connection")) == (401, [b"close"])
     assert await client.is_closed()
     assert gateway.upstream.conversations == []
 
@@ -69,7 +69,7 @@ async def test_a_refused_upload_is_answered_before_its_body_and_closed(gateway: 
 async def test_the_rest_of_a_refused_upload_is_no_request(gateway: Running, client: RawClient) -> None:
     body = get("/hidden")
     await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body))
-    assert (await client.answer()).status == 401
+    assert (await client.response()).status == 401
     await client.send(body)
     assert await client.is_closed()
     await gateway.connections(0)
@@ -81,8 +81,8 @@ async def test_an_upgrade_is_served_without_it_and_the_connection_closed(
     gateway: Running, client: RawClient, upgrade: str
 ) -> None:
     await client.send(get("/", "Connection: Upgrade", f"Upgrade: {upgrade}") + get("/hidden"))
-    answer = await client.answer()
-    assert (answer.status, answer.body, answer.values(b"Connection")) == (200, b"ok", [b"close"])
+    response = await client.response()
+    assert (response.status, response.body, response.values(b"Connection")) == (200, b"ok", [b"close"])
     assert await client.is_closed()
     assert [request.start for request in gateway.upstream.requests] == [b"GET / HTTP/1.1"]
     # Of all protocols the upstream is asked for WebSocket only; this one does not speak it.
@@ -95,8 +95,8 @@ async def test_an_upgrade_is_served_without_it_and_the_connection_closed(
 
 
 async def test_an_expecting_upload_is_refused_without_its_body(gateway: Running, client: RawClient) -> None:
-    answer = await client.ask(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n")
-    assert (answer.status, answer.values(b"Connection")) == (401, [b"close"])
+    response = await client.ask(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n")
+    assert (response.status, response.values(b"Connection")) == (401, [b"close"])
     assert await client.is_closed()
     assert gateway.upstream.conversations == []
 
@@ -104,9 +104,9 @@ async def test_an_expecting_upload_is_refused_without_its_body(gateway: Running,
 @pytest.mark.parametrize("framing", ["Content-Length: 3", "Transfer-Encoding: chunked"])
 async def test_an_expecting_upload_is_invited_once_admitted(gateway: Running, client: RawClient, framing: str) -> None:
     await client.send(get("/", "Expect: 100-Continue", framing, method="PUT"))
-    assert (await client.answer()).head == b"HTTP/1.1 100 Continue"
-    answer = await client.ask(b"abc" if "Length" in framing else chunked(b"abc"))
-    assert (answer.status, answer.values(b"Connection")) == (200, [])
+    assert (await client.response()).head == b"HTTP/1.1 100 Continue"
+    response = await client.ask(b"abc" if "Length" in framing else chunked(b"abc"))
+    assert (response.status, response.values(b"Connection")) == (200, [])
     assert gateway.upstream.last.body == b"abc"
     assert (await client.ask(get())).status == 200
 
@@ -124,10 +124,10 @@ async def test_an_expecting_upload_may_be_answered_early(gateway: Running, clien
 
     gateway.upstream.behaviour = behave
     await client.send(get("/", "Expect: 100-continue", "Content-Length: 100", method="POST"))
-    answer = await client.answer()
-    if answer.status == 100:
-        answer = await client.answer()
-    assert (answer.status, answer.values(b"Connection")) == (413, [b"close"])
+    response = await client.response()
+    if response.status == 100:
+        response = await client.response()
+    assert (response.status, response.values(b"Connection")) == (413, [b"close"])
 
 
 # Sizes
@@ -186,7 +186,7 @@ async def test_an_upload_waits_for_an_upstream_that_does_not_read(gateway: Runni
     assert connection._parser.body.received < 16 * MIB
     more.set()
     await sending
-    assert (await client.answer()).body == b"ok"
+    assert (await client.response()).body == b"ok"
 
 
 async def test_a_download_waits_for_a_client_that_does_not_read(gateway: Running, client: RawClient) -> None:
@@ -218,5 +218,5 @@ async def test_a_download_waits_for_a_client_that_does_not_read(gateway: Running
 
 async def test_ten_thousand_small_chunks_arrive(gateway: Running, client: RawClient) -> None:
     await client.send(get("/", "Transfer-Encoding: chunked", method="POST") + chunked(*[b"ab"] * 10_000))
-    assert (await client.answer()).status == 200
+    assert (await client.response()).status == 200
     assert gateway.upstream.last.body == b"ab" * 10_000

@@ -43,8 +43,8 @@ def target_of(request: Message) -> bytes:
     return request.start.split()[1]
 
 
-async def answer_by_target(upstream: Conversation) -> None:
-    """Answers each request with its own target, for as long as there are requests."""
+async def response_by_target(upstream: Conversation) -> None:
+    """Responses each request with its own target, for as long as there are requests."""
     while True:
         target = target_of(await upstream.request())
         await upstream.say(
@@ -52,10 +52,10 @@ async def answer_by_target(upstream: Conversation) -> None:
         )
 
 
-def assert_answers(answer: Message, target: str) -> None:
-    """It is the answer to a request for this target, and nothing stands in it that is not."""
-    assert answer.head == f"HTTP/1.1 200 OK\r\nX-Target: {target}\r\nContent-Length: {len(target)}".encode()
-    assert answer.body == target.encode()
+def assert_responds(response: Message, target: str) -> None:
+    """It is the response to a request for this target, and nothing stands in it that is not."""
+    assert response.head == f"HTTP/1.1 200 OK\r\nX-Target: {target}\r\nContent-Length: {len(target)}".encode()
+    assert response.body == target.encode()
 
 
 @contextlib.asynccontextmanager
@@ -84,7 +84,7 @@ def cut_off_all(upstream: RawUpstream) -> None:
         cut_off(conversation)
 
 
-# Answers that are malformed, too long, or two at once
+# Responses that are malformed, too long, or two at once
 
 
 def in_pieces(raw: bytes, pace: str) -> list[bytes]:
@@ -97,7 +97,7 @@ def in_pieces(raw: bytes, pace: str) -> list[bytes]:
     return [raw[start : start + size] for start in range(0, len(raw), size)]
 
 
-#: what comes behind an answer when the next request is sent cannot be told from the answer to that: see `say_too_early`
+#: what comes behind a response when the next request is sent cannot be told from the response to that: see `say_too_early`
 PACED = [
     pytest.param(row, pace, id=f"{row.name}, {pace}")
     for row in GARBAGE
@@ -113,7 +113,7 @@ async def test_garbage_reaches_nobody_and_least_of_all_another_client(start: Sta
 
     async def behave(upstream: Conversation) -> None:
         if len(gateway.upstream.conversations) > 1:
-            await answer_by_target(upstream)
+            await response_by_target(upstream)
         await upstream.request()
         asked.set()
         await say.wait()
@@ -125,7 +125,7 @@ async def test_garbage_reaches_nobody_and_least_of_all_another_client(start: Sta
         if row.ends:
             upstream.writer.write_eof()
         # Whoever is served on this connection now is served by a good upstream.
-        await answer_by_target(upstream)
+        await response_by_target(upstream)
 
     gateway.upstream.behaviour = behave
     first, other = await gateway.client(), await gateway.client()
@@ -136,8 +136,8 @@ async def test_garbage_reaches_nobody_and_least_of_all_another_client(start: Sta
     await until(lambda: gateway.gateway._upstream._upstreams["default"]._waiting)
     say.set()
     got, was_cut = await what_arrives(first, row.method)
-    assert_answers(await other.answer(), "/other")
-    assert_answers(await (await gateway.client()).ask(get("/third")), "/third")
+    assert_responds(await other.response(), "/other")
+    assert_responds(await (await gateway.client()).ask(get("/third")), "/third")
     if row.fate is Fate.FIRST:
         assert not was_cut
         assert got is not None
@@ -156,7 +156,7 @@ async def test_garbage_reaches_nobody_and_least_of_all_another_client(start: Sta
 
 
 async def what_arrives(client: RawClient, method: str = "GET") -> tuple[Message | None, bool]:
-    """The answer, as far as it came, and whether the client was cut off within it."""
+    """The response, as far as it came, and whether the client was cut off within it."""
     head: Message | None = None
     try:
         head = await client.head()
@@ -168,7 +168,7 @@ async def what_arrives(client: RawClient, method: str = "GET") -> tuple[Message 
     except (ConnectionResetError, BrokenPipeError):
         return head, True
     except asyncio.IncompleteReadError:
-        # Ended by FIN within an answer with a known end: told from a whole one all the same.
+        # Ended by FIN within a response with a known end: told from a whole one all the same.
         return head, True
     return head, False
 
@@ -186,12 +186,12 @@ async def read_whole(client: RawClient, head: Message, *, bodyless: bool) -> byt
     return await client.reader.readexactly(int(head.values(b"Content-Length")[0]))
 
 
-# An answer that comes before it is asked for
+# A response that comes before it is asked for
 
 
 @LOOPS
 @pytest.mark.parametrize("who", ["the same client", "one that waits"])
-def test_what_was_said_before_a_request_was_made_is_never_its_answer(tmp_path: Path, run: Run, who: str) -> None:
+def test_what_was_said_before_a_request_was_made_is_never_its_response(tmp_path: Path, run: Run, who: str) -> None:
     async def main() -> None:
         async with a_gateway(tmp_path, max_connections=1) as gateway:
             for turns in range(24):
@@ -201,7 +201,7 @@ def test_what_was_said_before_a_request_was_made_is_never_its_answer(tmp_path: P
 
 
 async def say_too_early(gateway: Running, turns: int, *, waits: bool) -> None:
-    """The upstream says a second answer some turns of the loop after the first one."""
+    """The upstream says a second response some turns of the loop after the first one."""
     unasked = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL"
     too_early = False
     go, known = asyncio.Event(), len(gateway.upstream.conversations)
@@ -218,7 +218,7 @@ async def say_too_early(gateway: Running, turns: int, *, waits: bool) -> None:
             too_early = not has_arrived(upstream)
             if too_early:
                 upstream.writer.write(unasked)
-        await answer_by_target(upstream)
+        await response_by_target(upstream)
 
     gateway.upstream.behaviour = behave
     cut_off_all(gateway.upstream)
@@ -231,11 +231,11 @@ async def say_too_early(gateway: Running, turns: int, *, waits: bool) -> None:
     if waits:
         await until(lambda: gateway.gateway._upstream._upstreams["default"]._waiting)
     go.set()
-    assert (await client.answer()).body == b"ok"
-    answer = await other.answer()
+    assert (await client.response()).body == b"ok"
+    response = await other.response()
     if too_early:
-        assert answer.body != b"EVIL", f"{turns} turns of the loop behind the first answer"
-    assert_answers(answer, "/second")
+        assert response.body != b"EVIL", f"{turns} turns of the loop behind the first response"
+    assert_responds(response, "/second")
     cut_off(client)
     cut_off(other)
 
@@ -256,9 +256,9 @@ def is_readable(transport: asyncio.BaseTransport) -> bool:
 
 # Every byte position
 
-LENGTH_ANSWER = b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 9\r\n\r\nabcdefghi"
-CHUNKED_ANSWER = CHUNKED + chunks(b"abc", b"defgh") + b"0\r\nX-T: u\r\n\r\n"
-UNFRAMED_ANSWER = b"HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nabcdefghi"
+LENGTH_RESPONSE = b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 9\r\n\r\nabcdefghi"
+CHUNKED_RESPONSE = CHUNKED + chunks(b"abc", b"defgh") + b"0\r\nX-T: u\r\n\r\n"
+UNFRAMED_RESPONSE = b"HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nabcdefghi"
 
 
 @LOOPS
@@ -266,17 +266,17 @@ UNFRAMED_ANSWER = b"HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nabcdefghi"
 @pytest.mark.parametrize("pace", ["at once", "head first"])
 @pytest.mark.parametrize(
     ("raw", "body"),
-    [(LENGTH_ANSWER, b"abcdefghi"), (CHUNKED_ANSWER, b"abcdefgh"), (UNFRAMED_ANSWER, b"abcdefghi")],
+    [(LENGTH_RESPONSE, b"abcdefghi"), (CHUNKED_RESPONSE, b"abcdefgh"), (UNFRAMED_RESPONSE, b"abcdefghi")],
     ids=["length", "chunked", "unframed"],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_answer_that_ends_at_any_byte_is_whole_only_when_it_is(
+def test_a_response_that_ends_at_any_byte_is_whole_only_when_it_is(
     tmp_path: Path, run: Run, raw: bytes, body: bytes, way: str, pace: str, method: str
 ) -> None:
     async def main() -> None:
         async with a_gateway(tmp_path) as gateway:
             for end in range(len(raw) + 1):
-                await cut_answer(gateway, raw, body, end=end, way=way, pace=pace, method=method)
+                await cut_response(gateway, raw, body, end=end, way=way, pace=pace, method=method)
             sent = [request.start.split()[0] for request in gateway.upstream.requests]
             assert sent == [method.encode()] * (len(raw) + 1)
             assert gateway.errors() == []
@@ -284,9 +284,11 @@ def test_an_answer_that_ends_at_any_byte_is_whole_only_when_it_is(
     run(main())
 
 
-async def cut_answer(gateway: Running, raw: bytes, body: bytes, *, end: int, way: str, pace: str, method: str) -> None:
+async def cut_response(
+    gateway: Running, raw: bytes, body: bytes, *, end: int, way: str, pace: str, method: str
+) -> None:
     head = raw.index(b"\r\n\r\n") + 4
-    unframed = raw is UNFRAMED_ANSWER
+    unframed = raw is UNFRAMED_RESPONSE
     relayed = asyncio.Event()
 
     async def behave(upstream: Conversation) -> None:
@@ -318,7 +320,7 @@ async def cut_answer(gateway: Running, raw: bytes, body: bytes, *, end: int, way
     cut_off(client)
     whole = end == len(raw) or (unframed and end >= head)
     if got is not None and got.status == 200 and not was_cut:
-        # A whole answer: then it is one. The reset of an unframed one is no end.
+        # A whole response: then it is one. The reset of an unframed one is no end.
         assert whole
         assert not (unframed and way == "RST")
         assert got.body == (raw[head:end] if unframed else body)
@@ -402,7 +404,7 @@ async def test_an_upstream_that_hangs_within_its_body_cuts_the_client(start: Sta
     await asyncio.wait_for(gateway.upstream.conversations[0].ended.wait(), PATIENCE)
 
 
-async def test_an_answer_that_comes_slowly_but_never_stops_is_no_timeout(start: Start) -> None:
+async def test_a_response_that_comes_slowly_but_never_stops_is_no_timeout(start: Start) -> None:
     gateway = await start(response_timeout=0.2)
 
     async def behave(upstream: Conversation) -> None:
@@ -414,8 +416,8 @@ async def test_an_answer_that_comes_slowly_but_never_stops_is_no_timeout(start: 
     gateway.upstream.behaviour = behave
     client = await gateway.client()
     started = asyncio.get_running_loop().time()
-    answer = await client.ask(get())
-    assert answer.body == b"abcde"
+    response = await client.ask(get())
+    assert response.body == b"abcde"
     assert asyncio.get_running_loop().time() - started > 0.4
 
 
@@ -436,7 +438,7 @@ async def test_a_client_that_takes_its_time_is_no_fault_of_the_upstream(start: S
     await until(lambda: connection.is_full)
     await asyncio.sleep(0.6)
     client.writer.transport.resume_reading()  # type: ignore[attr-defined]
-    assert len((await client.answer()).body) == size
+    assert len((await client.response()).body) == size
 
 
 # Upstreams that do not read
@@ -458,8 +460,8 @@ async def test_an_upstream_that_stops_reading_an_upload_is_a_timeout(start: Star
     await client.send(get("/", lines, method="POST"))
     body = b"a" * size if framing == "length" else chunks(b"a" * size)
     sending = asyncio.create_task(client.send(body))
-    answer = await client.answer()
-    assert (answer.status, answer.problem["reason"]) == (504, "upstream_timeout")
+    response = await client.response()
+    assert (response.status, response.problem["reason"]) == (504, "upstream_timeout")
     record = await gateway.ended()
     # What was taken from the client meanwhile is bounded.
     assert record["bytes_in"] < 20 << 20
@@ -482,7 +484,7 @@ async def test_an_upstream_that_ends_within_an_upload_ends_it(start: Start, earl
                 await until(gateway.stdout.getvalue)
             upstream.reset()
         elif early:
-            # A close with bytes unread would be a reset, which may overtake the answer.
+            # A close with bytes unread would be a reset, which may overtake the response.
             upstream.writer.write_eof()
             await upstream.until_ended()
 
@@ -490,33 +492,33 @@ async def test_an_upstream_that_ends_within_an_upload_ends_it(start: Start, earl
     client = await gateway.client()
     size = 20 << 20
     sending = asyncio.create_task(client.send(get("/", f"Content-Length: {size}", method="PUT") + b"a" * size))
-    answer = await client.answer()
+    response = await client.response()
     if early:
-        assert (answer.status, answer.body) == (413, b"ok")
+        assert (response.status, response.body) == (413, b"ok")
     else:
-        assert (answer.status, answer.problem["reason"]) == (502, "upstream_unreachable")
-    assert answer.values(b"Connection") == [b"close"]
+        assert (response.status, response.problem["reason"]) == (502, "upstream_unreachable")
+    assert response.values(b"Connection") == [b"close"]
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
     assert len(gateway.upstream.requests) == 1
     assert gateway.errors() == []
 
 
-async def test_an_upstream_that_answers_before_the_body_serves_nobody_else_on_that_connection(
+async def test_an_upstream_that_responds_before_the_body_serves_nobody_else_on_that_connection(
     gateway: Running, client: RawClient
 ) -> None:
     async def behave(upstream: Conversation) -> None:
         if len(gateway.upstream.conversations) > 1:
-            await answer_by_target(upstream)
+            await response_by_target(upstream)
         await upstream.head()
         await upstream.say(OK)
         await upstream.until_ended()
 
     gateway.upstream.behaviour = behave
     await client.send(get("/", "Content-Length: 10", method="POST") + b"abc")
-    assert (await client.answer()).body == b"ok"
+    assert (await client.response()).body == b"ok"
     await asyncio.wait_for(gateway.upstream.conversations[0].ended.wait(), PATIENCE)
-    assert_answers(await (await gateway.client()).ask(get("/next")), "/next")
+    assert_responds(await (await gateway.client()).ask(get("/next")), "/next")
     assert len(gateway.upstream.conversations) == 2
 
 
@@ -533,7 +535,7 @@ async def take_upload_and_wait(upstream: Conversation) -> None:
     await upstream.until_ended()
 
 
-async def half_an_answer(upstream: Conversation) -> None:
+async def half_a_response(upstream: Conversation) -> None:
     await upstream.request()
     await upstream.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
     await upstream.until_ended()
@@ -554,7 +556,7 @@ async def events(upstream: Conversation) -> None:
     await upstream.until_ended()
 
 
-async def an_answer_to_an_unfinished_upload(upstream: Conversation) -> None:
+async def a_response_to_an_unfinished_upload(upstream: Conversation) -> None:
     await upstream.head()
     await upstream.say(CHUNKED + chunks(b"abc"))
     await upstream.until_ended()
@@ -576,13 +578,13 @@ STAGES: dict[str, Stage] = {
     ),
     "while it waits": (get(), b"", wait_forever),
     "while it waits behind an upload": (post(b"abc"), b"", wait_forever),
-    "in its answer": (get(), b"abc", half_an_answer),
-    "in an answer that comes fast": (get(), b"aaaa", a_torrent),
+    "in its response": (get(), b"abc", half_a_response),
+    "in a response that comes fast": (get(), b"aaaa", a_torrent),
     "in an event stream": (get(), b"data: 1", events),
-    "in an answer that came early": (
+    "in a response that came early": (
         get("/", "Content-Length: 100", method="POST") + b"abc",
         b"abc",
-        an_answer_to_an_unfinished_upload,
+        a_response_to_an_unfinished_upload,
     ),
     "with requests behind": (get() * 5, b"", wait_forever),
 }
@@ -706,10 +708,10 @@ def test_a_client_that_vanishes_while_it_waits_for_a_connection_leaves_nothing_b
                 await until(lambda: all(waiter.done() for waiter in pool._waiting))
                 await gateway.connections(1)
                 cut_off(client)
-            gateway.upstream.behaviour = answer_by_target
+            gateway.upstream.behaviour = response_by_target
             cut_off(first)
             await gateway.connections(0)
-            assert_answers(await (await gateway.client()).ask(get("/a")), "/a")
+            assert_responds(await (await gateway.client()).ask(get("/a")), "/a")
             assert pool._count == 1
 
     run(main())

@@ -24,7 +24,7 @@ class Case:
     """A row, and what came of it."""
 
     row: Row
-    answer: Message
+    response: Message
     #: what reached the API
     sent: list[Message]
     #: the access record
@@ -40,14 +40,14 @@ def request(row: Row, now: int) -> bytes:
 async def cases(gateway: Running, name: str) -> AsyncIterator[Case]:
     """Every row of a configuration, each on a connection of its own."""
     now = int(time.time())
-    gateway.upstream.answer = OK
+    gateway.upstream.response = OK
     for count, row in enumerate((row for row in ROWS if row.config == name), 1):
         seen = set(map(id, gateway.upstream.requests))
         client = await gateway.client()
-        answer = await client.ask(request(row, now), row.method)
+        response = await client.ask(request(row, now), row.method)
         await client.close()
         sent = [message for message in gateway.upstream.requests if id(message) not in seen]
-        yield Case(row, answer, sent, await gateway.ended(count))
+        yield Case(row, response, sent, await gateway.ended(count))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -76,30 +76,30 @@ async def test_the_proxy_does_what_the_table_says(tmp_path: Path, name: str) -> 
 
 def differences(case: Case) -> list[str]:
     """What is not as the table says."""
-    row, answer, record = case.row, case.answer, case.record
+    row, response, record = case.row, case.response, case.record
     expected: dict[str, tuple[object, object]] = {
-        "status": (answer.status, row.status),
+        "status": (response.status, row.status),
         "outcome": (record["outcome"].replace("failed", "refused"), row.verdict),
         "logged reason": (record.get("reason"), row.reason),
         "route": (record.get("route"), row.route),
         "requests that reached the API": (len(case.sent), int(row.forwarded is not None)),
     }
     if row.forwarded is None:
-        expected |= of_a_refusal(row, answer)
+        expected |= of_a_refusal(row, response)
     elif case.sent:
         expected |= of_what_was_sent(row, case.sent[0])
     return [f"{what}: {found!r}, not {wanted!r}" for what, (found, wanted) in expected.items() if found != wanted]
 
 
-def of_a_refusal(row: Row, answer: Message) -> dict[str, tuple[object, object]]:
-    challenges = [value.decode() for value in answer.values(b"WWW-Authenticate")]
+def of_a_refusal(row: Row, response: Message) -> dict[str, tuple[object, object]]:
+    challenges = [value.decode() for value in response.values(b"WWW-Authenticate")]
     found: dict[str, tuple[object, object]] = {
         "challenges": (len(challenges), int(row.status == 401 or row.reason in CHALLENGED)),
     }
     if row.method != "HEAD":
-        found["reason"] = (answer.problem["reason"], row.reason)
+        found["reason"] = (response.problem["reason"], row.reason)
     if row.status == 405:
-        found["Allow"] = ([value.decode() for value in answer.values(b"Allow")], [row.told])
+        found["Allow"] = ([value.decode() for value in response.values(b"Allow")], [row.told])
     elif row.told is not None:
         found["scope"] = ([value.partition('scope="')[2].rstrip('"') for value in challenges], [row.told])
     return found

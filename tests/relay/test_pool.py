@@ -15,11 +15,11 @@ from tests.relay.test_faults import (
     LOOPS,
     Run,
     a_gateway,
-    answer_by_target,
-    assert_answers,
+    assert_responds,
     cut_off,
     has_arrived,
     is_readable,
+    response_by_target,
 )
 from tests.wire import (
     OK,
@@ -42,7 +42,7 @@ def pool_of(gateway: Running) -> HttpUpstream:
 
 
 class Held:
-    """An upstream that answers a request when it is told to."""
+    """An upstream that responds a request when it is told to."""
 
     def __init__(self, gateway: Running) -> None:
         self.gateway = gateway
@@ -93,14 +93,14 @@ async def test_the_connection_that_was_used_last_is_used_first(gateway: Running)
         await held.until_came(target)
     for target in ("/c", "/a", "/b"):
         held.release(target)
-        assert_answers(await clients[target].answer(), target)
+        assert_responds(await clients[target].response(), target)
     for target in ("/d", "/e"):
         clients[target] = await sent(gateway, get(target))
         await held.until_came(target)
     assert [used(gateway, target) for target in ("/d", "/e")] == [used(gateway, "/b"), used(gateway, "/a")]
     for target in ("/d", "/e"):
         held.release(target)
-        await clients[target].answer()
+        await clients[target].response()
 
 
 async def test_an_idle_connection_is_closed_after_keepalive(start: Start) -> None:
@@ -133,7 +133,7 @@ async def test_of_several_idle_connections_the_one_unused_longest_is_closed_firs
         await held.until_came(target)
     for target in ("/a", "/b"):
         held.release(target)
-        await clients[target].answer()
+        await clients[target].response()
     first, second = (gateway.upstream.conversations[used(gateway, target)] for target in ("/a", "/b"))
     client = await gateway.client()
     held.release("/again")
@@ -145,8 +145,8 @@ async def test_of_several_idle_connections_the_one_unused_longest_is_closed_firs
 
 
 @LOOPS
-def test_a_connection_whose_last_answer_was_not_taken_serves_the_next_request(tmp_path: Path, run: Run) -> None:
-    """A client that is cut off leaves the rest of a whole answer behind; its connection is kept, and starts afresh."""
+def test_a_connection_whose_last_response_was_not_taken_serves_the_next_request(tmp_path: Path, run: Run) -> None:
+    """A client that is cut off leaves the rest of a whole response behind; its connection is kept, and starts afresh."""
 
     async def main() -> None:
         async with a_gateway(tmp_path) as gateway:
@@ -215,7 +215,7 @@ async def test_a_hundred_requests_at_once_never_have_more_connections_than_there
     async def one(number: int) -> None:
         client = await gateway.client()
         for turn in range(3):
-            assert_answers(await client.ask(get(f"/{number}-{turn}")), f"/{number}-{turn}")
+            assert_responds(await client.ask(get(f"/{number}-{turn}")), f"/{number}-{turn}")
 
     async with asyncio.timeout(PATIENCE * 2):
         await asyncio.gather(*(one(number) for number in range(100)))
@@ -230,9 +230,9 @@ async def test_who_waits_too_long_is_told_so_and_who_waits_longest_is_served_fir
     await held.until_came("/first")
     started = asyncio.get_running_loop().time()
     late = await sent(gateway, get("/late"))
-    answer = await late.answer()
-    assert (answer.status, answer.problem["reason"]) == (503, "upstream_busy")
-    assert answer.values(b"Retry-After")
+    response = await late.response()
+    assert (response.status, response.problem["reason"]) == (503, "upstream_busy")
+    assert response.values(b"Retry-After")
     assert 0.4 <= asyncio.get_running_loop().time() - started < 1.5
     record = await gateway.ended()
     assert record["evidence"] == "1 connections are in use"
@@ -242,9 +242,9 @@ async def test_who_waits_too_long_is_told_so_and_who_waits_longest_is_served_fir
         await until(lambda: sum(not one.done() for one in pool_of(gateway)._waiting) == number + 1)  # noqa: B023
         held.release(f"/{number}")
     held.release("/first")
-    assert_answers(await first.answer(), "/first")
+    assert_responds(await first.response(), "/first")
     for number, client in enumerate(waiting):
-        assert_answers(await client.answer(), f"/{number}")
+        assert_responds(await client.response(), f"/{number}")
     assert held.came == ["/first", *(f"/{number}" for number in range(5))]
     assert len(gateway.upstream.conversations) == 1
 
@@ -256,7 +256,7 @@ async def test_who_waits_gets_the_room_of_a_connection_that_ends(start: Start, e
 
     async def behave(upstream: Conversation) -> None:
         if len(gateway.upstream.conversations) > 1:
-            await answer_by_target(upstream)
+            await response_by_target(upstream)
         await upstream.request()
         await go.wait()
         if ending == "close":
@@ -272,14 +272,14 @@ async def test_who_waits_gets_the_room_of_a_connection_that_ends(start: Start, e
     other = await sent(gateway, post(b"x", target="/other"))
     await until(lambda: pool_of(gateway)._waiting)
     go.set()
-    assert (await first.answer()).status == (200 if ending == "close" else 502)
-    assert_answers(await other.answer(), "/other")
+    assert (await first.response()).status == (200 if ending == "close" else 502)
+    assert_responds(await other.response(), "/other")
     assert len(gateway.upstream.conversations) == 2
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_who_waits_and_is_given_a_connection_that_ends_gets_another(start: Start, method: str) -> None:
-    """The upstream answers and closes without saying so; the connection changes hands in between."""
+    """The upstream responds and closes without saying so; the connection changes hands in between."""
     gateway = await start(max_connections=1)
     for turns in range(8):
         known = len(gateway.upstream.conversations)
@@ -287,7 +287,7 @@ async def test_who_waits_and_is_given_a_connection_that_ends_gets_another(start:
 
         async def behave(upstream: Conversation) -> None:
             if len(gateway.upstream.conversations) > known + 1:  # noqa: B023
-                await answer_by_target(upstream)
+                await response_by_target(upstream)
             await upstream.request()
             await go.wait()  # noqa: B023
             upstream.writer.write(OK)
@@ -295,7 +295,7 @@ async def test_who_waits_and_is_given_a_connection_that_ends_gets_another(start:
                 await asyncio.sleep(0)
             if not has_arrived(upstream):
                 upstream.writer.write_eof()
-            await answer_by_target(upstream)
+            await response_by_target(upstream)
 
         gateway.upstream.behaviour = behave
         for conversation in gateway.upstream.conversations:
@@ -306,14 +306,14 @@ async def test_who_waits_and_is_given_a_connection_that_ends_gets_another(start:
         other = await sent(gateway, get("/other") if method == "GET" else post(b"x", target="/other"))
         await until(lambda: pool_of(gateway)._waiting)
         go.set()
-        assert (await first.answer()).body == b"ok"
-        answer = await other.answer()
+        assert (await first.response()).body == b"ok"
+        response = await other.response()
         twice = sum(request.start.split()[1] == b"/other" for request in gateway.upstream.requests)
         if method == "GET" or twice == 0:
-            assert_answers(answer, "/other")
+            assert_responds(response, "/other")
         else:
             # What reached an upstream may have been acted on.
-            assert answer.status in {200, 502}
+            assert response.status in {200, 502}
         cut_off(first)
         cut_off(other)
     posts = [request.start for request in gateway.upstream.requests if request.start.startswith(b"POST")]
@@ -349,7 +349,7 @@ def test_capacity_is_whole_after_waiters_gave_up_in_any_order(tmp_path: Path, ru
                         await asyncio.sleep(0)
                 for client in (*clients, *late):
                     if not client.writer.is_closing():
-                        assert (await client.answer()).status == 200
+                        assert (await client.response()).status == 200
                     cut_off(client)
                 await gateway.connections(0)
                 gateway.clients.clear()
@@ -392,7 +392,7 @@ def test_capacity_is_whole_after_connections_ended_in_any_way(tmp_path: Path, ru
                     await client.send(get() if chance.random() < 0.8 else post(b"x"))
                     if chance.random() < 0.1:
                         break
-                    assert (await client.answer()).status in {200, 502, 503}
+                    assert (await client.response()).status in {200, 502, 503}
                 cut_off(client)
 
             async with asyncio.timeout(60):
@@ -419,7 +419,7 @@ async def capacity_is_whole(gateway: Running, most: int) -> None:
     for number in range(most + 1):
         held.release(f"/whole-{number}")
     for number, client in enumerate(clients):
-        assert_answers(await client.answer(), f"/whole-{number}")
+        assert_responds(await client.response(), f"/whole-{number}")
     assert pool._count == len(pool._open) == most
 
 
@@ -428,7 +428,7 @@ async def test_gauges_tell_how_many_connections_are_idle_and_busy(gateway: Runni
     clients = [await sent(gateway, get(f"/{number}")) for number in range(3)]
     await until(lambda: len(held.came) == 3)
     held.release("/0")
-    await clients[0].answer()
+    await clients[0].response()
 
     async def gauge(state: str) -> float:
         text = (await gateway.admin("/metrics")).body.decode()
@@ -453,16 +453,16 @@ async def test_gauges_tell_how_many_connections_are_idle_and_busy(gateway: Runni
 )
 @pytest.mark.parametrize("way", ["FIN", "RST"])
 @pytest.mark.parametrize("turns", [0, 1, 20])
-def test_a_connection_that_was_closed_while_idle_costs_nobody_an_answer(
+def test_a_connection_that_was_closed_while_idle_costs_nobody_a_response(
     tmp_path: Path, run: Run, way: str, method: str, body: bytes, turns: int
 ) -> None:
     """Whether the gateway has heard of it (some turns of the loop later) or only its kernel (none)."""
 
     async def main() -> None:
         async with a_gateway(tmp_path) as gateway:
-            gateway.upstream.behaviour = answer_by_target
+            gateway.upstream.behaviour = response_by_target
             client = await gateway.client()
-            assert_answers(await client.ask(get("/first")), "/first")
+            assert_responds(await client.ask(get("/first")), "/first")
             (connection,) = pool_of(gateway)._idle
             (upstream,) = gateway.upstream.conversations
             if way == "FIN":
@@ -475,8 +475,8 @@ def test_a_connection_that_was_closed_while_idle_costs_nobody_an_answer(
             for _ in range(turns):
                 await asyncio.sleep(0)
             raw = post(body, target="/b", method=method) if body else get("/b", method=method)
-            answer = await client.ask(raw, method)
-            assert answer.status == 200
+            response = await client.ask(raw, method)
+            assert response.status == 200
             times = [request.start.split()[1] for request in gateway.upstream.requests].count(b"/b")
             # A request without harm may have been tried on the connection that was closing.
             assert times == 1 or (times == 2 and not body and method in IDEMPOTENT)
@@ -530,11 +530,11 @@ def test_what_may_have_been_acted_on_is_sent_again_only_when_that_does_no_harm(
             client = await gateway.client()
             assert (await client.ask(get("/first"))).body == b"ok"
             raw = post(body, target="/b", method=method) if body else get("/b", method=method)
-            answer = await client.ask(raw, method)
+            response = await client.ask(raw, method)
             assert len(gateway.upstream.conversations) == 1 + again
-            assert answer.status == (200 if again else 502)
+            assert response.status == (200 if again else 502)
             if not again:
-                assert answer.problem["reason"] == "upstream_unreachable"
+                assert response.problem["reason"] == "upstream_unreachable"
 
     run(main())
 
@@ -548,15 +548,15 @@ async def test_a_request_is_sent_twice_at_most(gateway: Running, client: RawClie
 
     gateway.upstream.behaviour = behave
     assert (await client.ask(get("/first"))).status == 200
-    answer = await client.ask(get("/b"))
-    assert (answer.status, answer.problem["reason"]) == (502, "upstream_unreachable")
+    response = await client.ask(get("/b"))
+    assert (response.status, response.problem["reason"]) == (502, "upstream_unreachable")
     assert [request.start for request in gateway.upstream.requests].count(b"GET /b HTTP/1.1") == 2
 
 
 @pytest.mark.parametrize(
     "said", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"]
 )
-async def test_a_request_is_not_sent_again_once_a_byte_of_an_answer_came(
+async def test_a_request_is_not_sent_again_once_a_byte_of_a_response_came(
     gateway: Running, client: RawClient, said: bytes
 ) -> None:
     async def behave(upstream: Conversation) -> None:
@@ -570,9 +570,9 @@ async def test_a_request_is_not_sent_again_once_a_byte_of_an_answer_came(
     await client.send(get("/b"))
     got: Message | None = None
     try:
-        got = await client.answer()
+        got = await client.response()
         while got.status < 200:
-            got = await client.answer()
+            got = await client.response()
     except (ConnectionResetError, asyncio.IncompleteReadError):
         assert b"200" in said
     else:

@@ -20,7 +20,7 @@ async def test_beyond_the_connection_limit_an_idle_one_gives_way(start: Start) -
     assert (await clients[1].ask(get())).status == 200
 
 
-async def test_beyond_the_connection_limit_there_is_an_answer(start: Start) -> None:
+async def test_beyond_the_connection_limit_there_is_a_response(start: Start) -> None:
     gateway = await start(limits={"connections": 2})
     clients = [await gateway.client() for _ in range(2)]
     for client in clients:
@@ -28,10 +28,10 @@ async def test_beyond_the_connection_limit_there_is_an_answer(start: Start) -> N
         await client.send(b"GET / HTTP/1.1\r\n")
     await until(lambda: len(gateway.server.busy()) == 2)
     third = await gateway.client()
-    answer = await third.answer()
-    assert (answer.status, answer.problem["reason"]) == (503, "overloaded")
-    assert answer.values(b"Connection") == [b"close"]
-    assert answer.values(b"Retry-After")
+    response = await third.response()
+    assert (response.status, response.problem["reason"]) == (503, "overloaded")
+    assert response.values(b"Connection") == [b"close"]
+    assert response.values(b"Retry-After")
     assert await third.is_closed()
     assert (await gateway.ended(3))["reason"] == "overloaded"
     clients[0].reset()
@@ -46,13 +46,13 @@ async def test_hundreds_of_connections_leave_nothing_behind(gateway: Running) ->
         await client.send(get() if number % 2 else get()[:50])
     for number, client in enumerate(clients):
         if number % 2:
-            assert (await client.answer()).status == 200
+            assert (await client.response()).status == 200
         client.reset()
     await gateway.connections(0)
 
 
 async def test_gauges_are_back_at_nothing_when_everybody_is_gone(gateway: Running) -> None:
-    gateway.upstream.answer = b""
+    gateway.upstream.response = b""
     for raw in (get(), post(b"x"), get()[:30], b"x\r\n\r\n", post(b"abc")[:-1]):
         client = await gateway.client()
         await client.send(raw)

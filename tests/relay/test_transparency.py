@@ -1,6 +1,6 @@
 """The gateway is not there, except where it must be: every row of tests/relay/transparency.py, direct and through it.
 
-`expected_request` and `expected_answer` hold all that may differ, each with the sentence that allows it; whatever else
+`expected_request` and `expected_response` hold all that may differ, each with the sentence that allows it; whatever else
 differs, order and case of header names included, is a failure.
 """
 
@@ -197,11 +197,11 @@ def arrived_request(message: Wired, *, direct: Wired) -> Expected:
     return arrived
 
 
-def expected_answer(direct: Wired, *, to: Wired, unread: bool = False) -> Expected | None:
+def expected_response(direct: Wired, *, to: Wired, unread: bool = False) -> Expected | None:
     """`to`: the request as the client sent it. `unread`: of its body. None: nothing arrives."""
     version, status, reason = (*direct.start.split(b" ", 2), b"")[:3]
     assert version in {b"HTTP/1.0", b"HTTP/1.1"}
-    # A client of HTTP/1.0 knows no interim answers (RFC 9110 section 15.2).
+    # A client of HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
     if direct.status < 200 and to.is_old:
         return None
     # The version is that of the connection, and the blank behind the status stays (RFC 9112 section 4).
@@ -215,10 +215,10 @@ def expected_answer(direct: Wired, *, to: Wired, unread: bool = False) -> Expect
     if direct.framing == "length":
         expected.framing = "length"
     elif direct.framing != "none":
-        # HTTP/1.0 clients get an answer without a length with its chunk framing removed, ended by close.
+        # HTTP/1.0 clients get a response without a length with its chunk framing removed, ended by close.
         expected.framing = "close" if to.is_old else "chunked"
         expected.ours += [] if to.is_old else [b"Transfer-Encoding: chunked"]
-    # Any other upgrade is served without it and the connection closed after the answer.
+    # Any other upgrade is served without it and the connection closed after the response.
     stays = b"keep-alive" in to.options if to.is_old else b"close" not in to.options
     if not stays or unread or expected.framing == "close" or to.values(b"upgrade"):
         expected.ours.append(b"Connection: close")
@@ -227,7 +227,7 @@ def expected_answer(direct: Wired, *, to: Wired, unread: bool = False) -> Expect
     return expected
 
 
-def arrived_answer(message: Wired) -> Expected:
+def arrived_response(message: Wired) -> Expected:
     """What arrived, in the shape of what is expected."""
     framing = {b"connection", b"transfer-encoding"}
     arrived = Expected(message.start, [], framing=message.framing, body=message.body)
@@ -252,8 +252,8 @@ class Heard:
     """What went over the wire in one run of a row."""
 
     requests: list[Wired] = field(default_factory=list)
-    #: of each request the interim answers, then the answer
-    answers: list[list[Wired]] = field(default_factory=list)
+    #: of each request the interim responses, then the response
+    responses: list[list[Wired]] = field(default_factory=list)
 
 
 async def pour(send: Callable[[bytes], object], data: bytes, *, at_once: bool) -> None:
@@ -270,7 +270,7 @@ async def pour(send: Callable[[bytes], object], data: bytes, *, at_once: bool) -
 
 
 def api(replies: tuple[Reply, ...], heard: Heard, *, at_once: bool) -> Behaviour:
-    """An API that keeps to the row, and answers whatever comes behind it with OK."""
+    """An API that keeps to the row, and responses whatever comes behind it with OK."""
 
     async def behave(upstream: Conversation) -> None:
         while True:
@@ -289,36 +289,36 @@ def api(replies: tuple[Reply, ...], heard: Heard, *, at_once: bool) -> Behaviour
     return behave
 
 
-async def read_answer(client: RawClient, method: str, answers: list[Wired]) -> None:
-    """Up to the final answer; what was read so far stands in `answers`."""
+async def read_response(client: RawClient, method: str, responses: list[Wired]) -> None:
+    """Up to the final response; what was read so far stands in `responses`."""
     while True:
         head = await read_head(client.reader)
-        answers.append(head)
+        responses.append(head)
         if head.status >= 200:
             break
     if method != "HEAD" and head.status not in {204, 304}:
-        answers[-1] = await read_body(client.reader, head, until_end=True)
+        responses[-1] = await read_body(client.reader, head, until_end=True)
 
 
 async def converse(client: RawClient, row: Row, heard: Heard, *, at_once: bool, patience: float) -> None:
     """The client's side of a row."""
-    heard.answers += [[] for _ in row.requests]
+    heard.responses += [[] for _ in row.requests]
     kept_back = [request for request in row.requests if request.waits_for != "nothing"]
     assert not kept_back or len(row.requests) == 1
     data = b"".join(request.head + (b"" if kept_back else request.body) for request in row.requests)
     await pour(client.writer.write, data, at_once=at_once)
     for request in kept_back:
-        answers = heard.answers[0]
+        responses = heard.responses[0]
         with suppress(TimeoutError):
             async with asyncio.timeout(patience if request.waits_for == "impatient" else PATIENCE):
-                while not answers or (answers[-1].status < 200 and answers[-1].status != 100):
-                    answers.append(await read_head(client.reader))
-        if answers and answers[-1].status >= 200:
-            answers[-1] = await read_body(client.reader, answers[-1], until_end=True)
+                while not responses or (responses[-1].status < 200 and responses[-1].status != 100):
+                    responses.append(await read_head(client.reader))
+        if responses and responses[-1].status >= 200:
+            responses[-1] = await read_body(client.reader, responses[-1], until_end=True)
             return
         await pour(client.writer.write, request.body, at_once=at_once)
-    for request, answers in zip(row.requests, heard.answers, strict=True):
-        await read_answer(client, request.method, answers)
+    for request, responses in zip(row.requests, heard.responses, strict=True):
+        await read_response(client, request.method, responses)
 
 
 async def run(gateway: Running, row: Row, address: str, *, at_once: bool, patience: float) -> tuple[Heard, RawClient]:
@@ -331,21 +331,21 @@ async def run(gateway: Running, row: Row, address: str, *, at_once: bool, patien
 
 
 def compare(direct: Heard, through: Heard, row: Row, *, authority: bytes) -> list[Expected]:
-    """Everything that arrived against everything that should have; gives the last answers expected."""
+    """Everything that arrived against everything that should have; gives the last responses expected."""
     assert len(through.requests) == len(direct.requests) == len(row.requests)
     for sent, arrived in zip(direct.requests, through.requests, strict=True):
         same(arrived_request(arrived, direct=sent), expected_request(sent, authority=authority))
     finals = []
-    exchanges = zip(direct.requests, direct.answers, through.answers, row.requests, row.replies, strict=True)
+    exchanges = zip(direct.requests, direct.responses, through.responses, row.requests, row.replies, strict=True)
     for sent, said, got, request, reply in exchanges:
-        wanted = [expected_answer(answer, to=sent, unread=not reply.reads_body) for answer in said]
+        wanted = [expected_response(response, to=sent, unread=not reply.reads_body) for response in said]
         if request.waits_for == "impatient":
             # After a second without a 100 the gateway sends it.
             wanted.insert(0, Expected(b"HTTP/1.1 100 Continue", []))
-        due = [answer for answer in wanted if answer is not None]
-        assert [answer.start for answer in got] == [answer.start for answer in due]
-        for answer, expected in zip(got, due, strict=True):
-            same(arrived_answer(answer), expected)
+        due = [response for response in wanted if response is not None]
+        assert [response.start for response in got] == [response.start for response in due]
+        for response, expected in zip(got, due, strict=True):
+            same(arrived_response(response), expected)
         finals.append(due[-1])
     return finals
 
@@ -472,13 +472,13 @@ async def test_a_difference_in_a_request_is_noticed(old: bytes, new: bytes) -> N
         (b"abc", b"ABC"),
     ],
 )
-async def test_a_difference_in_an_answer_is_noticed(old: bytes, new: bytes) -> None:
-    expected = expected_answer(await parsed(SAID), to=await parsed(SENT))
+async def test_a_difference_in_a_response_is_noticed(old: bytes, new: bytes) -> None:
+    expected = expected_response(await parsed(SAID), to=await parsed(SENT))
     assert expected is not None
-    same(arrived_answer(await parsed(GOT)), expected)
+    same(arrived_response(await parsed(GOT)), expected)
     assert GOT.count(old) >= 1
     with pytest.raises(AssertionError):
-        same(arrived_answer(await parsed(GOT.replace(old, new))), expected)
+        same(arrived_response(await parsed(GOT.replace(old, new))), expected)
 
 
 def test_there_are_enough_rows() -> None:

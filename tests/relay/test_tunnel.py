@@ -56,13 +56,13 @@ async def echo(upstream: Conversation) -> None:
         await upstream.say(data)
 
 
-def answering(answer: bytes) -> Callable[[Conversation], Awaitable[None]]:
-    """Answers every request with these bytes."""
+def responding(response: bytes) -> Callable[[Conversation], Awaitable[None]]:
+    """Responses every request with these bytes."""
 
     async def behave(upstream: Conversation) -> None:
         while True:
             await upstream.request()
-            await upstream.say(answer)
+            await upstream.say(response)
 
     return behave
 
@@ -216,8 +216,8 @@ async def test_the_agreement_comes_back_with_all_its_lines(gateway: Running, cli
 
     gateway.upstream.behaviour = behave
     await client.send(handshake())
-    answer = await client.head()
-    assert answer.head == b"HTTP/1.1 101 Why Not\r\n" + lines + b"\r\nConnection: Upgrade\r\nUpgrade: websocket"
+    response = await client.head()
+    assert response.head == b"HTTP/1.1 101 Why Not\r\n" + lines + b"\r\nConnection: Upgrade\r\nUpgrade: websocket"
 
 
 @pytest.mark.parametrize(
@@ -234,10 +234,10 @@ async def test_a_handshake_is_refused_as_any_request_and_what_follows_it_is_noth
     gateway: Running, client: RawClient, raw: bytes, reason: str
 ) -> None:
     await client.send(raw + HIDDEN)
-    answer = await client.answer()
-    assert (answer.status, answer.problem["reason"]) == (401, reason)
-    assert answer.values(b"WWW-Authenticate")
-    assert (answer.values(b"Connection"), answer.values(b"Upgrade")) == ([b"close"], [])
+    response = await client.response()
+    assert (response.status, response.problem["reason"]) == (401, reason)
+    assert response.values(b"WWW-Authenticate")
+    assert (response.values(b"Connection"), response.values(b"Upgrade")) == ([b"close"], [])
     assert await client.is_closed()
     assert gateway.upstream.conversations == []
     assert (await gateway.ended())["reason"] == reason
@@ -253,7 +253,7 @@ async def test_a_public_route_is_tunnelled_without_a_token_and_without_an_identi
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/1.1 403 No\r\nContent-Length: 4\r\n\r\nfour",
@@ -263,12 +263,12 @@ async def test_a_public_route_is_tunnelled_without_a_token_and_without_an_identi
     ids=["200", "403", "426", "503"],
 )
 async def test_an_upstream_that_does_not_agree_is_heard_and_the_connection_closed(
-    gateway: Running, client: RawClient, answer: bytes
+    gateway: Running, client: RawClient, response: bytes
 ) -> None:
-    gateway.upstream.behaviour = answering(answer)
+    gateway.upstream.behaviour = responding(response)
     await client.send(handshake() + HIDDEN)
-    got = await client.answer()
-    assert got.start == answer.partition(b"\r\n")[0]
+    got = await client.response()
+    assert got.start == response.partition(b"\r\n")[0]
     assert got.values(b"Connection") == [b"close"]
     assert got.values(b"Upgrade") == []
     assert got.values(b"Sec-WebSocket-Version") == ([b"8"] if got.status == 426 else [])
@@ -303,21 +303,21 @@ async def test_a_request_hidden_behind_a_handshake_is_only_bytes_of_the_new_prot
     ],
     ids=["h2c", "two at once", "two lines", "no Connection", "no Upgrade", "neither"],
 )
-async def test_a_101_to_something_else_is_no_answer(gateway: Running, client: RawClient, lines: bytes) -> None:
-    gateway.upstream.behaviour = answering(b"HTTP/1.1 101 Switching Protocols\r\n" + lines + b"\r\n")
-    answer = await client.ask(handshake())
-    assert (answer.status, answer.problem["reason"]) == (502, "upstream_protocol_error")
+async def test_a_101_to_something_else_is_no_response(gateway: Running, client: RawClient, lines: bytes) -> None:
+    gateway.upstream.behaviour = responding(b"HTTP/1.1 101 Switching Protocols\r\n" + lines + b"\r\n")
+    response = await client.ask(handshake())
+    assert (response.status, response.problem["reason"]) == (502, "upstream_protocol_error")
     assert await client.is_closed()
     assert gateway.errors() == []
 
 
 @pytest.mark.parametrize("lines", [(), ("Connection: Upgrade", "Upgrade: h2c")], ids=["a request", "h2c"])
-async def test_a_101_that_nobody_asked_for_is_no_answer(
+async def test_a_101_that_nobody_asked_for_is_no_response(
     gateway: Running, client: RawClient, lines: tuple[str, ...]
 ) -> None:
-    gateway.upstream.behaviour = answering(SWITCH + b"surprise")
-    answer = await client.ask(get("/", *lines))
-    assert (answer.status, answer.problem["reason"]) == (502, "upstream_protocol_error")
+    gateway.upstream.behaviour = responding(SWITCH + b"surprise")
+    response = await client.ask(get("/", *lines))
+    assert (response.status, response.problem["reason"]) == (502, "upstream_protocol_error")
 
 
 @pytest.mark.parametrize(
@@ -351,10 +351,10 @@ async def test_whatever_is_no_websocket_handshake_is_never_tunnelled(
 
     gateway.upstream.behaviour = behave
     await client.send(raw + HIDDEN)
-    answer = await client.head()
-    assert answer.status in statuses
-    assert len(gateway.upstream.requests) == (answer.status == 200)
-    connection = [value.lower() for value in answer.values(b"Connection")]
+    response = await client.head()
+    assert response.status in statuses
+    assert len(gateway.upstream.requests) == (response.status == 200)
+    connection = [value.lower() for value in response.values(b"Connection")]
     if b"Connection: Upgrade" in raw:
         assert connection == [b"close"]
         assert b"HTTP/1.1" not in await until_gone(client)
@@ -372,7 +372,7 @@ async def test_a_handshake_may_follow_requests_on_both_connections(gateway: Runn
     gateway.upstream.behaviour = behave
     # The second comes while the first is under way, and early bytes with it.
     await client.send(get("/first") + handshake() + b"early")
-    assert (await client.answer()).body == b"ok"
+    assert (await client.response()).body == b"ok"
     assert (await client.head()).status == 101
     assert await read(client, 5) == b"early"
     assert [request.start for request in gateway.upstream.requests] == [b"GET /first HTTP/1.1", b"GET /chat HTTP/1.1"]
@@ -408,8 +408,8 @@ async def test_a_tunnel_takes_one_of_the_upstreams_connections_until_it_ends(sta
     gateway = await start(max_connections=1, pool_timeout=Seconds(0.1))
     first, _ = await opened(gateway)
     second = await gateway.client()
-    answer = await second.ask(handshake())
-    assert (answer.status, answer.problem["reason"]) == (503, "upstream_busy")
+    response = await second.ask(handshake())
+    assert (response.status, response.problem["reason"]) == (503, "upstream_busy")
     await first.close()
     await until(lambda: not upstream_sides(gateway))
     await opened(gateway)

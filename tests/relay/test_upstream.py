@@ -123,7 +123,7 @@ async def test_header_lines_keep_order_case_and_repetition(gateway: Running, cli
 
 async def test_header_values_are_bytes(gateway: Running, client: RawClient) -> None:
     await client.send(get("/").replace(b"\r\n\r\n", b"\r\nX-Latin: \xfc\xe4\r\nX-Utf: \xc3\xbc\r\nX-Tab: a\tb\r\n\r\n"))
-    await client.answer()
+    await client.response()
     assert gateway.upstream.last.values(b"X-Latin") == [b"\xfc\xe4"]
     assert gateway.upstream.last.values(b"X-Utf") == [b"\xc3\xbc"]
     assert gateway.upstream.last.values(b"X-Tab") == [b"a\tb"]
@@ -253,49 +253,49 @@ async def test_an_empty_body_keeps_its_framing(gateway: Running, client: RawClie
     assert gateway.upstream.last.values(b"Content-Length") == []
 
 
-# Answers
+# Responses
 
 
-async def test_an_answer_arrives_as_the_upstream_sent_it(gateway: Running, client: RawClient) -> None:
+async def test_a_response_arrives_as_the_upstream_sent_it(gateway: Running, client: RawClient) -> None:
     body = gzip.compress(b"b" * 999)
     lines = (
         b"server: mine\r\nsEt-Cookie: a=1\r\nX-Latin: \xfc\r\nSet-Cookie: b=2\r\nX-Utf: \xc3\xbc\r\nContent-Encoding: gzip\r\nX-Empty: \r\nContent-Length: %d"
         % len(body)
     )
-    gateway.upstream.answer = b"HTTP/1.1 299 Odd but  f\xfcne\r\n" + lines + b"\r\n\r\n" + body
-    answer = await client.ask(get())
-    assert answer.head == b"HTTP/1.1 299 Odd but  f\xfcne\r\n" + lines
-    assert answer.body == body
+    gateway.upstream.response = b"HTTP/1.1 299 Odd but  f\xfcne\r\n" + lines + b"\r\n\r\n" + body
+    response = await client.ask(get())
+    assert response.head == b"HTTP/1.1 299 Odd but  f\xfcne\r\n" + lines
+    assert response.body == body
 
 
-async def test_an_answer_without_headers_gains_none(gateway: Running, client: RawClient) -> None:
-    gateway.upstream.answer = b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n"
-    answer = await client.ask(get())
-    assert answer.head == b"HTTP/1.1 200 \r\nContent-Length: 0"
+async def test_a_response_without_headers_gains_none(gateway: Running, client: RawClient) -> None:
+    gateway.upstream.response = b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n"
+    response = await client.ask(get())
+    assert response.head == b"HTTP/1.1 200 \r\nContent-Length: 0"
     assert (await client.ask(get())).status == 200
 
 
-async def test_a_chunked_answer_stays_chunked_without_trailers(gateway: Running, client: RawClient) -> None:
-    gateway.upstream.answer = (
+async def test_a_chunked_response_stays_chunked_without_trailers(gateway: Running, client: RawClient) -> None:
+    gateway.upstream.response = (
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n"
         + chunks(b"ab", b"c" * 5000)
         + b"0\r\nX-T: 1\r\n\r\n"
     )
-    answer = await client.ask(get())
-    assert answer.head == b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"
-    assert answer.body == b"ab" + b"c" * 5000
-    assert (await client.ask(get("/2"))).body == answer.body
+    response = await client.ask(get())
+    assert response.head == b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"
+    assert response.body == b"ab" + b"c" * 5000
+    assert (await client.ask(get("/2"))).body == response.body
     assert len(gateway.upstream.conversations) == 1
 
 
-async def test_hop_by_hop_lines_of_an_answer_stay_behind(gateway: Running, client: RawClient) -> None:
-    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\nUpgrade: h2c\r\nProxy-Authenticate: Basic\r\nX-Stays: 1\r\nContent-Length: 2\r\n\r\nok"
+async def test_hop_by_hop_lines_of_a_response_stay_behind(gateway: Running, client: RawClient) -> None:
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\nUpgrade: h2c\r\nProxy-Authenticate: Basic\r\nX-Stays: 1\r\nContent-Length: 2\r\n\r\nok"
     assert (await client.ask(get())).head == b"HTTP/1.1 200 OK\r\nX-Stays: 1\r\nContent-Length: 2"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_the_clients_to_follow(gateway: Running, client: RawClient, status: int) -> None:
-    gateway.upstream.answer = (
+    gateway.upstream.response = (
         f"HTTP/1.1 {status} Moved\r\nLocation: {gateway.upstream.url}/elsewhere\r\nContent-Length: 0\r\n\r\n".encode()
     )
     assert (await client.ask(get())).status == status
@@ -303,51 +303,51 @@ async def test_a_redirect_is_the_clients_to_follow(gateway: Running, client: Raw
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 1000\r\n", b"Transfer-Encoding: chunked\r\n", b""])
-async def test_an_answer_to_head_has_no_body(gateway: Running, client: RawClient, framing: bytes) -> None:
-    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\n" + framing + b"X: 1\r\n\r\n"
-    answer = await client.ask(get(method="HEAD"), "HEAD")
-    assert answer.status == 200
-    assert answer.values(b"Content-Length") == ([b"1000"] if b"Length" in framing else [])
-    gateway.upstream.answer = OK
+async def test_a_response_to_head_has_no_body(gateway: Running, client: RawClient, framing: bytes) -> None:
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\n" + framing + b"X: 1\r\n\r\n"
+    response = await client.ask(get(method="HEAD"), "HEAD")
+    assert response.status == 200
+    assert response.values(b"Content-Length") == ([b"1000"] if b"Length" in framing else [])
+    gateway.upstream.response = OK
     assert (await client.ask(get("/next"))).body == b"ok"
 
 
 @pytest.mark.parametrize(
     "head", [b"204 No Content\r\n", b'304 Not Modified\r\nETag: "x"\r\nContent-Length: 7\r\n', b"304 Not Modified\r\n"]
 )
-async def test_an_answer_that_never_has_a_body_has_none(gateway: Running, client: RawClient, head: bytes) -> None:
-    gateway.upstream.answer = b"HTTP/1.1 " + head + b"\r\n"
-    answer = await client.ask(get())
-    assert answer.head + b"\r\n" == b"HTTP/1.1 " + head
-    gateway.upstream.answer = OK
+async def test_a_response_that_never_has_a_body_has_none(gateway: Running, client: RawClient, head: bytes) -> None:
+    gateway.upstream.response = b"HTTP/1.1 " + head + b"\r\n"
+    response = await client.ask(get())
+    assert response.head + b"\r\n" == b"HTTP/1.1 " + head
+    gateway.upstream.response = OK
     assert (await client.ask(get("/next"))).body == b"ok"
 
 
-async def test_interim_answers_are_not_taken_for_the_answer(gateway: Running, client: RawClient) -> None:
-    gateway.upstream.answer = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK
-    answer = await client.ask(get())
-    while answer.status < 200:
-        answer = await client.answer()
-    assert answer.body == b"ok"
+async def test_interim_responses_are_not_taken_for_the_response(gateway: Running, client: RawClient) -> None:
+    gateway.upstream.response = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK
+    response = await client.ask(get())
+    while response.status < 200:
+        response = await client.response()
+    assert response.body == b"ok"
 
 
-async def test_a_close_delimited_answer_gets_chunk_framing(gateway: Running, client: RawClient) -> None:
+async def test_a_close_delimited_response_gets_chunk_framing(gateway: Running, client: RawClient) -> None:
     async def behave(upstream: Conversation) -> None:
         await upstream.request()
         await upstream.say(b"HTTP/1.0 200 OK\r\nX: 1\r\n\r\nab")
         await upstream.say(b"cd")
 
     gateway.upstream.behaviour = behave
-    answer = await client.ask(get())
-    assert answer.head == b"HTTP/1.1 200 OK\r\nX: 1\r\nTransfer-Encoding: chunked"
-    assert answer.body == b"abcd"
+    response = await client.ask(get())
+    assert response.head == b"HTTP/1.1 200 OK\r\nX: 1\r\nTransfer-Encoding: chunked"
+    assert response.body == b"abcd"
     assert (await client.ask(get("/next"))).body == b"abcd"
 
 
-async def test_an_http_1_0_client_gets_an_answer_without_length_ended_by_close(
+async def test_an_http_1_0_client_gets_a_response_without_length_ended_by_close(
     gateway: Running, client: RawClient
 ) -> None:
-    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", b"cd")
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ab", b"cd")
     await client.send(
         get().replace(b"HTTP/1.1", b"HTTP/1.0").replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n")
     )
@@ -400,8 +400,8 @@ async def test_an_upstream_that_refuses_connections_is_unreachable(start: Start)
         gateway = await start(upstream=f"http://127.0.0.1:{unused.getsockname()[1]}")
         client = await gateway.client()
         for request, method in ((get(), "GET"), (post(b"x"), "POST")):
-            answer = await client.ask(request, method)
-            assert (answer.status, answer.problem["reason"]) == (502, "upstream_unreachable")
+            response = await client.ask(request, method)
+            assert (response.status, response.problem["reason"]) == (502, "upstream_unreachable")
 
 
 async def test_a_unix_upstream_that_is_not_there_is_unreachable(start: Start) -> None:
@@ -425,17 +425,17 @@ async def test_an_upstream_may_be_a_unix_socket(start: Start, tmp_path_factory: 
 
 async def test_an_upstream_that_hangs_is_a_timeout(start: Start) -> None:
     gateway = await start(response_timeout=0.05)
-    gateway.upstream.answer = b""
+    gateway.upstream.response = b""
     client = await gateway.client()
     for request in (get(), post(b"x")):
-        answer = await client.ask(request)
-        assert (answer.status, answer.problem["reason"]) == (504, "upstream_timeout")
+        response = await client.ask(request)
+        assert (response.status, response.problem["reason"]) == (504, "upstream_timeout")
     assert (await gateway.ended(2))["reason"] == "upstream_timeout"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"garbage\r\n\r\n",
         b"\x16\x03\x01\x00\x01",
@@ -458,10 +458,10 @@ async def test_an_upstream_that_hangs_is_a_timeout(start: Start) -> None:
         b"HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 0\r\n\r\n",
     ],
 )
-async def test_an_answer_that_is_no_sound_http_is_a_protocol_error(
-    gateway: Running, client: RawClient, answer: bytes, method: str
+async def test_a_response_that_is_no_sound_http_is_a_protocol_error(
+    gateway: Running, client: RawClient, response: bytes, method: str
 ) -> None:
-    gateway.upstream.answer = answer
+    gateway.upstream.response = response
     got = await client.ask(get() if method == "GET" else post(b"x"))
     assert (got.status, got.problem["reason"]) == (502, "upstream_protocol_error")
     assert (await gateway.ended())["outcome"] == "failed"
@@ -469,11 +469,11 @@ async def test_an_answer_that_is_no_sound_http_is_a_protocol_error(
     assert len(gateway.upstream.requests) == 1
 
 
-async def test_a_folded_line_of_an_answer_is_unfolded_or_refused(gateway: Running, client: RawClient) -> None:
-    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\nX: a\r\n folded: b\r\nContent-Length: 0\r\n\r\n"
-    answer = await client.ask(get())
+async def test_a_folded_line_of_a_response_is_unfolded_or_refused(gateway: Running, client: RawClient) -> None:
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nX: a\r\n folded: b\r\nContent-Length: 0\r\n\r\n"
+    response = await client.ask(get())
     # RFC 9112 section 5.2 allows both; aiohttp's client does the latter in Python's development mode.
-    assert answer.status == 502 or answer.head == b"HTTP/1.1 200 OK\r\nX: a folded: b\r\nContent-Length: 0"
+    assert response.status == 502 or response.head == b"HTTP/1.1 200 OK\r\nX: a folded: b\r\nContent-Length: 0"
 
 
 @pytest.mark.parametrize(
@@ -488,7 +488,7 @@ async def test_a_folded_line_of_an_answer_is_unfolded_or_refused(gateway: Runnin
 )
 @pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_an_answer_that_breaks_off_cuts_the_client(
+async def test_a_response_that_breaks_off_cuts_the_client(
     gateway: Running, client: RawClient, framing: bytes, end: bytes, version: bytes, method: str
 ) -> None:
     arrived = asyncio.Event()
@@ -509,7 +509,7 @@ async def test_an_answer_that_breaks_off_cuts_the_client(
     assert (await gateway.ended())["reason"] == "upstream_protocol_error"
 
 
-async def test_a_close_delimited_answer_that_ends_in_a_reset_cuts_the_client(
+async def test_a_close_delimited_response_that_ends_in_a_reset_cuts_the_client(
     gateway: Running, client: RawClient
 ) -> None:
     arrived = asyncio.Event()
@@ -529,13 +529,13 @@ async def test_a_close_delimited_answer_that_ends_in_a_reset_cuts_the_client(
         await client.rest()
 
 
-async def test_an_upstream_that_closes_without_an_answer_is_unreachable(gateway: Running, client: RawClient) -> None:
+async def test_an_upstream_that_closes_without_a_response_is_unreachable(gateway: Running, client: RawClient) -> None:
     async def behave(upstream: Conversation) -> None:
         await upstream.request()
 
     gateway.upstream.behaviour = behave
-    answer = await client.ask(post(b"x"))
-    assert (answer.status, answer.problem["reason"]) == (502, "upstream_unreachable")
+    response = await client.ask(post(b"x"))
+    assert (response.status, response.problem["reason"]) == (502, "upstream_unreachable")
     assert len(gateway.upstream.requests) == 1
 
 
@@ -543,7 +543,7 @@ async def test_a_post_is_never_sent_twice(gateway: Running, client: RawClient) -
     async def behave(upstream: Conversation) -> None:
         await upstream.request()
         await upstream.say(OK)
-        await upstream.request()  # and closes without an answer
+        await upstream.request()  # and closes without a response
 
     gateway.upstream.behaviour = behave
     assert (await client.ask(get())).status == 200
@@ -562,7 +562,7 @@ async def test_a_get_is_sent_again_when_a_reused_connection_turns_out_to_be_clos
         await upstream.request()
         await upstream.say(OK)
         if len(gateway.upstream.conversations) == 1:
-            await upstream.request()  # and closes without an answer
+            await upstream.request()  # and closes without a response
 
     gateway.upstream.behaviour = behave
     assert (await client.ask(get("/1"))).status == 200
@@ -581,7 +581,7 @@ async def test_connections_are_reused(gateway: Running, client: RawClient) -> No
 
 
 @pytest.mark.parametrize("late", [OK.replace(b"ok", b"NO"), b"garbage", b"HTTP/1.1 200 OK\r\nX: 1"])
-async def test_what_an_upstream_says_unasked_is_nobodys_answer(
+async def test_what_an_upstream_says_unasked_is_nobodys_response(
     gateway: Running, client: RawClient, late: bytes
 ) -> None:
     said = asyncio.Event()
@@ -604,17 +604,17 @@ async def test_what_an_upstream_says_unasked_is_nobodys_answer(
     assert len(gateway.upstream.conversations) == 2
 
 
-@pytest.mark.parametrize("late", [b"body of an answer to HEAD", OK.replace(b"ok", b"NO")])
-async def test_a_body_behind_an_answer_to_head_is_nobodys_answer(
+@pytest.mark.parametrize("late", [b"body of a response to HEAD", OK.replace(b"ok", b"NO")])
+async def test_a_body_behind_a_response_to_head_is_nobodys_response(
     gateway: Running, client: RawClient, late: bytes
 ) -> None:
-    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(late) + late
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(late) + late
     assert (await client.ask(get(method="HEAD"), "HEAD")).status in {200, 502}
-    gateway.upstream.answer = OK
+    gateway.upstream.response = OK
     assert (await client.ask(get())).body == b"ok"
 
 
-async def test_an_early_answer_to_an_upload_reaches_the_client(gateway: Running, client: RawClient) -> None:
+async def test_an_early_response_to_an_upload_reaches_the_client(gateway: Running, client: RawClient) -> None:
     async def behave(upstream: Conversation) -> None:
         await upstream.head()
         await upstream.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
@@ -622,12 +622,12 @@ async def test_an_early_answer_to_an_upload_reaches_the_client(gateway: Running,
 
     gateway.upstream.behaviour = behave
     await client.send(get("/", "Content-Length: 100000000", method="POST") + b"a" * 1000)
-    answer = await client.answer()
-    assert (answer.status, answer.body, answer.values(b"Connection")) == (413, b"big", [b"close"])
+    response = await client.response()
+    assert (response.status, response.body, response.values(b"Connection")) == (413, b"big", [b"close"])
     assert (await gateway.ended())["status"] == 413
 
 
-async def test_an_early_answer_reaches_the_client_that_sends_on(gateway: Running, client: RawClient) -> None:
+async def test_an_early_response_reaches_the_client_that_sends_on(gateway: Running, client: RawClient) -> None:
     async def behave(upstream: Conversation) -> None:
         await upstream.head()
         await upstream.say(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig")
@@ -637,13 +637,13 @@ async def test_an_early_answer_reaches_the_client_that_sends_on(gateway: Running
     gateway.upstream.behaviour = behave
     size = 20_000_000
     sending = asyncio.create_task(client.send(get("/", f"Content-Length: {size}", method="POST") + b"a" * size))
-    answer = await client.answer()
-    assert (answer.status, answer.body) == (413, b"big")
+    response = await client.response()
+    assert (response.status, response.body) == (413, b"big")
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
 
 
-async def test_an_answer_that_begins_while_the_body_still_comes_is_relayed_at_once(
+async def test_a_response_that_begins_while_the_body_still_comes_is_relayed_at_once(
     gateway: Running, client: RawClient
 ) -> None:
     async def behave(upstream: Conversation) -> None:
@@ -664,25 +664,25 @@ async def test_an_answer_that_begins_while_the_body_still_comes_is_relayed_at_on
 
 async def test_the_upstream_authority_stands_in_for_a_missing_host(gateway: Running, client: RawClient) -> None:
     await client.send(get().replace(b"HTTP/1.1", b"HTTP/1.0").replace(b"Host: api.test\r\n", b""))
-    await client.answer()
+    await client.response()
     assert gateway.upstream.last.values(b"Host") == [gateway.upstream.url.removeprefix("http://").encode()]
     assert gateway.upstream.last.values(b"X-Forwarded-Host") == []
 
 
 async def test_requests_wait_for_a_place_and_then_are_told_it_is_busy(start: Start) -> None:
     gateway = await start(max_connections=2, pool_timeout=Seconds(0.05))
-    gateway.upstream.answer = b""
+    gateway.upstream.response = b""
     clients = [await gateway.client() for _ in range(2)]
     for client in clients:
         await client.send(get())
     await gateway.upstream.connected(2)
     third = await gateway.client()
-    answer = await third.ask(get())
-    assert (answer.status, answer.problem["reason"]) == (503, "upstream_busy")
-    assert answer.values(b"Retry-After")
+    response = await third.ask(get())
+    assert (response.status, response.problem["reason"]) == (503, "upstream_busy")
+    assert response.values(b"Retry-After")
     clients[0].reset()
     await gateway.ended(2)
-    gateway.upstream.answer = OK
+    gateway.upstream.response = OK
     assert (await third.ask(get())).status == 200
 
 
@@ -692,31 +692,31 @@ async def test_closing_twice_and_without_a_request_is_fine() -> None:
     await upstream.close()
 
 
-# What an attacker who controls an answer, or only its Content-Type, can do
+# What an attacker who controls a response, or only its Content-Type, can do
 
 
 @pytest.mark.parametrize("length", [b"18446744073709551615", b"9223372036854775808", b"0" * 5000 + b"2", b"+2"])
 async def test_a_length_that_parsers_disagree_on_is_refused(gateway: Running, client: RawClient, length: bytes) -> None:
-    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\nab"
-    answer = await client.ask(get())
-    assert (answer.status, answer.problem["reason"]) == (502, "upstream_protocol_error")
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\nab"
+    response = await client.ask(get())
+    assert (response.status, response.problem["reason"]) == (502, "upstream_protocol_error")
 
 
 @pytest.mark.parametrize("content_type", [b"a/b" + b';"' * 14_000, b"a/b(" + b"(" * 2_000])
 async def test_a_content_type_is_passed_on_and_not_parsed(
     gateway: Running, client: RawClient, content_type: bytes
 ) -> None:
-    gateway.upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: " + content_type + b"\r\n\r\nab"
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: " + content_type + b"\r\n\r\nab"
     started = time.process_time()
     assert (await client.ask(get())).status == 200
     assert time.process_time() - started < 1
 
 
-async def test_a_get_is_sent_once_when_a_fresh_connection_closes_without_an_answer(
+async def test_a_get_is_sent_once_when_a_fresh_connection_closes_without_a_response(
     gateway: Running, client: RawClient
 ) -> None:
     async def behave(upstream: Conversation) -> None:
-        await upstream.request()  # and closes without an answer
+        await upstream.request()  # and closes without a response
 
     gateway.upstream.behaviour = behave
     for method in ("GET", "PUT", "DELETE"):
@@ -748,7 +748,7 @@ async def test_an_upstream_gets_the_token_only_when_it_is_to_keep_it(
 async def test_a_route_chooses_the_upstream_and_what_it_sees_of_the_path(start: Start) -> None:
     shop = RawUpstream()
     await shop.start()
-    shop.answer = OK.replace(b"ok", b"it")
+    shop.response = OK.replace(b"ok", b"it")
     gateway = await start(
         upstreams={"shop": Upstream(url=shop.url)},
         routes=(Route(path="/shop/*", upstream="shop", strip_prefix="/shop", name="shop"),),
@@ -768,7 +768,7 @@ async def test_a_route_chooses_the_upstream_and_what_it_sees_of_the_path(start: 
 
 async def test_a_route_may_wait_shorter_than_its_upstream(start: Start) -> None:
     gateway = await start(routes=(Route(path="/quick", timeout=Seconds(0.05)),))
-    gateway.upstream.answer = b""
+    gateway.upstream.response = b""
     client = await gateway.client()
     assert (await client.ask(get("/quick"))).problem["reason"] == "upstream_timeout"
     assert (await gateway.ended())["route"] == "/quick"

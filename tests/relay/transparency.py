@@ -1,4 +1,4 @@
-"""Requests and answers that a gateway must not touch: what the client says, and what the API says back.
+"""Requests and responses that a gateway must not touch: what the client says, and what the API says back.
 
 A row names no result. What may differ through the gateway is computed, in tests/relay/test_transparency.py, from what
 the same row comes to on a direct connection.
@@ -33,9 +33,9 @@ class Reply:
     data: bytes
     #: said as soon as the head has come
     first: bytes = b""
-    #: the API takes the body before it answers
+    #: the API takes the body before it responds
     reads_body: bool = True
-    #: the API closes the connection behind its answer
+    #: the API closes the connection behind its response
     closes: bool = False
 
 
@@ -70,7 +70,7 @@ def pieces(body: bytes, *lines: str, line: str = "POST / HTTP/1.1") -> Request:
 
 
 def say(status: str, *lines: str, body: bytes = b"", version: str = "HTTP/1.1") -> bytes:
-    """An answer of exactly these lines, Latin-1, and these bytes."""
+    """A response of exactly these lines, Latin-1, and these bytes."""
     return "".join(f"{text}\r\n" for text in (f"{version} {status}", *lines, "")).encode("latin-1") + body
 
 
@@ -92,8 +92,8 @@ def asks(name: str, *requests: Request) -> Row:
 
 
 def says(name: str, data: bytes, *, request: Request | None = None, closes: bool = False, first: bytes = b"") -> Row:
-    """What matters is the answer."""
-    return Row(f"answer: {name}", (request or get(),), (Reply(data, first=first, closes=closes),))
+    """What matters is the response."""
+    return Row(f"response: {name}", (request or get(),), (Reply(data, first=first, closes=closes),))
 
 
 _OLD = "GET / HTTP/1.0"
@@ -173,7 +173,7 @@ REQUESTS = (
     asks("three requests in one piece", get(line="GET /1 HTTP/1.1"), get(line="GET /2 HTTP/1.1"), get(line="HEAD /3 HTTP/1.1")),
     asks("requests with bodies in one piece", post(b"abc", line="POST /1 HTTP/1.1"), get(line="GET /2 HTTP/1.1"), pieces(chunked(b"de", b"f"), line="PUT /3 HTTP/1.1"), post(b"", line="PUT /4 HTTP/1.1"), get(line="DELETE /5 HTTP/1.1")),
     Row(
-        "pipelined answers of every framing",
+        "pipelined responses of every framing",
         (get(line="GET /1 HTTP/1.1"), _HEAD, post(b"x", line="POST /3 HTTP/1.1"), get(line="GET /4 HTTP/1.1"), get("Connection: close", line="GET /5 HTTP/1.1")),
         (Reply(streamed(chunked(b"a", b"b"))), Reply(say("200 OK", "Content-Length: 77")), Reply(say("204 No Content")), Reply(say("304 Not Modified", "Content-Length: 9")), Reply(sized(body=b"five"))),
     ),
@@ -184,7 +184,7 @@ STATUSES = (
     "451 Unavailable For Legal Reasons", "599 x\ty", "999 Odd", "207 Multi-Status", "401 Unauthorized", "500 Oops", "503 Busy  twice ",
 )  # fmt: skip
 
-ANSWERS = (
+RESPONSES = (
     *(says(f"status {status[:30]}", sized("X-A: 1", status=status)) for status in STATUSES),
     *(says(f"redirect {status}", sized("Location: http://127.0.0.1:1/a?b#c", status=f"{status} Go", body=b"")) for status in (301, 303, 308)),
     says("nothing but a status", say("200 OK", "Content-Length: 0")),
@@ -214,7 +214,7 @@ ANSWERS = (
     says("a coding that is not what it says", sized("Content-Encoding: br", "Content-MD5: x", body=b"plain")),
     says("a body ended by close", say("200 OK", "X-A: 1", "Content-Type: text/plain", body=b"until the end"), closes=True),
     says("no body ended by close", say("200 OK", "X-A: 1"), closes=True),
-    says("a body that looks like an answer", sized(body=sized())),
+    says("a body that looks like a response", sized(body=sized())),
     says("a megabyte", sized("Content-Type: application/octet-stream", body=NOISE)),
     says("a megabyte in chunks", streamed(chunked(*(NOISE[at : at + 9999] for at in range(0, 1 << 20, 9999))))),
     says("a megabyte ended by close", say("200 OK", body=NOISE), closes=True),
@@ -231,11 +231,11 @@ ANSWERS = (
     says("205 in chunks", streamed(chunked(), status="205 Reset Content")),
     says("304", say("304 Not Modified", 'ETag: "x"', "X-A: 1")),
     says("304 with a length", say("304 Not Modified", "Content-Length: 4711", 'ETag: "x"'), request=get('If-None-Match: "x"')),
-    says("103 before the answer", say("103 Early Hints", "Link: </a.css>; rel=preload", "link: </b>", "X-A: 1") + OK.data),
-    says("several interim answers", say("102 Processing") + say("103 Early Hints", "Link: </a>", "Connection: X-B", "X-B: 1") + say("103 ", "X-C:") + say("199 Odd") + OK.data),
-    says("sixteen interim answers", say("103 Early Hints", "Link: </a>") * 16 + OK.data),
+    says("103 before the response", say("103 Early Hints", "Link: </a.css>; rel=preload", "link: </b>", "X-A: 1") + OK.data),
+    says("several interim responses", say("102 Processing") + say("103 Early Hints", "Link: </a>", "Connection: X-B", "X-B: 1") + say("103 ", "X-C:") + say("199 Odd") + OK.data),
+    says("sixteen interim responses", say("103 Early Hints", "Link: </a>") * 16 + OK.data),
     says("103 before the body of the request", OK.data, request=post(b"abc"), first=say("103 Early Hints", "Link: </a>")),
-    says("103 before an answer to HEAD", say("103 Early Hints", "Link: </a>") + say("200 OK", "Content-Length: 9"), request=_HEAD),
+    says("103 before a response to HEAD", say("103 Early Hints", "Link: </a>") + say("200 OK", "Content-Length: 9"), request=_HEAD),
     says("103 for HTTP/1.0", say("103 Early Hints", "Link: </a>") + OK.data, request=_OLD_STAYS),
     says("100 that nobody expects", CONTINUE + OK.data),
     says("HTTP/1.0", sized("X-A: 1", version="HTTP/1.0"), closes=True),
@@ -259,7 +259,7 @@ EXPECTATIONS = (
     Row("100-continue refused", (post(b"abc", _WAITS, waits="100"),), (Reply(sized("Connection: close", status="417 Expectation Failed", body=b"no"), reads_body=False, closes=True),)),
     Row("100-continue answered at once", (post(b"abc", _WAITS, waits="100"),), (Reply(sized("X-A: 1", status="401 Who"), reads_body=False, closes=True),)),
     Row("100-continue never answered", (post(b"abc", _WAITS, waits="impatient"),), (OK,)),
-    Row("an answer before the body", (post(b"abc", waits="100"),), (Reply(sized("Connection: close", status="413 Too Large", body=b"big"), reads_body=False, closes=True),)),
+    Row("a response before the body", (post(b"abc", waits="100"),), (Reply(sized("Connection: close", status="413 Too Large", body=b"big"), reads_body=False, closes=True),)),
 )  # fmt: skip
 
-ROWS = (*REQUESTS, *ANSWERS, *EXPECTATIONS)
+ROWS = (*REQUESTS, *RESPONSES, *EXPECTATIONS)

@@ -41,7 +41,7 @@ async def test_a_slash_at_the_end_of_the_issuer_is_not_doubled(
 ) -> None:
     named = f"{issuer.url}/tenant{slash}"
     document = {"issuer": named, "jwks_uri": issuer.url + JWKS_PATH}
-    issuer.answer(f"/tenant{DISCOVERY_PATH}", json.dumps(document))
+    issuer.response(f"/tenant{DISCOVERY_PATH}", json.dumps(document))
     remote = await started(make_remote(issuer=named), clock)
     assert find(remote, kid(issuer))
 
@@ -52,8 +52,8 @@ async def test_the_inserted_path_is_tried_where_the_appended_one_is_absent(
     make_remote: MakeRemote, issuer: HostileIssuer, status: int, inserted: str
 ) -> None:
     for named in (f"{issuer.url}/tenant/one", f"{issuer.url}/tenant/one/"):
-        issuer.answer(f"/tenant/one{DISCOVERY_PATH}", "", status=status)
-        issuer.answer(inserted, json.dumps({"issuer": named, "jwks_uri": issuer.url + JWKS_PATH}))
+        issuer.response(f"/tenant/one{DISCOVERY_PATH}", "", status=status)
+        issuer.response(inserted, json.dumps({"issuer": named, "jwks_uri": issuer.url + JWKS_PATH}))
         assert await fetch(make_remote(issuer=named), kid(issuer))
 
 
@@ -61,9 +61,9 @@ async def test_the_inserted_path_is_tried_where_the_appended_one_is_absent(
 async def test_the_inserted_path_is_not_tried_for_any_other_failure(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, status: int
 ) -> None:
-    issuer.answer(DISCOVERY_PATH, "", status=status)
+    issuer.response(DISCOVERY_PATH, "", status=status)
     remote = await started(make_remote(), clock)
-    assert f"the answer has status {status}" in reason(remote)
+    assert f"the response has status {status}" in reason(remote)
     assert not issuer.hits[RFC8414_PATH]
 
 
@@ -86,7 +86,7 @@ async def test_a_discovery_document_that_is_not_the_issuers_is_refused(
 ) -> None:
     if isinstance(document, dict):
         document = issuer.discovery() | document
-    issuer.answer(DISCOVERY_PATH, json.dumps(document).replace("{url}", issuer.url))
+    issuer.response(DISCOVERY_PATH, json.dumps(document).replace("{url}", issuer.url))
     remote = await started(make_remote(), clock)
     assert sentence in reason(remote)
     assert not issuer.hits[JWKS_PATH]
@@ -97,7 +97,7 @@ async def test_jwks_uri_may_be_on_another_origin(
 ) -> None:
     keys = HostileIssuer()
     await keys.start()
-    issuer.answer(DISCOVERY_PATH, json.dumps(issuer.discovery() | {"jwks_uri": keys.url + JWKS_PATH}))
+    issuer.response(DISCOVERY_PATH, json.dumps(issuer.discovery() | {"jwks_uri": keys.url + JWKS_PATH}))
     remote = await started(make_remote(), clock)
     assert find(remote, kid(keys))
     await keys.stop()
@@ -111,7 +111,7 @@ async def test_discovery_and_keys_together_take_no_longer_than_twice_the_limit(
         return web.Response(status=404)
 
     for path in (f"/tenant{DISCOVERY_PATH}", f"{RFC8414_PATH}/tenant", f"{DISCOVERY_PATH}/tenant"):
-        issuer.answer_by(path, slowly_absent)
+        issuer.response_by(path, slowly_absent)
     remote = await started(make_remote(issuer=f"{issuer.url}/tenant"), clock)
     assert reason(remote) == "discovery and keys took more than 1.6 s"
 
@@ -120,10 +120,10 @@ async def test_discovery_url_says_where_to_ask_and_not_who_is_meant(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
 ) -> None:
     public = "http://localhost:1"
-    issuer.answer("/inside", json.dumps(issuer.discovery() | {"issuer": public}))
+    issuer.response("/inside", json.dumps(issuer.discovery() | {"issuer": public}))
     remote = await started(make_remote(issuer=public, discovery_url=issuer.url + "/inside"), clock)
     assert find(remote, kid(issuer))
-    issuer.answer("/inside", json.dumps(issuer.discovery()))
+    issuer.response("/inside", json.dumps(issuer.discovery()))
     remote = make_remote(issuer=public, discovery_url=issuer.url + "/inside")
     with pytest.raises(IssuerUnavailable, match="another issuer"):
         await fetch(remote)
@@ -155,7 +155,7 @@ async def test_an_issuer_that_is_no_address_cannot_be_discovered(
 async def test_where_the_keys_are_is_remembered_and_asked_for_anew_when_it_is_old(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
 ) -> None:
-    issuer.answer(DISCOVERY_PATH, headers={"Cache-Control": "max-age=1800"})
+    issuer.response(DISCOVERY_PATH, headers={"Cache-Control": "max-age=1800"})
     await started(make_remote(), clock)
     await clock.advance(4 * HOUR)
     assert issuer.hits[JWKS_PATH] == 31  # every 8 minutes
@@ -165,12 +165,12 @@ async def test_where_the_keys_are_is_remembered_and_asked_for_anew_when_it_is_ol
 async def test_keys_that_moved_are_followed_at_once(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, observer: RecordingObserver
 ) -> None:
-    issuer.answer(DISCOVERY_PATH, headers={"Cache-Control": "max-age=3600"})
+    issuer.response(DISCOVERY_PATH, headers={"Cache-Control": "max-age=3600"})
     remote = await started(make_remote(), clock)
     issuer.rotate(keep=False)
-    issuer.answer(JWKS_PATH, "gone", status=404)
-    issuer.answer("/moved", json.dumps(issuer.jwks()))
-    issuer.answer(DISCOVERY_PATH, json.dumps(issuer.discovery() | {"jwks_uri": issuer.url + "/moved"}))
+    issuer.response(JWKS_PATH, "gone", status=404)
+    issuer.response("/moved", json.dumps(issuer.jwks()))
+    issuer.response(DISCOVERY_PATH, json.dumps(issuer.discovery() | {"jwks_uri": issuer.url + "/moved"}))
     assert await fetch(remote, kid(issuer))
     assert [ok for _, ok, _ in observer.fetched] == [True, True]
 
@@ -179,7 +179,7 @@ async def test_an_outage_of_discovery_alone_is_no_outage_of_keys(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, observer: RecordingObserver
 ) -> None:
     remote = await started(make_remote(), clock)
-    issuer.answer(DISCOVERY_PATH, "", status=503)
+    issuer.response(DISCOVERY_PATH, "", status=503)
     issuer.rotate(keep=False)
     await clock.advance(HOUR)
     assert find(remote, kid(issuer))
@@ -190,7 +190,7 @@ async def test_discovery_that_turns_into_another_issuers_is_a_failure(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
 ) -> None:
     remote = await started(make_remote(), clock)
-    issuer.answer(DISCOVERY_PATH, json.dumps(issuer.discovery() | {"issuer": "https://other.example"}))
+    issuer.response(DISCOVERY_PATH, json.dumps(issuer.discovery() | {"issuer": "https://other.example"}))
     await clock.advance(HOUR)
     assert "another issuer" in reason(remote)
     assert find(remote, kid(issuer))

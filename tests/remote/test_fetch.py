@@ -32,7 +32,7 @@ async def fetch(issuer: HostileIssuer, path: str = "/doc", *, limit: float = 5.0
 
 
 async def test_a_json_document_is_fetched(issuer: HostileIssuer) -> None:
-    issuer.answer("/doc", '{"a": [1, 2.5, "é"]}')
+    issuer.response("/doc", '{"a": [1, 2.5, "é"]}')
     assert await fetch(issuer) == Fetched({"a": [1, 2.5, "é"]}, None)
 
 
@@ -59,14 +59,14 @@ async def test_freshness_is_read_tolerantly(
     issuer: HostileIssuer, cache_control: str, age: str | None, expected: int | None
 ) -> None:
     headers = {"Cache-Control": cache_control} | ({} if age is None else {"Age": age})
-    issuer.answer("/doc", "{}", headers=headers)
+    issuer.response("/doc", "{}", headers=headers)
     assert (await fetch(issuer)).max_age == expected
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 401, 403, 404, 410, 429, 500, 503])
 async def test_any_status_but_200_is_a_failure_that_names_it(issuer: HostileIssuer, status: int) -> None:
-    issuer.answer("/doc", "{}", status=status)
-    with pytest.raises(FetchFailed, match=f"/doc: the answer has status {status}") as caught:
+    issuer.response("/doc", "{}", status=status)
+    with pytest.raises(FetchFailed, match=f"/doc: the response has status {status}") as caught:
         await fetch(issuer)
     assert caught.value.status == status
 
@@ -89,16 +89,16 @@ async def test_any_status_but_200_is_a_failure_that_names_it(issuer: HostileIssu
 async def test_a_document_that_is_no_strict_json_is_a_failure_that_quotes_nothing(
     issuer: HostileIssuer, body: str | bytes, sentence: str
 ) -> None:
-    issuer.answer("/doc", body)
+    issuer.response("/doc", body)
     with pytest.raises(FetchFailed, match=sentence) as caught:
         await fetch(issuer)
     assert "secret" not in str(caught.value)
 
 
 async def test_a_document_of_256_kib_is_read_and_one_byte_more_is_not(issuer: HostileIssuer) -> None:
-    issuer.answer("/doc", json.dumps("x" * (MAX_BYTES - 2)))
+    issuer.response("/doc", json.dumps("x" * (MAX_BYTES - 2)))
     assert len((await fetch(issuer)).document) == MAX_BYTES - 2
-    issuer.answer("/doc", json.dumps("x" * (MAX_BYTES - 1)))
+    issuer.response("/doc", json.dumps("x" * (MAX_BYTES - 1)))
     with pytest.raises(FetchFailed, match="larger than 256 KiB"):
         await fetch(issuer)
 
@@ -114,7 +114,7 @@ async def test_a_body_without_end_is_left_when_it_is_too_large(issuer: HostileIs
             await response.write(b" " * 65_536)
             sent += 65_536
 
-    issuer.answer_by("/doc", endless)
+    issuer.response_by("/doc", endless)
     with pytest.raises(FetchFailed, match="larger than 256 KiB"):
         await fetch(issuer)
     assert sent < 20 * MAX_BYTES  # what fits into socket buffers
@@ -123,36 +123,36 @@ async def test_a_body_without_end_is_left_when_it_is_too_large(issuer: HostileIs
 @pytest.mark.parametrize("level", ["gzip", "deflate"])
 async def test_a_compressed_document_is_read(issuer: HostileIssuer, level: str) -> None:
     raw = b'{"a": "' + b"x" * 10_000 + b'"}'
-    issuer.answer(
+    issuer.response(
         "/doc", gzip.compress(raw) if level == "gzip" else zlib.compress(raw), headers={"Content-Encoding": level}
     )
     assert (await fetch(issuer)).document == {"a": "x" * 10_000}
 
 
 async def test_a_compression_bomb_is_left_when_it_is_too_large(issuer: HostileIssuer) -> None:
-    issuer.answer("/doc", gzip.compress(b" " * 20_000_000, compresslevel=1), headers=GZIP)
+    issuer.response("/doc", gzip.compress(b" " * 20_000_000, compresslevel=1), headers=GZIP)
     with pytest.raises(FetchFailed, match="larger than 256 KiB"):
         await fetch(issuer)
 
 
 @pytest.mark.parametrize("raw", [b"no gzip at all", gzip.compress(b'{"a": 1}' * 1000)[:-20]], ids=["none", "cut"])
 async def test_broken_compression_is_a_failure(issuer: HostileIssuer, raw: bytes) -> None:
-    issuer.answer("/doc", raw, headers=GZIP)
+    issuer.response("/doc", raw, headers=GZIP)
     with pytest.raises(FetchFailed, match=r"not well-formed HTTP|not JSON"):
         await fetch(issuer)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects_within_the_origin_are_followed(issuer: HostileIssuer, status: int) -> None:
-    issuer.answer("/doc", status=status, body="", headers={"Location": "/moved/here"})
-    issuer.answer("/moved/here", status=status, body="", headers={"Location": "there?x=1"})
-    issuer.answer("/moved/there", status=status, body="", headers={"Location": f"{issuer.url}/end"})
-    issuer.answer("/end", '{"end": true}')
+    issuer.response("/doc", status=status, body="", headers={"Location": "/moved/here"})
+    issuer.response("/moved/here", status=status, body="", headers={"Location": "there?x=1"})
+    issuer.response("/moved/there", status=status, body="", headers={"Location": f"{issuer.url}/end"})
+    issuer.response("/end", '{"end": true}')
     assert (await fetch(issuer)).document == {"end": True}
 
 
 async def test_a_redirect_loop_ends_after_three(issuer: HostileIssuer) -> None:
-    issuer.answer("/doc", "", status=302, headers={"Location": "/doc"})
+    issuer.response("/doc", "", status=302, headers={"Location": "/doc"})
     with pytest.raises(FetchFailed, match="more than 3 redirects"):
         await fetch(issuer)
     assert issuer.hits["/doc"] == 4
@@ -163,7 +163,7 @@ async def test_a_redirect_to_another_origin_is_not_followed(issuer: HostileIssue
     await other.start()
     here = issuer.url.removeprefix("http:")
     for location in (f"{other.url}/doc", f"https:{here}/doc", f"http://localhost:{issuer.port}/doc", "ftp://x/doc"):
-        issuer.answer("/doc", "", status=302, headers={"Location": location})
+        issuer.response("/doc", "", status=302, headers={"Location": location})
         with pytest.raises(FetchFailed, match="another origin"):
             await fetch(issuer)
     assert not other.hits
@@ -171,22 +171,22 @@ async def test_a_redirect_to_another_origin_is_not_followed(issuer: HostileIssue
 
 
 async def test_a_user_in_a_redirect_is_not_sent(issuer: HostileIssuer) -> None:
-    issuer.answer("/doc", "", status=302, headers={"Location": f"http://u:p@127.0.0.1:{issuer.port}/end"})
-    issuer.answer("/end", "{}")
+    issuer.response("/doc", "", status=302, headers={"Location": f"http://u:p@127.0.0.1:{issuer.port}/end"})
+    issuer.response("/end", "{}")
     await fetch(issuer)
     assert issuer.authorization is None
 
 
 @pytest.mark.parametrize("location", [None, "", "http://[::1", "http://x:99999/"])
 async def test_a_redirect_to_nowhere_is_a_failure(issuer: HostileIssuer, location: str | None) -> None:
-    issuer.answer("/doc", "", status=302, headers={} if location is None else {"Location": location})
+    issuer.response("/doc", "", status=302, headers={} if location is None else {"Location": location})
     with pytest.raises(FetchFailed, match="redirect"):
         await fetch(issuer)
 
 
 async def test_an_issuer_that_hangs_is_given_up_in_time(issuer: HostileIssuer) -> None:
     issuer.hold("/doc")
-    with pytest.raises(FetchFailed, match=r"no complete answer within 0\.1 s"):
+    with pytest.raises(FetchFailed, match=r"no complete response within 0\.1 s"):
         await fetch(issuer, limit=0.1)
 
 
@@ -198,19 +198,19 @@ async def test_the_time_limit_spans_redirects_and_body(issuer: HostileIssuer) ->
             await response.write(b" ")
             await asyncio.sleep(0.02)
 
-    issuer.answer("/doc", "", status=302, headers={"Location": "/slow"})
-    issuer.answer_by("/slow", slow)
-    with pytest.raises(FetchFailed, match="no complete answer"):
+    issuer.response("/doc", "", status=302, headers={"Location": "/slow"})
+    issuer.response_by("/slow", slow)
+    with pytest.raises(FetchFailed, match="no complete response"):
         await fetch(issuer, limit=0.2)
 
 
 @asynccontextmanager
-async def raw_server(answer: bytes) -> AsyncIterator[str]:
-    """Answers every connection with these bytes and closes it."""
+async def raw_server(response: bytes) -> AsyncIterator[str]:
+    """Responses every connection with these bytes and closes it."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
+        writer.write(response)
         await writer.drain()
         writer.close()
 
@@ -220,7 +220,7 @@ async def raw_server(answer: bytes) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"",
         b"SSH-2.0-OpenSSH_9.6\r\n",
@@ -231,8 +231,8 @@ async def raw_server(answer: bytes) -> AsyncIterator[str]:
         b"HTTP/1.1 200 OK\r\nContent-Encoding: zstd\r\nContent-Length: 2\r\n\r\n{}",
     ],
 )
-async def test_an_answer_that_is_broken_http_is_a_failure(answer: bytes) -> None:
-    async with raw_server(answer) as url:
+async def test_a_response_that_is_broken_http_is_a_failure(response: bytes) -> None:
+    async with raw_server(response) as url:
         with pytest.raises(FetchFailed, match="broke off or is not well-formed HTTP"):
             await fetch_json(url, Issuer(issuer=url, audience="a"))
 
@@ -253,7 +253,7 @@ async def test_a_host_that_cannot_be_resolved_is_a_failure(host: str) -> None:
 async def test_proxy_variables_are_not_honoured(issuer: HostileIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    issuer.answer("/doc", "{}")
+    issuer.response("/doc", "{}")
     assert (await fetch(issuer)).document == {}
 
 

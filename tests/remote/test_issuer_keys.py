@@ -31,11 +31,11 @@ async def test_at_most_64_keys_are_accepted(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
 ) -> None:
     (public, *_) = issuer.jwks()["keys"]
-    issuer.answer(JWKS_PATH, json.dumps({"keys": [public | {"kid": f"k{n}"} for n in range(64)]}))
+    issuer.response(JWKS_PATH, json.dumps({"keys": [public | {"kid": f"k{n}"} for n in range(64)]}))
     remote = await started(make_remote(), clock)
     assert find(remote, "k63")
     assert len(find(remote, None)) == 4  # tried without a kid
-    issuer.answer(JWKS_PATH, json.dumps({"keys": [public | {"kid": f"k{n}"} for n in range(65)]}))
+    issuer.response(JWKS_PATH, json.dumps({"keys": [public | {"kid": f"k{n}"} for n in range(65)]}))
     await clock.advance(10 * 60)
     assert "65 keys; at most 64" in reason(remote)
     assert find(remote, "k63")
@@ -65,7 +65,7 @@ async def test_a_key_set_that_is_none_is_a_failed_fetch_and_the_old_keys_stay(
 ) -> None:
     sentence, body = refused
     remote = await started(make_remote(), clock)
-    issuer.answer(JWKS_PATH, body)
+    issuer.response(JWKS_PATH, body)
     await clock.advance(10 * 60)
     assert sentence in reason(remote)
     assert find(remote, kid(issuer))
@@ -86,9 +86,9 @@ async def test_an_issuer_that_misbehaves_is_unavailable_and_recovers(
         issuer.hold(path)
     else:
         location = path if behaviour == "redirects for ever" else "https://login.example/"
-        issuer.answer(path, "", status=302, headers={"Location": location})
+        issuer.response(path, "", status=302, headers={"Location": location})
     remote = await started(make_remote(), clock)
-    sentence = {"hangs": "no complete answer", "redirects elsewhere": "another origin"}.get(behaviour, "more than 3")
+    sentence = {"hangs": "no complete response", "redirects elsewhere": "another origin"}.get(behaviour, "more than 3")
     assert sentence in reason(remote)
     with pytest.raises(IssuerUnavailable):
         await fetch(remote, kid(issuer))
@@ -104,7 +104,7 @@ async def test_an_unusable_key_spoils_no_other_and_is_warned_of_once(
     modulus = urlsafe_b64encode((2**1023 + 1).to_bytes(128)).rstrip(b"=").decode()
     weak = {"kty": "RSA", "kid": "weak\n\x1b[31m", "n": modulus, "e": "AQAB"}
     published = issuer.jwks()["keys"]
-    issuer.answer(JWKS_PATH, json.dumps({"keys": [weak, *published, jwk("symmetric")]}))
+    issuer.response(JWKS_PATH, json.dumps({"keys": [weak, *published, jwk("symmetric")]}))
     with caplog.at_level(logging.WARNING, "gateway.remote"):
         remote = await started(make_remote(), clock)
         assert find(remote, kid(issuer))
@@ -114,10 +114,10 @@ async def test_an_unusable_key_spoils_no_other_and_is_warned_of_once(
         ]
         assert all(record.getMessage().isprintable() for record in caplog.records)
         # The same keys in another order are no news, hour by hour; a third one is.
-        issuer.answer(JWKS_PATH, json.dumps({"keys": [jwk("symmetric"), weak, *published]}))
+        issuer.response(JWKS_PATH, json.dumps({"keys": [jwk("symmetric"), weak, *published]}))
         await clock.advance(3 * HOUR)
         assert len(caplog.records) == 2
-        issuer.answer(JWKS_PATH, json.dumps({"keys": [weak, *published, jwk("symmetric"), jwk("another")]}))
+        issuer.response(JWKS_PATH, json.dumps({"keys": [weak, *published, jwk("symmetric"), jwk("another")]}))
         await clock.advance(HOUR)
         assert len(caplog.records) == 3
 
@@ -140,7 +140,7 @@ async def test_an_unusable_key_spoils_no_other_and_is_warned_of_once(
 async def test_keys_are_refreshed_in_the_background_at_80_percent_of_their_life(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, cache_control: str | None, lifetime: float
 ) -> None:
-    issuer.answer(JWKS_PATH, headers={} if cache_control is None else {"Cache-Control": cache_control})
+    issuer.response(JWKS_PATH, headers={} if cache_control is None else {"Cache-Control": cache_control})
     remote = await started(make_remote(), clock)
     await clock.advance(lifetime * 0.8 - 1)
     assert issuer.hits[JWKS_PATH] == 1
@@ -248,7 +248,7 @@ async def test_what_is_remembered_as_missing_is_forgotten_when_the_set_changes(
     with pytest.raises(UnknownKey):
         await fetch(remote, "later")
     # The same key under one more name: only the name is new.
-    issuer.answer(JWKS_PATH, json.dumps({"keys": [*issuer.jwks()["keys"], public | {"kid": "later"}]}))
+    issuer.response(JWKS_PATH, json.dumps({"keys": [*issuer.jwks()["keys"], public | {"kid": "later"}]}))
     with pytest.raises(UnknownKey):
         await fetch(remote, "never")
     assert await fetch(remote, "later")
@@ -289,12 +289,12 @@ async def test_only_a_fetch_begun_after_the_request_may_say_unknown(
     before = json.dumps(issuer.jwks())
     proceed = asyncio.Event()
 
-    async def answer_as_it_was_when_asked(_: web.Request) -> web.Response:
+    async def response_as_it_was_when_asked(_: web.Request) -> web.Response:
         await proceed.wait()
         return web.Response(text=before)
 
     issuer.hold(JWKS_PATH)
-    issuer.answer_by(JWKS_PATH, answer_as_it_was_when_asked)
+    issuer.response_by(JWKS_PATH, response_as_it_was_when_asked)
     first = asyncio.create_task(fetch(remote, "nobody's"))
     await issuer.asked(JWKS_PATH)
     # Published while a fetch is under way that was answered before.
@@ -450,7 +450,7 @@ async def test_a_failed_fetch_on_demand_is_unavailable_and_is_not_tried_again_be
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, observer: RecordingObserver
 ) -> None:
     remote = await started(make_remote(), clock)
-    issuer.answer(JWKS_PATH, "", status=503)
+    issuer.response(JWKS_PATH, "", status=503)
     asking = [asyncio.create_task(fetch(remote, f"random-{n}")) for n in range(50)]
     for outcome in await outcomes(*asking):
         assert isinstance(outcome, IssuerUnavailable)
@@ -567,7 +567,7 @@ async def test_an_issuer_that_is_down_at_start_is_waited_for(
 async def test_a_request_recovers_an_issuer_when_nothing_runs_in_the_background(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
 ) -> None:
-    issuer.answer(DISCOVERY_PATH, "", status=500)
+    issuer.response(DISCOVERY_PATH, "", status=500)
     remote = make_remote()
     with pytest.raises(IssuerUnavailable):
         await fetch(remote, kid(issuer))

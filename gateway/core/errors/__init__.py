@@ -15,10 +15,10 @@ Refusal                      status, reason, RFC 6750 code and public sentence s
 ├─ UpstreamFailed            502
 ├─ UpstreamTimeout           504
 ├─ InternalError             500: a bug, logged with its traceback
-└─ ClientDisconnected        499 in log and metric only; nobody is there to read an answer
+└─ ClientDisconnected        499 in log and metric only; nobody is there to read a response
 
 `public` is a constant ASCII sentence without quotes or backslashes: nothing that a client sent is echoed.
-What varies is `evidence`, which goes to the log and never into an answer.
+What varies is `evidence`, which goes to the log and never into a response.
 """
 
 from gateway.core.errors.failure import (

@@ -41,13 +41,13 @@ class UpstreamUnreachable(UpstreamFailed):
 
 class UpstreamProtocolError(UpstreamFailed):
     reason = "upstream_protocol_error"
-    public = "The API behind this gateway did not answer in well-formed HTTP."
+    public = "The API behind this gateway did not respond in well-formed HTTP."
 
 
 class UpstreamTimeout(Refusal):
     status = 504
     reason = "upstream_timeout"
-    public = "The API behind this gateway did not answer in time."
+    public = "The API behind this gateway did not respond in time."
 
 
 class InternalError(Refusal):
@@ -59,4 +59,4 @@ class InternalError(Refusal):
 class ClientDisconnected(Refusal):
     status = 499
     reason = "client_disconnected"
-    public = "The client went away before the answer was complete."
+    public = "The client went away before the response was complete."

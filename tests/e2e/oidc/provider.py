@@ -38,7 +38,7 @@ SUBJECT: Final = "alice"
 
 
 class ProviderFailed(Exception):
-    """The provider did not start, did not answer, or answered something unexpected."""
+    """The provider did not start, did not respond, or answered something unexpected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +107,15 @@ class OidcProvider:
         if nonce is not None:
             query["nonce"] = nonce
         async with _browser() as session:
-            answer = await self._walk(session, query)
-            if answer.get("state") != [state] or answer.get("iss") != [self.issuer] or "code" not in answer:
-                raise self._failed(f"the login ended with {answer}")
+            response = await self._walk(session, query)
+            if response.get("state") != [state] or response.get("iss") != [self.issuer] or "code" not in response:
+                raise self._failed(f"the login ended with {response}")
             tokens = await self._token(
                 session,
                 {
                     "grant_type": "authorization_code",
                     "client_id": BROWSER_CLIENT,
-                    "code": answer["code"][0],
+                    "code": response["code"][0],
                     "code_verifier": verifier,
                     "redirect_uri": REDIRECT_URI,
                     "resource": resource,
@@ -132,11 +132,11 @@ class OidcProvider:
         return self._text(tokens, "access_token")
 
     async def rotate(self) -> str:
-        """Sign with a new key from now on, publish the old ones too; the answer is the new kid."""
+        """Sign with a new key from now on, publish the old ones too; the response is the new kid."""
         return await self._command("rotate")
 
     async def withdraw(self) -> str:
-        """Publish only the key that signs now; the answer is its kid."""
+        """Publish only the key that signs now; the response is its kid."""
         return await self._command("withdraw")
 
     async def _command(self, name: str) -> str:
@@ -148,10 +148,10 @@ class OidcProvider:
                 await pipe.drain()
             except ConnectionError as error:
                 raise self._failed(f"the provider has gone: {error}") from error
-            answer = await self._line(COMMAND_SECONDS)
-            if answer.get("done") != name:
-                raise self._failed(f"{name} was answered with {answer}")
-            return self._take_kids(answer)
+            response = await self._line(COMMAND_SECONDS)
+            if response.get("done") != name:
+                raise self._failed(f"{name} was answered with {response}")
+            return self._take_kids(response)
 
     async def _line(self, seconds: float) -> dict[str, object]:
         """The next JSON object on stdout."""
@@ -168,10 +168,10 @@ class OidcProvider:
             raise self._failed(f"the provider said nothing for {seconds} s") from None
         raise self._failed("the provider has ended")
 
-    def _take_kids(self, answer: Mapping[str, object]) -> str:
-        kids = answer.get("kids")
+    def _take_kids(self, response: Mapping[str, object]) -> str:
+        kids = response.get("kids")
         if not isinstance(kids, list) or not kids or not all(isinstance(kid, str) for kid in kids):
-            raise self._failed(f"no kids in {answer}")
+            raise self._failed(f"no kids in {response}")
         self.kids = [str(kid) for kid in kids]
         return self.kids[0]
 
@@ -186,7 +186,7 @@ class OidcProvider:
         self.jwks_uri = self._text(metadata, "jwks_uri")
 
     async def _walk(self, session: aiohttp.ClientSession, query: Mapping[str, str]) -> dict[str, list[str]]:
-        """Follow redirects and send forms until the redirect URI is reached; the answer is its query."""
+        """Follow redirects and send forms until the redirect URI is reached; the response is its query."""
         url = self.authorization_endpoint
         params: Mapping[str, str] | None = query
         form: dict[str, str] | None = None

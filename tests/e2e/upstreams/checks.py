@@ -16,7 +16,7 @@ class Check:
 
     line: str
     status: int
-    #: stands in the answer, head or body
+    #: stands in the response, head or body
     shows: bytes = b""
     lines: tuple[str, ...] = ()
     body: bytes = b""
