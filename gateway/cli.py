@@ -17,13 +17,16 @@ from urllib.parse import urlsplit
 import uvloop
 
 from gateway import __version__
-from gateway.app import CannotStart, run
-from gateway.core.config import ConfigProblem, Log
+from gateway.commands.explain import as_json, as_text, explain
+from gateway.core.config.log import Log
+from gateway.core.config.schema import schema
+from gateway.core.config.words import ConfigProblem
 from gateway.demo.run import run_demo
-from gateway.explain import as_json, as_text, explain
 from gateway.observe.log import set_up_logging
-from gateway.settings import Loaded, load, schema
-from gateway.supervisor import Supervisor
+from gateway.process.app import run
+from gateway.process.listening import CannotStart
+from gateway.process.supervisor import Supervisor
+from gateway.settings.settings import Loaded, load
 
 _EXPLAIN = (
     "Say step by step what the gateway would make of a token, and which headers the API would receive. "

@@ -10,16 +10,18 @@ from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
-from gateway.assertions import Assertions
-from gateway.core.config import Config, Secret
-from gateway.core.credential import find_credential, presumed_token
+from gateway.core.config.file import Config
+from gateway.core.config.upstreams import Secret
 from gateway.core.errors import BodyTooLarge, ClientDisconnected, InternalError, Refusal, TokenExpired, TooLarge
-from gateway.core.headers import UpstreamHeaders, drops_forwarding
-from gateway.core.model import Admission, Facts, HeaderLine, Identity
-from gateway.core.policy import check_policy
-from gateway.core.route import Route
-from gateway.core.routing import RouteTable
-from gateway.ports import Ending, Exchange, Issuers, Observer, OwnResponse, Trail, Upstream
+from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.routing.admission import Admission
+from gateway.core.routing.policy import check_policy
+from gateway.core.routing.route import Route
+from gateway.core.routing.table import RouteTable
+from gateway.core.token.credential import find_credential, presumed_token
+from gateway.core.token.identity import Identity
+from gateway.core.upstream.headers import UpstreamHeaders, drops_forwarding
+from gateway.ports import Assertions, Ending, Exchange, Issuers, Observer, OwnResponse, Trail, Upstream
 from gateway.verifier import Verifier, digest_of
 
 CarryOut = Callable[[Ending, Admission, Exchange], Awaitable[None]]

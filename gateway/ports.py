@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.core.assertion import SigningKey
 from gateway.core.errors import Refusal
-from gateway.core.keys import Key
-from gateway.core.model import Admission, Facts, HeaderLine, Identity
-from gateway.core.route import Route
-from gateway.core.token_model import Candidate, Token
+from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.routing.admission import Admission
+from gateway.core.routing.route import Route
+from gateway.core.token.identity import Identity
+from gateway.core.token.keys import Key
+from gateway.core.token.rules import Candidate, Token
+from gateway.core.upstream.assertion import SigningKey
 
 
 class Issuers(Protocol):
@@ -33,6 +35,13 @@ class Signer(Protocol):
 
     def current(self) -> SigningKey:
         """The key that signs now. Touches no file."""
+
+
+class Assertions(Protocol):
+    """Proofs of origin for upstreams."""
+
+    def line(self, identity: Identity, *, upstream: str) -> HeaderLine:
+        """The header that proves to this upstream who is calling. Waits for nothing."""
 
 
 class Response(Protocol):

@@ -8,14 +8,15 @@ from hashlib import sha256
 from typing import Final
 
 from gateway.core.claims import ABSENT, ClaimName, find_claim
-from gateway.core.config import Config, identity_headers_of
+from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.errors import BadSignature, Refusal, Suspect, UnknownKey
-from gateway.core.identity import identity_lines
-from gateway.core.keys import Key, shown_kid
-from gateway.core.model import Credential, Identity
-from gateway.core.token import check_token, find_signer, parse_token
-from gateway.core.token_model import Candidate, Token, rules_of
-from gateway.core.verified import VerifiedTokens
+from gateway.core.token.credential import Credential
+from gateway.core.token.identity import Identity
+from gateway.core.token.jwt import check_token, find_signer, parse_token
+from gateway.core.token.keys import Key, shown_kid
+from gateway.core.token.rules import Candidate, Token, rules_of
+from gateway.core.token.verified import VerifiedTokens
+from gateway.core.upstream.identity_headers import identity_lines
 from gateway.ports import Issuers, Observer, Trail
 
 #: copied for each token: cheaper than asking OpenSSL for the algorithm each time

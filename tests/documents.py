@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gateway.core.markers import MARKERS, Expected, Marker
-from gateway.core.presets import PRESETS, Preset
-from gateway.core.schema import schema
+from gateway.core.config.schema import schema
+from gateway.core.token.markers import MARKERS, Expected, Marker
+from gateway.core.token.presets import PRESETS, Preset
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -20,16 +20,16 @@ _KINDS = {
     "hint": "access, unless `nonce`",
 }
 _SECTIONS = {
-    "Upstream": "upstreams.NAME",
+    "UpstreamSection": "upstreams.NAME",
     "UpstreamTls": "upstreams.NAME.tls",
     "UpstreamCredential": "upstreams.NAME.authorization",
     "BasicCredential": "upstreams.NAME.authorization.basic",
     "Secret": "SECRET",
     "Issuer": "issuers[]",
     "IdentityHeader": "identity_headers.NAME",
-    "Route": "routes[]",
+    "RouteSection": "routes[]",
     "Cors": "cors",
-    "Assertion": "assertion",
+    "AssertionSection": "assertion",
     "KeyFile": "assertion.key",
     "Limits": "limits",
     "Log": "log",

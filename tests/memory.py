@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.errors import Refusal, UnknownKey
-from gateway.core.keys import KeySet, parse_key_set
-from gateway.core.model import Facts, HeaderLine, Identity, Verdict
+from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.token.identity import Identity
+from gateway.core.token.keys import KeySet, parse_key_set
+from gateway.core.token.markers import Verdict
 from gateway.ports import Ending
 from tests.signer import NOW, public_jwk
 

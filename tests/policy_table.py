@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from gateway.core.config import Config, IdentityHeader, Issuer, Route, Size
+from gateway.core.config.file import Config
+from gateway.core.config.identity_headers import IdentityHeader
+from gateway.core.config.issuers import Issuer
+from gateway.core.config.routes import RouteSection
+from gateway.core.config.section import Size
 from tests.signer import AUDIENCE, ISSUER, sign, some_claims
 
 Verdict = Literal["admitted", "reported", "refused"]
@@ -29,42 +33,42 @@ ISSUERS: dict[str, dict[str, Any]] = {
 }
 
 SHOP = (
-    Route(path="/health", access="public", name="health"),
-    Route(path="/login/*", methods=("GET", "POST"), access="public", name="login"),
-    Route(path="/orders/special", scopes=("read:orders", "write:orders"), name="special"),
-    Route(path="/orders/*", methods=("GET",), scopes=("read:orders",), name="read"),
-    Route(path="/orders/*", methods=("POST", "PUT"), scopes=("write:orders",), name="write"),
-    Route(path="/reports/*", any_scope=("reports", "admin"), name="reports"),
-    Route(path="/both/*", scopes=("read:orders",), any_scope=("reports", "admin"), name="both"),
-    Route(path="/admin/*", hosts=("Admin.test", "[::1]"), claims={"roles": "admin"}, name="console"),
-    Route(path="/admin/*", scopes=("admin",), name="admin"),
-    Route(path="/only/*", hosts=("only.test",), access="public", name="only"),
-    Route(path="/claims/member", claims={"roles": ("editor", "author")}, name="member"),
-    Route(path="/claims/pointer", claims={"/realm_access/roles": "boss"}, name="pointer"),
-    Route(path="/claims/literal", claims={"https://example.com/roles": "buyer"}, name="literal"),
-    Route(path="/claims/slash", claims={"/realm_access/roles/0": "boss"}, name="slash"),
-    Route(path="/claims/flag", claims={"verified": True}, name="flag"),
-    Route(path="/claims/number", claims={"level": (1, 2.5)}, name="number"),
-    Route(path="/claims/two", claims={"level": 1, "verified": True}, name="two"),
-    Route(path="/clients/*", clients=("app", "batch"), name="clients"),
-    Route(path="/partners/*", issuers=("keycloak", "auth0"), name="partners"),
-    Route(path="/sources/*", scopes=("manage",), name="sources"),
-    Route(path="/api/v1/*", strip_prefix="/api/v1", name="api"),
-    Route(path="/a%20b/*", scopes=("read:orders",), name="blank"),
-    Route(path="/\u00fc/*", scopes=("read:orders",), name="umlaut"),
-    Route(path="/trial/scope/*", methods=("GET", "POST"), scopes=("trial",), mode="report", name="trial scope"),
-    Route(path="/trial/claim/*", claims={"roles": "trial"}, mode="report", name="trial claim"),
-    Route(path="/trial/client/*", clients=("trial",), mode="report", name="trial client"),
-    Route(path="/trial/issuer/*", issuers=("keycloak",), mode="report", name="trial issuer"),
+    RouteSection(path="/health", access="public", name="health"),
+    RouteSection(path="/login/*", methods=("GET", "POST"), access="public", name="login"),
+    RouteSection(path="/orders/special", scopes=("read:orders", "write:orders"), name="special"),
+    RouteSection(path="/orders/*", methods=("GET",), scopes=("read:orders",), name="read"),
+    RouteSection(path="/orders/*", methods=("POST", "PUT"), scopes=("write:orders",), name="write"),
+    RouteSection(path="/reports/*", any_scope=("reports", "admin"), name="reports"),
+    RouteSection(path="/both/*", scopes=("read:orders",), any_scope=("reports", "admin"), name="both"),
+    RouteSection(path="/admin/*", hosts=("Admin.test", "[::1]"), claims={"roles": "admin"}, name="console"),
+    RouteSection(path="/admin/*", scopes=("admin",), name="admin"),
+    RouteSection(path="/only/*", hosts=("only.test",), access="public", name="only"),
+    RouteSection(path="/claims/member", claims={"roles": ("editor", "author")}, name="member"),
+    RouteSection(path="/claims/pointer", claims={"/realm_access/roles": "boss"}, name="pointer"),
+    RouteSection(path="/claims/literal", claims={"https://example.com/roles": "buyer"}, name="literal"),
+    RouteSection(path="/claims/slash", claims={"/realm_access/roles/0": "boss"}, name="slash"),
+    RouteSection(path="/claims/flag", claims={"verified": True}, name="flag"),
+    RouteSection(path="/claims/number", claims={"level": (1, 2.5)}, name="number"),
+    RouteSection(path="/claims/two", claims={"level": 1, "verified": True}, name="two"),
+    RouteSection(path="/clients/*", clients=("app", "batch"), name="clients"),
+    RouteSection(path="/partners/*", issuers=("keycloak", "auth0"), name="partners"),
+    RouteSection(path="/sources/*", scopes=("manage",), name="sources"),
+    RouteSection(path="/api/v1/*", strip_prefix="/api/v1", name="api"),
+    RouteSection(path="/a%20b/*", scopes=("read:orders",), name="blank"),
+    RouteSection(path="/\u00fc/*", scopes=("read:orders",), name="umlaut"),
+    RouteSection(path="/trial/scope/*", methods=("GET", "POST"), scopes=("trial",), mode="report", name="trial scope"),
+    RouteSection(path="/trial/claim/*", claims={"roles": "trial"}, mode="report", name="trial claim"),
+    RouteSection(path="/trial/client/*", clients=("trial",), mode="report", name="trial client"),
+    RouteSection(path="/trial/issuer/*", issuers=("keycloak",), mode="report", name="trial issuer"),
 )
 SETTINGS: dict[str, dict[str, Any]] = {
     "shop": {"routes": SHOP},
     #: what is not named is refused; a method that is not named needs a token; case is ignored
     "closed": {
         "routes": (
-            Route(path="/Health", access="public", name="health"),
-            Route(path="/orders/*", methods=("GET",), scopes=("read:orders",), name="read"),
-            Route(path="/stra%C3%9Fe/*", scopes=("read:orders",), name="street"),
+            RouteSection(path="/Health", access="public", name="health"),
+            RouteSection(path="/orders/*", methods=("GET",), scopes=("read:orders",), name="read"),
+            RouteSection(path="/stra%C3%9Fe/*", scopes=("read:orders",), name="street"),
         ),
         "unmatched": "refuse",
         "unmatched_methods": "token",
@@ -73,24 +77,24 @@ SETTINGS: dict[str, dict[str, Any]] = {
     #: every spelling is matched as well as it goes
     "loose": {
         "routes": (
-            Route(path="/health", access="public", name="health"),
-            Route(path="/orders/*", scopes=("read:orders",), name="read"),
-            Route(path="/api/*", strip_prefix="/api", name="api"),
+            RouteSection(path="/health", access="public", name="health"),
+            RouteSection(path="/orders/*", scopes=("read:orders",), name="read"),
+            RouteSection(path="/api/*", strip_prefix="/api", name="api"),
         ),
         "ambiguous_paths": "allow",
     },
     #: the same routes the other way round: order decides
     "wide first": {
         "routes": (
-            Route(path="/*", scopes=("write:orders",), name="wide"),
-            Route(path="/health", access="public", name="health"),
+            RouteSection(path="/*", scopes=("write:orders",), name="wide"),
+            RouteSection(path="/health", access="public", name="health"),
         )
     },
     #: a public remainder
     "open": {
         "routes": (
-            Route(path="/orders/*", scopes=("read:orders",), name="read"),
-            Route(path="/*", access="public", name="rest"),
+            RouteSection(path="/orders/*", scopes=("read:orders",), name="read"),
+            RouteSection(path="/*", access="public", name="rest"),
         )
     },
     "without routes": {},
@@ -98,9 +102,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     #: identity headers that cannot always be made
     "identity": {
         "routes": (
-            Route(path="/trial/*", mode="report", name="trial"),
-            Route(path="/orders/*", name="orders"),
-            Route(path="/health", access="public", name="health"),
+            RouteSection(path="/trial/*", mode="report", name="trial"),
+            RouteSection(path="/orders/*", name="orders"),
+            RouteSection(path="/health", access="public", name="health"),
         ),
         "identity_headers": {
             "X-User-Id": "sub",

@@ -10,8 +10,8 @@ from typing import Any
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from gateway.core.config import Issuer
-from gateway.core.keys import Key, parse_key
+from gateway.core.config.issuers import Issuer
+from gateway.core.token.keys import Key, parse_key
 
 KEYS = Path(__file__).parent / "data" / "keys"
 #: seconds since the epoch: now, in all tests with these tokens

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import Gateway
-from gateway.core.config import Config
-from gateway.core.conversion import convert
-from gateway.core.problems import problems
+from gateway.core.checks.problems import problems
+from gateway.core.config.conversion import convert
+from gateway.core.config.file import Config
 from gateway.demo.run import ADMIN_PORT, API_PORT, GATEWAY_PORT, ISSUER_PORT, invitation
-from gateway.document import parse_document
-from gateway.settings import load
+from gateway.process.app import Gateway
+from gateway.settings.document import parse_document
+from gateway.settings.settings import load
 from tests import documents
 
 ROOT = Path(__file__).parents[1]

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway.core.config import Limits, Log, Seconds
-from gateway.explain import explain
+from gateway.commands.explain import explain
+from gateway.core.config.limits import Limits
+from gateway.core.config.log import Log
+from gateway.core.config.section import Seconds
 from tests.policy_table import ISSUERS, KEYS, ROWS, SETTINGS, Row, authorization, config_of
 from tests.signer import public_jwk
 from tests.wire import RawUpstream, running

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.core.config import Config, IdentityHeader, Route
+from gateway.core.config.file import Config
+from gateway.core.config.identity_headers import IdentityHeader
+from gateway.core.config.routes import RouteSection
 from gateway.core.errors import (
     BadSignature,
     BindingUnsupported,
@@ -20,8 +22,9 @@ from gateway.core.errors import (
     UnknownIssuer,
     UnknownKey,
 )
-from gateway.core.keys import KeySet
-from gateway.core.model import Credential, Identity
+from gateway.core.token.credential import Credential
+from gateway.core.token.identity import Identity
+from gateway.core.token.keys import KeySet
 from gateway.ports import Trail
 from gateway.verifier import Verifier, digest_of
 from tests.memory import MemoryIssuers, Recorder, key_set
@@ -229,7 +232,12 @@ async def test_a_token_without_a_required_claim_is_refused_after_its_signature()
 
 async def test_only_the_claims_that_routes_ask_for_are_kept() -> None:
     names = ("tenant", "/realm_access/roles", "https://example.com/level", "absent", "null")
-    world = World(routes=(Route(path="/a", claims=dict.fromkeys(names, "x")), Route(path="/b", claims={"tenant": "y"})))
+    world = World(
+        routes=(
+            RouteSection(path="/a", claims=dict.fromkeys(names, "x")),
+            RouteSection(path="/b", claims={"tenant": "y"}),
+        )
+    )
     claims = {"tenant": "acme", "realm_access": {"roles": ["admin"]}, "https://example.com/level": 3, "null": None}
     identity = await world.identify(sign(some_claims(**claims, secret="s")))
     assert identity.claims == {

@@ -2,7 +2,8 @@
 
 from typing import Any, TypeVar
 
-from gateway.core.model import Facts, Identity
+from gateway.core.http.facts import Facts
+from gateway.core.token.identity import Identity
 from gateway.ports import Ending
 
 V = TypeVar("V", Facts, Identity)

@@ -13,17 +13,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.app import Gateway
-from gateway.core.config import Config, Issuer, Limits, Log, Seconds, Upstream
+from gateway.core.config.file import Config
+from gateway.core.config.issuers import Issuer
+from gateway.core.config.limits import Limits
+from gateway.core.config.log import Log
+from gateway.core.config.section import Seconds
+from gateway.core.config.upstreams import UpstreamSection
 from gateway.demo.issuer import DemoIssuer
 from gateway.observe.log import set_up_logging
-from gateway.relay.connection import Connection
-from gateway.relay.server import Server
+from gateway.process.app import Gateway
+from gateway.relay.client.connection import Connection
+from gateway.relay.client.server import Server
 
 #: Real seconds after which a test that waits for something gives up.
 PATIENCE = 10.0
 #: settings of the upstream in its long form
-UPSTREAM_KEYS = set(Upstream.__struct_fields__) - {"url"}
+UPSTREAM_KEYS = set(UpstreamSection.__struct_fields__) - {"url"}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -453,7 +458,7 @@ async def starting(directory: Path) -> AsyncIterator[Start]:
             await upstream.start(settings.pop("upstream_path", None))
             url = settings.pop("upstream", upstream.url)
             if long := {key: settings.pop(key) for key in UPSTREAM_KEYS & settings.keys()}:
-                settings["upstreams"] = {"default": Upstream(url=url, **long), **settings.get("upstreams", {})}
+                settings["upstreams"] = {"default": UpstreamSection(url=url, **long), **settings.get("upstreams", {})}
                 url = None
             config = config_for(url, str(jwks), **settings)
             return await stack.enter_async_context(running(config, upstream))

@@ -2,12 +2,16 @@
 
 import socket
 
-from gateway.app import Gateway, run
-from gateway.core.config import Config, Issuer, Limits, Log, Seconds
+from gateway.core.config.file import Config
+from gateway.core.config.issuers import Issuer
+from gateway.core.config.limits import Limits
+from gateway.core.config.log import Log
+from gateway.core.config.section import Seconds
 from gateway.core.errors import IdToken, MissingCredential, TokenExpired, WrongAudience
 from gateway.demo.echo import EchoApi
 from gateway.demo.issuer import DemoIssuer
 from gateway.observe.log import set_up_logging
+from gateway.process.app import Gateway, run
 
 #: taken when they are free, so that a pasted line works again tomorrow
 GATEWAY_PORT, ADMIN_PORT, ISSUER_PORT, API_PORT = 8080, 9090, 8090, 3000

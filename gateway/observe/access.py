@@ -12,10 +12,11 @@ from typing import BinaryIO, Final, TextIO
 
 import msgspec
 
-from gateway.core.config import Log
-from gateway.core.model import Facts, HeaderLine, Identity
+from gateway.core.config.log import Log
+from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.token.identity import Identity
 from gateway.observe.access_line import AccessLine
-from gateway.observe.metrics import outcome_of
+from gateway.observe.metrics.metrics import outcome_of
 from gateway.ports import Ending
 
 #: W3C Trace Context section 3.2

@@ -9,7 +9,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from gateway.core.config import Log
+from gateway.core.config.log import Log
 
 #: long enough to be a piece of a token: not quoted from an exception's own words
 _TOKEN_PIECE = re.compile(r"[A-Za-z0-9_\-+/=]{16,}")

@@ -7,7 +7,7 @@ import asyncio
 from typing import Protocol
 
 from gateway.core.errors import ClientDisconnected
-from gateway.relay.upstream import UpstreamConnection
+from gateway.relay.upstream.connection import UpstreamConnection
 
 #: seconds for which the other side may still take what was written when one side has ended
 LAST_WORDS = 5.0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.claims import find_claim
-from gateway.core.token import parse_token
+from gateway.core.token.jwt import parse_token
 from tests.bench import report
 from tests.bench.load import drive
 from tests.bench.peers import RESPONSE, Peer

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from joserfc.jwk import OctKey
 
-from gateway.core.keys import parse_key_set
+from gateway.core.token.keys import parse_key_set
 from gateway.demo.issuer import DISCOVERY_PATH, DemoIssuer
 
 NOW = 1_800_000_000

@@ -11,7 +11,7 @@ from proxies import CADDY, ENVOY, NGINX, Asking, Program, asking, decisions_file
 
 from gateway.demo.echo import EchoApi
 from gateway.demo.issuer import DemoIssuer
-from gateway.settings import load
+from gateway.settings.settings import load
 from tests.wire import Message, RawClient
 
 DEAD_ISSUER = "http://127.0.0.1:1"

@@ -19,13 +19,17 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route as StarletteRoute
 
-from gateway.core.config import Config, Route
+from gateway.core.config.file import Config
+from gateway.core.config.routes import RouteSection
 from gateway.core.errors import Refusal
-from gateway.core.routing import RouteTable
+from gateway.core.routing.table import RouteTable
 from tests.memory import facts
 
 HERE = Path(__file__).parent / "routers"
-ROUTES = (Route(path="/health", access="public", name="health"), Route(path="/orders/*", scopes=("x",), name="orders"))
+ROUTES = (
+    RouteSection(path="/health", access="public", name="health"),
+    RouteSection(path="/orders/*", scopes=("x",), name="orders"),
+)
 #: what may stand for a slash, for nothing, or before or behind a name, somewhere
 PIECES = (
     "/", "//", "/./", "/x/../", "%2f", "%2F", "\\", "%5c", ";", ";x", ";x=1/", "%3b", "%00", "%20", "+", "%09", "%0a",

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.core.config import Config, Route
+from gateway.core.config.file import Config
+from gateway.core.config.routes import RouteSection
 from gateway.core.errors import (
     AmbiguousPath,
     BadRequest,
@@ -28,7 +29,8 @@ from gateway.core.errors import (
     UpstreamProtocolError,
     UpstreamUnreachable,
 )
-from gateway.core.model import Admission, Facts, HeaderLine
+from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.routing.admission import Admission
 from gateway.gate import Gate
 from gateway.ports import Body, Ending, Exchange, Response, Trail
 from tests.memory import MemoryIssuers, Recorder, facts
@@ -207,7 +209,7 @@ async def test_dropped_forwarding_headers_are_logged_once_with_what_would_believ
 
 
 async def test_on_a_public_route_no_token_is_looked_at() -> None:
-    world = World(routes=(Route(path="/orders", access="public"),))
+    world = World(routes=(RouteSection(path="/orders", access="public"),))
     for request in (facts(), facts(sign()), facts(b"opaque"), facts(sign(some_claims(exp=0)))):
         trail = Trail()
         admission = await world.gate.admit(request, trail)
@@ -217,7 +219,7 @@ async def test_on_a_public_route_no_token_is_looked_at() -> None:
 
 
 async def test_a_path_that_no_route_may_have_is_refused_before_the_token_is_looked_at() -> None:
-    world = World(routes=(Route(path="/orders", methods=("GET",)),), unmatched="refuse")
+    world = World(routes=(RouteSection(path="/orders", methods=("GET",)),), unmatched="refuse")
     for request, refusal in (
         (facts(sign(), target=b"/x//y"), AmbiguousPath),
         (facts(sign(), target=b"/x"), NoRoute),
@@ -242,7 +244,7 @@ async def test_a_path_that_no_route_may_have_is_refused_before_the_token_is_look
 async def test_a_route_that_only_reports_lets_pass_and_says_what_it_would_have_said(
     token: bytes | None, reason: str | None, user: bytes | None
 ) -> None:
-    world = World(routes=(Route(path="/orders", scopes=("write:orders",), mode="report"),))
+    world = World(routes=(RouteSection(path="/orders", scopes=("write:orders",), mode="report"),))
     client = MemoryExchange(facts(token, (b"X-User-Id", b"root")))
     ending = await world.handled(client)
     assert (client.answered, ending.status, ending.refusal) == (b"hello world", 200, None)
@@ -252,13 +254,13 @@ async def test_a_route_that_only_reports_lets_pass_and_says_what_it_would_have_s
 
 
 async def test_a_limit_is_no_matter_of_reporting() -> None:
-    world = World(routes=(Route(path="/orders", mode="report"),))
+    world = World(routes=(RouteSection(path="/orders", mode="report"),))
     with pytest.raises(TokenTooLarge):
         await world.gate.admit(facts(b"a" * 20_000), Trail())
 
 
 async def test_a_dependency_that_fails_on_a_route_that_only_reports_is_reported() -> None:
-    world = World(routes=(Route(path="/orders", mode="report"),))
+    world = World(routes=(RouteSection(path="/orders", mode="report"),))
     world.issuers.published = IssuerUnavailable("nobody responds")
     trail = Trail()
     admission = await world.gate.admit(facts(sign(header={"kid": "new"})), trail)
@@ -267,7 +269,7 @@ async def test_a_dependency_that_fails_on_a_route_that_only_reports_is_reported(
 
 
 async def test_policy_is_judged_anew_for_a_token_that_is_remembered() -> None:
-    world = World(routes=(Route(path="/orders", scopes=("delete:orders",)), Route(path="/*")))
+    world = World(routes=(RouteSection(path="/orders", scopes=("delete:orders",)), RouteSection(path="/*")))
     token = sign()
     await world.gate.admit(facts(token, target=b"/other"), Trail())
     with pytest.raises(InsufficientScope):

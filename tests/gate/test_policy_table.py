@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from gateway.core.challenge import compose_refusal
-from gateway.core.config import DEFAULT_IDENTITY_HEADERS, Config, identity_headers_of
+from gateway.core.checks.problems import problems
+from gateway.core.config.file import Config, identity_headers_of
+from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS
 from gateway.core.errors import IssuerUnavailable, Refusal, UnknownKey
-from gateway.core.headers import fold
-from gateway.core.keys import Key
-from gateway.core.model import Admission
-from gateway.core.problems import problems
+from gateway.core.http.challenge import compose_refusal
+from gateway.core.http.header_names import fold
+from gateway.core.routing.admission import Admission
+from gateway.core.token.keys import Key
 from gateway.gate import Gate
 from gateway.ports import Trail
 from tests.memory import Recorder, facts, key_set

@@ -9,18 +9,11 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
-from gateway.core.config import Config, Issuer
-from gateway.core.errors import (
-    IdToken,
-    InvalidToken,
-    LogoutToken,
-    OtherToken,
-    RefreshToken,
-    Refusal,
-    UnclassifiedToken,
-)
-from gateway.core.keys import Key, KeySet, parse_key_set
-from gateway.core.model import Credential
+from gateway.core.config.file import Config
+from gateway.core.config.issuers import Issuer
+from gateway.core.errors import IdToken, InvalidToken, LogoutToken, OtherToken, RefreshToken, Refusal, UnclassifiedToken
+from gateway.core.token.credential import Credential
+from gateway.core.token.keys import Key, KeySet, parse_key_set
 from gateway.demo.issuer import sign
 from gateway.ports import Ending, Trail
 from gateway.verifier import Verifier

@@ -11,15 +11,18 @@ from typing import Any, Literal
 
 import pytest
 
-from gateway.core.config import Log, Route
+from gateway.core.config.log import Log
+from gateway.core.config.routes import RouteSection
 from gateway.core.errors import InsufficientScope, MissingCredential, Suspect, UnknownIssuer
-from gateway.core.model import Facts, HeaderLine, Identity, Verdict
-from gateway.core.route import compile_route
+from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.routing.route import compile_route
+from gateway.core.token.identity import Identity
+from gateway.core.token.markers import Verdict
 from gateway.observe.access import AccessLog, without_token
 from gateway.ports import Ending
 from tests.values import changed, ending
 
-ROUTE = compile_route(Route(path="/*", name="orders"))
+ROUTE = compile_route(RouteSection(path="/*", name="orders"))
 NOW = datetime(2026, 7, 28, 12, 0, 0, 123456, tzinfo=UTC)
 IDENTITY = Identity(
     issuer="mine",

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from gateway.core.config import Log
+from gateway.core.config.log import Log
 from gateway.observe.log import set_up_logging
 
 SECRET = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9"

@@ -9,17 +9,21 @@ from urllib.parse import unquote
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gateway.core.config import DEFAULT_IDENTITY_HEADERS, Config, IdentityHeader, Route, Size
+from gateway.core.config.file import Config
+from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS, IdentityHeader
+from gateway.core.config.routes import RouteSection
+from gateway.core.config.section import Size
 from gateway.core.errors import Refusal
-from gateway.core.headers import HOP_BY_HOP, UpstreamHeaders, fold, nominated
-from gateway.core.identity import identity_lines
-from gateway.core.model import Facts, HeaderLine
-from gateway.core.route import compile_route
+from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.header_names import HOP_BY_HOP, fold, nominated
+from gateway.core.routing.route import compile_route
+from gateway.core.upstream.headers import UpstreamHeaders
+from gateway.core.upstream.identity_headers import identity_lines
 from tests.properties.json_values import TEXT, VALUES
 from tests.signer import issuer
 
 FORGED = b"forged"
-EVERYTHING = compile_route(Route(path="/*"))
+EVERYTHING = compile_route(RouteSection(path="/*"))
 CONFIG = Config(
     upstream="http://127.0.0.1:1",
     issuers=(issuer(),),

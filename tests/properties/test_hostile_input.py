@@ -9,14 +9,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.core.claims import ABSENT, find_claim, find_words
-from gateway.core.config import Config, IdentityHeader
-from gateway.core.credential import find_credential
+from gateway.core.config.file import Config
+from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.errors import Refusal, UnknownKey
-from gateway.core.headers import parse_request_id, response_headers
 from gateway.core.jsontext import parse_json
-from gateway.core.keys import Key, KeySet, parse_key_set
-from gateway.core.model import Credential, Identity
-from gateway.core.token import parse_token
+from gateway.core.token.credential import Credential, find_credential
+from gateway.core.token.identity import Identity
+from gateway.core.token.jwt import parse_token
+from gateway.core.token.keys import Key, KeySet, parse_key_set
+from gateway.core.upstream.headers import parse_request_id, response_headers
 from gateway.ports import Ending, Trail
 from gateway.verifier import Verifier, digest_of
 from tests.properties.json_values import TEXT, VALUES, objects

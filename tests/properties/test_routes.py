@@ -10,15 +10,19 @@ from urllib.parse import unquote_to_bytes
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gateway.core.config import Config, Route
+from gateway.core.checks.problems import problems
+from gateway.core.config.file import Config
+from gateway.core.config.routes import RouteSection
 from gateway.core.errors import AmbiguousPath, MethodNotAllowed, NoRoute, Refusal
-from gateway.core.headers import UpstreamHeaders, fold
-from gateway.core.model import Facts, HeaderLine, Identity, Verdict
-from gateway.core.paths import parse_path
-from gateway.core.policy import check_policy
-from gateway.core.problems import problems
-from gateway.core.route import compile_route
-from gateway.core.routing import RouteTable, passed_over
+from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.header_names import fold
+from gateway.core.http.paths import parse_path
+from gateway.core.routing.policy import check_policy
+from gateway.core.routing.route import compile_route
+from gateway.core.routing.table import RouteTable, passed_over
+from gateway.core.token.identity import Identity
+from gateway.core.token.markers import Verdict
+from gateway.core.upstream.headers import UpstreamHeaders
 from tests.memory import facts
 from tests.signer import issuer
 from tests.values import changed
@@ -30,7 +34,7 @@ HOSTS = ["one.test", "two.test"]
 SCOPES = ["r", "w", "x"]
 
 
-def config(routes: list[Route], **settings: Any) -> Config:
+def config(routes: list[RouteSection], **settings: Any) -> Config:
     return Config(upstream="http://127.0.0.1:1", issuers=(issuer(),), routes=tuple(routes), **settings)
 
 
@@ -45,7 +49,7 @@ def subsets(words: list[str]) -> st.SearchStrategy[tuple[str, ...]]:
 
 ROUTES = st.lists(
     st.builds(
-        lambda segments, below, **rest: Route(
+        lambda segments, below, **rest: RouteSection(
             path=written(segments).rstrip("/") + "/*" if below else written(segments), **rest
         ),
         # The Kelvin sign is for requests: `check` refuses it in a route where case is ignored.
@@ -56,7 +60,7 @@ ROUTES = st.lists(
         access=st.sampled_from(["token", "token", "public"]),
     ),
     max_size=6,
-).map(lambda routes: [Route(**{**_fields(route), "name": f"r{n}"}) for n, route in enumerate(routes)])
+).map(lambda routes: [RouteSection(**{**_fields(route), "name": f"r{n}"}) for n, route in enumerate(routes)])
 SETTINGS = st.fixed_dictionaries(
     {
         "unmatched": st.sampled_from(["token", "refuse"]),
@@ -69,7 +73,7 @@ CONFIGS = st.builds(lambda routes, settings: config(routes, **settings), ROUTES,
 REFUSING = CONFIGS.map(lambda made: config(list(made.routes), path_case=made.path_case, unmatched=made.unmatched))
 
 
-def _fields(route: Route) -> dict[str, Any]:
+def _fields(route: RouteSection) -> dict[str, Any]:
     return {name: getattr(route, name) for name in route.__struct_fields__}
 
 
@@ -240,7 +244,7 @@ def test_only_method_path_and_host_choose_the_route(
 def test_a_stripped_prefix_leaves_what_came_behind_it_as_it_was_sent(segments: list[str], data: st.DataObject) -> None:
     count = data.draw(st.integers(1, len(segments)))
     target = data.draw(spelled(segments))
-    route = compile_route(Route(path=written(segments[:count]) + "/*", strip_prefix=written(segments[:count])))
+    route = compile_route(RouteSection(path=written(segments[:count]) + "/*", strip_prefix=written(segments[:count])))
     forwarded = route.forwarded_target(target + b"?q=/x")
     assert forwarded.startswith(b"/")
     assert not forwarded.startswith(b"//")
@@ -273,7 +277,7 @@ VALUES = st.one_of(
     st.booleans(), st.integers(0, 2), st.sampled_from(["", "x", "1", "true"]), st.sampled_from([0.0, 1.0])
 )
 POLICIES = st.builds(
-    Route,
+    RouteSection,
     path=st.just("/*"),
     scopes=subsets(SCOPES),
     any_scope=subsets(SCOPES),
@@ -284,7 +288,7 @@ POLICIES = st.builds(
 CLAIMS = st.dictionaries(st.sampled_from(["a", "b"]), st.one_of(VALUES, st.lists(VALUES), st.none()))
 
 
-def passes(route: Route, who: Identity) -> bool:
+def passes(route: RouteSection, who: Identity) -> bool:
     try:
         check_policy(compile_route(route), who)
     except Refusal:
@@ -294,7 +298,7 @@ def passes(route: Route, who: Identity) -> bool:
 
 @given(POLICIES, st.lists(st.sampled_from(SCOPES)), st.lists(st.sampled_from([*SCOPES, "more", "R"])), CLAIMS)
 def test_another_scope_never_turns_an_admission_into_a_refusal(
-    route: Route, scopes: list[str], more: list[str], claims: dict[str, Any]
+    route: RouteSection, scopes: list[str], more: list[str], claims: dict[str, Any]
 ) -> None:
     if passes(route, identity(scopes, claims)):
         assert passes(route, identity([*scopes, *more], claims))
@@ -302,7 +306,7 @@ def test_another_scope_never_turns_an_admission_into_a_refusal(
 
 
 @given(POLICIES, st.lists(st.sampled_from(SCOPES)), CLAIMS)
-def test_a_policy_is_what_it_says(route: Route, scopes: list[str], claims: dict[str, Any]) -> None:
+def test_a_policy_is_what_it_says(route: RouteSection, scopes: list[str], claims: dict[str, Any]) -> None:
     def has(name: str, asked: Any) -> bool:
         values = asked if isinstance(asked, tuple) else (asked,)
         found = claims.get(name, [])
@@ -345,7 +349,7 @@ def test_a_public_route_never_passes_an_identity_header_of_the_client(
             bytes([byte]) + part for byte, part in zip(separators, parts[1:], strict=False)
         )
         lines.append((spelled_name.upper() if upper else spelled_name, b"forged"))
-    public = Route(path="/*", access="public")
+    public = RouteSection(path="/*", access="public")
     configured = config([public], identity_headers={"X-Tenant": "tenant"})
     assert problems(configured) == []
     request = facts(None, *lines, (b"Authorization", b"Bearer abc"), (b"Connection", b"x-user-id"), trusted=trusted)
@@ -369,11 +373,11 @@ def cost_of(table: RouteTable, requests: list[Facts]) -> float:
 
 
 def test_a_thousand_routes_cost_what_ten_cost() -> None:
-    def by_path(count: int) -> list[Route]:
-        return [Route(path=f"/group{n % 7}/path{n}/*", methods=("GET",), scopes=("a",)) for n in range(count)]
+    def by_path(count: int) -> list[RouteSection]:
+        return [RouteSection(path=f"/group{n % 7}/path{n}/*", methods=("GET",), scopes=("a",)) for n in range(count)]
 
-    def by_host(count: int) -> list[Route]:
-        return [Route(path="/*", hosts=(f"tenant{n}.test",), scopes=("a",)) for n in range(count)]
+    def by_host(count: int) -> list[RouteSection]:
+        return [RouteSection(path="/*", hosts=(f"tenant{n}.test",), scopes=("a",)) for n in range(count)]
 
     paths = [facts(target=f"/group{n % 7}/path{n}/x".encode()) for n in range(10)] + [facts(target=b"/other/x")]
     hosts = [facts(host=f"tenant{n}.test".encode()) for n in range(10)] + [facts(host=b"other.test")]

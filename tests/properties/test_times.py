@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import InvalidToken
-from gateway.core.token import check_times
-from gateway.core.token_model import rules_of
+from gateway.core.token.jwt import check_times
+from gateway.core.token.rules import rules_of
 from tests.properties.json_values import VALUES
 from tests.signer import NOW, issuer
 

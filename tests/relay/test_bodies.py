@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.core.config import Issuer, Seconds
+from gateway.core.config.issuers import Issuer
+from gateway.core.config.section import Seconds
 from tests.relay.test_faults import CHUNKED, LOOPS, Run, a_gateway, assert_responds, cut_off_all, response_by_target
 from tests.wire import (
     OK,

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.core.config import Cors, Route, Upstream
+from gateway.core.config.cors import Cors
+from gateway.core.config.routes import RouteSection
+from gateway.core.config.upstreams import UpstreamSection
 from tests.wire import Message, RawClient, Running, Start, bearer, get
 
 APP = "https://app.example.com"
@@ -52,7 +54,7 @@ async def test_a_preflight_is_answered_without_a_token_and_the_api_hears_nothing
 
 
 async def test_a_preflight_is_logged_and_counted_as_admitted_on_its_route(start: Start) -> None:
-    gateway = await start(cors=PAGE, routes=(Route(path="/orders/*", methods=("PUT",), name="orders"),))
+    gateway = await start(cors=PAGE, routes=(RouteSection(path="/orders/*", methods=("PUT",), name="orders"),))
     assert (await (await gateway.client()).ask(preflight("/orders/1"))).status == 204
     record = await gateway.ended()
     assert (record["route"], record["outcome"], record["status"]) == ("orders", "admitted", 204)
@@ -96,11 +98,11 @@ async def test_an_options_request_that_is_no_preflight_needs_a_token(start: Star
 async def test_the_method_a_preflight_announces_chooses_the_route(start: Start, method: str, status: int) -> None:
     # PUT has no cors of its own, PATCH no route: both are OPTIONS requests like any other.
     without_options = (
-        Route(path="/a", methods=("GET",), cors=PAGE),
-        Route(path="/a", methods=("PUT",), cors=None),
-        Route(path="/a", methods=("DELETE",), cors="upstream"),
+        RouteSection(path="/a", methods=("GET",), cors=PAGE),
+        RouteSection(path="/a", methods=("PUT",), cors=None),
+        RouteSection(path="/a", methods=("DELETE",), cors="upstream"),
     )
-    options = (Route(path="/a", methods=("OPTIONS",), name="any"),) if method == "PUT" else ()
+    options = (RouteSection(path="/a", methods=("OPTIONS",), name="any"),) if method == "PUT" else ()
     gateway = await start(routes=without_options + options)
     assert (await (await gateway.client()).ask(preflight("/a", method=method), "OPTIONS")).status == status
     assert len(gateway.upstream.requests) == (status == 200)
@@ -131,7 +133,9 @@ async def test_a_refusal_can_be_read_by_the_page(start: Start) -> None:
 )
 async def test_a_refusal_without_a_route_has_the_cors_of_the_file(start: Start, request_: bytes, reason: str) -> None:
     other = Cors(origins=("https://other.example.com",))
-    gateway = await start(cors=PAGE, routes=(Route(path="/a", methods=("GET",), cors=other),), unmatched="refuse")
+    gateway = await start(
+        cors=PAGE, routes=(RouteSection(path="/a", methods=("GET",), cors=other),), unmatched="refuse"
+    )
     response = await (await gateway.client()).ask(request_)
     assert (response.problem["reason"], cors_of(response)) == (reason, ALLOWED)
 
@@ -190,8 +194,8 @@ async def test_without_cors_the_api_speaks_for_itself(gateway: Running, client: 
     "settings",
     [
         {"cors": "upstream"},
-        {"routes": (Route(path="/*", cors="upstream", scopes=("none:has",)),), "pass_override_headers": True},
-        {"routes": (Route(path="/*", cors="upstream", access="public"),)},
+        {"routes": (RouteSection(path="/*", cors="upstream", scopes=("none:has",)),), "pass_override_headers": True},
+        {"routes": (RouteSection(path="/*", cors="upstream", access="public"),)},
     ],
 )
 async def test_an_api_that_responds_to_preflights_learns_nothing_it_could_mistake_for_an_identity(
@@ -199,7 +203,7 @@ async def test_an_api_that_responds_to_preflights_learns_nothing_it_could_mistak
 ) -> None:
     first = await start()  # lends its upstream
     first.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nAccess-Control-Allow-Origin: *\r\n\r\n"
-    upstreams = {"default": Upstream(url=first.upstream.url, authorization="keep")}
+    upstreams = {"default": UpstreamSection(url=first.upstream.url, authorization="keep")}
     gateway = await start(**settings, upstream=None, upstreams=upstreams)
     tricks = (
         bearer().decode().rstrip(),

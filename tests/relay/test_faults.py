@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from gateway.relay.connection import Connection
-from gateway.relay.upstream import UpstreamConnection
+from gateway.relay.client.connection import Connection
+from gateway.relay.upstream.connection import UpstreamConnection
 from tests.relay.garbage import EVIL, GARBAGE, Fate, Garbage
 from tests.wire import (
     OK,
@@ -617,7 +617,7 @@ async def settle(before: dict[str, int]) -> None:
 def test_a_client_that_vanishes_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run, stage: str, way: str
 ) -> None:
-    monkeypatch.setattr("gateway.relay.upstream.CONTINUE_AFTER", 0.05)
+    monkeypatch.setattr("gateway.relay.upstream.connection.CONTINUE_AFTER", 0.05)
     sent, awaited, behave = STAGES[stage]
     times = 5
 

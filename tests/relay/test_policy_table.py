@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from gateway.core.config import Limits, Log, Seconds
+from gateway.core.config.limits import Limits
+from gateway.core.config.log import Log
+from gateway.core.config.section import Seconds
 from tests.policy_table import ISSUERS, KEYS, ROWS, SETTINGS, Row, authorization, config_of
 from tests.signer import public_jwk
 from tests.wire import Message, RawUpstream, Running, running

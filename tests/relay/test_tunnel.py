@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.config import Issuer, Route, Seconds
-from gateway.relay.pool import HttpUpstreams
-from gateway.relay.upstream import UpstreamConnection
+from gateway.core.config.issuers import Issuer
+from gateway.core.config.routes import RouteSection
+from gateway.core.config.section import Seconds
+from gateway.relay.upstream.connection import UpstreamConnection
+from gateway.relay.upstream.pool import HttpUpstreams
 from tests.wire import OK, Conversation, Message, RawClient, Running, Start, chunked, demo_issuer, get, until
 
 MIB = 1 << 20
@@ -244,7 +246,7 @@ async def test_a_handshake_is_refused_as_any_request_and_what_follows_it_is_noth
 
 
 async def test_a_public_route_is_tunnelled_without_a_token_and_without_an_identity(start: Start) -> None:
-    gateway = await start(routes=(Route(path="/public", access="public"),))
+    gateway = await start(routes=(RouteSection(path="/public", access="public"),))
     raw = ANONYMOUS.replace(b"GET / ", b"GET /public ").replace(b"\r\n\r\n", b"\r\nX-User-Id: root\r\n\r\n")
     client, upstream = await opened(gateway, raw)
     assert gateway.upstream.last.values(b"X-User-Id") == []
@@ -722,7 +724,7 @@ async def test_leeway_counts_for_tunnels_as_for_requests(gateway: Running) -> No
 
 
 async def test_a_public_tunnel_has_no_token_to_end_with(start: Start, tmp_path: Path) -> None:
-    routes = (Route(path="/chat", access="public"),)
+    routes = (RouteSection(path="/chat", access="public"),)
     gateway = await start(issuers=strict_issuer(tmp_path), routes=routes)
     gateway.upstream.behaviour = echo
     expired = handshake_with(short_lived(-100)).replace(b"GET / ", b"GET /chat ")

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from gateway.core.keys import Key
-from gateway.remote.issuers import RemoteIssuers
+from gateway.core.token.keys import Key
+from gateway.remote.keys.issuers import RemoteIssuers
 from tests.issuer import HostileIssuer, SimulatedClock
 
 MakeRemote = Callable[..., RemoteIssuers]

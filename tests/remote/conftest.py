@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from gateway.core.config import Issuer
-from gateway.remote.issuers import RemoteIssuers
+from gateway.core.config.issuers import Issuer
+from gateway.remote.keys.issuers import RemoteIssuers
 from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
 
 #: Real seconds until a document that does not come is given up in these tests.

@@ -34,12 +34,7 @@ from gateway.core.errors.failure import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from gateway.core.errors.refusal import (
-    Denied,
-    Refusal,
-    Suspect,
-    reasons,
-)
+from gateway.core.errors.refusal import Denied, Refusal, Suspect, reasons
 from gateway.core.errors.request import (
     AmbiguousPath,
     BadRequest,

@@ -1,0 +1,104 @@
+"""The admin listener's pages: /livez, /readyz, /metrics, public keys. Never on the traffic port or behind a token."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable
+
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from gateway.admin.readiness import Readiness
+from gateway.core.errors import ClientDisconnected, Draining, MethodNotAllowed, Refusal
+from gateway.ports import Exchange, OwnResponse
+
+#: seconds for which rendered metrics are given out again: a scrape must never hold traffic
+METRICS_KEPT = 1.0
+#: seconds for which an API may keep the public keys of assertions; a new key is published for longer before it signs
+KEYS_KEPT = 60
+
+
+def page(
+    status: int,
+    reason: bytes,
+    body: bytes,
+    content_type: bytes = b"application/json",
+    *,
+    cache_control: bytes = b"no-store",
+) -> OwnResponse:
+    """A small complete response."""
+    lines = (
+        (b"Content-Type", content_type),
+        (b"Content-Length", b"%d" % len(body)),
+        (b"Cache-Control", cache_control),
+    )
+    return OwnResponse(status, reason, lines, body)
+
+
+class Admin:
+    """Serves the admin listener."""
+
+    def __init__(
+        self,
+        *,
+        readiness: Callable[[], Readiness],
+        render: Callable[[], bytes],
+        key_set: Callable[[], bytes] | None = None,
+    ) -> None:
+        """`render`: the metrics in the text format of Prometheus; it may take a second, and runs in a thread.
+
+        `key_set`: the public keys of assertions as a JWK set; None: there are no assertions.
+        """
+        self._readiness_now = readiness
+        self._render_now = render
+        self._key_set = key_set
+        self._metrics = b""
+        self._rendered_at = float("-inf")
+        self._rendering = asyncio.Lock()
+        #: the gateway is stopping: not ready whatever the issuers say
+        self.draining = False
+
+    async def handle(self, exchange: Exchange) -> None:
+        """One request to its end."""
+        with contextlib.suppress(ClientDisconnected):
+            try:
+                facts = exchange.read_facts()
+                if facts.method not in ("GET", "HEAD"):
+                    raise MethodNotAllowed(facts.method, allow=("GET", "HEAD"))
+                response = await self._page(facts.path)
+            except Refusal as refusal:
+                await exchange.refuse(refusal)
+            else:
+                await exchange.relay(response)
+
+    async def _page(self, path: str) -> OwnResponse:
+        match path:
+            case "/livez":
+                return page(200, b"OK", b'{"live":true}\n')
+            case "/readyz":
+                return self._readiness()
+            case "/metrics":
+                return page(200, b"OK", await self._render(), CONTENT_TYPE_PLAIN_0_0_4.encode("ascii"))
+            case "/.well-known/jwks.json" if self._key_set is not None:
+                # RFC 7517 section 8.5.2
+                kept = b"public, max-age=%d" % KEYS_KEPT
+                return page(200, b"OK", self._key_set(), b"application/jwk-set+json", cache_control=kept)
+            case _:
+                return page(404, b"Not Found", b'{"pages":["/livez","/readyz","/metrics"]}\n')
+
+    def _readiness(self) -> OwnResponse:
+        now = self._readiness_now()
+        ready = now.ready and not self.draining
+        missing = [{"issuer": name, "reason": reason} for name, reason in now.missing]
+        state: dict[str, object] = {"ready": ready, "missing": missing}
+        if self.draining:
+            state[Draining.reason] = True
+        body = json.dumps(state).encode("ascii") + b"\n"
+        return page(200, b"OK", body) if ready else page(503, b"Service Unavailable", body)
+
+    async def _render(self) -> bytes:
+        async with self._rendering:
+            if time.monotonic() - self._rendered_at >= METRICS_KEPT:
+                self._metrics = await asyncio.to_thread(self._render_now)
+                self._rendered_at = time.monotonic()
+            return self._metrics

@@ -1,0 +1,63 @@
+"""Whether this process, or its workers together, can serve, and what stands in the way."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class IssuerHealth(Protocol):
+    """What readiness needs to know of one issuer."""
+
+    @property
+    def name(self) -> str:
+        """Configured name."""
+
+    @property
+    def has_keys(self) -> bool:
+        """There are keys, and they are not too old."""
+
+    @property
+    def first_fetch_ended(self) -> bool:
+        """It was asked at least once."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why the last fetch failed, if it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether requests can be answered, and what stands in the way."""
+
+    ready: bool
+    #: every issuer was asked at least once
+    started: bool
+    #: names of issuers without keys, and why
+    missing: tuple[tuple[str, str], ...] = ()
+
+
+def readiness_of(issuers: Sequence[IssuerHealth], *, all_issuers: bool) -> Readiness:
+    """Of one process. `all_issuers`: ready only when every one of them has keys; else one is enough."""
+    missing = tuple(
+        (issuer.name, issuer.reason or "its keys were not fetched yet") for issuer in issuers if not issuer.has_keys
+    )
+    enough = not missing if all_issuers else len(missing) < len(issuers)
+    started = all(issuer.first_fetch_ended for issuer in issuers)
+    return Readiness(enough and started, started, missing)
+
+
+def readiness_of_all(workers: Iterable[Readiness]) -> Readiness:
+    """Of several processes that share the work: one at least can respond, and none that has started cannot.
+
+    One that is still starting does not count: a worker that was replaced is no reason to leave service.
+    """
+    told = tuple(workers)
+    started = [worker for worker in told if worker.started]
+    missing: dict[str, str] = {}
+    for worker in started or told:
+        missing |= {name: reason for name, reason in worker.missing if name not in missing}
+    return Readiness(
+        ready=bool(started) and all(worker.ready for worker in started),
+        started=bool(started),
+        missing=tuple(missing.items()),
+    )

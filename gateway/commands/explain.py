@@ -1,0 +1,279 @@
+"""`bearer-gateway explain`: what the gate says of one token and one request, step by step, and why.
+
+The decision is `Gate.admit`'s own; this module only says which step it was and what there was to see. The token is
+never printed.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from gateway.core.claims import find_claim
+from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.upstreams import Secret
+from gateway.core.errors import (
+    AmbiguousPath,
+    BadRequest,
+    BadSignature,
+    Forbidden,
+    InvalidRequest,
+    InvalidToken,
+    IssuerUnavailable,
+    MethodNotAllowed,
+    MissingCredential,
+    NoRoute,
+    Refusal,
+    TokenTooLarge,
+    TooLarge,
+    UnknownKey,
+)
+from gateway.core.http.facts import Facts
+from gateway.core.routing.admission import Admission
+from gateway.core.routing.table import passed_over
+from gateway.core.shown import shown
+from gateway.core.token.kind import classify
+from gateway.core.token.rules import Token, rules_of
+from gateway.gate import Gate
+from gateway.ports import Ending, Exchange, Response, Trail
+from gateway.relay.client.facts import read_facts
+from gateway.relay.client.peer import Peer
+from gateway.remote.keys.issuers import RemoteIssuers
+from gateway.signing.assertions import SignedAssertions
+from gateway.signing.signing_keys import SigningKeys
+
+#: the steps of admission, in their order
+STEPS: Final = (
+    "request",
+    "route",
+    "credential",
+    "form",
+    "issuer",
+    "class",
+    "time",
+    "audience",
+    "binding",
+    "subject",
+    "signature",
+    "headers",
+    "policy",
+)
+#: the step that gives a refusal which does not say so itself; the first class that fits counts
+STEP_OF: Final[tuple[tuple[type[Refusal], str], ...]] = (
+    *((kind, "route") for kind in (AmbiguousPath, NoRoute, MethodNotAllowed)),
+    *((kind, "credential") for kind in (MissingCredential, InvalidRequest, TokenTooLarge)),
+    *((kind, "request") for kind in (BadRequest, TooLarge)),
+    *((kind, "signature") for kind in (UnknownKey, BadSignature, IssuerUnavailable)),
+    (InvalidToken, "form"),
+    (Forbidden, "headers"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of admission."""
+
+    name: str
+    #: None: not reached
+    passed: bool | None
+    says: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the gate says, and why."""
+
+    #: admitted, reported or refused
+    verdict: str
+    steps: tuple[Step, ...]
+    refusal: Refusal | None = None
+    passed_over: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class _Unheard:
+    """An Observer that nobody listens to."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+class _Nowhere:
+    """An Upstream that nothing is sent to."""
+
+    async def send(self, facts: Facts, admission: Admission, client: Exchange) -> Response:
+        raise NotImplementedError(f"{facts.method} {admission.target!r} is only explained, {client} not asked")
+
+
+async def explain(
+    config: Config,
+    token: bytes,
+    *,
+    method: str = "GET",
+    target: str = "/",
+    host: str = "localhost",
+    secrets: Mapping[Secret, str] = MappingProxyType({}),
+    clock: Callable[[], float] = time.time,
+) -> Explanation:
+    """What the gate would say of this request with this token. Asks the issuer for its keys, and nobody else."""
+    issuers = RemoteIssuers(config.issuers, observer=_Unheard())
+    assertions = None
+    if config.assertion is not None:
+        assertions = SignedAssertions(config, signer=SigningKeys(config.assertion), clock=clock)
+    gate = Gate(
+        config,
+        issuers=issuers,
+        upstream=_Nowhere(),
+        observer=_Unheard(),
+        assertions=assertions,
+        secrets=secrets,
+        clock=clock,
+    )
+    trail = Ending()
+    headers = [(b"Host", host.encode("utf-8", "surrogateescape"))]
+    if token:
+        headers.append((b"Authorization", b"Bearer " + token))
+    try:
+        facts = trail.facts = read_facts(
+            method=method,
+            target=target.encode("utf-8", "surrogateescape"),
+            version=(1, 1),
+            headers=tuple(headers),
+            peer=Peer("127.0.0.1", trusted=False),
+            limits=config.limits,
+        )
+        admission = await gate.admit(facts, trail)
+    except Refusal as refusal:
+        return _explained(config, trail, refusal, now=clock())
+    finally:
+        await issuers.stop()
+    return _explained(config, trail, trail.reported, admission, now=clock())
+
+
+def step_of(refusal: Refusal, trail: Trail) -> str:
+    """The name of the step that gave a refusal."""
+    if refusal.step is not None:
+        return refusal.step
+    if trail.identity is not None:
+        return "policy"
+    return next(step for kind, step in STEP_OF if isinstance(refusal, kind))
+
+
+def _explained(
+    config: Config, trail: Ending, refusal: Refusal | None, admission: Admission | None = None, *, now: float
+) -> Explanation:
+    failed = None if refusal is None else STEPS.index(step_of(refusal, trail))
+    public = trail.route is not None and trail.route.public
+    told = _told(config, trail, now=now)
+    steps = []
+    for index, name in enumerate(STEPS):
+        if public and index > STEPS.index("route"):
+            steps.append(Step(name, None, "not asked for: the route is public"))
+        elif failed is None or index < failed:
+            steps.append(Step(name, passed=True, says=told.get(name, "")))
+        elif index == failed and refusal is not None:
+            steps.append(Step(name, passed=False, says=f"{refusal.reason}: {refusal.evidence}"))
+        else:
+            steps.append(Step(name, None))
+    skipped: list[tuple[str, str]] = []
+    if trail.facts is not None and config.routes and not isinstance(refusal, AmbiguousPath):
+        skipped = passed_over(config, trail.facts)
+    return Explanation(
+        verdict="refused" if admission is None else "admitted" if refusal is None else "reported",
+        steps=tuple(steps),
+        refusal=refusal,
+        passed_over=tuple(skipped),
+        headers=_shown_lines(config, admission) if admission is not None else (),
+        claims=trail.token.claims if trail.token is not None else {},
+    )
+
+
+def _told(config: Config, trail: Ending, *, now: float) -> dict[str, str]:
+    """What there was to see at each step that passed."""
+    told: dict[str, str] = {}
+    if trail.facts is not None:
+        told["request"] = f"{trail.facts.method} {trail.facts.path}"
+    if trail.route is not None:
+        told["route"] = trail.route.name + (" (only reports)" if trail.route.reports else "")
+    if trail.token is not None:
+        told |= _told_of_token(config, trail.token, now=now)
+    if trail.candidate is not None:
+        told["subject"] = f"sub {shown(trail.candidate.subject)}, client {shown(trail.candidate.client)}"
+    if trail.key is not None:
+        told["signature"] = f"by key {shown(trail.key.kid)} ({trail.key.thumbprint}), {len(trail.tried)} tried"
+    if trail.identity is not None:
+        told["headers"] = ", ".join(dict.fromkeys(name.decode() for name, _ in trail.identity.headers)) or "none"
+        told["policy"] = f"scopes {' '.join(trail.identity.scopes) or 'none'}"
+    return told
+
+
+def _told_of_token(config: Config, token: Token, *, now: float) -> dict[str, str]:
+    claims = token.claims
+    told = {
+        "credential": "one bearer token",
+        "form": f"alg {token.alg}, kid {shown(token.kid)}, typ {shown(token.header.get('typ'))}",
+        "binding": "none",
+    }
+    rules = next((rules_of(issuer) for issuer in config.issuers if issuer.issuer == claims.get("iss")), None)
+    if rules is None:
+        return told
+    told["issuer"] = f"{rules.name} ({shown(rules.issuer)})"
+    verdict = classify(token.header, claims, rules.preset, require_typ=rules.require_typ)
+    told["class"] = f"{verdict.kind}: {verdict.evidence}"
+    if isinstance(claims.get("exp"), int | float):
+        told["time"] = f"expires in {claims['exp'] - now:.0f} s"
+    name = next((name for name in rules.audience_claims if name in claims), "aud")
+    told["audience"] = f"{name} is {shown(find_claim(claims, name))}; expected {shown(sorted(rules.audiences))}"
+    return told
+
+
+def _shown_lines(config: Config, admission: Admission) -> tuple[tuple[str, str], ...]:
+    """The lines for the upstream, its own among them; of tokens and secrets only that they are there."""
+    upstream = upstreams_of(config)[admission.route.upstream]
+    hidden = {name.encode(): "(a secret)" for name, value in upstream.headers.items() if isinstance(value, Secret)}
+    credential = "(the token)" if isinstance(upstream.authorization, str) else "(the gateway's own credential)"
+    return tuple(
+        (
+            name.decode("latin-1"),
+            credential
+            if name.lower() == b"authorization"
+            else hidden.get(name) or value.decode("utf-8", "backslashreplace"),
+        )
+        for name, value in admission.headers
+    )
+
+
+def as_json(explanation: Explanation) -> str:
+    """For machines: verdict, reason, steps, routes passed over, headers."""
+    refusal = explanation.refusal
+    made: dict[str, Any] = {
+        "verdict": explanation.verdict,
+        "status": None if refusal is None else refusal.status,
+        "reason": None if refusal is None else refusal.reason,
+        "evidence": None if refusal is None else refusal.evidence,
+        "steps": [{"step": step.name, "passed": step.passed, "says": step.says} for step in explanation.steps],
+        "passed_over": [{"route": name, "because": why} for name, why in explanation.passed_over],
+        "headers": [list(line) for line in explanation.headers],
+    }
+    return json.dumps(made, indent=2)
+
+
+def as_text(explanation: Explanation, *, color: bool) -> str:
+    """For people: a tick or a cross a step."""
+    marks = {True: ("✓", "32"), False: ("✗", "31"), None: ("·", "90")}
+    lines = []
+    for step in explanation.steps:
+        mark, code = marks[step.passed]
+        painted = f"\x1b[{code}m{mark}\x1b[0m" if color else mark
+        lines.append(f"{painted} {step.name:<11}{step.says}".rstrip())
+        if step.name == "route":
+            lines += [f"    passed over {name}: {why}" for name, why in explanation.passed_over]
+    refusal = explanation.refusal
+    verdict = explanation.verdict + (f": {refusal.status} {refusal.reason}. {refusal.public}" if refusal else "")
+    if color:
+        verdict = f"\x1b[1m{verdict}\x1b[0m"
+    headers = ["", "The upstream would receive:", *(f"  {name}: {value}" for name, value in explanation.headers)]
+    return "\n".join([*lines, "", verdict, *(headers if explanation.headers else [])])

@@ -1,0 +1,1 @@
+"""What a configuration file may not say, and what it should not."""

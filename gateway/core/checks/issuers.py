@@ -1,0 +1,162 @@
+"""Which issuers make sense: rules within one issuer, and between issuers. Knows nothing of tokens or of fetching."""
+
+import re
+from collections.abc import Iterator
+
+from gateway.core.addresses import is_fetchable, parse_url
+from gateway.core.config.file import Config
+from gateway.core.config.issuers import ALGORITHMS, Issuer, audiences_of, issuer_name
+from gateway.core.config.words import ConfigProblem, did_you_mean, joined
+from gateway.core.token.presets import PRESETS, suggest_preset
+
+_MULTI_TENANT = re.compile(r"//login\.microsoftonline\.com/(?:common|organizations|consumers)(?:/|\Z)")
+#: More would keep expired tokens alive for longer than clocks ever differ.
+MAX_LEEWAY = 5 * 60
+#: Characters of a name: it is a label of every metric.
+MAX_NAME = 128
+
+
+def issuer_problems(config: Config) -> Iterator[ConfigProblem]:
+    """What is wrong with `issuers`, issuer by issuer."""
+    if not config.issuers:
+        yield ConfigProblem("issuers", "must have at least one issuer")
+    issuers: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for index, issuer in enumerate(config.issuers):
+        path = joined("issuers", index)
+        for key, sentence in _own_problems(issuer):
+            yield ConfigProblem(f"{path}.{key}", sentence)
+        if issuer.issuer in issuers:
+            yield ConfigProblem(
+                f"{path}.issuer", f"is the same issuer as {issuers[issuer.issuer]}; one of them must go"
+            )
+        elif (name := issuer_name(issuer)) in names:
+            sentence = f"must differ: {names[name]} is called {name!a} as well; give one of them another name"
+            yield ConfigProblem(f"{path}.name", sentence)
+        issuers.setdefault(issuer.issuer, path)
+        names.setdefault(issuer_name(issuer), path)
+
+
+def issuer_warnings(config: Config) -> Iterator[ConfigProblem]:
+    """What is unsafe or better otherwise in `issuers`."""
+    for index, issuer in enumerate(config.issuers):
+        path = joined("issuers", index)
+        if issuer.allow_unclassified:
+            yield ConfigProblem(
+                f"{path}.allow_unclassified",
+                "is unsafe: an ID token with the right audience and no marker of its kind is accepted as well",
+            )
+        if issuer.allow_http:
+            yield ConfigProblem(
+                f"{path}.allow_http",
+                "is unsafe: whoever is on the way to the issuer can send keys of their own",
+            )
+        yield from (ConfigProblem(f"{path}.{key}", sentence) for key, sentence in _oddities(issuer))
+        preset = PRESETS.get(issuer.preset or "")
+        if preset is not None and preset.refuses is not None:
+            yield ConfigProblem(f"{path}.preset", f"refuses every token: {preset.refuses.evidence}")
+        suggestion = None if issuer.preset else suggest_preset(issuer.issuer)
+        if suggestion:
+            yield ConfigProblem(
+                f"{path}.preset",
+                f"is not set; this looks like an issuer for preset {suggestion}, which knows its tokens",
+            )
+
+
+def _oddities(issuer: Issuer) -> Iterator[tuple[str, str]]:
+    """What is probably a slip: no token of such an issuer, or for such an audience, will ever be admitted."""
+    if "/.well-known/" in issuer.issuer:
+        yield "issuer", "looks like the address of a discovery document; the issuer is what stands before /.well-known"
+    if issuer.preset == "auth0" and not issuer.issuer.endswith("/"):
+        yield "issuer", "has no slash at its end; Auth0 writes one into every token"
+    if _MULTI_TENANT.search(issuer.issuer):
+        yield "issuer", "is no issuer of tokens: Entra writes the id of the tenant where this says common"
+    for audience in audiences_of(issuer):
+        if audience == "*":
+            yield "audience", "is no wildcard: tokens must name the audience * to the letter"
+        elif audience != audience.strip():
+            yield "audience", f"has blanks at its ends: {audience[:60]!a}"
+    if issuer.require_typ and issuer.allow_unclassified:
+        yield "require_typ", "has no effect beside allow_unclassified: tokens without typ: at+jwt are let in after all"
+
+
+def _own_problems(issuer: Issuer) -> Iterator[tuple[str, str]]:
+    yield from _source_problems(issuer)
+    if not audiences_of(issuer):
+        yield "audience", "must name at least one audience"
+    yield from _empty_texts("audience", audiences_of(issuer), listed=not isinstance(issuer.audience, str))
+    if issuer.name is not None and not (0 < len(issuer.name) <= MAX_NAME and issuer.name.isprintable()):
+        yield "name", f"must have 1 to {MAX_NAME} printable characters"
+    elif issuer.name == "-":
+        yield "name", "must not be -, which stands for no issuer in metrics"
+    if issuer.preset is not None and issuer.preset not in PRESETS:
+        known = ", ".join(sorted(PRESETS))
+        yield "preset", f"is not a known preset{did_you_mean(issuer.preset, PRESETS)}; known are {known}"
+    yield from _algorithm_problems(issuer.algorithms)
+    if not 0 <= issuer.leeway <= MAX_LEEWAY:
+        yield "leeway", "must be from 0s to 5m"
+    if issuer.max_lifetime is not None and not issuer.max_lifetime > 0:
+        yield "max_lifetime", "must be longer than nothing; null is for no limit"
+    if not issuer.audience_claims:
+        yield "audience_claims", "must name at least one claim, such as aud"
+    if issuer.scope_claims == ():
+        yield "scope_claims", "must name at least one claim; leave it out for the default"
+    yield from _empty_texts("audience_claims", issuer.audience_claims)
+    yield from _empty_texts("clients", issuer.clients)
+    yield from _empty_texts("scope_claims", issuer.scope_claims or ())
+
+
+def _source_problems(issuer: Issuer) -> Iterator[tuple[str, str]]:
+    """Where keys come from: exactly one source, over https or from this machine."""
+    sources = {"jwks_file": issuer.jwks_file, "jwks_url": issuer.jwks_url, "discovery_url": issuer.discovery_url}
+    given = [key for key, value in sources.items() if value is not None]
+    for key in given[1:]:
+        yield key, f"cannot stand beside {given[0]}: keys come from one place"
+    for key, name in (("jwks_file", issuer.jwks_file), ("ca_file", issuer.ca_file)):
+        if name == "":
+            yield key, "must not be empty"
+    for key, url in (("jwks_url", issuer.jwks_url), ("discovery_url", issuer.discovery_url)):
+        if url is not None:
+            yield from _url_problems(key, url, issuer)
+    if not issuer.issuer:
+        yield "issuer", "must not be empty"
+    elif not given:
+        yield from _url_problems("issuer", issuer.issuer, issuer)
+    elif given == ["discovery_url"]:
+        # Nothing is fetched from the issuer itself.
+        yield from _url_problems("issuer", issuer.issuer, issuer, fetched=False)
+
+
+def _url_problems(key: str, text: str, issuer: Issuer, *, fetched: bool = True) -> Iterator[tuple[str, str]]:
+    otherwise = "; other issuers need jwks_url or jwks_file" if key == "issuer" else ""
+    try:
+        parse_url(text)
+    except ValueError as error:
+        yield key, f"{error}{otherwise}"
+        return
+    # OpenID Connect Discovery 1.0 section 2: an issuer has neither query nor fragment.
+    if key == "issuer" and "?" in text:
+        yield key, f"must not have a query (?) in its URL{otherwise}"
+    elif fetched and not is_fetchable(text, issuer=issuer.issuer, allow_http=issuer.allow_http):
+        also = "" if key == "issuer" else ", as is the issuer"
+        yield key, f"must be https, unless it is on loopback{also} (allow_http: true permits it, and is unsafe)"
+
+
+def _algorithm_problems(algorithms: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if not algorithms:
+        yield "algorithms", "must name at least one algorithm; leave it out for all asymmetric ones"
+    for index, algorithm in enumerate(algorithms):
+        path = joined("algorithms", index)
+        if algorithm.lower() == "none":
+            yield path, "must not be none: such tokens are signed by nobody"
+        elif algorithm.upper().startswith("HS"):
+            yield path, f"must not be {algorithm[:20]!a}: whoever can verify such tokens can also make them"
+        elif algorithm not in ALGORITHMS:
+            hint = did_you_mean(algorithm, ALGORITHMS)
+            yield path, f"is not supported: {algorithm[:20]!a}{hint}; supported are {', '.join(ALGORITHMS)}"
+
+
+def _empty_texts(key: str, texts: tuple[str, ...], *, listed: bool = True) -> Iterator[tuple[str, str]]:
+    for index, text in enumerate(texts):
+        if not text.strip():
+            yield joined(key, index) if listed else key, "must not be empty"

@@ -1,0 +1,159 @@
+"""What is wrong, unsafe or odd in a configuration, all of it at once: the rules that span fields.
+
+Knows nothing of files or variables: whether what the configuration names exists is `settings`.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from gateway.core.addresses import Address, is_wildcard, parse_address
+from gateway.core.checks.assertion import assertion_problems, assertion_warnings
+from gateway.core.checks.cors import cors_problems, cors_warnings
+from gateway.core.checks.headers import header_problems
+from gateway.core.checks.issuers import issuer_problems, issuer_warnings
+from gateway.core.checks.routes import route_problems, route_warnings
+from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
+from gateway.core.config.file import Config, identity_headers_of
+from gateway.core.config.limits import Limits
+from gateway.core.config.words import ConfigProblem, joined
+
+#: Kubernetes kills a pod after 30 s (terminationGracePeriodSeconds).
+KUBERNETES_GRACE = 30
+#: More processes than that do not share one listener well: replicas do.
+MAX_WORKERS = 64
+#: A larger head or target only serves to fill our memory.
+MAX_HEAD = 1 << 20
+
+#: RFC 9110 section 5.6.4, less what would need an escape
+_REALM = re.compile(r"""[ !#-\[\]-~]+""")
+_CIDR = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?")
+
+
+def problems(config: Config) -> list[ConfigProblem]:
+    """Everything that must be corrected before the gateway starts, in the order of the reference."""
+    return [
+        *_address_problems(config),
+        *_worker_problems(config.workers),
+        *issuer_problems(config),
+        *header_problems(config),
+        *assertion_problems(config),
+        *route_problems(config),
+        *cors_problems(config),
+        *_proxy_problems(config.trusted_proxies),
+        *(ConfigProblem(f"limits.{key}", sentence) for key, sentence in _limit_problems(config.limits)),
+        *_realm_problems(config.realm),
+    ]
+
+
+def warnings(config: Config) -> list[ConfigProblem]:
+    """What may stay but ought to be known."""
+    return [
+        *upstream_warnings(config),
+        *issuer_warnings(config),
+        *assertion_warnings(config),
+        *route_warnings(config),
+        *cors_warnings(config),
+        *(
+            ConfigProblem(joined("trusted_proxies", index), "is unsafe: anybody may claim any address and scheme")
+            for index, proxy in enumerate(config.trusted_proxies)
+            if proxy.endswith("/0")
+        ),
+        *_drain_warnings(config.limits),
+        *_subject_warnings(config),
+    ]
+
+
+def _address_problems(config: Config) -> Iterator[ConfigProblem]:
+    bound: dict[str, Address] = {}
+    for key, text in (("listen", config.listen), ("admin", config.admin), ("decisions", config.decisions)):
+        try:
+            if text is not None:
+                bound[key] = parse_address(text)
+        except ValueError as error:
+            yield ConfigProblem(key, str(error))
+    if {"listen", "admin"} <= bound.keys() and _clash(bound["listen"], bound["admin"]):
+        yield ConfigProblem("admin", "must not be the address of listen: metrics are not for clients")
+    if "decisions" in bound:
+        yield from _decision_problems(config, bound)
+    yield from upstream_problems(config, bound)
+
+
+def _decision_problems(config: Config, bound: dict[str, Address]) -> Iterator[ConfigProblem]:
+    address = bound["decisions"]
+    for key in ("listen", "admin"):
+        if key in bound and _clash(address, bound[key]):
+            yield ConfigProblem("decisions", f"must not be the address of {key}")
+    if not any((proxy == "unix") == (address.path is not None) for proxy in config.trusted_proxies):
+        needed = "unix" if address.path is not None else "the proxies' addresses"
+        yield ConfigProblem("decisions", f"needs {needed} in trusted_proxies: every question would be refused")
+    for name, header in identity_headers_of(config).items():
+        if (header.format, header.encoding) == ("repeat", "none"):
+            sentence = "cannot be none with repeat and decisions, which join the lines with commas"
+            yield ConfigProblem(f"{joined('identity_headers', name)}.encoding", sentence)
+
+
+def _worker_problems(workers: int) -> Iterator[ConfigProblem]:
+    if not 1 <= workers <= MAX_WORKERS:
+        yield ConfigProblem("workers", f"must be from 1 to {MAX_WORKERS}")
+
+
+def _clash(one: Address, other: Address) -> bool:
+    if one.path is not None or other.path is not None:
+        return one.path == other.path
+    hosts = {one.host, other.host}
+    return one.port == other.port != 0 and (len(hosts) == 1 or any(map(is_wildcard, hosts)))
+
+
+def _proxy_problems(proxies: tuple[str, ...]) -> Iterator[ConfigProblem]:
+    for index, proxy in enumerate(proxies):
+        path = joined("trusted_proxies", index)
+        if proxy == "unix":
+            continue
+        try:
+            if _CIDR.fullmatch(proxy) is None:
+                raise ValueError
+            network = ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            yield ConfigProblem(path, f"must be a CIDR such as 10.0.0.0/8, or unix; not {proxy[:60]!a}")
+            continue
+        if str(network.network_address) != str(ipaddress.ip_address(proxy.split("/")[0])):
+            yield ConfigProblem(path, f"has bits set behind its prefix; write {network}, or one address without prefix")
+
+
+def _limit_problems(limits: Limits) -> Iterator[tuple[str, str]]:
+    for key in ("header_bytes", "uri_bytes"):
+        if not 1 <= getattr(limits, key) <= MAX_HEAD:
+            yield key, "must be from 1 byte to 1MiB"
+    if limits.uri_bytes > limits.header_bytes:
+        yield "uri_bytes", "must not be larger than header_bytes, which includes the request line"
+    if limits.token_bytes < 1:
+        yield "token_bytes", "must be at least 1 byte"
+    if limits.token_bytes >= limits.header_bytes:
+        yield "token_bytes", "must be smaller than header_bytes: the token arrives in a header"
+    for key, most in (("header_count", 10_000), ("connections", 1_000_000)):
+        if not 1 <= getattr(limits, key) <= most:
+            yield key, f"must be from 1 to {most}"
+    if limits.body_bytes is not None and limits.body_bytes < 1:
+        yield "body_bytes", "must be at least 1 byte; null is any"
+    for key in ("header_timeout", "body_timeout", "send_timeout", "keepalive"):
+        if not getattr(limits, key) > 0:
+            yield key, "must be longer than nothing"
+
+
+def _realm_problems(realm: str) -> Iterator[ConfigProblem]:
+    if _REALM.fullmatch(realm) is None:
+        yield ConfigProblem("realm", 'must be printable ASCII, not empty, without " and \\')
+
+
+def _drain_warnings(limits: Limits) -> Iterator[ConfigProblem]:
+    if limits.drain_delay + limits.drain >= KUBERNETES_GRACE:
+        yield ConfigProblem(
+            "limits.drain",
+            "is 30s or more with drain_delay: Kubernetes kills after 30s unless terminationGracePeriodSeconds is more",
+        )
+
+
+def _subject_warnings(config: Config) -> Iterator[ConfigProblem]:
+    if config.log.subject == "plain" and config.log.access != "none":
+        yield ConfigProblem("log.subject", "is plain: the access log names people")

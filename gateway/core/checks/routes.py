@@ -1,0 +1,189 @@
+"""Which routes make sense: each by itself, against the names it uses, and against the routes before it.
+
+Knows nothing of requests; what a path means is asked of `routing`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from gateway.core.claims import is_pointer
+from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.issuers import issuer_name
+from gateway.core.config.routes import RouteSection, route_name
+from gateway.core.config.words import ConfigProblem, did_you_mean, joined
+from gateway.core.errors import AmbiguousPath, UriTooLong
+from gateway.core.routing.table import DEFAULT_NAME, host_of, parse_pattern
+
+#: RFC 6749 section 3.3: scope-token
+_SCOPE = re.compile(r"[!#-\[\]-~]+")
+#: RFC 9110 section 5.6.2, as methods are written
+_METHOD = re.compile(r"[A-Z][A-Z-]*")
+_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
+#: characters of a name: it is a label of metrics
+MAX_NAME = 128
+_UNREACHED = "is never reached: {} comes first and takes all of it"
+#: methods that never reach a route
+_NEVER = {"CONNECT", "TRACE"}
+
+
+def route_problems(config: Config) -> Iterator[ConfigProblem]:
+    """What is wrong with `routes`, route by route."""
+    names: dict[str, str] = {}
+    for index, route in enumerate(config.routes):
+        path = joined("routes", index)
+        for key, sentence in _own_problems(route, config):
+            yield ConfigProblem(f"{path}.{key}", sentence)
+        name = route_name(route)
+        if route.name is not None and names.setdefault(name, path) != path:
+            yield ConfigProblem(joined(path, "name"), f"must differ: {names[name]} is called {name!a} as well")
+        names.setdefault(name, path)
+
+
+def route_warnings(config: Config) -> Iterator[ConfigProblem]:
+    """What is unsafe in `routes`, or has no effect."""
+    kept = {name for name, upstream in upstreams_of(config).items() if upstream.authorization == "keep"}
+    for index, route in enumerate(config.routes):
+        path = joined("routes", index)
+        if route.mode == "report":
+            also = "" if route.upstream in kept else "; the API does not see the token to judge it itself"
+            yield ConfigProblem(joined(path, "mode"), f"is unsafe: would-be refusals pass, and are only counted{also}")
+        if route.access == "public":
+            yield ConfigProblem(joined(path, "access"), "is public: anybody may call it")
+    yield from _order_warnings(config)
+    if config.pass_override_headers and config.routes:
+        yield ConfigProblem("pass_override_headers", "is unsafe: a client may change the method behind the gateway")
+    if config.ambiguous_paths == "allow" and config.routes:
+        yield ConfigProblem("ambiguous_paths", "is unsafe: a path may be read differently behind the gateway")
+    for name in sorted(kept):
+        yield ConfigProblem(joined(joined("upstreams", name), "authorization"), "is unsafe: the API gets the token")
+
+
+def _order_warnings(config: Config) -> Iterator[ConfigProblem]:
+    """Routes that the ones before them take all of, and protected ones that a public one takes something of."""
+    ignore_case = config.path_case == "insensitive"
+    earlier: dict[tuple[tuple[str, ...], bool], list[int]] = {}
+    for index, route in enumerate(config.routes):
+        try:
+            segments, below = parse_pattern(route.path, ignore_case=ignore_case)
+        except (AmbiguousPath, UriTooLong):
+            continue
+        own = (segments, below)
+        wider = {own, *((segments[:length], True) for length in range(len(segments) + 1))}
+        found = sorted((first, pattern) for pattern in wider for first in earlier.get(pattern, ()))
+        for first, pattern in found:
+            if (sentence := _shadow(config.routes[first], route, same_path=pattern == own)) is not None:
+                where = f"{joined('routes', first)} ({route_name(config.routes[first])})"
+                yield ConfigProblem(joined("routes", index), sentence.format(where))
+                break
+        earlier.setdefault(own, []).append(index)
+
+
+def _shadow(first: RouteSection, later: RouteSection, *, same_path: bool) -> str | None:
+    """What `first` does to a later route whose paths it takes, or None: nothing, or what was plainly meant."""
+    opens = first.access == "public" and later.access == "token"
+    if _has_all(_methods(first), _methods(later)) and _has_all(_hosts(first), _hosts(later)):
+        return "is not protected: {} comes first and is public" if opens else _UNREACHED
+    if (
+        opens
+        and not same_path
+        and _has_some(_methods(first), _methods(later))
+        and _has_some(_hosts(first), _hosts(later))
+    ):
+        return "is not protected for some methods or hosts: {} comes first and is public"
+    return None
+
+
+def _methods(route: RouteSection) -> frozenset[str]:
+    return frozenset(route.methods) | ({"HEAD"} if "GET" in route.methods else frozenset())
+
+
+def _hosts(route: RouteSection) -> frozenset[str]:
+    return frozenset(host_of(host.encode()) or "" for host in route.hosts)
+
+
+def _has_all(words: frozenset[str], others: frozenset[str]) -> bool:
+    """Whether `words` include the others; none at all stand for every word."""
+    return not words or (bool(others) and words >= others)
+
+
+def _has_some(words: frozenset[str], others: frozenset[str]) -> bool:
+    return not words or not others or not words.isdisjoint(others)
+
+
+def _own_problems(route: RouteSection, config: Config) -> Iterator[tuple[str, str]]:
+    yield from _path_problems(route, ignore_case=config.path_case == "insensitive")
+    yield from _word_problems(route)
+    yield from _asked_problems(route)
+    yield from _name_problems(route, config)
+
+
+def _path_problems(route: RouteSection, *, ignore_case: bool) -> Iterator[tuple[str, str]]:
+    if not route.path.startswith("/"):
+        yield "path", "must begin with a slash"
+        return
+    if "*" in route.path.removesuffix("/*"):
+        yield "path", "may have a * as its last segment only: /orders/* is /orders and all below it"
+    if "?" in route.path:
+        yield "path", "must not have a query: routes are matched on paths"
+    try:
+        segments, _ = parse_pattern(route.path, ignore_case=ignore_case)
+    except (AmbiguousPath, UriTooLong) as error:
+        yield "path", f"could never match, since such requests are refused: {error.evidence}"
+        return
+    if route.strip_prefix is not None:
+        try:
+            prefix, below = parse_pattern(route.strip_prefix, ignore_case=ignore_case)
+        except (AmbiguousPath, UriTooLong):
+            prefix, below = (), True
+        if below or not prefix or segments[: len(prefix)] != prefix:
+            yield "strip_prefix", "must be whole segments that path begins with, such as /api for /api/orders/*"
+
+
+def _word_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
+    for index, method in enumerate(route.methods):
+        if method in _NEVER:
+            yield joined("methods", index), f"cannot have {method}: the gateway refuses it everywhere"
+        elif _METHOD.fullmatch(method) is None:
+            yield joined("methods", index), f"must be a method in capital letters, such as GET; not {method[:40]!a}"
+    for index, host in enumerate(route.hosts):
+        if _HOST.fullmatch(host) is None:
+            yield joined("hosts", index), f"must be a host name without port; not {host[:60]!a}"
+    if route.name is not None and (not 1 <= len(route.name) <= MAX_NAME or not route.name.isprintable()):
+        yield "name", f"must have 1 to {MAX_NAME} printable characters"
+    if route.name in {DEFAULT_NAME, "-"}:
+        yield "name", "is taken: metrics use it for requests without a route"
+    if route.timeout is not None and route.timeout <= 0:
+        yield "timeout", "must be more than 0"
+
+
+def _asked_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
+    for key, scopes in (("scopes", route.scopes), ("any_scope", route.any_scope)):
+        for index, scope in enumerate(scopes):
+            if _SCOPE.fullmatch(scope) is None:
+                yield joined(key, index), f"must be one scope, not empty, without blanks and quotes; not {scope[:40]!a}"
+    for name, values in route.claims.items():
+        if not name or (name.startswith("/") and not is_pointer(name)):
+            yield joined("claims", name), "is not the name of a claim, and no valid JSON Pointer"
+        if values == ():
+            yield joined("claims", name), "must have at least one value"
+    asked = [key for key in ("scopes", "any_scope", "claims", "clients", "issuers") if getattr(route, key)]
+    if route.access == "public" and asked:
+        yield asked[0], "has no effect on a public route: remove it, or access: public"
+
+
+def _name_problems(route: RouteSection, config: Config) -> Iterator[tuple[str, str]]:
+    upstreams = upstreams_of(config)
+    if route.upstream not in upstreams:
+        yield "upstream", f"is not one of the upstreams{did_you_mean(route.upstream, upstreams)}"
+    issuers = [issuer_name(issuer) for issuer in config.issuers]
+    for index, name in enumerate(route.issuers):
+        if name not in issuers:
+            yield joined("issuers", index), f"{name[:60]!a} is not the name of an issuer{did_you_mean(name, issuers)}"
+    for key, words in (("clients", route.clients), ("methods", route.methods), ("scopes", route.scopes)):
+        for word in _repeated(words):
+            yield key, f"has {word[:60]!a} twice"
+
+
+def _repeated(words: Iterable[str]) -> Iterator[str]:
+    return (one for one, other in pairwise(sorted(words)) if one == other)

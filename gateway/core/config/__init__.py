@@ -1,0 +1,1 @@
+"""The configuration file as frozen structs, one module a section."""

@@ -1,0 +1,220 @@
+"""Plain values (mappings, lists, text, numbers) to Config, every field on its own, so that every problem is told.
+
+Decides types, units and names of keys. Rules that span fields are `problems`; where values come from is `settings`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import inspect
+
+from gateway.core.config.assertion import KeyFile
+from gateway.core.config.file import Config
+from gateway.core.config.section import Seconds, Size
+from gateway.core.config.units import parse_seconds, parse_size
+from gateway.core.config.upstreams import BasicCredential, Secret, UpstreamCredential
+from gateway.core.config.words import REQUIRED, ConfigProblem, did_you_mean, joined, nearest
+
+#: A number of more digits says nothing in a sentence.
+MAX_SHOWN = 10**15
+
+#: Lone surrogates are what Python makes of undecodable bytes in a variable.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+#: What stands in for a value that could not be read, so that the other rules can still be asked. Its absence would
+#: make them complain of what is not wrong.
+_STAND_INS: dict[str, Any] = {
+    "url": "https://unreadable.invalid",
+    "path": "/unreadable",
+    "upstream": "http://unreadable.invalid",
+    "issuers": (),
+    "audience": "unreadable",
+    "jwks_url": "https://unreadable.invalid/jwks",
+    "discovery_url": "https://unreadable.invalid",
+    "jwks_file": "unreadable",
+    "file": "unreadable",
+    "allow_http": True,
+    "claim": "unreadable",
+    "from": "client",
+    "claims": "all",
+    "RouteSection.claims": {},
+    "Secret.env": "unreadable",
+    "bearer": Secret(file="unreadable"),
+    "password": Secret(file="unreadable"),
+    "user": "unreadable",
+    "basic": BasicCredential(user="unreadable", password=Secret(file="unreadable")),
+    "UpstreamTls.certificate": "unreadable",
+    "UpstreamTls.key": "unreadable",
+    "origins": ("https://unreadable.invalid",),
+}
+
+
+#: Sections that say where a secret is, in words. Where they belong somebody may have put the secret itself: what stands
+#: there is never quoted.
+_UNQUOTED: dict[type, str] = {
+    Secret: "{file: PATH} or {env: NAME}",
+    KeyFile: "{file: PATH}",
+    BasicCredential: "{user: NAME, password: SECRET}",
+    UpstreamCredential: "{bearer: SECRET} or {basic: {user: NAME, password: SECRET}}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What came of it: a Config in any case, and what is wrong with it."""
+
+    #: with stand-ins at the paths in `unreadable`
+    config: Config
+    problems: tuple[ConfigProblem, ...]
+    #: paths whose values could not be read
+    unreadable: frozenset[str]
+
+    def is_readable(self, path: str) -> bool:
+        """Whether neither `path` nor anything it stands in was unreadable."""
+        return not any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in self.unreadable)
+
+
+def convert(values: Mapping[str, Any]) -> Conversion:
+    """The whole file as plain values. Never raises for what is in it."""
+    reader = _Reader()
+    if "identity_headers" in values and values["identity_headers"] is None:
+        values = {key: value for key, value in values.items() if key != "identity_headers"}
+        reader.note("identity_headers", "must be {} for no headers, or left out for the default ones; null is neither")
+    config: Config = reader.read(inspect.type_info(Config), values, "")
+    return Conversion(config, tuple(reader.problems), frozenset(reader.unreadable))
+
+
+class _Unreadable(Exception):
+    """The sentence that says what a value must be."""
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.problems: list[ConfigProblem] = []
+        self.unreadable: set[str] = set()
+
+    def note(self, path: str, sentence: str) -> None:
+        self.problems.append(ConfigProblem(path, sentence))
+        self.unreadable.add(path)
+
+    def read(self, kind: inspect.Type, value: Any, path: str) -> Any:
+        """The value as `kind`, its members read one by one; _Unreadable when it is not even of that form."""
+        kind = _fitting(kind, value)
+        if isinstance(kind, inspect.StructType):
+            return self._read_struct(kind, value, path)
+        if isinstance(kind, inspect.VarTupleType):
+            return tuple(self._read_member(kind.item_type, item, joined(path, i)) for i, item in enumerate(value))
+        if isinstance(kind, inspect.DictType):
+            return {key: self._read_member(kind.value_type, item, joined(path, key)) for key, item in value.items()}
+        if isinstance(kind, inspect.CustomType):
+            try:
+                return _PARSERS[kind.cls](value)
+            except ValueError as error:
+                raise _Unreadable(str(error)) from None
+        if isinstance(value, str) and _CONTROL.search(value):
+            raise _Unreadable("must not have control characters")
+        return value
+
+    def _read_member(self, kind: inspect.Type, value: Any, path: str) -> Any:
+        try:
+            return self.read(kind, value, path)
+        except _Unreadable as problem:
+            self.note(path, str(problem))
+            # Whatever stands in keeps its place in the list, so that the paths of the others are right.
+            return self._read_struct(kind, None, path) if isinstance(kind, inspect.StructType) else "unreadable"
+
+    def _read_struct(self, kind: inspect.StructType, values: Mapping[str, Any] | None, path: str) -> Any:
+        """The struct of these members; of None, one of stand-ins alone, of which no problem is told."""
+        fields = {field.encode_name: field for field in kind.fields}
+        given = values or {}
+        misspelt = self._note_unknown(fields.keys(), given, path)
+        read: dict[str, Any] = {}
+        for name, field in fields.items():
+            member = joined(path, name)
+            if name in given:
+                try:
+                    read[field.name] = self.read(field.type, given[name], member)
+                    continue
+                except _Unreadable as problem:
+                    self.note(member, str(problem))
+            elif name not in misspelt and not field.required:
+                continue
+            elif name not in misspelt and values is not None:
+                self.note(member, REQUIRED)
+            self.unreadable.add(member)
+            if name == "issuer":
+                # One that is nobody else's.
+                read[field.name] = f"https://{''.join(filter(str.isdigit, path))}.unreadable.invalid"
+            elif (stand_in := _STAND_INS.get(f"{kind.cls.__name__}.{name}", _STAND_INS.get(name))) is not None:
+                read[field.name] = stand_in
+        return kind.cls(**read)
+
+    def _note_unknown(self, known: AbstractSet[str], given: Mapping[str, Any], path: str) -> set[str | None]:
+        """Notes each unknown key; the known keys that were probably meant."""
+        meant: set[str | None] = set()
+        for key in given:
+            if key not in known:
+                others = known - given.keys()
+                meant.add(nearest(key, others))
+                self.note(joined(path, key), f"is not a key here{did_you_mean(key, others)}")
+        return meant
+
+
+_PARSERS: dict[type, Callable[[object], Any]] = {Seconds: parse_seconds, Size: parse_size}
+#: Kinds by the forms of plain values that they take, and their names in sentences.
+_FORMS: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
+    inspect.NoneType: ((type(None),), ""),
+    inspect.StrType: ((str,), "text"),
+    inspect.BoolType: ((bool,), "true or false"),
+    inspect.IntType: ((int,), "a whole number"),
+    inspect.FloatType: ((float,), "a number"),
+    inspect.LiteralType: ((str,), "one of"),
+    inspect.CustomType: ((str, int, float, bool), ""),
+    inspect.VarTupleType: ((list,), "a list"),
+    inspect.DictType: ((dict,), "a mapping of names to values"),
+    inspect.StructType: ((dict,), "a mapping of keys to values"),
+}
+
+
+def _fitting(kind: inspect.Type, value: Any) -> inspect.Type:
+    """The kind, of a union the member, that takes a value of this form. _Unreadable: there is none."""
+    if isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    for kind in kinds:
+        if type(value) in _FORMS[type(kind)][0] and (not isinstance(kind, inspect.LiteralType) or value in kind.values):
+            return kind
+    hint = ""
+    expected = []
+    for kind in kinds:
+        name = _FORMS[type(kind)][1]
+        if isinstance(kind, inspect.LiteralType):
+            words = [str(word) for word in kind.values]
+            name = " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+            hint = did_you_mean(value.lower(), words) if isinstance(value, str) else ""
+        elif isinstance(kind, inspect.CustomType):
+            name = "a duration such as 30s" if kind.cls is Seconds else "a size such as 16KiB"
+        elif isinstance(kind, inspect.StructType):
+            name = _UNQUOTED.get(kind.cls, name)
+        elif isinstance(kind, inspect.StrType) and isinstance(value, bool | int | float):
+            hint = " (put quotes around it)"
+        expected.append(name)
+    is_quoted = _UNQUOTED.keys().isdisjoint(kind.cls for kind in kinds if isinstance(kind, inspect.StructType))
+    found = f", not {_shown(value)}{hint}" if is_quoted else "; what stands there is not shown"
+    raise _Unreadable(f"must be {' or '.join(filter(None, expected))}{found}")
+
+
+def _shown(value: Any) -> str:
+    """A value as a sentence may quote it: short, one line, printable."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value) if abs(value) < MAX_SHOWN else "such a large number"
+    if isinstance(value, str):
+        return ascii(value[:60])
+    return "a list" if isinstance(value, list) else "a mapping"

@@ -1,0 +1,87 @@
+"""The configuration file as frozen structs: the public contract, key by key.
+
+Knows nothing of files, variables or YAML (that is `settings`), and nothing of what the values are used for.
+"""
+
+from typing import Annotated, Literal
+
+from gateway.core.config.assertion import ASSERTION_HEADER, AssertionSection
+from gateway.core.config.cors import Cors
+from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS, IdentityHeader
+from gateway.core.config.issuers import Issuer
+from gateway.core.config.limits import Limits
+from gateway.core.config.log import Log
+from gateway.core.config.routes import RouteSection
+from gateway.core.config.section import Section, default
+from gateway.core.config.section import described as _doc
+from gateway.core.config.upstreams import DEFAULT_UPSTREAM, UpstreamSection
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    issuers: Annotated[tuple[Issuer, ...], _doc("whose access tokens are accepted; at least one")]
+    upstream: Annotated[
+        str | None, _doc("the API: http://host:port, https://host:port or unix:/path; or upstreams.default")
+    ] = None
+    upstreams: Annotated[dict[str, UpstreamSection], _doc("APIs by name, in the long form")] = default({})
+    listen: Annotated[str, _doc("address:port, [::]:8080, :0 or unix:/path")] = "0.0.0.0:8080"
+    admin: Annotated[str, _doc("address:port of /livez, /readyz and /metrics")] = "0.0.0.0:9090"
+    decisions: Annotated[
+        str | None, _doc("address:port of the decision API, for proxies that only ask; needs trusted_proxies")
+    ] = None
+    workers: Annotated[
+        int, _doc("processes, for one machine with many cores; several replicas are better where that is possible")
+    ] = 1
+    identity_headers: Annotated[
+        dict[str, str | tuple[str, ...] | IdentityHeader] | None,
+        _doc("header name to a claim, a path of claims, or the long form; replaces the three default headers"),
+    ] = None
+    routes: Annotated[tuple[RouteSection, ...], _doc("who may do what; the first that fits decides")] = ()
+    unmatched: Annotated[
+        Literal["token", "refuse"], _doc("a path that no route names: a valid token and nothing more, or 404")
+    ] = "token"
+    unmatched_methods: Annotated[
+        Literal["refuse", "token"], _doc("a path that some route names, with a method that none names: 405, or token")
+    ] = "refuse"
+    path_case: Annotated[
+        Literal["sensitive", "insensitive"], _doc("insensitive: for APIs that ignore case in paths")
+    ] = "sensitive"
+    ambiguous_paths: Annotated[
+        Literal["refuse", "allow"], _doc("paths that two programs may read differently; without routes none is refused")
+    ] = "refuse"
+    pass_override_headers: Annotated[
+        bool, _doc("UNSAFE with routes: let X-HTTP-Method-Override and its kin through")
+    ] = False
+    trusted_proxies: Annotated[tuple[str, ...], _doc("CIDRs, or unix, whose forwarding headers are believed")] = ()
+    readiness: Annotated[Literal["any", "all"], _doc("ready when any or all issuers have keys")] = "any"
+    limits: Annotated[Limits, _doc("bounds on what a client may send and hold")] = default(Limits())
+    log: Annotated[Log, _doc("what is logged, and how")] = default(Log())
+    assertion: Annotated[AssertionSection | None, _doc("signed proof of origin for the API; null: none")] = None
+    realm: Annotated[str, _doc("the realm in challenges, a constant")] = "api"
+    cors: Annotated[
+        Cors | Literal["upstream"] | None,
+        _doc("pages of other origins that may call; upstream: the API responds to preflights, which need no token"),
+    ] = None
+    via: Annotated[bool, _doc("add Via; it makes some upstreams change their responses")] = False
+
+
+def upstreams_of(config: Config) -> dict[str, UpstreamSection]:
+    """Every upstream by name, the short form among them."""
+    short = {} if config.upstream is None else {DEFAULT_UPSTREAM: UpstreamSection(url=config.upstream)}
+    return {**short, **config.upstreams}
+
+
+def assertion_header_of(config: Config) -> str:
+    """The header that carries, or would carry, the assertion."""
+    return ASSERTION_HEADER if config.assertion is None else config.assertion.header
+
+
+def identity_headers_of(config: Config) -> dict[str, IdentityHeader]:
+    """Header name to its long form, in the order of the file; the three default headers when the key is absent."""
+    if config.identity_headers is None:
+        return DEFAULT_IDENTITY_HEADERS.copy()
+    return {
+        name: value if isinstance(value, IdentityHeader) else IdentityHeader(claim=value)
+        for name, value in config.identity_headers.items()
+    }

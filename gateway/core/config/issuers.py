@@ -1,0 +1,66 @@
+"""The section `issuers[]`: whose access tokens are accepted."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from gateway.core.config.section import Seconds, Section, default
+from gateway.core.config.section import described as _doc
+
+#: RFC 7518 section 3.1, RFC 8037, RFC 9864: every asymmetric algorithm that the gateway can verify.
+ALGORITHMS = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+)
+
+
+class Issuer(Section, frozen=True, kw_only=True):
+    """One issuer of access tokens. `issuer` is compared with `iss` as an exact string."""
+
+    issuer: Annotated[str, _doc("compared with iss as an exact string, the last slash included")]
+    audience: Annotated[str | tuple[str, ...], _doc("what aud must name; of a list, any one")]
+    name: Annotated[str | None, _doc("label in metrics and logs; default: the host of the issuer")] = None
+    preset: Annotated[str | None, _doc("what is known of the provider's tokens; never guessed")] = None
+    algorithms: Annotated[tuple[str, ...], _doc("accepted signature algorithms")] = ALGORITHMS
+    leeway: Annotated[Seconds, _doc("how far clocks may differ, at most 5m")] = default(Seconds(30))
+    max_lifetime: Annotated[Seconds | None, _doc("longest iat to exp; tokens without iat are then refused")] = None
+    require_typ: Annotated[bool, _doc("accept only tokens whose header says typ: at+jwt")] = False
+    allow_unclassified: Annotated[bool, _doc("UNSAFE: accept tokens that nothing marks as access tokens")] = False
+    audience_claims: Annotated[tuple[str, ...], _doc("claims that name the audience; the first present decides")] = (
+        "aud",
+    )
+    clients: Annotated[tuple[str, ...], _doc("clients that may call; empty: any")] = ()
+    scope_claims: Annotated[
+        tuple[str, ...] | None, _doc("claims with scopes; default: scope, scp, or the preset's")
+    ] = None
+    discovery_url: Annotated[str | None, _doc("where discovery is, when the issuer is not reachable as such")] = None
+    jwks_url: Annotated[str | None, _doc("where the keys are; no discovery then")] = None
+    jwks_file: Annotated[str | None, _doc("file with the keys; nothing is fetched then")] = None
+    jwks_max_stale: Annotated[Seconds, _doc("how long old keys serve while the issuer is unreachable")] = default(
+        Seconds(24 * 3600)
+    )
+    ca_file: Annotated[str | None, _doc("PEM file of authorities, replacing the system's, for this issuer")] = None
+    allow_http: Annotated[bool, _doc("UNSAFE: fetch discovery and keys over http from other hosts too")] = False
+
+
+def issuer_name(issuer: Issuer) -> str:
+    """The label of an issuer: its `name`, else its host in lower case, else the issuer itself."""
+    if issuer.name is not None:
+        return issuer.name
+    try:
+        return urlsplit(issuer.issuer).hostname or issuer.issuer
+    except ValueError:
+        return issuer.issuer
+
+
+def audiences_of(issuer: Issuer) -> tuple[str, ...]:
+    """The audiences of which a token must name one."""
+    return (issuer.audience,) if isinstance(issuer.audience, str) else issuer.audience

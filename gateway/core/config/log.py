@@ -1,0 +1,15 @@
+"""The section `log`: what is logged, how, and how much of the subject."""
+
+from typing import Annotated, Literal
+
+from gateway.core.config.section import Section
+from gateway.core.config.section import described as _doc
+
+
+class Log(Section, frozen=True, kw_only=True):
+    """What is logged, how, and how much of the subject."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], _doc("of everything but the access log")] = "info"
+    format: Annotated[Literal["json", "text"], _doc("of everything but the access log, which is JSON")] = "json"
+    access: Annotated[Literal["all", "refused", "none"], _doc("which requests the access log has")] = "all"
+    subject: Annotated[Literal["plain", "hashed", "off"], _doc("how the access log names the subject")] = "hashed"

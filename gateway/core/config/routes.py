@@ -1,0 +1,41 @@
+"""The section `routes[]`: who may do what."""
+
+from typing import Annotated, Literal
+
+from gateway.core.config.cors import Cors
+from gateway.core.config.section import Seconds, Section, default
+from gateway.core.config.section import described as _doc
+
+
+class RouteSection(Section, frozen=True, kw_only=True):
+    """Who may do what. The first route whose path, host and method fit decides."""
+
+    path: Annotated[str, _doc("/health: this path, also with a slash at the end; /orders/*: it and all below it")]
+    methods: Annotated[tuple[str, ...], _doc("methods; GET includes HEAD; empty: all")] = ()
+    hosts: Annotated[tuple[str, ...], _doc("hosts, without port; empty: all")] = ()
+    access: Annotated[Literal["token", "public"], _doc("public: no token is asked for or read")] = "token"
+    scopes: Annotated[tuple[str, ...], _doc("scopes, all of which the token must have")] = ()
+    any_scope: Annotated[tuple[str, ...], _doc("scopes, one of which the token must have")] = ()
+    claims: Annotated[
+        dict[str, str | int | float | bool | tuple[str | int | float | bool, ...]],
+        _doc("claim or JSON Pointer to a value or a list of values; of an array one member must match"),
+    ] = default({})
+    clients: Annotated[tuple[str, ...], _doc("clients that may call; empty: any")] = ()
+    issuers: Annotated[tuple[str, ...], _doc("names of issuers whose tokens count; empty: any")] = ()
+    name: Annotated[str | None, _doc("label in metrics and logs; default: made from the path")] = None
+    upstream: Annotated[str, _doc("name of the upstream")] = "default"
+    strip_prefix: Annotated[
+        str | None, _doc("whole segments at the beginning of the path that the API does not see")
+    ] = None
+    timeout: Annotated[Seconds | None, _doc("overrides response_timeout")] = None
+    mode: Annotated[
+        Literal["enforce", "report"], _doc("UNSAFE: report lets refused requests pass, and counts them")
+    ] = "enforce"
+    cors: Annotated[
+        Cors | Literal["inherit", "upstream"] | None, _doc("instead of cors at the top; null: no cross-origin calls")
+    ] = "inherit"
+
+
+def route_name(route: RouteSection) -> str:
+    """The label of a route in metrics and logs: as configured, else its path with the methods it is for."""
+    return route.name or (f"{','.join(route.methods)} {route.path}" if route.methods else route.path)

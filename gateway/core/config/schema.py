@@ -1,0 +1,58 @@
+"""The JSON Schema of the configuration file, made from the structs: for editors, the reference and the chart."""
+
+from typing import Any
+
+import msgspec
+
+from gateway.core.config.assertion import AssertionSection
+from gateway.core.config.cors import Cors
+from gateway.core.config.file import Config
+from gateway.core.config.identity_headers import IdentityHeader
+from gateway.core.config.issuers import Issuer
+from gateway.core.config.limits import Limits
+from gateway.core.config.log import Log
+from gateway.core.config.routes import RouteSection
+from gateway.core.config.section import Seconds, Size
+from gateway.core.config.units import MAX_SECONDS, MAX_SIZE, SECONDS_PATTERN, SIZE_PATTERN
+from gateway.core.config.upstreams import UpstreamSection
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+TITLE = "Bearer Gateway configuration"
+
+_DEFINITIONS = "#/$defs/{name}"
+_UNITS = {
+    Seconds: [
+        {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+        {"type": "string", "pattern": SECONDS_PATTERN},
+    ],
+    Size: [
+        {"type": "integer", "minimum": 0, "maximum": MAX_SIZE},
+        {"type": "string", "pattern": SIZE_PATTERN},
+    ],
+}
+
+
+def schema() -> dict[str, Any]:
+    """A JSON Schema (draft 2020-12) of plain values. Rules that span fields are not in it: `check` knows them."""
+    (_,), definitions = msgspec.json.schema_components(
+        [Config], schema_hook=lambda kind: {"anyOf": _UNITS[kind]}, ref_template=_DEFINITIONS
+    )
+    _add_defaults(definitions)
+    top = definitions.pop(Config.__name__)
+    # Null is neither "none" nor "the default ones" here, so it is refused.
+    headers = top["properties"]["identity_headers"]
+    headers |= next(form for form in headers.pop("anyOf") if form["type"] == "object")
+    del headers["default"]
+    made = {"$schema": DIALECT, **top, "title": TITLE, "$defs": definitions}
+    result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(made))
+    return result
+
+
+def _add_defaults(definitions: dict[str, Any]) -> None:
+    """Writes the defaults that msgspec cannot write: durations and sizes as numbers, sections as empty ones."""
+    for kind in (Config, UpstreamSection, Issuer, IdentityHeader, RouteSection, Cors, AssertionSection, Limits, Log):
+        for field in msgspec.structs.fields(kind):
+            if field.default_factory is not msgspec.NODEFAULT:
+                default = field.default_factory()
+                plain: object = {} if isinstance(default, msgspec.Struct | dict) else int(default)
+                definitions[kind.__name__]["properties"][field.encode_name]["default"] = plain

@@ -1,0 +1,74 @@
+"""The section `upstreams.NAME`: one API behind the gateway, how it is reached, and what it is told of us."""
+
+from typing import Annotated, Literal
+
+from gateway.core.config.section import Seconds, Section, default
+from gateway.core.config.section import described as _doc
+
+#: the upstream of a route that names none
+DEFAULT_UPSTREAM = "default"
+
+
+class Secret(Section, frozen=True, kw_only=True):
+    """Where a secret is; never the secret itself. Exactly one of the two is given."""
+
+    file: Annotated[str | None, _doc("file with the secret; a line break at its end is no part of it")] = None
+    env: Annotated[str | None, _doc("variable of the environment with the secret")] = None
+
+
+class BasicCredential(Section, frozen=True, kw_only=True):
+    """A name and a password (RFC 7617)."""
+
+    user: Annotated[str, _doc("name, without colon")]
+    password: Annotated[Secret, _doc("where the password is")]
+
+
+class UpstreamCredential(Section, frozen=True, kw_only=True):
+    """What the gateway itself shows to the API, on every request. Exactly one of the two is given."""
+
+    bearer: Annotated[Secret | None, _doc("where the token is that follows the word Bearer")] = None
+    basic: Annotated[BasicCredential | None, _doc("name and password")] = None
+
+
+class UpstreamTls(Section, frozen=True, kw_only=True):
+    """How the gateway knows an API that speaks https, and how the API knows the gateway."""
+
+    ca_file: Annotated[str | None, _doc("PEM file of authorities, replacing the system's, for this API")] = None
+    certificate: Annotated[str | None, _doc("PEM file with the gateway's own certificate and its chain")] = None
+    key: Annotated[str | None, _doc("PEM file with the private key of certificate, not encrypted")] = None
+    server_name: Annotated[
+        str | None, _doc("name that the API's certificate must have, sent as SNI; default: the host of url")
+    ] = None
+    allow_insecure: Annotated[bool, _doc("UNSAFE: take any certificate, of anybody")] = False
+
+
+class UpstreamSection(Section, frozen=True, kw_only=True):
+    """One API behind the gateway, in the long form."""
+
+    url: Annotated[str, _doc("http://host:port, https://host:port or unix:/path")]
+    connect_timeout: Annotated[Seconds, _doc("time for a connection, TLS included")] = default(Seconds(5))
+    response_timeout: Annotated[
+        Seconds, _doc("time from the last byte of a request to the head of its response; then the longest silence")
+    ] = default(Seconds(60))
+    keepalive: Annotated[Seconds, _doc("how long an idle connection is kept for the next request")] = default(
+        Seconds(60)
+    )
+    max_connections: Annotated[int, _doc("connections at a time")] = 256
+    pool_timeout: Annotated[Seconds, _doc("how long a request waits when all connections are busy")] = default(
+        Seconds(5)
+    )
+    host: Annotated[Literal["preserve", "upstream"], _doc("Host as the client sent it, or that of the url")] = (
+        "preserve"
+    )
+    tls: Annotated[UpstreamTls | None, _doc("for https: authorities, client certificate, name")] = None
+    authorization: Annotated[
+        Literal["drop", "keep"] | UpstreamCredential,
+        _doc(
+            "what the API gets as Authorization: drop: not the token; UNSAFE: keep hands it the token; "
+            "or a credential of the gateway's own, in place of the client's"
+        ),
+    ] = "drop"
+    headers: Annotated[
+        dict[str, str | Secret],
+        _doc("header name to text or a secret: added to each request, in place of the client's"),
+    ] = default({})

@@ -1,0 +1,1 @@
+"""A proxy's question, read as the request it is about."""

@@ -1,0 +1,1 @@
+"""What HTTP says: facts of a request, names, grammar, challenges."""

@@ -1,0 +1,86 @@
+"""What passes between the steps of a request: values without behaviour of their own, made once and never changed.
+
+Plain classes with Final attributes: one of each is made for every request, and compiled this is the fastest there is.
+"""
+
+import re
+from typing import Final
+
+#: where a path ends for whoever reads it once, twice or as a browser would
+_QUERY: Final = re.compile(rb"[?#]|%(?:25)*(?:3[fF]|23)")
+
+
+#: A header field as bytes: name as it was written, value without surrounding blanks.
+HeaderLine = tuple[bytes, bytes]
+
+
+class Facts:
+    """What a request says, read in one pass over its raw header lines (RFC 9112 section 3)."""
+
+    __slots__ = (
+        "authorization",
+        "chunked",
+        "content_length",
+        "expects_continue",
+        "headers",
+        "host",
+        "is_websocket",
+        "method",
+        "peer",
+        "request_id",
+        "scheme",
+        "target",
+        "trusted",
+        "version",
+    )
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        target: bytes,
+        version: tuple[int, int],
+        headers: tuple[HeaderLine, ...],
+        authorization: tuple[bytes, ...],
+        host: bytes | None,
+        content_length: int | None,
+        chunked: bool,
+        scheme: str,
+        peer: str,
+        trusted: bool,
+        request_id: str,
+        expects_continue: bool = False,
+        is_websocket: bool = False,
+    ) -> None:
+        self.method: Final = method
+        #: origin-form or `*`, byte for byte as it will be forwarded
+        self.target: Final = target
+        #: (major, minor)
+        self.version: Final = version
+        self.headers: Final = headers
+        #: every Authorization value, in order
+        self.authorization: Final = authorization
+        #: authority the client named, or None (HTTP/1.0 without Host)
+        self.host: Final = host
+        #: length of the body in bytes; None when there is none or it is chunked
+        self.content_length: Final = content_length
+        self.chunked: Final = chunked
+        #: `http` or `https`: how the client reached us
+        self.scheme: Final = scheme
+        #: address of the peer, or `unix`
+        self.peer: Final = peer
+        #: the peer is one of `trusted_proxies`
+        self.trusted: Final = trusted
+        self.request_id: Final = request_id
+        #: the client waits for 100 before it sends its body (RFC 9110 section 10.1.1)
+        self.expects_continue: Final = expects_continue
+        #: the client asks to go on in the WebSocket protocol (RFC 6455 section 4.1)
+        self.is_websocket: Final = is_websocket
+
+    def __repr__(self) -> str:
+        return f"Facts({self.method} {self.path} from {self.peer}, request {self.request_id})"
+
+    @property
+    def path(self) -> str:
+        """The target up to its query or fragment, also where their marks are escaped; printable: for the log."""
+        return _QUERY.split(self.target, maxsplit=1)[0].decode("ascii", "backslashreplace")

@@ -1,0 +1,91 @@
+"""What a header's name says of it, in whatever spelling: hop-by-hop, forwarding, overriding. Knows no configuration."""
+
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+from gateway.core.http.facts import HeaderLine
+
+T = TypeVar("T")
+
+#: CGI, WSGI and PHP map X_User_Id, X.User.Id and x-user-id to one variable: compare names as they do.
+_FOLD: Final = bytes(
+    ord(chr(byte).lower()) if chr(byte).isascii() and chr(byte).isalnum() else ord("-") for byte in range(256)
+)
+
+#: RFC 9110 section 7.6.1
+HOP_BY_HOP: Final = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+#: what changes method or path behind a gateway that decided on them (Symfony, Rails, IIS, Envoy)
+OVERRIDES: Final = frozenset(
+    {
+        b"x-http-method-override",
+        b"x-http-method",
+        b"x-method-override",
+        b"x-original-url",
+        b"x-original-uri",
+        b"x-original-method",
+        b"x-rewrite-url",
+        b"x-envoy-original-path",
+    }
+)
+#: names that begin so are the gateway's own
+OURS_PREFIX: Final = b"x-gateway-"
+_FORWARDING: Final = frozenset({b"forwarded", b"x-real-ip", b"x-forwarded"})
+_FORWARDING_PREFIX: Final = b"x-forwarded-"
+#: What a Connection header cannot name away (RFC 9110 section 7.6.1: only hop-by-hop fields are to be nominated).
+_NEVER_NOMINATED: Final = frozenset({b"host", b"cookie", b"authorization", b"x-request-id", b"origin"}) | _FORWARDING
+_NEVER_NOMINATED_PREFIXES: Final = (b"content-", b"access-control-", _FORWARDING_PREFIX, OURS_PREFIX)
+#: Values of Connection that are options of the connection, and name no header that would be kept.
+CONNECTION_OPTIONS: Final = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close", b"upgrade", b"Upgrade"})
+
+#: names that a memo keeps, and bytes of the longest: names come from the network
+MAX_NAMES: Final = 1024
+MAX_NAME: Final = 64
+
+
+class NameMemo(dict[bytes, T]):
+    """What is known of header names as they were written: worked out once, then one look-up.
+
+    Bounded: it forgets everything when it is full, and never keeps a long name.
+    """
+
+    def __init__(self, read: Callable[[bytes], T]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, name: bytes) -> T:
+        value = self._read(name)
+        if len(name) <= MAX_NAME:
+            if len(self) >= MAX_NAMES:
+                self.clear()
+            self[name] = value
+        return value
+
+
+def fold(name: bytes) -> bytes:
+    """A header name as the loosest of upstreams would read it: lower case, every other byte a hyphen."""
+    return name.translate(_FOLD)
+
+
+def is_forwarding(name: bytes) -> bool:
+    """Whether a name is that of a forwarding header, in any spelling."""
+    folded = fold(name)
+    return folded in _FORWARDING or folded.startswith(_FORWARDING_PREFIX)
+
+
+def nominated(headers: Iterable[HeaderLine]) -> frozenset[bytes]:
+    """Lower-case names that Connection headers declare hop-by-hop, less those that are nobody's to nominate."""
+    options = {option for name, value in headers if name.lower() == b"connection" for option in value.split(b",")}
+    names = {option.strip(b" \t").lower() for option in options} - _NEVER_NOMINATED - {b""}
+    return frozenset(name for name in names if not name.startswith(_NEVER_NOMINATED_PREFIXES))

@@ -1,0 +1,86 @@
+"""One route, compiled: what it takes, what it asks for, and what it does to the target.
+
+Knows nothing of other routes (`routing`) and of how an identity is judged (`policy`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.core.claims import ClaimName
+from gateway.core.config.routes import RouteSection, route_name
+from gateway.core.http.cors import CrossOrigin, compile_cors
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route of the file, compiled."""
+
+    name: str
+    public: bool
+    #: None: every method
+    methods: frozenset[str] | None
+    #: lower case, without port and the dot of the root zone; None: every host
+    hosts: frozenset[str] | None
+    #: all of these
+    scopes: tuple[str, ...]
+    #: at least one of these, unless there are none
+    any_scope: tuple[str, ...]
+    #: claim to the values of which it must have one
+    claims: Mapping[ClaimName, tuple[Any, ...]]
+    #: None: every one
+    clients: frozenset[str] | None
+    issuers: frozenset[str] | None
+    #: counts and logs would-be refusals instead of refusing
+    reports: bool
+    upstream: str
+    #: how many segments at the beginning of the path the upstream does not see
+    stripped: int
+    #: seconds, or None: as the upstream has it
+    timeout: float | None
+    #: None: no page of another origin may call
+    cors: CrossOrigin | None = None
+
+    def takes_host(self, host: str | None) -> bool:
+        """Whether a request for this authority may take the route."""
+        return self.hosts is None or host in self.hosts
+
+    def takes_method(self, method: str) -> bool:
+        """Whether a request with this method may take the route; who may GET may HEAD (RFC 9110 section 9.3.2)."""
+        return self.methods is None or method in self.methods or (method == "HEAD" and "GET" in self.methods)
+
+    def forwarded_target(self, target: bytes) -> bytes:
+        """The target for the upstream: as it is, or without the first segments; it begins with exactly one slash."""
+        if not self.stripped:
+            return target
+        path, mark, query = target.partition(b"?")
+        segments = path.split(b"/", self.stripped + 1)
+        rest = segments[self.stripped + 1] if len(segments) > self.stripped + 1 else b""
+        return b"/" + rest.lstrip(b"/") + mark + query
+
+    def prefix_of(self, target: bytes) -> bytes:
+        """What `forwarded_target` takes away, as it was sent; empty when nothing."""
+        if not self.stripped:
+            return b""
+        segments = target.partition(b"?")[0].split(b"/")
+        return b"/".join(segments[: self.stripped + 1])
+
+
+def compile_route(route: RouteSection, *, cors: CrossOrigin | None = None) -> Route:
+    """A route of the file as what matching and policy need. `cors`: that of the whole file."""
+    return Route(
+        name=route_name(route),
+        public=route.access == "public",
+        methods=frozenset(route.methods) or None,
+        hosts=frozenset(host.lower().removesuffix(".") for host in route.hosts) or None,
+        scopes=route.scopes,
+        any_scope=route.any_scope,
+        claims={name: value if isinstance(value, tuple) else (value,) for name, value in route.claims.items()},
+        clients=frozenset(route.clients) or None,
+        issuers=frozenset(route.issuers) or None,
+        reports=route.mode == "report",
+        upstream=route.upstream,
+        stripped=len([segment for segment in (route.strip_prefix or "").split("/") if segment]),
+        timeout=None if route.timeout is None else float(route.timeout),
+        cors=cors if route.cors == "inherit" else compile_cors(route.cors),
+    )

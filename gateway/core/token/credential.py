@@ -1,0 +1,80 @@
+"""Exactly one bearer token out of the Authorization lines of a request (RFC 6750 section 2.1).
+
+The query and cookies are not read: a token there is no credential.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.core.errors import MalformedCredential, MissingCredential, MultipleCredentials, TokenTooLarge
+
+#: RFC 9110 section 11.2: the characters of a token68, but for the = at its end
+_TOKEN68: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+#: how nearly everybody writes it, which then needs no second look
+_USUAL: Final = b"Bearer "
+_LATER_BEARER: Final = re.compile(rb",[ \t]*bearer(?:[ \t]|\Z)", re.IGNORECASE)
+
+
+class Credential:
+    """The one bearer token of a request (RFC 6750 section 2.1)."""
+
+    __slots__ = ("token",)
+
+    def __init__(self, token: bytes) -> None:
+        self.token: Final = token
+
+    def __repr__(self) -> str:
+        return "Credential()"
+
+
+def is_bearer(value: bytes) -> bool:
+    """Whether an Authorization value has the scheme Bearer, well-formed or not, also somewhere in a list."""
+    return value.strip(b" \t")[:6].lower() == b"bearer" or _LATER_BEARER.search(value) is not None
+
+
+def _is_token68(token: bytes) -> bool:
+    significant = token.rstrip(b"=")
+    return bool(significant) and not significant.translate(None, _TOKEN68)
+
+
+def presumed_token(authorization: Sequence[bytes], *, token_bytes: int) -> bytes:
+    """The token as nearly everybody sends it, unchecked: to be looked for among tokens that were checked before.
+
+    Where it is not sent like that: as `find_credential`, which raises.
+    """
+    if len(authorization) == 1 and authorization[0].startswith(_USUAL):
+        return authorization[0][len(_USUAL) :].strip(b" ")
+    return find_credential(authorization, token_bytes=token_bytes).token
+
+
+def find_credential(authorization: Sequence[bytes], *, token_bytes: int) -> Credential:
+    """The one bearer token among all Authorization values.
+
+    MissingCredential: none, or another scheme. MultipleCredentials: two lines or a list. MalformedCredential: the
+    scheme without exactly one token68. TokenTooLarge: more than `token_bytes`.
+    """
+    if not authorization:
+        raise MissingCredential("no Authorization header")
+    if len(authorization) > 1:
+        raise MultipleCredentials(f"{len(authorization)} Authorization headers")
+    value = authorization[0].strip(b" \t")
+    if value.startswith(_USUAL) and _is_token68(token := value[len(_USUAL) :]) and len(token) <= token_bytes:
+        return Credential(token)
+    scheme, _, rest = value.partition(b" ")
+    if scheme.lower() != b"bearer":
+        if _LATER_BEARER.search(value):
+            raise MultipleCredentials("a list of credentials in one Authorization header")
+        if scheme.lower().startswith(b"bearer") and not scheme[6:7].isalnum():
+            raise MalformedCredential("the scheme is not followed by a space")
+        raise MissingCredential("the Authorization header has another scheme, or none")
+    token = rest.strip(b" ")
+    if not token:
+        raise MalformedCredential("the scheme stands without a token")
+    if b"," in token:
+        raise MultipleCredentials("a list of credentials in one Authorization header")
+    if not _is_token68(token):
+        raise MalformedCredential("what follows the scheme is not one token68")
+    if len(token) > token_bytes:
+        raise TokenTooLarge(f"the token has {len(token)} bytes; {token_bytes} are accepted")
+    return Credential(token)

@@ -1,0 +1,79 @@
+"""Who is calling, as a verified token says it."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from sys import intern
+from typing import Any, Final
+
+from gateway.core.claims import ClaimName
+from gateway.core.http.facts import HeaderLine
+from gateway.core.token.markers import Verdict
+
+#: hex digits that stand for a subject
+_SUBJECT_DIGITS: Final = 16
+
+
+class Identity:
+    """Who is calling, as a verified token says it. Of the claims only what the configuration needs is kept."""
+
+    __slots__ = (
+        "_hashed_subject",
+        "claims",
+        "client",
+        "expires_at",
+        "headers",
+        "issuer",
+        "key",
+        "leeway",
+        "not_before",
+        "scopes",
+        "subject",
+        "token_id",
+        "verdict",
+    )
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        subject: str | None,
+        client: str | None,
+        scopes: tuple[str, ...],
+        claims: Mapping[ClaimName, Any],
+        expires_at: float,
+        not_before: float | None,
+        leeway: float,
+        key: str,
+        verdict: Verdict,
+        token_id: str,
+        headers: tuple[HeaderLine, ...],
+    ) -> None:
+        #: configured name of the issuer
+        self.issuer: Final = issuer
+        self.subject: Final = subject
+        self.client: Final = None if client is None else intern(client)
+        self.scopes: Final = scopes
+        #: the claims that routes ask for, as far as the token has them
+        self.claims: Final = claims
+        #: seconds since the epoch; leeway not included
+        self.expires_at: Final = expires_at
+        self.not_before: Final = not_before
+        self.leeway: Final = leeway
+        #: RFC 7638 thumbprint of the key that signed
+        self.key: Final = key
+        self.verdict: Final = verdict
+        #: first 12 hex digits of the token's SHA-256
+        self.token_id: Final = token_id
+        #: identity headers for the upstream, encoded
+        self.headers: Final = headers
+        self._hashed_subject: str | None = None
+
+    @property
+    def hashed_subject(self) -> str | None:
+        """The first 16 hex digits of the subject's SHA-256: for the log. Made when it is first asked for."""
+        if self._hashed_subject is None and self.subject:
+            self._hashed_subject = sha256(self.subject.encode()).hexdigest()[:_SUBJECT_DIGITS]
+        return self._hashed_subject
+
+    def __repr__(self) -> str:
+        return f"Identity({self.token_id}: subject {self.subject!r}, client {self.client!r}, issuer {self.issuer})"

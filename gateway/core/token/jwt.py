@@ -1,0 +1,210 @@
+"""Judges a JWT: every check that needs no key, in the order of docs/tokens.md, then the signature.
+
+Knows nothing of where keys come from, of caches, or of what a token's claims are used for.
+"""
+
+import binascii
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from gateway.core.claims import find_first, find_words
+from gateway.core.config.issuers import ALGORITHMS
+from gateway.core.errors import (
+    AlgorithmNotAllowed,
+    ClientNotAllowed,
+    CriticalHeader,
+    InvalidToken,
+    MissingClaim,
+    TokenEncrypted,
+    TokenExpired,
+    TokenFromTheFuture,
+    TokenLifetimeTooLong,
+    TokenMalformed,
+    TokenNotYetValid,
+    UnknownIssuer,
+    WrongAudience,
+)
+from gateway.core.jsontext import parse_json
+from gateway.core.proof.binding import check_binding
+from gateway.core.shown import shown
+from gateway.core.token.keys import Key
+from gateway.core.token.kind import check_class, classify
+from gateway.core.token.rules import Candidate, IssuerRules, Token
+
+#: characters
+MAX_KID: Final = 256
+#: 9999-12-31T23:59:59Z in seconds since the epoch: the last moment RFC 3339 can write
+MAX_TIME: Final = 253_402_300_799
+
+_BASE64URL: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_FOREIGN: Final = bytes(set(range(256)) - set(_BASE64URL))
+#: base64url as the base64 that the standard library decodes in one pass; every other byte as one that it refuses
+_AS_BASE64: Final = bytes.maketrans(b"-_" + _FOREIGN, b"+/" + b"!" * len(_FOREIGN))
+#: by the number of characters in the last group of four: the padding it lacks, and what its last one may be
+_PADDING: Final = (b"", b"", b"==", b"=")
+#: RFC 4648 section 3.5: the bits that stand for no byte are zero
+_LAST: Final = (_BASE64URL, b"", _BASE64URL[::16], _BASE64URL[::4])
+
+
+def parse_token(raw: bytes) -> Token:
+    """A compact JWS (RFC 7515 section 3.1) in its parts.
+
+    TokenEncrypted: five segments. TokenMalformed: anything else that is not a JWT. AlgorithmNotAllowed,
+    CriticalHeader: what its header asks for.
+    """
+    segments = raw.split(b".")
+    if len(segments) == 5:
+        raise TokenEncrypted("five segments: a JWE")
+    if len(segments) != 3:
+        raise TokenMalformed(f"{len(segments)} segments, where a signed JWT has three")
+    header = _parse_object(_decode(segments[0], "header"), "header")
+    claims = _parse_object(_decode(segments[1], "payload"), "payload")
+    signature = _decode(segments[2], "signature")
+    alg, kid = header.get("alg"), header.get("kid")
+    if not isinstance(alg, str):
+        raise TokenMalformed("the header has no alg")
+    if alg not in ALGORITHMS:
+        raise AlgorithmNotAllowed(f"alg is {shown(alg)}")
+    # RFC 7515 section 4.1.11: an extension in crit that is not understood must be refused; b64 is RFC 7797.
+    for extension in ("crit", "b64"):
+        if extension in header:
+            raise CriticalHeader(f"the header has {extension}")
+    if "kid" in header and (not isinstance(kid, str) or len(kid) > MAX_KID):
+        raise TokenMalformed(f"kid is not a string of at most {MAX_KID} characters")
+    return Token(header, claims, alg=alg, kid=kid, signing_input=raw[: -len(segments[2]) - 1], signature=signature)
+
+
+def _decode(segment: bytes, part: str) -> bytes:
+    # RFC 7515 section 2: base64url without padding; one character alone encodes no byte.
+    group = len(segment) % 4
+    try:
+        decoded = binascii.a2b_base64(segment.translate(_AS_BASE64) + _PADDING[group], strict_mode=True)
+    except binascii.Error:
+        decoded = b""
+    if not decoded:
+        raise TokenMalformed(f"the {part} is not base64url, or is empty")
+    # RFC 4648 section 3.5: with stray bits behind the last byte one signature would have many spellings.
+    if segment[-1] not in _LAST[group]:
+        raise TokenMalformed(f"the {part} is not base64url: its last character has stray bits")
+    return decoded
+
+
+def _parse_object(text: bytes, part: str) -> dict[str, Any]:
+    try:
+        value = parse_json(text)
+    except ValueError as error:
+        raise TokenMalformed(f"{part}: {error}") from None
+    if not isinstance(value, dict):
+        raise TokenMalformed(f"the {part} is not a JSON object")
+    return value
+
+
+def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float) -> Candidate:
+    """Every check that needs no key, in order: issuer, algorithm, class, time, audience, binding, subject, client.
+
+    `now`: seconds since the epoch. Raises the InvalidToken of the first check that fails.
+    """
+    claims = token.claims
+    step = "issuer"
+    try:
+        rules = _find_rules(claims, issuers)
+        if token.alg not in rules.algorithms:
+            raise AlgorithmNotAllowed(f"alg is {token.alg}, which is not configured for {rules.name}")
+        step = "class"
+        verdict = classify(token.header, claims, rules.preset, require_typ=rules.require_typ)
+        check_class(verdict, allow_unclassified=rules.allow_unclassified)
+        step = "time"
+        expires_at, not_before = check_times(claims, rules, now=now)
+        step = "audience"
+        check_audience(claims, rules)
+        step = "binding"
+        check_binding(claims)
+        step = "subject"
+        subject, client = _parties(claims, rules)
+    except InvalidToken as refusal:
+        refusal.step = step
+        raise
+    scopes = find_words(claims, rules.scope_claims)
+    return Candidate(
+        rules,
+        verdict,
+        expires_at=expires_at,
+        not_before=not_before,
+        subject=subject,
+        client=client,
+        scopes=scopes,
+    )
+
+
+def _find_rules(claims: Mapping[str, Any], issuers: Mapping[str, IssuerRules]) -> IssuerRules:
+    iss = claims.get("iss")
+    rules = issuers.get(iss) if isinstance(iss, str) else None
+    if rules is None:
+        raise UnknownIssuer("there is no iss" if iss is None else f"iss is {shown(iss)}")
+    return rules
+
+
+def check_times(claims: Mapping[str, Any], rules: IssuerRules, *, now: float) -> tuple[float, float | None]:
+    """RFC 7519 section 4.1.4 to 4.1.6. Returns `exp` and `nbf` in seconds since the epoch."""
+    exp, nbf, iat = _parse_time(claims, "exp"), _parse_time(claims, "nbf"), _parse_time(claims, "iat")
+    if exp is None:
+        raise MissingClaim("there is no exp")
+    if now >= exp + rules.leeway:
+        raise TokenExpired(f"expired {now - exp:.0f} s ago; the leeway is {rules.leeway:.0f} s")
+    if nbf is not None and nbf > now + rules.leeway:
+        raise TokenNotYetValid(f"valid in {nbf - now:.0f} s; the leeway is {rules.leeway:.0f} s")
+    if iat is not None and iat > now + rules.leeway:
+        raise TokenFromTheFuture(f"issued in {iat - now:.0f} s; the leeway is {rules.leeway:.0f} s")
+    if rules.max_lifetime is not None:
+        if iat is None:
+            raise MissingClaim("there is no iat, which max_lifetime needs")
+        if exp - iat > rules.max_lifetime:
+            raise TokenLifetimeTooLong(f"lives {exp - iat:.0f} s; {rules.max_lifetime:.0f} s are accepted")
+    return exp, nbf
+
+
+def _parse_time(claims: Mapping[str, Any], name: str) -> float | None:
+    if name not in claims:
+        return None
+    value = claims[name]
+    # RFC 7519 section 2, NumericDate; a boolean is an int in Python and no number in JSON.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TIME:
+        raise TokenMalformed(f"{name} is not a time: {shown(value)}")
+    return float(value)
+
+
+def check_audience(claims: Mapping[str, Any], rules: IssuerRules) -> None:
+    """RFC 7519 section 4.1.3: the first of the configured claims that is present decides."""
+    found = find_first(claims, rules.audience_claims)
+    if found is None:
+        raise MissingClaim(f"there is no {' or '.join(rules.audience_claims)}")
+    name, value = found
+    audiences = [value] if isinstance(value, str) else value
+    if not isinstance(audiences, list) or not all(isinstance(member, str) for member in audiences):
+        raise TokenMalformed(f"{name} is neither a string nor an array of strings")
+    if rules.audiences.isdisjoint(audiences):
+        raise WrongAudience(f"{name} is {shown(value)}; expected {shown(sorted(rules.audiences))}")
+
+
+def _parties(claims: Mapping[str, Any], rules: IssuerRules) -> tuple[str | None, str | None]:
+    """Who the token speaks of: the subject and the client, at least one of them."""
+    sub = claims.get("sub")
+    if sub is not None and not isinstance(sub, str):
+        raise MissingClaim("sub is not a string")
+    # The first one present decides, also when it is of no use: else a crafted second claim could speak for it.
+    found = find_first(claims, rules.client_claims)
+    value = None if found is None else found[1]
+    client = value if isinstance(value, str) and value else None
+    if not sub and client is None:
+        raise MissingClaim("there is neither a sub nor a client")
+    if rules.clients and client not in rules.clients:
+        raise ClientNotAllowed(f"the client is {shown(client)}")
+    return sub or None, client
+
+
+def find_signer(token: Token, keys: Iterable[Key]) -> Key | None:
+    """The first of `keys` whose signature the token carries, or None."""
+    for key in keys:
+        if key.verifies(alg=token.alg, signing_input=token.signing_input, signature=token.signature):
+            return key
+    return None

@@ -1,0 +1,153 @@
+"""A JWK set (RFC 7517) as the keys that can verify: liberal in reading, strict in using.
+
+Knows nothing of where a set comes from or how old it is.
+"""
+
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
+
+from gateway.core.config.issuers import ALGORITHMS
+
+#: More keys than any real issuer publishes; a larger set is refused whole.
+MAX_KEYS = 64
+#: Keys that are tried for a token without `kid`.
+MAX_TRIED = 4
+#: RFC 7518 section 3.3: RSA keys of 2048 bits or larger MUST be used.
+MIN_RSA_BITS = 2048
+#: Larger moduli only serve to burn our time.
+MAX_RSA_BITS = 8192
+#: NIST SP 800-56B allows far larger ones, nobody uses them, and a large one makes every verification slow.
+MAX_RSA_EXPONENT = 1 << 32
+#: What is logged of a `kid`, in characters.
+KID_SHOWN = 64
+
+PublicKey = RSAKey | ECKey | OKPKey
+
+_KEY_TYPES: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+_PUBLIC_MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
+_FITTING = {
+    ("RSA", None): frozenset(alg for alg in ALGORITHMS if alg[:2] in {"RS", "PS"}),
+    ("EC", "P-256"): frozenset({"ES256"}),
+    ("EC", "P-384"): frozenset({"ES384"}),
+    ("EC", "P-521"): frozenset({"ES512"}),
+    ("OKP", "Ed25519"): frozenset({"EdDSA", "Ed25519"}),
+}
+
+
+class UnusableKeySet(ValueError):
+    """The document holds no key that could ever verify a token, or more keys than allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One public key and the algorithms it may verify."""
+
+    kid: str | None
+    algorithms: frozenset[str]
+    #: RFC 7638, base64url
+    thumbprint: str
+    public: PublicKey = field(repr=False)
+
+    def verifies(self, *, alg: str, signing_input: bytes, signature: bytes) -> bool:
+        """Whether `signature` is by this key (RFC 7515 section 5.2). Never raises."""
+        if alg not in self.algorithms:
+            return False
+        try:
+            return bool(JWSRegistry.algorithms[alg].verify(signing_input, signature, self.public))
+        except (JoseError, ValueError, TypeError, OverflowError):
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The usable keys of one issuer, and a sentence for each key that was passed over."""
+
+    keys: tuple[Key, ...] = ()
+    skipped: tuple[str, ...] = ()
+    thumbprints: frozenset[str] = frozenset()
+
+    def find(self, *, alg: str, kid: str | None) -> tuple[Key, ...]:
+        """The keys that may have signed: those named `kid`, or without one up to four that fit `alg`."""
+        fitting = (key for key in self.keys if alg in key.algorithms and kid in (None, key.kid))
+        return tuple(fitting)[:MAX_TRIED]
+
+
+def shown_kid(kid: object) -> str:
+    """A `kid` fit for a log line: at most 64 characters, printable ASCII, everything else escaped."""
+    return ascii(kid).strip("'")[:KID_SHOWN] if isinstance(kid, str) else ascii(kid)[:KID_SHOWN]
+
+
+def parse_key(jwk: Mapping[str, Any]) -> Key:
+    """One JWK as a key. ValueError says why it is unusable."""
+    kty, kid = jwk.get("kty"), jwk.get("kid")
+    if not isinstance(kty, str) or kty not in _KEY_TYPES:
+        raise ValueError("its kty is not RSA, EC or OKP")
+    if kid is not None and not isinstance(kid, str):
+        raise ValueError("its kid is not a string")
+    if jwk.get("use", "sig") != "sig":
+        raise ValueError("its use is not sig")
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        raise ValueError("its key_ops lack verify")
+    crv = None if kty == "RSA" else jwk.get("crv")
+    algorithms = _FITTING.get((kty, crv)) if crv is None or isinstance(crv, str) else None
+    if algorithms is None:
+        raise ValueError("its curve is not supported")
+    alg = jwk.get("alg")
+    if alg is not None:
+        algorithms &= {alg} if isinstance(alg, str) else frozenset()
+        if not algorithms:
+            raise ValueError("its alg does not fit its type, or is not supported")
+    # Only the public members: whatever else the document carries (a private part, a certificate) is not used.
+    members = {name: value for name in _PUBLIC_MEMBERS[kty] if isinstance(value := jwk.get(name), str)}
+    if len(members) != len(_PUBLIC_MEMBERS[kty]):
+        raise ValueError("a member of the key is missing or not a string")
+    if kty == "RSA":
+        _check_rsa(members["n"], members["e"])
+    try:
+        public = _KEY_TYPES[kty].import_key({"kty": kty, **members})
+        thumbprint = public.thumbprint()
+    except (JoseError, ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"it cannot be read ({type(error).__name__})") from None
+    return Key(kid=kid, algorithms=algorithms, thumbprint=thumbprint, public=public)
+
+
+def _check_rsa(n: str, e: str) -> None:
+    """Before joserfc sees the key, which warns of a weak one on stderr, and takes its time over very large numbers."""
+    try:
+        modulus, exponent = (int.from_bytes(urlsafe_b64decode(text + "=" * (-len(text) % 4))) for text in (n, e))
+    except ValueError:
+        raise ValueError("its modulus or exponent is not base64url") from None
+    if not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS:
+        raise ValueError(f"it has {modulus.bit_length()} bits; {MIN_RSA_BITS} to {MAX_RSA_BITS} are accepted")
+    if not (modulus % 2 and exponent % 2 and 3 <= exponent <= MAX_RSA_EXPONENT):
+        raise ValueError("its modulus or exponent is not that of an RSA key")
+
+
+def parse_key_set(document: object) -> KeySet:
+    """A decoded JWK set document as a KeySet; unusable keys are skipped one by one, each with its reason.
+
+    UnusableKeySet: not an object with a `keys` array, more than 64 keys, or not one usable key.
+    """
+    entries = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise UnusableKeySet("the document is not a JWK set: it has no keys array")
+    if len(entries) > MAX_KEYS:
+        raise UnusableKeySet(f"the set has {len(entries)} keys; at most {MAX_KEYS} are accepted")
+    keys: list[Key] = []
+    skipped: list[str] = []
+    for index, jwk in enumerate(entries):
+        try:
+            keys.append(parse_key(jwk if isinstance(jwk, dict) else {}))
+        except ValueError as error:
+            kid = jwk.get("kid") if isinstance(jwk, dict) else None
+            skipped.append(f"key {index} (kid {shown_kid(kid)}) is skipped: {error}")
+    if not keys:
+        raise UnusableKeySet("the set has no usable key" + (f": {skipped[0]}" if skipped else ""))
+    return KeySet(tuple(keys), tuple(skipped), frozenset(key.thumbprint for key in keys))

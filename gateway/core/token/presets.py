@@ -1,0 +1,275 @@
+"""What a named provider's tokens look like where that differs from what is true of all providers.
+
+A preset changes the evidence of the class verdict, the header types that may pass, and where scopes and the client
+are read. It never names an issuer or an audience, and is never applied because an issuer looks like it.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.core.token.markers import ACCESS, ID, PAYLOAD, Marker, Shape, Verdict, words
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One provider. `source`: the documentation or source code that the entry rests on."""
+
+    name: str
+    source: str
+    #: what the issuer URL of this provider looks like; None where customers choose it freely
+    host: re.Pattern[str] | None = None
+    #: header types beside JWT and at+jwt, lower case and without `application/`
+    types: frozenset[str] = frozenset()
+    #: claims with scopes, a string or a list; one that starts with `/` is a JSON Pointer
+    scope_claims: tuple[str, ...] = ("scope", "scp")
+    #: claims with the client, the first one present counts
+    client_claims: tuple[str, ...] = ("client_id", "azp", "cid", "appid")
+    #: evidence that means something only where this provider is known to be the issuer
+    markers: tuple[Marker, ...] = ()
+    #: the verdict on every token, of a provider that has no JWT access tokens
+    refuses: Verdict | None = None
+
+
+def _host(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"\Ahttps?://(?:{pattern})(?::\d+)?(?:/|\Z)", re.IGNORECASE)
+
+
+def _path(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"\Ahttps?://[^/?#]+(?:{pattern})", re.IGNORECASE)
+
+
+def _access(
+    name: str, expected: Shape | frozenset[str] | re.Pattern[str], source: str, **rest: tuple[str, ...]
+) -> Marker:
+    """Evidence for access: `beside` and `without` name claims that must be there, or absent, as well."""
+    beside = tuple((claim, Shape.ANY) for claim in rest.get("beside", ()))
+    return Marker(ACCESS, PAYLOAD, name, expected, source, beside, rest.get("without", ()))
+
+
+_PROVIDERS: Iterable[Preset] = (
+    Preset(
+        "auth0",
+        "auth0.com/docs: access token profiles, get access tokens, RBAC, rich authorization requests",
+        host=_host(r"[^/]+\.auth0\.com"),
+        scope_claims=("scope", "permissions"),
+        client_claims=("azp", "client_id"),
+        markers=(
+            # ID token structure: Auth0 puts the client into aud alone.
+            _access("azp", Shape.TEXT, "Auth0: default access token profile", without=("nonce",)),
+            _access("client_id", Shape.TEXT, "Auth0: RFC 9068 access token profile", without=("nonce",)),
+        ),
+    ),
+    Preset(
+        "okta",
+        "developer.okta.com: token claims for access tokens and ID tokens; typ as Okta's org server writes it",
+        host=_host(r"[^/]+\.(?:okta|oktapreview|okta-emea|okta-gov)\.com"),
+        types=frozenset({"okta-internal-at+jwt"}),
+        scope_claims=("scp", "scope"),
+        client_claims=("cid", "client_id"),
+        markers=(_access("cid", Shape.TEXT, "Okta: only access tokens have cid"),),
+    ),
+    Preset(
+        "keycloak",
+        "github.com/keycloak/keycloak: AccessToken.java, TokenUtil.java",
+        host=_path(r"(?:/auth)?/realms/[^/?#]+"),
+        scope_claims=("scope", "/realm_access/roles", "/resource_access/*/roles"),
+        client_claims=("azp", "client_id"),
+    ),
+    Preset(
+        "entra",
+        "learn.microsoft.com: access token claims reference, ID token claims reference",
+        host=_host(r"login\.microsoftonline\.(?:com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net"),
+        scope_claims=("scp", "roles"),
+        client_claims=("azp", "appid"),
+        markers=(_access("appid", Shape.TEXT, "Entra: access tokens of version 1.0 name the client so"),),
+    ),
+    Preset(
+        "entra-b2c",
+        "learn.microsoft.com: Azure AD B2C, overview of tokens: azp and scp are not in ID tokens",
+        host=_host(r"[^/]+\.(?:b2clogin\.com|ciamlogin\.com)"),
+        scope_claims=("scp",),
+        client_claims=("azp", "appid"),
+        markers=(_access("azp", Shape.TEXT, "Azure AD B2C: access tokens name the client so", without=("nonce",)),),
+    ),
+    Preset(
+        "cognito",
+        "docs.aws.amazon.com: Amazon Cognito, using the access token and using the ID token",
+        host=_host(r"cognito-idp(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?"),
+        client_claims=("client_id",),
+    ),
+    Preset(
+        "google",
+        "developers.google.com/identity: access tokens are opaque; every JWT is an ID token",
+        host=re.compile(r"\A(?:https://)?accounts\.google\.com/?\Z"),
+        refuses=Verdict(ID, "preset google: every JWT that Google issues is an ID token"),
+    ),
+    Preset(
+        "zitadel",
+        "zitadel.com/docs: claims, what ID and access tokens carry; github.com/zitadel/oidc: pkg/oidc/token.go",
+        host=_host(r"[^/]+\.zitadel\.cloud"),
+        client_claims=("client_id", "azp"),
+        markers=(
+            _access(
+                "jti",
+                Shape.TEXT,
+                "ZITADEL: claims; ID tokens have amr and auth_time, and no jti",
+                without=("amr", "auth_time", "nonce"),
+            ),
+        ),
+    ),
+    Preset(
+        "ory-hydra",
+        "ory.sh/docs: JWT access tokens; OAuth2 webhooks for the claims of a session",
+        host=_host(r"[^/]+\.projects\.oryapis\.com"),
+        scope_claims=("scp", "scope"),
+        client_claims=("client_id",),
+        markers=(_access("client_id", Shape.TEXT, "Hydra: ID tokens have no client_id", without=("nonce",)),),
+    ),
+    Preset(
+        "pingone",
+        "developer.pingidentity.com: PingOne, token claims",
+        host=_host(r"auth\.pingone\.(?:com|eu|asia|ca|com\.au|sg)"),
+        client_claims=("client_id",),
+        markers=(_access("client_id", Shape.TEXT, "PingOne: listed for access tokens only", without=("nonce",)),),
+    ),
+    Preset(
+        "pingfederate",
+        "docs.pingidentity.com: PingFederate, JSON token management",
+        client_claims=("client_id",),
+        markers=(_access("client_id", Shape.TEXT, "PingFederate: client id claim name", beside=("scope",)),),
+    ),
+    Preset(
+        "forgerock",
+        "docs.pingidentity.com: PingAM and Advanced Identity Cloud, client-side tokens, idtokeninfo",
+        host=_path(r"/(?:am|openam)/oauth2(?:/|\Z)"),
+        client_claims=("client_id", "azp"),
+    ),
+    Preset(
+        "curity",
+        "curity.io/resources: JWT access tokens; ID token with purpose",
+        host=_path(r"/[^?#]*oauth-anonymous\Z"),
+        client_claims=("client_id", "azp"),
+    ),
+    Preset(
+        "oracle",
+        "docs.oracle.com: Identity Cloud Service, Access Token and Identity Token",
+        host=_host(r"identity\.oraclecloud\.com|[^/]+\.identity\.oraclecloud\.com"),
+        client_claims=("client_id",),
+    ),
+    Preset(
+        "wso2",
+        "is.docs.wso2.com and wso2.com/asgardeo: JWT access token attributes, draft-oauth-ai-agents-on-behalf-of-user",
+        host=_host(r"api\.(?:[a-z]+\.)?asgardeo\.io"),
+        client_claims=("client_id", "azp"),
+    ),
+    Preset(
+        "salesforce",
+        "help.salesforce.com: JWT-based access tokens; tty in the header",
+        host=_host(r"login\.salesforce\.com|test\.salesforce\.com|[^/]+\.my\.salesforce\.com"),
+        scope_claims=("scp",),
+        client_claims=("client_id",),
+    ),
+    Preset(
+        "supabase",
+        "github.com/supabase/auth: internal/tokens/service.go, AccessTokenClaims and IDTokenClaims",
+        host=_host(r"[a-z0-9]+\.supabase\.(?:co|in)"),
+        client_claims=("client_id",),
+        markers=(_access("session_id", Shape.TEXT, "Supabase: required in every session JWT", beside=("role",)),),
+    ),
+    Preset(
+        "workos",
+        "workos.com/docs: AuthKit sessions, access token claims",
+        host=_host(r"api\.workos\.com|[^/]+\.authkit\.app"),
+        client_claims=("client_id", "azp"),
+        markers=(
+            _access("sid", re.compile(r"\A(?:app_)?session_"), "WorkOS: access token claims", without=("nonce",)),
+        ),
+    ),
+    Preset(
+        "clerk",
+        "clerk.com/docs: session tokens, JWT templates",
+        host=_host(r"[^/]+\.clerk\.accounts\.dev|clerk\.[^/]+"),
+        client_claims=("client_id",),
+        markers=(
+            _access("sid", re.compile(r"\Asess_"), "Clerk: session token claims", without=("nonce",)),
+            _access("azp", re.compile(r"\Ahttps?://"), "Clerk: azp is the Origin that asked, in JWT templates too"),
+        ),
+    ),
+    Preset(
+        "fusionauth",
+        "fusionauth.io/docs: OAuth tokens. Since 1.24 only access tokens have applicationId; ID tokens have scope too",
+        host=_host(r"[^/]+\.fusionauth\.io"),
+        client_claims=("client_id", "applicationId"),
+        markers=(_access("applicationId", Shape.TEXT, "FusionAuth: access token claims", without=("nonce",)),),
+    ),
+    Preset(
+        "authentik",
+        "github.com/goauthentik/authentik: providers/oauth2/id_token.py, to_access_token",
+        host=_path(r"/application/o/[^/?#]+"),
+        client_claims=("azp",),
+        markers=(_access("uid", Shape.TEXT, "authentik: only access tokens get azp and uid", beside=("azp",)),),
+    ),
+    Preset(
+        "authelia",
+        "github.com/authelia/authelia: internal/oidc/session.go",
+        scope_claims=("scope", "scp"),
+        client_claims=("client_id",),
+    ),
+    Preset(
+        "duende",
+        "docs.duendesoftware.com, docs.identityserver.io: JWT access tokens",
+        client_claims=("client_id",),
+        markers=(_access("client_id", Shape.TEXT, "IdentityServer: ID tokens have no client_id", without=("nonce",)),),
+    ),
+    Preset(
+        "cloudfoundry-uaa",
+        "github.com/cloudfoundry/uaa: UAA-Tokens.md, IdToken.java; SAP XSUAA is made from it",
+        host=_path(r"/(?:uaa/)?oauth/token\Z"),
+        client_claims=("client_id", "cid", "azp"),
+    ),
+    Preset(
+        "logto",
+        "docs.logto.io and github.com/panva/node-oidc-provider: lib/models/formats/jwt.js",
+        host=_host(r"[^/]+\.logto\.app"),
+        client_claims=("client_id",),
+    ),
+    Preset(
+        "stytch",
+        "stytch.com/docs: session JWTs",
+        host=re.compile(r"\A(?:https://)?(?:stytch\.com/project-|[^/]+\.stytch\.com)"),
+        markers=(_access("https://stytch.com/session", Shape.OBJECT, "Stytch: session JWTs"),),
+    ),
+    Preset(
+        "descope",
+        "docs.descope.com: session and refresh JWTs, drn",
+        host=_host(r"api\.(?:[a-z0-9]+\.)?descope\.com"),
+        client_claims=("client_id", "azp"),
+    ),
+    Preset(
+        "kinde",
+        "docs.kinde.com: about access tokens, about ID tokens, M2M token structure",
+        host=_host(r"[^/]+\.kinde\.com"),
+        scope_claims=("scp", "scope"),
+        client_claims=("azp",),
+    ),
+    Preset(
+        "propelauth",
+        "docs.propelauth.com: access token, user_id and org_id_to_org_member_info",
+        host=_host(r"[^/]+\.propelauthtest\.com"),
+        markers=(_access("user_id", Shape.TEXT, "PropelAuth: user of the access token", without=("nonce",)),),
+    ),
+    Preset(
+        "cloudflare-access",
+        "developers.cloudflare.com: Cloudflare One, application token; type app, against org for the global session",
+        host=_host(r"[^/]+\.cloudflareaccess\.com"),
+        markers=(_access("type", words("app"), "Cloudflare Access: application token"),),
+    ),
+)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in _PROVIDERS}
+
+
+def suggest_preset(issuer: str) -> str | None:
+    """The preset whose provider has issuer URLs like this one, or None; for advice only."""
+    return next((p.name for p in PRESETS.values() if p.host is not None and p.host.match(issuer)), None)

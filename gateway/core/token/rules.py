@@ -1,0 +1,103 @@
+"""What `token` judges by, and what it makes of a JWT: an issuer's rules, a token in its parts, a candidate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.core.config.issuers import Issuer, audiences_of, issuer_name
+from gateway.core.token.markers import Verdict
+from gateway.core.token.presets import PRESETS, Preset
+
+#: where client and scopes stand when no preset says otherwise
+_NO_PRESET = Preset(name="", source="")
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerRules:
+    """What one issuer's tokens must satisfy: its configuration, compiled."""
+
+    name: str
+    issuer: str
+    audiences: frozenset[str]
+    algorithms: frozenset[str]
+    #: seconds
+    leeway: float
+    max_lifetime: float | None
+    require_typ: bool
+    allow_unclassified: bool
+    audience_claims: tuple[str, ...]
+    clients: frozenset[str]
+    client_claims: tuple[str, ...]
+    scope_claims: tuple[str, ...]
+    preset: Preset | None
+
+
+def rules_of(issuer: Issuer) -> IssuerRules:
+    """The rules of a configured issuer, its preset's among them."""
+    preset = PRESETS[issuer.preset] if issuer.preset else None
+    return IssuerRules(
+        name=issuer_name(issuer),
+        issuer=issuer.issuer,
+        audiences=frozenset(audiences_of(issuer)),
+        algorithms=frozenset(issuer.algorithms),
+        leeway=float(issuer.leeway),
+        max_lifetime=None if issuer.max_lifetime is None else float(issuer.max_lifetime),
+        require_typ=issuer.require_typ,
+        allow_unclassified=issuer.allow_unclassified,
+        audience_claims=issuer.audience_claims,
+        clients=frozenset(issuer.clients),
+        client_claims=(preset or _NO_PRESET).client_claims,
+        scope_claims=issuer.scope_claims or (preset or _NO_PRESET).scope_claims,
+        preset=preset,
+    )
+
+
+class Token:
+    """A JWT in its parts, nothing of it believed yet."""
+
+    __slots__ = ("alg", "claims", "header", "kid", "signature", "signing_input")
+
+    def __init__(
+        self,
+        header: Mapping[str, Any],
+        claims: Mapping[str, Any],
+        *,
+        alg: str,
+        kid: str | None,
+        signing_input: bytes,
+        signature: bytes,
+    ) -> None:
+        self.header: Final = header
+        self.claims: Final = claims
+        self.alg: Final = alg
+        self.kid: Final = kid
+        self.signing_input: Final = signing_input
+        self.signature: Final = signature
+
+    def __repr__(self) -> str:
+        return f"Token(alg={self.alg!r}, kid={self.kid!r})"
+
+
+class Candidate:
+    """A token that passed every check but the signature."""
+
+    __slots__ = ("client", "expires_at", "not_before", "rules", "scopes", "subject", "verdict")
+
+    def __init__(
+        self,
+        rules: IssuerRules,
+        verdict: Verdict,
+        *,
+        expires_at: float,
+        not_before: float | None,
+        subject: str | None,
+        client: str | None,
+        scopes: tuple[str, ...],
+    ) -> None:
+        self.rules: Final = rules
+        self.verdict: Final = verdict
+        self.expires_at: Final = expires_at
+        self.not_before: Final = not_before
+        self.subject: Final = subject
+        self.client: Final = client
+        self.scopes: Final = scopes

@@ -1,0 +1,207 @@
+"""Which header lines go upstream, and which of a response go to the client.
+
+Strips everything the configuration could ever set, on every request, then inserts: never "set if known".
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+from gateway.core.config.file import Config, assertion_header_of, identity_headers_of, upstreams_of
+from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS
+from gateway.core.config.upstreams import Secret
+from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.header_names import (
+    CONNECTION_OPTIONS,
+    HOP_BY_HOP,
+    OURS_PREFIX,
+    OVERRIDES,
+    NameMemo,
+    fold,
+    is_forwarding,
+    nominated,
+)
+from gateway.core.routing.route import Route
+from gateway.core.token.credential import is_bearer
+from gateway.core.upstream.own_lines import upstream_lines
+
+#: framing, which is written anew from the parsed message
+_FRAMING: Final = frozenset({b"content-length"})
+_OURS: Final = frozenset({b"proxy", b"x-request-id"})
+_WRITTEN_ANEW: Final = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-prefix"})
+
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+#: What becomes of a line, by its name alone. Plain numbers: one is looked up for every line of every request.
+_KEPT: Final = 0
+_DROPPED: Final = 1
+_CONNECTION: Final = 2
+_HOST: Final = 3
+_AUTHORIZATION: Final = 4
+#: part of a forwarding header that is written anew
+_FORWARDED: Final = 5
+_EXPECT: Final = 6
+
+_SPECIAL: Final = {b"host": _HOST, b"authorization": _AUTHORIZATION, b"connection": _CONNECTION, b"expect": _EXPECT}
+
+_PROTO: Final = {scheme: (b"X-Forwarded-Proto", scheme.encode()) for scheme in ("http", "https")}
+
+
+def parse_request_id(values: Iterable[bytes]) -> str | None:
+    """The one well-formed X-Request-Id, or None: then a new one is due."""
+    found = list(values)
+    return found[0].decode("ascii") if len(found) == 1 and _REQUEST_ID.fullmatch(found[0]) else None
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamHeaders:
+    """What is stripped from requests and what is added: the configuration, compiled."""
+
+    #: what becomes of a line, by its name as it was written: from a trusted peer or not, of a preflight or not
+    meanings: Mapping[tuple[bool, bool], NameMemo[int]] = field(repr=False)
+    via: bool
+    #: names of upstreams that get the Authorization header as it is
+    keeps_authorization: frozenset[str]
+    #: names of upstreams that get a credential of the gateway's own, and never the client's
+    has_credential: frozenset[str]
+    #: name of an upstream to the lines that every request to it has
+    own: Mapping[str, tuple[HeaderLine, ...]] = field(repr=False)
+
+    @classmethod
+    def of(cls, config: Config, *, secrets: Mapping[Secret, str] = MappingProxyType({})) -> "UpstreamHeaders":
+        """Compiled once at start. `secrets`: what `settings` read; KeyError when one is missing."""
+        upstreams = upstreams_of(config)
+        names = (*identity_headers_of(config), *DEFAULT_IDENTITY_HEADERS, assertion_header_of(config))
+        names += tuple(name for upstream in upstreams.values() for name in upstream.headers)
+        overrides = OVERRIDES if config.routes and not config.pass_override_headers else frozenset()
+        stripped = frozenset({fold(name.encode()) for name in names} | HOP_BY_HOP | _FRAMING | _OURS | overrides)
+        return cls(
+            meanings={
+                (trusted, preflight): NameMemo(
+                    partial(_meaning, stripped=stripped | OVERRIDES if preflight else stripped, trusted=trusted)
+                )
+                for trusted in (True, False)
+                for preflight in (True, False)
+            },
+            via=config.via,
+            keeps_authorization=frozenset(
+                name for name, upstream in upstreams.items() if upstream.authorization == "keep"
+            ),
+            has_credential=frozenset(
+                name for name, upstream in upstreams.items() if not isinstance(upstream.authorization, str)
+            ),
+            own={name: upstream_lines(upstream, secrets) for name, upstream in upstreams.items()},
+        )
+
+    def compose(
+        self, facts: Facts, identity: tuple[HeaderLine, ...], *, route: Route, preflight: bool = False
+    ) -> tuple[HeaderLine, ...]:
+        """The lines for the upstream: the client's in their order, less what is stripped, then ours.
+
+        `preflight`: nobody judged who sent it; it has no credential of a client, and stays a preflight behind us.
+        """
+        credential = not preflight and route.upstream not in self.has_credential
+        kept: list[HeaderLine] = []
+        received: dict[bytes, list[bytes]] = {}
+        nominates = has_host = False
+        meanings = self.meanings[facts.trusted, preflight]
+        for line in facts.headers:
+            name, value = line
+            meaning = meanings[name]
+            if meaning == _KEPT:
+                kept.append(line)
+            elif meaning == _HOST:
+                # Once, where the client had it, as the facts have it.
+                if facts.host is not None and not has_host:
+                    kept.append((name, facts.host))
+                    has_host = True
+            elif meaning == _CONNECTION:
+                nominates = nominates or value not in CONNECTION_OPTIONS
+            elif (meaning == _AUTHORIZATION and credential and self._passes(value, route)) or (
+                # RFC 9110 section 10.1.1: 100-continue from a client that may wait for it; there is no other.
+                meaning == _EXPECT and facts.expects_continue
+            ):
+                kept.append(line)
+            elif meaning == _FORWARDED:
+                received.setdefault(name.lower(), []).append(value)
+        if nominates and (gone := nominated(facts.headers)):
+            kept = [line for line in kept if line[0].lower() not in gone]
+        if facts.host is not None and not has_host:
+            kept.insert(0, (b"Host", facts.host))
+        if self.via:
+            kept.append((b"Via", b"%d.%d bearer-gateway" % facts.version))
+        _add_forwarding(kept, facts, received, prefix=route.prefix_of(facts.target))
+        kept.append((b"X-Request-Id", facts.request_id.encode("ascii")))
+        return (*kept, *identity, *self.own.get(route.upstream, ()))
+
+    def _passes(self, value: bytes, route: Route) -> bool:
+        """Whether a credential goes on: a public page may have a login; a bearer token is for us."""
+        return route.upstream in self.keeps_authorization or (route.public and not is_bearer(value))
+
+
+def _meaning(name: bytes, *, stripped: frozenset[bytes], trusted: bool) -> int:
+    """What becomes of a line of this name. `stripped`: folded names that the configuration could ever set."""
+    lower, folded = name.lower(), fold(name)
+    if is_forwarding(name):
+        # From a trusted peer, and only as it is spelled: another spelling is somebody's trick.
+        if not trusted or lower != folded:
+            return _DROPPED
+        return _FORWARDED if folded in _WRITTEN_ANEW else _KEPT
+    if folded in _SPECIAL:
+        return _SPECIAL[folded] if lower == folded else _DROPPED
+    return _DROPPED if folded in stripped or folded.startswith(OURS_PREFIX) else _KEPT
+
+
+def _add_forwarding(
+    lines: list[HeaderLine], facts: Facts, received: Mapping[bytes, list[bytes]], *, prefix: bytes
+) -> None:
+    """Adds what the gateway says of the client: its address, how it came, which host and prefix it asked for."""
+    addresses = [value for value in received.get(b"x-forwarded-for", ()) if value]
+    if facts.peer != "unix":
+        addresses.append(facts.peer.encode("ascii"))
+    if addresses:
+        lines.append((b"X-Forwarded-For", b", ".join(addresses)))
+    if protos := received.get(b"x-forwarded-proto"):
+        lines.append((b"X-Forwarded-Proto", b", ".join(protos)))
+    else:
+        lines.append(_PROTO[facts.scheme])
+    if hosts := received.get(b"x-forwarded-host"):
+        lines.append((b"X-Forwarded-Host", b", ".join(hosts)))
+    elif facts.host is not None:
+        lines.append((b"X-Forwarded-Host", facts.host))
+    if prefixes := b"".join(received.get(b"x-forwarded-prefix", ())) + prefix:
+        lines.append((b"X-Forwarded-Prefix", prefixes))
+
+
+_IS_FORWARDING: Final = NameMemo(is_forwarding)
+_OF_RESPONSE: Final = NameMemo(
+    lambda name: _CONNECTION if name.lower() == b"connection" else _DROPPED if name.lower() in HOP_BY_HOP else _KEPT
+)
+
+
+def drops_forwarding(facts: Facts) -> bool:
+    """Whether forwarding headers of an untrusted peer are dropped: worth one line in the log."""
+    if not facts.trusted:
+        for name, _ in facts.headers:
+            if _IS_FORWARDING[name]:
+                return True
+    return False
+
+
+def response_headers(headers: Iterable[HeaderLine]) -> list[HeaderLine]:
+    """An upstream's header lines for the client: everything but hop-by-hop ones; framing stays, to be judged later."""
+    lines = list(headers)
+    kept: list[HeaderLine] = []
+    nominates = False
+    for line in lines:
+        meaning = _OF_RESPONSE[line[0]]
+        if meaning == _KEPT:
+            kept.append(line)
+        elif meaning == _CONNECTION:
+            nominates = nominates or line[1] not in CONNECTION_OPTIONS
+    if nominates and (gone := nominated(lines)):
+        return [line for line in kept if line[0].lower() not in gone]
+    return kept

@@ -1,0 +1,91 @@
+"""The lines that the gateway itself adds to each request to an upstream: its own credential, and fixed headers.
+
+Decides what a secret must look like where it is used. Reading secrets is `settings`.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.upstreams import Secret, UpstreamSection
+from gateway.core.config.words import joined
+from gateway.core.http.facts import HeaderLine
+
+#: RFC 9110 section 11.2
+_TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+#: RFC 9110 section 5.5; C1 controls, which some receivers obey; what Python makes of undecodable bytes in a variable
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_HAS_CONTROL = "must be text of one line, without control characters"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretUse:
+    """One place where the configuration uses a secret."""
+
+    #: key path of the secret
+    path: str
+    secret: Secret
+    #: what it must be there; ValueError carries a sentence that fits behind the key, and never quotes the secret
+    check: Callable[[str], object]
+
+
+def secret_uses(config: Config) -> Iterator[SecretUse]:
+    """Every place where a secret is used, in the order of the file."""
+    for name, upstream in upstreams_of(config).items():
+        path = joined("upstreams", name)
+        own = upstream.authorization
+        if not isinstance(own, str):
+            if own.bearer is not None:
+                yield SecretUse(f"{path}.authorization.bearer", own.bearer, bearer_value)
+            if own.basic is not None:
+                yield SecretUse(f"{path}.authorization.basic.password", own.basic.password, _check_password)
+        for header, value in upstream.headers.items():
+            if isinstance(value, Secret):
+                yield SecretUse(joined(f"{path}.headers", header), value, header_value)
+
+
+def upstream_lines(upstream: UpstreamSection, secrets: Mapping[Secret, str]) -> tuple[HeaderLine, ...]:
+    """The lines of one upstream, the credential first. KeyError: a secret was not read."""
+    lines: list[HeaderLine] = []
+    own = upstream.authorization
+    if not isinstance(own, str):
+        if own.bearer is not None:
+            lines.append((b"Authorization", bearer_value(secrets[own.bearer])))
+        if own.basic is not None:
+            lines.append((b"Authorization", basic_value(own.basic.user, secrets[own.basic.password])))
+    for name, value in upstream.headers.items():
+        lines.append((name.encode("ascii"), header_value(secrets[value] if isinstance(value, Secret) else value)))
+    return tuple(lines)
+
+
+def header_value(text: str) -> bytes:
+    """A field value (RFC 9110 section 5.5) in UTF-8. ValueError carries a sentence that does not quote it."""
+    if _CONTROL.search(text):
+        raise ValueError(_HAS_CONTROL)
+    if text != text.strip(" "):
+        raise ValueError("must not have blanks at its beginning or end: no header value keeps them")
+    return text.encode("utf-8")
+
+
+def bearer_value(token: str) -> bytes:
+    """An Authorization value (RFC 6750 section 2.1). ValueError carries a sentence that does not quote the token."""
+    if _TOKEN68.fullmatch(token) is None:
+        raise ValueError("must hold one bearer token: letters, digits and -._~+/ only, and = at its end")
+    return b"Bearer " + token.encode("ascii")
+
+
+def basic_value(user: str, password: str) -> bytes:
+    """An Authorization value (RFC 7617 section 2) in UTF-8. ValueError carries a sentence that quotes neither."""
+    if ":" in user:
+        raise ValueError("must not have a colon, at which the API would take the password to begin")
+    if _CONTROL.search(user):
+        raise ValueError(_HAS_CONTROL)
+    _check_password(password)
+    return b"Basic " + base64.b64encode(f"{user}:{password}".encode())
+
+
+def _check_password(password: str) -> None:
+    if _CONTROL.search(password):
+        raise ValueError(_HAS_CONTROL)

@@ -1,0 +1,1 @@
+"""The decision API, for proxies that ask and forward by themselves."""

@@ -1,0 +1,84 @@
+"""The decision API: a yes or no for proxies that forward by themselves. The same gate decides; nothing is forwarded."""
+
+from collections.abc import Sequence
+
+from gateway.core.config.file import Config
+from gateway.core.decision.question import DecisionRules
+from gateway.core.errors import Refusal
+from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.routing.admission import Admission
+from gateway.gate import Gate
+from gateway.ports import Body, Ending, Exchange, OwnResponse, Response
+
+#: so that a proxy that drops bodies can still tell its client why
+REASON_HEADER = b"X-Gateway-Reason"
+
+
+class Subrequest:
+    """A proxy's exchange, seen as one with the client whose request it asks about."""
+
+    #: a proxy asks about the head only
+    body: Body | None = None
+
+    def __init__(self, exchange: Exchange, rules: DecisionRules) -> None:
+        self._exchange = exchange
+        self._rules = rules
+
+    @property
+    def has_begun(self) -> bool:
+        """A final response has begun."""
+        return self._exchange.has_begun
+
+    @property
+    def cut_by(self) -> Refusal | None:
+        """Why the gateway itself cut the connection, if it did."""
+        return self._exchange.cut_by
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes of body that were read."""
+        return self._exchange.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of body that were written."""
+        return self._exchange.bytes_out
+
+    def read_facts(self) -> Facts:
+        """The request that is asked about."""
+        return self._rules.asked(self._exchange.read_facts())
+
+    def inform(self, status: int, reason: bytes, headers: Sequence[HeaderLine]) -> None:
+        """Nothing: no upstream is asked."""
+
+    async def relay(
+        self, response: Response, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+    ) -> None:
+        """A yes."""
+        await self._exchange.relay(response, cors=cors)
+
+    async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
+        """A no, with its reason in a header too."""
+        reason = (REASON_HEADER, refusal.reason.encode("ascii"))
+        await self._exchange.refuse(refusal, headers=(*headers, reason))
+
+    def abort(self) -> None:
+        """Cuts the connection."""
+        self._exchange.abort()
+
+
+class Decisions:
+    """Serves the decision listener."""
+
+    def __init__(self, gate: Gate, config: Config) -> None:
+        self._gate = gate
+        self._rules = DecisionRules.of(config)
+
+    async def handle(self, exchange: Exchange) -> None:
+        """One question to its end."""
+        await self._gate.handle(Subrequest(exchange, self._rules), carry_out=self._say_yes)
+
+    async def _say_yes(self, ending: Ending, admission: Admission, exchange: Exchange) -> None:
+        lines = self._rules.response_lines(admission.headers)
+        ending.status = 200
+        await exchange.relay(OwnResponse(200, b"OK", (*lines, (b"Content-Length", b"0"))))

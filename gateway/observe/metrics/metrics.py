@@ -1,0 +1,190 @@
+"""The metrics of docs/observability.md. Labels are bounded: names are configured, reasons stand in `errors`."""
+
+import platform
+from collections.abc import Callable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from gateway import __version__
+from gateway.core.errors import ClientDisconnected, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
+from gateway.observe.metrics.tally import Count, Tally, Timing
+from gateway.ports import Ending
+
+# A second series for every counter, which nobody asked for.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+#: seconds
+BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+#: stands where a label has nothing to say
+NONE: Final = "-"
+#: of several workers: what each has now, added up; and what one of them said last
+_LIVE: Final = "livesum"
+_LATEST: Final = "mostrecent"
+
+
+def outcome_of(ending: Ending) -> str:
+    """admitted; reported: admitted where it would have been refused; refused: our 4xx; failed: our 5xx, client gone."""
+    refusal = ending.refusal
+    if refusal is None:
+        return "admitted" if ending.reported is None else "reported"
+    return "failed" if refusal.status >= 500 or isinstance(refusal, ClientDisconnected) else "refused"
+
+
+class _Timings(dict[str, Timing]):
+    """The series of a histogram with one label, by that label; as bounded as the label is."""
+
+    def __init__(self, tally: Tally, histogram: Histogram) -> None:
+        super().__init__()
+        self._tally = tally
+        self._histogram = histogram
+
+    def __missing__(self, label: str) -> Timing:
+        timing = self[label] = self._tally.time(self._histogram.labels(label), BUCKETS)
+        return timing
+
+
+class Metrics:
+    """One registry and what stands in it."""
+
+    def __init__(self, issuers: tuple[str, ...], *, report_routes: int = 0) -> None:
+        """`issuers`: configured names; their series exist from the start. `report_routes`: how many only report."""
+        self.registry = registry = CollectorRegistry()
+        #: what is counted for every request
+        self.tally = Tally(registry)
+        self.requests = Counter(
+            "gateway_requests_total",
+            "Requests by how they ended.",
+            ("route", "outcome", "reason", "status"),
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "gateway_request_duration_seconds",
+            "From the end of a request's head to the end of its response.",
+            ("route",),
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self.upstream_duration = Histogram(
+            "gateway_upstream_duration_seconds",
+            "From the upstream request to the head of its response.",
+            ("upstream",),
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self.upstream_errors = Counter(
+            "gateway_upstream_errors_total",
+            "Requests that the upstream did not respond.",
+            ("upstream", "reason"),
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "gateway_requests_in_flight", "Requests under way.", registry=registry, multiprocess_mode=_LIVE
+        )
+        self.connections = Gauge(
+            "gateway_connections_open", "Client connections.", registry=registry, multiprocess_mode=_LIVE
+        )
+        self.upstream_connections = Gauge(
+            "gateway_upstream_connections",
+            "Connections to the upstream.",
+            ("upstream", "state"),
+            registry=registry,
+            multiprocess_mode=_LIVE,
+        )
+        self.tunnels = Gauge(
+            "gateway_tunnels_open", "Tunnels (WebSocket) under way.", registry=registry, multiprocess_mode=_LIVE
+        )
+        self.lookups = Counter(
+            "gateway_token_cache_lookups_total",
+            "Look-ups in the verified-token cache.",
+            ("result",),
+            registry=registry,
+        )
+        self.verified = Counter(
+            "gateway_tokens_verified_total",
+            "Tokens judged because they were not in the cache.",
+            ("issuer", "result"),
+            registry=registry,
+        )
+        self.jwks_success = Gauge(
+            "gateway_jwks_last_success_timestamp_seconds",
+            "When keys were last fetched.",
+            ("issuer",),
+            registry=registry,
+            multiprocess_mode=_LATEST,
+        )
+        self.jwks_keys = Gauge(
+            "gateway_jwks_keys", "Usable keys.", ("issuer",), registry=registry, multiprocess_mode=_LATEST
+        )
+        self.jwks_stale = Gauge(
+            "gateway_jwks_stale",
+            "1 while the last refresh of the keys has failed.",
+            ("issuer",),
+            registry=registry,
+            multiprocess_mode=_LATEST,
+        )
+        self.jwks_refreshes = Counter(
+            "gateway_jwks_refreshes_total", "Key fetches, made or suppressed.", ("issuer", "result"), registry=registry
+        )
+        Gauge(
+            "gateway_report_mode_routes", "Routes that only report.", registry=registry, multiprocess_mode=_LATEST
+        ).set(report_routes)
+        build = Gauge(
+            "gateway_build_info",
+            "Always 1; the labels tell what runs.",
+            ("version", "python"),
+            registry=registry,
+            multiprocess_mode=_LATEST,
+        )
+        build.labels(__version__, platform.python_version()).set(1)
+        for issuer in issuers:
+            self.jwks_keys.labels(issuer).set(0)
+            self.jwks_stale.labels(issuer).set(0)
+            for result in ("ok", "error", "suppressed"):
+                self.jwks_refreshes.labels(issuer, result)
+        for result in ("hit", "miss"):
+            self.lookups.labels(result)
+        self.hit = self.tally.count(self.lookups.labels("hit")).inc
+        self.miss = self.tally.count(self.lookups.labels("miss")).inc
+        self._ended: dict[tuple[str, str, str, int], Count] = {}
+        self._judged: dict[tuple[str, str], Count] = {}
+        self._upstream_gauges: dict[str, tuple[Callable[[float], None], Callable[[float], None]]] = {}
+        self._durations = _Timings(self.tally, self.duration)
+        self._upstream_durations = _Timings(self.tally, self.upstream_duration)
+
+    def request_ended(self, ending: Ending) -> None:
+        """Counts a request that is over."""
+        route = ending.route
+        told = ending.refusal or ending.reported
+        key = (
+            NONE if route is None else route.name,
+            "admitted" if told is None else outcome_of(ending),
+            NONE if told is None else told.reason,
+            ending.status // 100,
+        )
+        count = self._ended.get(key)
+        if count is None:
+            count = self._ended[key] = self.tally.count(self.requests.labels(*key[:3], f"{key[3]}xx"))
+        count.total += 1
+        self._durations[key[0]].observe(ending.duration)
+        if ending.upstream_duration is not None:
+            self._upstream_durations[NONE if route is None else route.upstream].observe(ending.upstream_duration)
+        if isinstance(ending.refusal, UpstreamFailed | UpstreamTimeout | UpstreamBusy):
+            self.upstream_errors.labels(NONE if route is None else route.upstream, ending.refusal.reason).inc()
+
+    def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
+        """Counts a judged token."""
+        key = (issuer or NONE, "ok" if refusal is None else refusal.reason)
+        count = self._judged.get(key)
+        if count is None:
+            count = self._judged[key] = self.tally.count(self.verified.labels(*key))
+        count.total += 1
+
+    def upstream_connections_now(self, upstream: str, *, idle: int, busy: int) -> None:
+        """Sets how many connections to an upstream there are."""
+        gauges = self._upstream_gauges.get(upstream)
+        if gauges is None:
+            labels = self.upstream_connections.labels
+            gauges = self._upstream_gauges[upstream] = (labels(upstream, "idle").set, labels(upstream, "busy").set)
+        gauges[0](idle)
+        gauges[1](busy)

@@ -1,0 +1,1 @@
+"""The client's side: connections, requests, their bodies and responses."""

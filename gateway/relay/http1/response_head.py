@@ -1,0 +1,141 @@
+"""The head of an upstream's response: what goes on to the client, where the body ends, what becomes of the connection.
+
+Pure: lines in, an `ResponseHead` out. RFC 9112 sections 6.3 and 9.3, RFC 9110 section 7.6.1.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.core.errors import UpstreamProtocolError
+from gateway.core.http.facts import HeaderLine
+from gateway.core.http.header_names import HOP_BY_HOP, NameMemo, nominated
+from gateway.relay.client.facts import MAX_LENGTH
+
+#: RFC 9110 sections 15.3.5 and 15.4.5: responses that never have a body
+BODYLESS: Final = frozenset({204, 304})
+#: options of Connection that name no header
+_STANDARD: Final = frozenset({b"close", b"keep-alive"})
+_EVENT_STREAM: Final = b"text/event-stream"
+_BEHIND_A_TYPE: Final = (b"", b";")
+#: RFC 9110 section 5.6.3: around values, which the parser leaves behind them
+_BLANKS: Final = b" \t"
+_LENGTH_DIGITS: Final = len(str(MAX_LENGTH))
+_NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
+
+
+class ResponseHead:
+    """A final response's head, judged."""
+
+    __slots__ = ("bodyless", "chunked", "is_event_stream", "length", "lines", "reason", "reusable", "status")
+
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        lines: list[HeaderLine],
+        *,
+        bodyless: bool,
+        length: int | None,
+        chunked: bool,
+        reusable: bool,
+        is_event_stream: bool,
+    ) -> None:
+        self.status = status
+        #: as sent
+        self.reason = reason
+        #: in order and case, hop-by-hop ones left out; Content-Length is among them
+        self.lines = tuple(lines)
+        #: there is no body, whatever the head announces
+        self.bodyless = bodyless
+        #: bytes of body announced; None: chunked, or until the connection closes, or nothing said
+        self.length = length
+        self.chunked = chunked
+        #: the connection can carry another request after this response
+        self.reusable = reusable
+        #: `text/event-stream`: silence is no fault
+        self.is_event_stream = is_event_stream
+
+
+#: What is read of a line, by its name alone. Plain numbers: one is looked up for every line of every response.
+_PASSED: Final = 0
+_DROPPED: Final = 1
+_LENGTH: Final = 2
+_TYPE: Final = 3
+_CODING: Final = 4
+_CONNECTION: Final = 5
+
+_SPECIAL: Final = {
+    b"content-length": _LENGTH,
+    b"content-type": _TYPE,
+    b"transfer-encoding": _CODING,
+    b"connection": _CONNECTION,
+}
+
+
+def _meaning(name: bytes) -> int:
+    lower = name.lower()
+    return _SPECIAL.get(lower, _DROPPED if lower in HOP_BY_HOP else _PASSED)
+
+
+def _read_options(value: bytes) -> frozenset[bytes]:
+    return frozenset(option.strip(_BLANKS).lower() for option in value.split(b","))
+
+
+#: names of lines, and values of Connection, as upstreams write them
+_MEANINGS: NameMemo[int] = NameMemo(_meaning)
+_OPTIONS: NameMemo[frozenset[bytes]] = NameMemo(_read_options)
+
+
+def judge_head(method: str, status: int, reason: bytes, version: str, headers: Sequence[HeaderLine]) -> ResponseHead:
+    """The head of a final response to `method`; `version`: "1.0" or "1.1". UpstreamProtocolError: its end is open."""
+    lines: list[HeaderLine] = []
+    length: int | None = None
+    chunked = False
+    options: frozenset[bytes] = _NO_OPTIONS
+    media_type = b""
+    for line in headers:
+        name, value = line
+        meaning = _MEANINGS[name]
+        if meaning == _PASSED:
+            lines.append(line)
+        elif meaning == _TYPE:
+            media_type = value
+            lines.append(line)
+        elif meaning == _LENGTH:
+            if length is not None:
+                raise UpstreamProtocolError("more than one length")
+            length = _parse_length(value.rstrip(_BLANKS))
+            lines.append(line)
+        elif meaning == _CODING:
+            if chunked or value.rstrip(_BLANKS).lower() != b"chunked" or version == "1.0":
+                raise UpstreamProtocolError("a Transfer-Encoding other than chunked, or one in HTTP/1.0")
+            chunked = True
+        elif meaning == _CONNECTION:
+            options = options | _OPTIONS[value] if options else _OPTIONS[value]
+    if chunked and length is not None:
+        raise UpstreamProtocolError("more than one length")
+    if not options <= _STANDARD and (gone := nominated(headers)):
+        lines = [line for line in lines if line[0].lower() not in gone]
+    # RFC 9112 section 9.3: close wins, and before 1.1 only keep-alive keeps.
+    keeps = b"close" not in options and (version == "1.1" or b"keep-alive" in options)
+    bodyless = method == "HEAD" or status in BODYLESS
+    return ResponseHead(
+        status,
+        reason,
+        lines,
+        bodyless=bodyless,
+        length=length,
+        chunked=chunked and not bodyless,
+        reusable=keeps and (bodyless or chunked or length is not None),
+        is_event_stream=_is_event_stream(media_type),
+    )
+
+
+def _is_event_stream(media_type: bytes) -> bool:
+    return media_type[:17].lower() == _EVENT_STREAM and media_type[17:].lstrip(_BLANKS)[:1] in _BEHIND_A_TYPE
+
+
+def _parse_length(digits: bytes) -> int:
+    if not digits.isdigit() or len(digits) > _LENGTH_DIGITS or int(digits) > MAX_LENGTH:
+        raise UpstreamProtocolError("a length that is no number up to 2^63-1")
+    return int(digits)

@@ -1,0 +1,1 @@
+"""The upstream's side: connections, which one a request gets, what comes back."""

@@ -1,0 +1,117 @@
+"""How an upstream is reached: addresses in turn, TLS, unix sockets. Every error on the way is UpstreamUnreachable."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+
+from gateway.core.addresses import parse_upstream
+from gateway.core.config.upstreams import UpstreamSection, UpstreamTls
+from gateway.core.errors import UpstreamUnreachable
+from gateway.relay.upstream.connection import UpstreamConnection
+
+#: seconds for which the addresses behind a name are remembered
+ADDRESSES_KEPT = 10.0
+
+Factory = Callable[[], UpstreamConnection]
+
+
+class Dialer:
+    """Opens connections to one upstream."""
+
+    def __init__(self, upstream: UpstreamSection) -> None:
+        """ValueError: a file of `tls` cannot be used; the sentence begins with its key."""
+        self._origin = origin = parse_upstream(upstream.url)
+        self._shown = upstream.url
+        self._timeout = float(upstream.connect_timeout)
+        tls = upstream.tls or UpstreamTls()
+        self._context = tls_context(tls) if origin.scheme == "https" else None
+        self._server_name = tls.server_name or origin.host
+        self._addresses: list[str] = []
+        self._resolved_at = float("-inf")
+        self._turn = 0
+        if origin.host is not None and _is_literal(origin.host):
+            self._addresses = [origin.host]
+            self._resolved_at = float("inf")
+
+    async def open(self, factory: Factory) -> UpstreamConnection:
+        """A new connection within `connect_timeout`. UpstreamUnreachable."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._open(factory)
+        except TimeoutError:
+            raise self._unreachable("no connection within connect_timeout") from None
+        except ssl.SSLCertVerificationError as error:
+            raise self._unreachable(f"its certificate was not accepted: {error.verify_message}") from None
+        except ssl.SSLError as error:
+            raise self._unreachable(f"TLS failed: {error.reason}") from None
+        except socket.gaierror as error:
+            raise self._unreachable(f"the name cannot be resolved: {error.strerror}") from None
+        except OSError as error:
+            raise self._unreachable(error.strerror or type(error).__name__) from None
+
+    def _unreachable(self, why: str) -> UpstreamUnreachable:
+        return UpstreamUnreachable(f"{self._shown}: {why}")
+
+    async def _open(self, factory: Factory) -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        if self._origin.path is not None:
+            return (await loop.create_unix_connection(factory, self._origin.path))[1]
+        addresses = await self._resolve(loop)
+        until = loop.time() + self._timeout
+        first, self._turn = self._turn % len(addresses), self._turn + 1
+        in_turn = addresses[first:] + addresses[:first]
+        for left, address in zip(range(len(in_turn) - 1, 0, -1), in_turn, strict=False):
+            # An address that does not respond leaves the others their share of the time.
+            with contextlib.suppress(OSError):
+                async with asyncio.timeout((until - loop.time()) / (left + 1)):
+                    return await self._dial(loop, factory, address)
+        return await self._dial(loop, factory, in_turn[-1])
+
+    async def _dial(self, loop: asyncio.AbstractEventLoop, factory: Factory, address: str) -> UpstreamConnection:
+        if self._context is None:
+            return (await loop.create_connection(factory, address, self._origin.port))[1]
+        _, connection = await loop.create_connection(
+            factory, address, self._origin.port, ssl=self._context, server_hostname=self._server_name
+        )
+        return connection
+
+    async def _resolve(self, loop: asyncio.AbstractEventLoop) -> list[str]:
+        """The addresses behind the name. OSError."""
+        if loop.time() - self._resolved_at > ADDRESSES_KEPT:
+            found = await loop.getaddrinfo(self._origin.host, self._origin.port, type=socket.SOCK_STREAM)
+            self._addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+            self._resolved_at = loop.time()
+        return self._addresses
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def tls_context(tls: UpstreamTls) -> ssl.SSLContext:
+    """TLS as the configuration asks for. ValueError: a file of it cannot be used."""
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"tls.ca_file {tls.ca_file}: {_why(error)}") from None
+    context.set_alpn_protocols(["http/1.1"])
+    if tls.certificate is not None:
+        try:
+            context.load_cert_chain(tls.certificate, tls.key, password="")
+        except (OSError, ssl.SSLError) as error:
+            raise ValueError(f"tls.certificate {tls.certificate}: {_why(error)}") from None
+    if tls.allow_insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _why(error: OSError) -> str:
+    return (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or type(error).__name__

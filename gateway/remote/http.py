@@ -1,0 +1,182 @@
+"""One bounded GET of a JSON document: decides what may be asked, for how long, and how much is read of the response.
+
+Knows nothing of what the document means. Every failure of aiohttp, TLS and the network leaves here as FetchFailed.
+"""
+
+import asyncio
+import errno
+import functools
+import re
+import ssl
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from gateway.core.addresses import is_fetchable, parse_url
+from gateway.core.config.issuers import Issuer
+from gateway.core.jsontext import parse_json
+
+#: seconds, redirects included
+FETCH_TIMEOUT: Final = 5.0
+#: 256 KiB, as sent and after decompression
+MAX_BYTES: Final = 256 * 1024
+MAX_REDIRECTS: Final = 3
+#: What is shown of an address in a sentence, in characters.
+ADDRESS_SHOWN: Final = 200
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "bearer-gateway"}
+#: RFC 9111 section 5.2.2.1; the quoted form and blanks are accepted, `s-maxage` is not meant
+_MAX_AGE: Final = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
+_DIGITS: Final = re.compile(r"[0-9]{1,12}")
+
+
+class FetchFailed(Exception):
+    """No document could be had. The sentence is short, for operators, and quotes nothing of the response."""
+
+    def __init__(self, sentence: str, *, status: int | None = None) -> None:
+        """`status`: what the server responded, when a response other than 200 is the reason."""
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A decoded JSON document."""
+
+    document: Any
+    #: seconds it may be kept, as Cache-Control and Age say; None when they do not
+    max_age: int | None
+
+
+def shown_address(url: str | URL) -> str:
+    """An address fit for a sentence: printable ASCII, without user and query, at most 200 characters."""
+    try:
+        text = str(URL(url).with_user(None).with_query(None).with_fragment(None))
+    except ValueError:
+        text = str(url)
+    return text.encode("unicode_escape").decode()[:ADDRESS_SHOWN]
+
+
+def parse_fetchable(text: str, issuer: Issuer) -> URL:
+    """An address that may be asked for `issuer`.
+
+    FetchFailed: no http(s) URL, or plain http where it is not allowed (gateway.core.addresses.is_fetchable).
+    """
+    try:
+        parse_url(text)
+    except ValueError:
+        raise FetchFailed(f"{shown_address(text)} is not an http or https address") from None
+    if not is_fetchable(text, issuer=issuer.issuer, allow_http=issuer.allow_http):
+        raise FetchFailed(f"{shown_address(text)} is plain http, which is not allowed")
+    return URL(text)
+
+
+async def fetch_json(address: str, issuer: Issuer, *, limit: float = FETCH_TIMEOUT) -> Fetched:
+    """The JSON document at `address`, asked anew on a connection of its own, within `limit` seconds.
+
+    FetchFailed: anything but a 200 with strict JSON of at most 256 KiB, after at most 3 redirects within the origin.
+    Proxy variables are not honoured: with them aiohttp also reads ~/.netrc, and keys would come by a way that the
+    configuration does not name.
+    """
+    url = parse_fetchable(address, issuer)
+    shown = shown_address(url)
+    try:
+        async with asyncio.timeout(limit):
+            body, max_age = await _get(url, tls=_tls(issuer.ca_file))
+    except FetchFailed as failure:
+        raise FetchFailed(f"{shown}: {failure}", status=failure.status) from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise FetchFailed(f"{shown}: {_sentence(error, limit)}") from None
+    try:
+        return Fetched(parse_json(body), max_age)
+    except ValueError as error:
+        raise FetchFailed(f"{shown}: {error}") from None
+
+
+async def _get(url: URL, *, tls: ssl.SSLContext) -> tuple[bytes, int | None]:
+    """Body and max-age of the 200 that `url`, or what it redirects to, responds with."""
+    origin = (url.scheme, url.host, url.port)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=tls, force_close=True),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=_HEADERS,
+    ) as session:
+        for _ in range(MAX_REDIRECTS + 1):
+            async with session.get(url, allow_redirects=False) as response:
+                if response.status not in _REDIRECTS:
+                    return await _read(response), _max_age(response.headers)
+                location = response.headers.get("Location")
+            url = _redirected(url, location)
+            if (url.scheme, url.host, url.port) != origin:
+                raise FetchFailed("a redirect to another origin, which is not followed")
+    raise FetchFailed(f"more than {MAX_REDIRECTS} redirects")
+
+
+def _redirected(url: URL, location: str | None) -> URL:
+    try:
+        # A user in it would be sent as Authorization.
+        return url.join(URL(location or "")).with_user(None)
+    except ValueError:
+        raise FetchFailed("a redirect to something that is no address") from None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    if response.status != 200:
+        raise FetchFailed(f"the response has status {response.status}", status=response.status)
+    body = bytearray()
+    # Content-Length is not asked: what counts is what arrives, decompressed piece by piece.
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_BYTES:
+            raise FetchFailed(f"the response is larger than {MAX_BYTES // 1024} KiB")
+    return bytes(body)
+
+
+def _max_age(headers: CIMultiDictProxy[str]) -> int | None:
+    """Seconds a response stays fresh: max-age less Age (RFC 9111 section 4.2). Of several the smallest."""
+    found = [int(digits) for digits in _MAX_AGE.findall(",".join(headers.getall("Cache-Control", ())))]
+    if not found:
+        return None
+    age = headers.get("Age", "").strip()
+    return max(0, min(found) - (int(age) if _DIGITS.fullmatch(age) else 0))
+
+
+@functools.cache
+def _system_authorities() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    """A client context; with `ca_file`, read anew since it may have been renewed, only those authorities count."""
+    if ca_file is None:
+        return _system_authorities()
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError):
+        raise FetchFailed("the ca_file cannot be read") from None
+
+
+def _sentence(error: Exception, limit: float) -> str:
+    match error:
+        case TimeoutError():
+            sentence = f"no complete response within {limit:g} s"
+        case aiohttp.ClientConnectorCertificateError():
+            cause = error.certificate_error
+            why = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else type(cause).__name__
+            sentence = f"its certificate is not accepted ({why})"
+        case aiohttp.ClientSSLError():
+            sentence = "TLS failed"
+        case aiohttp.ClientConnectorDNSError():
+            sentence = "its host name cannot be resolved"
+        case aiohttp.ClientConnectorError():
+            sentence = f"it cannot be reached ({errno.errorcode.get(error.errno or 0, 'no address responds')})"
+        case aiohttp.ClientError() | OSError():
+            sentence = "the response broke off or is not well-formed HTTP"
+        case _:
+            sentence = f"it cannot be asked ({type(error).__name__})"
+    return sentence

@@ -1,0 +1,175 @@
+"""Where an issuer publishes its keys, and what it publishes there now: discovery, a fixed address, or a file.
+
+Decides when the address is asked for anew; knows nothing of when keys are fetched or how long old ones serve.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.core.config.issuers import Issuer
+from gateway.core.jsontext import parse_json
+from gateway.core.token.keys import KeySet, UnusableKeySet, parse_key_set
+from gateway.remote.http import FETCH_TIMEOUT, MAX_BYTES, FetchFailed, fetch_json, parse_fetchable
+
+#: seconds a document is kept when it does not say, and the bounds on what it may say
+LIFETIME: Final = 10 * 60.0
+MIN_LIFETIME: Final = 60.0
+MAX_LIFETIME: Final = 60 * 60.0
+#: seconds; a file costs nothing to read again
+FILE_LIFETIME: Final = MIN_LIFETIME
+#: Not here; then the other well-known addresses are tried.
+_ABSENT: Final = frozenset({404, 410})
+
+
+class DiscoveryRefused(FetchFailed):
+    """A discovery document came, and it is not the issuer's, or names no place for keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What an issuer publishes now."""
+
+    keys: KeySet
+    #: seconds, from one minute to one hour
+    lifetime: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Location:
+    """Where discovery said the keys are."""
+
+    address: str
+    #: monotonic seconds; after that it is asked for anew
+    fresh_until: float
+
+
+def lifetime(max_age: int | None) -> float:
+    """Seconds that a document with this `max_age` is kept."""
+    return LIFETIME if max_age is None else min(max(float(max_age), MIN_LIFETIME), MAX_LIFETIME)
+
+
+def discovery_addresses(issuer: Issuer) -> tuple[str, ...]:
+    """Where the discovery document may be, in the order to try.
+
+    OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3.1, and the compatible form of its section 5.
+    FetchFailed: the issuer is no address, so there is nowhere to ask.
+    """
+    if issuer.discovery_url is not None:
+        return (issuer.discovery_url,)
+    parse_fetchable(issuer.issuer, issuer)
+    base = issuer.issuer.removesuffix("/")
+    scheme, _, rest = base.partition("://")
+    authority, slash, path = rest.partition("/")
+    inserted = (
+        f"{scheme}://{authority}/.well-known/{name}{slash}{path}"
+        for name in ("oauth-authorization-server", "openid-configuration")
+    )
+    return tuple(dict.fromkeys((f"{base}/.well-known/openid-configuration", *inserted)))
+
+
+def parse_discovery(document: object, issuer: Issuer) -> str:
+    """The `jwks_uri` of a discovery document. DiscoveryRefused: it speaks for another issuer, or names no address."""
+    if not isinstance(document, dict):
+        raise DiscoveryRefused("the discovery document is not an object")
+    named = document.get("issuer")
+    # OpenID Connect Discovery 1.0 section 4.3, RFC 8414 section 3.3: it MUST be identical.
+    if named != issuer.issuer:
+        near = isinstance(named, str) and named.rstrip("/") == issuer.issuer.rstrip("/")
+        hint = ": they differ in the slash at the end" if near else ""
+        raise DiscoveryRefused(f"the discovery document names another issuer than the configured one{hint}")
+    address = document.get("jwks_uri")
+    if not isinstance(address, str):
+        raise DiscoveryRefused("the discovery document has no jwks_uri")
+    return address
+
+
+class Publisher:
+    """The place where one issuer publishes its keys. One call at a time."""
+
+    def __init__(self, issuer: Issuer, *, limit: float = FETCH_TIMEOUT) -> None:
+        """`limit`: seconds for each document."""
+        self._issuer = issuer
+        self._limit = limit
+        self._location: _Location | None = None
+
+    async def fetch_key_set(self, now: float) -> Published:
+        """The keys as they are published now, discovery included, within twice `limit`. `now`: monotonic seconds.
+
+        FetchFailed, UnusableKeySet: they cannot be had, or what is there is no key set that could verify anything.
+        """
+        try:
+            async with asyncio.timeout(2 * self._limit):
+                return await self._fetch_key_set(now)
+        except TimeoutError:
+            raise FetchFailed(f"discovery and keys took more than {2 * self._limit:g} s") from None
+
+    async def _fetch_key_set(self, now: float) -> Published:
+        if self._issuer.jwks_file is not None:
+            return Published(_read_key_set(self._issuer.jwks_file), FILE_LIFETIME)
+        if self._issuer.jwks_url is not None:
+            return await self._fetch_from(self._issuer.jwks_url)
+        known = self._location
+        address = await self._locate(now)
+        try:
+            return await self._fetch_from(address)
+        except (FetchFailed, UnusableKeySet):
+            # An address from memory may have moved.
+            if known is None or self._location is not known:
+                raise
+            try:
+                moved = await self._discover(now)
+            except FetchFailed:
+                moved = address
+            if moved == address:
+                raise
+        return await self._fetch_from(moved)
+
+    async def _locate(self, now: float) -> str:
+        known = self._location
+        if known is not None and now < known.fresh_until:
+            return known.address
+        try:
+            return await self._discover(now)
+        except FetchFailed as failure:
+            # Keys can be had where they were: an outage of discovery is none of theirs.
+            if known is None or isinstance(failure, DiscoveryRefused):
+                raise
+            return known.address
+
+    async def _discover(self, now: float) -> str:
+        *others, last = discovery_addresses(self._issuer)
+        for address in others:
+            try:
+                return await self._discover_at(address, now)
+            except FetchFailed as failure:
+                if failure.status not in _ABSENT:
+                    raise
+        return await self._discover_at(last, now)
+
+    async def _discover_at(self, address: str, now: float) -> str:
+        fetched = await fetch_json(address, self._issuer, limit=self._limit)
+        jwks_uri = parse_discovery(fetched.document, self._issuer)
+        self._location = _Location(jwks_uri, now + lifetime(fetched.max_age))
+        return jwks_uri
+
+    async def _fetch_from(self, address: str) -> Published:
+        fetched = await fetch_json(address, self._issuer, limit=self._limit)
+        return Published(parse_key_set(fetched.document), lifetime(fetched.max_age))
+
+
+def _read_key_set(path: str) -> KeySet:
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise FetchFailed(f"the jwks_file cannot be read ({type(error).__name__})") from None
+    if len(raw) > MAX_BYTES:
+        raise FetchFailed(f"the jwks_file is larger than {MAX_BYTES // 1024} KiB")
+    try:
+        return parse_key_set(parse_json(raw))
+    except UnusableKeySet:
+        raise
+    except ValueError as error:
+        raise FetchFailed(f"the jwks_file: {error}") from None

@@ -1,0 +1,237 @@
+"""The life of one issuer's keys: loaded, refreshed ahead of time, served on through an outage, dropped when too old.
+
+Decides when to ask and what to say meanwhile; where and what is asked is `discovery`, the arithmetic `schedule`.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from random import random
+from typing import Final
+
+from gateway.core.config.issuers import Issuer
+from gateway.core.errors import IssuerUnavailable, UnknownKey
+from gateway.core.token.keys import Key, KeySet, UnusableKeySet, shown_kid
+from gateway.ports import Observer
+from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
+from gateway.remote.keys.discovery import Publisher
+from gateway.remote.keys.schedule import Misses, TokenBucket, backoff, refresh_after
+
+_LOG: Final = logging.getLogger("gateway.remote")
+_NEVER: Final = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time as arguments, so that hours pass in tests."""
+
+    #: seconds since the epoch
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    #: a number in [0, 1), for jitter
+    chance: Callable[[], float] = random
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerStatus:
+    """What `/readyz` says of one issuer."""
+
+    name: str
+    #: there are keys, and they are not too old
+    has_keys: bool
+    #: why the last fetch failed; None when it did not, or none has ended yet
+    reason: str | None
+    first_fetch_ended: bool
+    #: seconds since the last fetch that succeeded; None when none did
+    age: float | None
+    #: the last fetch failed: what is served is older than it should be
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """Our copy of a key set, indexed for the hot path."""
+
+    keys: KeySet = field(default_factory=KeySet)
+    index: Mapping[tuple[str, str | None], tuple[Key, ...]] = field(default_factory=dict)
+    #: monotonic seconds
+    loaded_at: float = _NEVER
+    usable_until: float = _NEVER
+
+
+class IssuerKeys:
+    """The keys of one issuer."""
+
+    def __init__(
+        self, name: str, issuer: Issuer, *, observer: Observer, clock: Clock, limit: float = FETCH_TIMEOUT
+    ) -> None:
+        """`limit`: seconds for each document."""
+        self._name = name
+        self._max_stale = float(issuer.jwks_max_stale)
+        self._publisher = Publisher(issuer, limit=limit)
+        self._observer = observer
+        self._clock = clock
+        self._copy = _Copy()
+        self._bucket = TokenBucket()
+        self._misses = Misses()
+        self._warned: frozenset[str] = frozenset()
+        #: why the last fetch failed
+        self._reason: str | None = None
+        self._failures = 0
+        #: when the next fetch is due; after a failure none is made before
+        self._due = _NEVER
+        #: fetches are numbered from 1
+        self._begun = self._ended = 0
+        self._flight: asyncio.Task[None] | None = None
+        self._nap: asyncio.Future[None] | None = None
+        self._stopped = False
+
+    def find(self, *, alg: str, kid: str | None) -> tuple[Key, ...]:
+        """Keys known now that may have signed; none when they are too old."""
+        copy = self._copy
+        return copy.index.get((alg, kid), ()) if self._clock.monotonic() < copy.usable_until else ()
+
+    def has(self, thumbprint: str) -> bool:
+        """Whether the key is published, as far as we know, and our copy is not too old."""
+        copy = self._copy
+        return thumbprint in copy.keys.thumbprints and self._clock.monotonic() < copy.usable_until
+
+    def status(self) -> IssuerStatus:
+        """How things stand now."""
+        now, copy = self._clock.monotonic(), self._copy
+        return IssuerStatus(
+            name=self._name,
+            has_keys=now < copy.usable_until,
+            reason=self._reason,
+            first_fetch_ended=self._ended > 0,
+            age=now - copy.loaded_at if copy.loaded_at > _NEVER else None,
+            stale=self._failures > 0,
+        )
+
+    async def fetch(self, *, alg: str, kid: str | None) -> tuple[Key, ...]:
+        """The keys that may have signed, after a fetch that began after this call; a named key also from one under way.
+
+        UnknownKey: that fetch does not have it. IssuerUnavailable: that fetch failed, or none may be made now.
+        """
+        wanted = self._begun + 1
+        now = self._clock.monotonic()
+        # A memory is no proof: the key may have been published since. Asked again while others would not go short.
+        if self._misses.has((alg, kid), now) and not self._bucket.has_spare(now):
+            raise UnknownKey(f"{self._name} did not publish it when asked less than 30 s ago")
+        while self._ended < wanted:
+            flight = self._flight or self._begin_on_demand()
+            # Not awaited itself: a request that goes away must not take the fetch of the others with it.
+            await asyncio.wait({flight})
+            if self._reason is not None or self._stopped:
+                raise self._unavailable()
+            if kid is not None and (keys := self.find(alg=alg, kid=kid)):
+                return keys
+        if keys := self.find(alg=alg, kid=kid):
+            return keys
+        self._misses.remember((alg, kid), self._clock.monotonic())
+        raise UnknownKey(f"{self._name} does not publish it")
+
+    async def keep_fresh(self) -> None:
+        """Fetches whenever it is due, for ever."""
+        while not self._stopped:
+            wait = self._due - self._clock.monotonic()
+            waiting = self._flight or (self._sleep(wait) if wait > 0 else self._begin())
+            await asyncio.wait({waiting})
+
+    async def stop(self) -> None:
+        """Ends a fetch under way; requests that wait for it get IssuerUnavailable."""
+        self._stopped = True
+        pending = [task for task in (self._flight, self._nap) if task is not None]
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+
+    def _sleep(self, seconds: float) -> asyncio.Future[None]:
+        self._nap = asyncio.ensure_future(self._clock.sleep(seconds))
+        return self._nap
+
+    def _begin_on_demand(self) -> asyncio.Task[None]:
+        now = self._clock.monotonic()
+        if self._stopped or self._wait(now) > 0:
+            self._observer.keys_suppressed(self._name)
+            raise self._unavailable()
+        self._bucket.spend(now)
+        return self._begin()
+
+    def _wait(self, now: float) -> float:
+        """Seconds until a fetch may be made on demand."""
+        return max(self._bucket.wait(now), self._due - now if self._failures else 0.0)
+
+    def _unavailable(self) -> IssuerUnavailable:
+        wait = self._wait(self._clock.monotonic())
+        why = self._reason or "asked too often: the key may be new"
+        return IssuerUnavailable(f"{self._name}: {why}", retry_after=max(1, math.ceil(wait)))
+
+    def _begin(self) -> asyncio.Task[None]:
+        self._begun += 1
+        self._flight = asyncio.create_task(self._fetch(), name=f"keys of {self._name}")
+        return self._flight
+
+    async def _fetch(self) -> None:
+        now = self._clock.monotonic()
+        try:
+            published = await self._publisher.fetch_key_set(now)
+        except (FetchFailed, UnusableKeySet) as error:
+            self._failed(str(error))
+        except Exception as error:  # noqa: BLE001 -- logged with its traceback
+            # A bug; but one issuer's document must not end the refresh of its keys for good.
+            _LOG.exception("issuer %s: its keys could not be read", self._name)
+            self._failed(f"internal error ({type(error).__name__})")
+        else:
+            self._loaded(published.keys, published.lifetime)
+        finally:
+            self._flight = None
+        self._ended += 1
+        self._observer.keys_fetched(self._name, ok=self._reason is None, at=self._clock.wall())
+        self._observer.keys_known(
+            self._name, count=len(self._copy.keys.keys) if self.status().has_keys else 0, stale=self._failures > 0
+        )
+        if self._nap is not None:
+            # What is due has changed.
+            self._nap.cancel()
+
+    def _failed(self, reason: str) -> None:
+        now = self._clock.monotonic()
+        if self._reason is None:
+            left = self._copy.usable_until - now
+            meanwhile = f"those known serve for {left:.0f} s" if left > 0 else "none are known"
+            _LOG.warning("issuer %s: its keys cannot be had, %s: %s", self._name, meanwhile, reason)
+        elif self._copy.keys.keys and now >= self._copy.usable_until:
+            _LOG.error("issuer %s: its keys are too old and serve no more: %s", self._name, reason)
+            self._copy = _Copy(loaded_at=self._copy.loaded_at)
+        self._reason = reason
+        self._failures += 1
+        self._due = now + backoff(self._failures, self._clock.chance())
+
+    def _loaded(self, keys: KeySet, lifetime: float) -> None:
+        now, before = self._clock.monotonic(), self._copy
+        index = {
+            (alg, kid): keys.find(alg=alg, kid=kid)
+            for key in keys.keys
+            for alg in key.algorithms
+            for kid in (key.kid, None)
+        }
+        self._copy = _Copy(keys, index, loaded_at=now, usable_until=now + lifetime + self._max_stale)
+        if (keys.thumbprints, index.keys()) != (before.keys.thumbprints, before.index.keys()):
+            self._misses.clear()
+            kids = ", ".join(shown_kid(key.kid) for key in keys.keys)
+            _LOG.info("issuer %s: %d keys, before %d: %s", self._name, len(keys.keys), len(before.keys.keys), kids)
+        if self._reason is not None:
+            _LOG.info("issuer %s: its keys can be had again after %d failed fetches", self._name, self._failures)
+        # A provider may shuffle its keys: the position that a sentence begins with (`key 3 ...`) does not count.
+        skipped = {sentence.split(" ", 2)[-1]: sentence for sentence in keys.skipped}
+        for which in skipped.keys() - self._warned:
+            _LOG.warning("issuer %s: %s", self._name, skipped[which])
+        self._warned = frozenset(skipped)
+        self._reason = None
+        self._failures = 0
+        self._due = now + refresh_after(lifetime, self._clock.chance())

@@ -1,0 +1,77 @@
+"""The Issuers port for all configured issuers: which keys response for which name, and their common start and end.
+
+Knows nothing of tokens; every issuer stands for itself, so that one that is down harms no other.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from random import random
+
+from gateway.core.config.issuers import Issuer, issuer_name
+from gateway.core.token.keys import Key
+from gateway.ports import Observer
+from gateway.remote.http import FETCH_TIMEOUT
+from gateway.remote.keys.issuer_keys import Clock, IssuerKeys, IssuerStatus
+
+
+class RemoteIssuers:
+    """Keys by configured issuer name. A name that is not configured is a bug of the caller: KeyError."""
+
+    def __init__(
+        self,
+        issuers: Sequence[Issuer],
+        *,
+        observer: Observer,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: Callable[[], float] = random,
+        fetch_timeout: float = FETCH_TIMEOUT,
+    ) -> None:
+        """Asks nobody yet. `sleep` waits by the clock of `monotonic`; `chance` gives [0, 1) for jitter.
+
+        `fetch_timeout`: seconds of real time for each document.
+        """
+        clock = Clock(wall=wall, monotonic=monotonic, sleep=sleep, chance=chance)
+        self._keys = {
+            name: IssuerKeys(name, issuer, observer=observer, clock=clock, limit=fetch_timeout)
+            for issuer in issuers
+            for name in (issuer_name(issuer),)
+        }
+        self._refreshing: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begins to fetch and refresh. Waits for no response: fetches are under way, not ended, when this returns."""
+        self._refreshing = [
+            asyncio.create_task(keys.keep_fresh(), name=f"refresh of {name}") for name, keys in self._keys.items()
+        ]
+        # One turn of the loop: a request that comes now joins the first fetch instead of asking for one of its own.
+        await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Ends all that is under way; afterwards there is no task and no socket of ours. May be called twice."""
+        for task in self._refreshing:
+            task.cancel()
+        await asyncio.gather(*self._refreshing, *(keys.stop() for keys in self._keys.values()), return_exceptions=True)
+        self._refreshing = []
+
+    def status(self) -> list[IssuerStatus]:
+        """Every issuer, in the order of the configuration."""
+        return [keys.status() for keys in self._keys.values()]
+
+    def find_keys(self, issuer: str, *, alg: str, kid: str | None) -> tuple[Key, ...]:
+        """Keys known now that may have signed; empty when there are none. Touches no network."""
+        return self._keys[issuer].find(alg=alg, kid=kid)
+
+    def has_key(self, issuer: str, thumbprint: str) -> bool:
+        """Whether the issuer still publishes the key, as far as we know, and our copy is not too old."""
+        return self._keys[issuer].has(thumbprint)
+
+    async def fetch_keys(self, issuer: str, *, alg: str, kid: str | None) -> tuple[Key, ...]:
+        """The same after asking the issuer anew, together with all who ask meanwhile.
+
+        UnknownKey: a fetch begun after this call does not have it. IssuerUnavailable: nobody can tell now;
+        `retry_after` says in whole seconds when it makes sense to ask again.
+        """
+        return await self._keys[issuer].fetch(alg=alg, kid=kid)

@@ -1,0 +1,1 @@
+"""Reads the configuration: file, variables, and the files they name."""

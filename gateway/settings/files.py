@@ -1,0 +1,90 @@
+"""Reads the files that a configuration names: bounded, each with a sentence for what is wrong."""
+
+import ssl
+from pathlib import Path
+
+from gateway.core.jsontext import parse_json
+from gateway.core.token.keys import KeySet, parse_key_set
+
+#: A configuration file beyond this is something else.
+MAX_FILE = 1 << 20
+
+#: The same bound as for a key set that is fetched.
+MAX_KEY_SET = 256 << 10
+
+
+def read_key_set(path: str) -> KeySet:
+    """The keys in a `jwks_file`. ValueError carries a sentence that fits behind the key."""
+    content = read_named(path, MAX_KEY_SET)
+    try:
+        return parse_key_set(parse_json(content))
+    except ValueError as error:
+        raise ValueError(f"names {path!r}, which cannot be used: {error}") from None
+
+
+def read_trust(path: str) -> ssl.SSLContext:
+    """A client context that trusts the authorities in a `ca_file`, and no others.
+
+    ValueError carries a sentence that fits behind the key.
+    """
+    # Our own reading first: OpenSSL does not say what is wrong with a file.
+    read_named(path, MAX_FILE)
+    try:
+        context = ssl.create_default_context(cafile=path)
+    except OSError:
+        raise ValueError(f"names {path!r}, which holds no PEM certificate") from None
+    if not context.cert_store_stats()["x509"]:
+        raise ValueError(f"names {path!r}, which holds no PEM certificate")
+    return context
+
+
+def check_client_certificate(certificate: str, key: str) -> None:
+    """Whether the gateway can show this certificate with this key, both PEM files.
+
+    ValueError carries a sentence that fits behind the key `certificate`.
+    """
+    for path in (certificate, key):
+        read_named(path, MAX_FILE)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, _no_passphrase)
+    except ssl.SSLError as error:
+        relation = "which does not fit" if error.reason == "KEY_VALUES_MISMATCH" else "which cannot be used with"
+        raise ValueError(f"names {certificate!r}, {relation} the key {key!r}") from None
+
+
+def _no_passphrase() -> str:
+    raise ValueError("has an encrypted key beside it, and there is nobody to ask for a passphrase")
+
+
+def read_named(path: str, most: int) -> bytes:
+    """The content of a named file of at most `most` bytes. ValueError carries a sentence that fits behind the key."""
+    try:
+        return read_bounded(path, most)
+    except ValueError as error:
+        raise ValueError(f"names {path!r}, which {error}") from None
+
+
+def read_bounded(path: str, most: int) -> bytes:
+    """The content of a file of at most `most` bytes. ValueError: a sentence to follow its name."""
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(most + 1)
+    except FileNotFoundError:
+        raise ValueError("does not exist") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    except ValueError:
+        # A NUL, or what no file system can spell.
+        raise ValueError("cannot be read: no file can have that name") from None
+    if len(content) > most:
+        raise ValueError(f"is larger than {most >> 10}KiB")
+    return content
+
+
+def decoded(content: bytes) -> str:
+    """UTF-8 as text, without a byte order mark. ValueError: a sentence to follow the name of the file."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"is not UTF-8 text: byte 0x{content[error.start]:02x} at line {line}") from None

@@ -1,0 +1,134 @@
+"""Reads the configuration: the file, the variables, and the files they name. The only module that does.
+
+Decides precedence and where each value came from; what values mean is `core`. Touches no network.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from gateway.core.checks.problems import problems, warnings
+from gateway.core.config.conversion import Conversion, convert
+from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.upstreams import Secret
+from gateway.core.config.words import REQUIRED, ConfigProblem, joined
+from gateway.core.token.keys import KeySet
+from gateway.core.upstream.own_lines import secret_uses
+from gateway.settings.document import Document, parse_document
+from gateway.settings.files import MAX_FILE, check_client_certificate, decoded, read_bounded, read_key_set, read_trust
+from gateway.settings.secrets import read_secret
+from gateway.settings.variables import CONFIG, Overrides, is_within, read_variables, variable_for, variable_of
+from gateway.signing.signing_keys import read_signing_key
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of reading the configuration."""
+
+    #: None when there are problems
+    config: Config | None
+    problems: list[ConfigProblem] = field(default_factory=list)
+    warnings: list[ConfigProblem] = field(default_factory=list)
+    #: key path to `file FILE line N` or the name of a variable; what is not here is a default
+    origins: dict[str, str] = field(default_factory=dict)
+    #: what was read for each secret of the configuration
+    secrets: Mapping[Secret, str] = field(default_factory=dict, repr=False)
+
+
+def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
+    """The configuration from the file at `path`, else the one that GATEWAY_CONFIG names, else variables alone.
+
+    Never raises for what is in the file, the variables or the files they name: that is in `problems`, all of it.
+    """
+    source = environ.get(CONFIG) or None if path is None else path
+    if source == "":
+        return Loaded(None, [ConfigProblem("", "the configuration file has no name")])
+    document = Document({}, {}, ())
+    if source is not None:
+        try:
+            document = parse_document(decoded(read_bounded(source, MAX_FILE)))
+        except ValueError as error:
+            # Without the file, whatever else could be said would be guessed.
+            return Loaded(None, [ConfigProblem("", f"the configuration file {source!r} {error}")])
+    overrides = read_variables(environ, document.values)
+    conversion = convert(overrides.values)
+    found = [*document.problems, *overrides.problems, *conversion.problems]
+    found.extend(problem for problem in problems(conversion.config) if conversion.is_readable(problem.path))
+    named = {use.secret.env for use in secret_uses(conversion.config)}
+    notes = [note for note in overrides.warnings if note.path not in named]
+    notes.extend(warnings(conversion.config))
+    for problem, is_fatal in _named_files(conversion):
+        (found if is_fatal else notes).append(problem)
+    secrets, unread = _read_secrets(conversion, environ)
+    found.extend(problem for problem in unread if problem.path not in {other.path for other in found})
+    origins = {
+        key: f"file {source} line {line}"
+        for key, line in document.lines.items()
+        if not any(is_within(key, other) for other in overrides.origins)
+    }
+    return Loaded(
+        config=None if found else conversion.config,
+        problems=[_naming_variable(problem, overrides) for problem in found],
+        warnings=[_naming_variable(note, overrides) for note in notes if conversion.is_readable(note.path)],
+        origins=origins | overrides.origins,
+        secrets={} if found else secrets,
+    )
+
+
+def _named_files(conversion: Conversion) -> Iterator[tuple[ConfigProblem, bool]]:
+    """What is wrong with the files that the configuration names; True: it cannot start like that."""
+    for path, check in _file_checks(conversion.config):
+        if not conversion.is_readable(path):
+            continue
+        try:
+            content = check()
+        except ValueError as error:
+            yield ConfigProblem(path, str(error)), True
+            continue
+        if isinstance(content, KeySet):
+            for skipped in content.skipped:
+                yield ConfigProblem(path, skipped), False
+
+
+def _file_checks(config: Config) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Key paths that name files, and what reads each. What names none at all has been told of already."""
+    for index, issuer in enumerate(config.issuers):
+        path = joined("issuers", index)
+        if issuer.jwks_file:
+            yield f"{path}.jwks_file", partial(read_key_set, issuer.jwks_file)
+        if issuer.ca_file:
+            yield f"{path}.ca_file", partial(read_trust, issuer.ca_file)
+    for name, upstream in upstreams_of(config).items():
+        path = joined("upstreams", name)
+        if upstream.tls is not None and upstream.tls.ca_file:
+            yield f"{path}.tls.ca_file", partial(read_trust, upstream.tls.ca_file)
+        if upstream.tls is not None and upstream.tls.certificate and upstream.tls.key:
+            read = partial(check_client_certificate, upstream.tls.certificate, upstream.tls.key)
+            yield f"{path}.tls.certificate", read
+    if config.assertion is not None and config.assertion.key is not None and config.assertion.key.file:
+        yield "assertion.key.file", partial(read_signing_key, config.assertion.key.file)
+
+
+def _read_secrets(conversion: Conversion, environ: Mapping[str, str]) -> tuple[dict[Secret, str], list[ConfigProblem]]:
+    """What each secret of the configuration is, and what is wrong with those that are missing or unfit."""
+    read: dict[Secret, str] = {}
+    found: list[ConfigProblem] = []
+    for use in secret_uses(conversion.config):
+        path = f"{use.path}.env" if use.secret.file is None else f"{use.path}.file"
+        if not conversion.is_readable(path) or not (use.secret.file or use.secret.env):
+            continue
+        try:
+            text = read[use.secret] = read_secret(use.secret, environ)
+            use.check(text)
+        except ValueError as error:
+            found.append(ConfigProblem(path, str(error)))
+    return read, found
+
+
+def _naming_variable(problem: ConfigProblem, overrides: Overrides) -> ConfigProblem:
+    """The problem with the variable that the value came from, or that could give the missing one."""
+    if problem.sentence == REQUIRED:
+        variable = variable_for(problem.path, overrides)
+        return ConfigProblem(problem.path, f"{REQUIRED}; {variable} can give it") if variable else problem
+    variable = variable_of(problem.path, overrides)
+    return ConfigProblem(problem.path, f"{problem.sentence} ({variable})") if variable else problem

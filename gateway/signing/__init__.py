@@ -1,0 +1,1 @@
+"""What the gateway itself signs: assertions, and the keys for them."""

@@ -1,0 +1,214 @@
+"""Every reason the gate can give is explained at the step that gave it, with the evidence, and without the token."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.commands.explain import STEPS, Explanation, as_json, as_text, explain
+from gateway.core.config.assertion import AssertionSection
+from gateway.core.config.file import Config
+from gateway.core.config.identity_headers import IdentityHeader
+from gateway.core.config.issuers import Issuer
+from gateway.core.config.limits import Limits
+from gateway.core.config.routes import RouteSection
+from gateway.core.config.section import Size
+from gateway.core.config.upstreams import Secret, UpstreamCredential, UpstreamSection
+from gateway.core.errors import (
+    BadRequest,
+    BodyTooLarge,
+    ClientDisconnected,
+    Draining,
+    InternalError,
+    Overloaded,
+    RequestTimeout,
+    UpstreamBusy,
+    UpstreamFailed,
+    UpstreamTimeout,
+    VersionNotSupported,
+    reasons,
+)
+from tests.signer import AUDIENCE, ISSUER, NOW, compact, public_jwk, sign, some_claims, some_header
+
+ROUTES = (
+    RouteSection(path="/health", access="public"),
+    RouteSection(path="/orders/*", methods=("GET",), scopes=("read:orders",)),
+    RouteSection(path="/orders/*", methods=("POST",), scopes=("delete:orders",)),
+    RouteSection(path="/reports/*", scopes=("delete:orders",), mode="report"),
+    RouteSection(path="/admin/*", claims={"role": "admin"}),
+    RouteSection(path="/partners/*", clients=("partner",)),
+)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> str:
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [public_jwk("rsa-2048-a")]}))
+    return str(path)
+
+
+async def explained(keys: str, token: bytes, *, settings: dict[str, Any] | None = None, **request: Any) -> Explanation:
+    changes = dict(settings or {})
+    issuer: dict[str, Any] = {"issuer": ISSUER, "audience": AUDIENCE, "name": "local", "jwks_file": keys}
+    issuer |= changes.pop("issuer", {})
+    whole: dict[str, Any] = {"upstream": "http://127.0.0.1:1", "routes": ROUTES, **changes}
+    config = Config(issuers=(Issuer(**issuer),), **whole)
+    return await explain(config, token, clock=lambda: NOW, **{"target": "/orders/1", **request})
+
+
+def minted(**changes: Any) -> bytes:
+    return sign(some_claims(**changes))
+
+
+PARTNER = {"target": "/partners/1"}
+#: reason, step, token, and what differs from GET /orders/1 under the usual configuration
+CASES: list[tuple[str, str, bytes, dict[str, Any]]] = [
+    ("bad_request", "request", minted(), {"target": "nowhere"}),
+    ("method_not_implemented", "request", minted(), {"method": "CONNECT"}),
+    ("uri_too_long", "request", minted(), {"target": "/" + "a" * 20_000}),
+    ("headers_too_large", "request", b"a" * 40_000, {}),
+    ("ambiguous_path", "route", minted(), {"target": "/a/../b"}),
+    ("no_route", "route", minted(), {"target": "/nowhere", "settings": {"unmatched": "refuse"}}),
+    ("method_not_allowed", "route", minted(), {"method": "DELETE"}),
+    ("missing_credential", "credential", b"", {}),
+    ("malformed_credential", "credential", b"two words", {}),
+    ("multiple_credentials", "credential", b"one, two", {}),
+    ("token_too_large", "credential", b"a" * 50, {"settings": {"limits": Limits(token_bytes=Size(40))}}),
+    ("token_malformed", "form", b"opaque", {}),
+    ("token_encrypted", "form", b"a.b.c.d.e", {}),
+    ("algorithm_not_allowed", "form", compact(some_header(alg="none"), some_claims()), {}),
+    ("critical_header", "form", sign(header={"crit": ["x"]}), {}),
+    ("unknown_issuer", "issuer", minted(iss="https://other.example"), {}),
+    ("algorithm_not_allowed", "issuer", minted(), {"settings": {"issuer": {"algorithms": ("ES256",)}}}),
+    ("id_token", "class", minted(at_hash="x"), {}),
+    ("refresh_token", "class", minted(typ="Refresh"), {}),
+    ("logout_token", "class", minted(events={"x": {}}), {}),
+    ("other_token", "class", sign(header={"typ": "dpop+jwt"}), {}),
+    ("unclassified_token", "class", sign(some_claims(scope=...), header={"typ": "JWT"}), {}),
+    ("token_expired", "time", minted(exp=NOW - 60), {}),
+    ("token_malformed", "time", minted(exp="soon"), {}),
+    ("missing_claim", "time", minted(exp=...), {}),
+    ("token_not_yet_valid", "time", minted(nbf=NOW + 60), {}),
+    ("token_from_the_future", "time", minted(iat=NOW + 60), {}),
+    ("token_lifetime_too_long", "time", minted(), {"settings": {"issuer": {"max_lifetime": 60}}}),
+    ("wrong_audience", "audience", minted(aud="https://other.example"), {}),
+    ("missing_claim", "audience", minted(aud=...), {}),
+    ("proof_required", "binding", minted(cnf={"jkt": "x"}), {}),
+    ("binding_unsupported", "binding", minted(cnf={"x": "y"}), {}),
+    ("missing_claim", "subject", minted(sub=..., client_id=...), {}),
+    ("client_not_allowed", "subject", minted(), {"settings": {"issuer": {"clients": ("other",)}}}),
+    ("unknown_key", "signature", sign(header={"kid": "nobody's"}), {}),
+    ("bad_signature", "signature", sign(name="rsa-2048-b", header={"kid": "rsa-a"}), {}),
+    ("issuer_unavailable", "signature", minted(), {"settings": {"issuer": {"jwks_file": "/nowhere"}}}),
+    ("identity_claim_missing", "headers", minted(), {"header": IdentityHeader(claim="email", required=True)}),
+    ("identity_header_invalid", "headers", minted(name="ü"), {"header": IdentityHeader(claim="name", encoding="none")}),
+    ("identity_header_too_large", "headers", minted(), {"header": IdentityHeader(claim="sub", max_bytes=Size(1))}),
+    ("insufficient_scope", "policy", minted(), {"method": "POST"}),
+    ("claim_mismatch", "policy", minted(), {"target": "/admin/1"}),
+    ("client_not_allowed", "policy", minted(), PARTNER),
+]
+
+
+@pytest.mark.parametrize(("reason", "step", "token", "request_"), CASES, ids=lambda value: str(value)[:30])
+async def test_a_refusal_is_explained_at_its_step(
+    keys: str, reason: str, step: str, token: bytes, request_: dict[str, Any]
+) -> None:
+    changes = dict(request_)
+    if "header" in changes:
+        changes["settings"] = {"identity_headers": {"X-One": changes.pop("header")}}
+    explanation = await explained(keys, token, **changes)
+    assert explanation.verdict == "refused"
+    assert explanation.refusal is not None
+    assert explanation.refusal.reason == reason
+    failed = STEPS.index(step)
+    assert [one.passed for one in explanation.steps] == [True] * failed + [False] + [None] * (len(STEPS) - failed - 1)
+    assert reason in explanation.steps[failed].says
+    for text in (as_text(explanation, color=False), as_json(explanation)):
+        assert reason in text
+        assert all(token[i : i + 16].decode() not in text for i in range(0, len(token) - 16, 8) if len(token) > 100)
+
+
+def test_the_cases_name_every_reason_that_admission_can_give() -> None:
+    elsewhere = {BadRequest, BodyTooLarge, RequestTimeout, VersionNotSupported, Overloaded, Draining, UpstreamBusy}
+    elsewhere |= {InternalError}
+    never = {
+        refusal.reason
+        for refusal in reasons().values()
+        if refusal in elsewhere or issubclass(refusal, UpstreamFailed | UpstreamTimeout | ClientDisconnected)
+    }
+    assert set(reasons()) - never <= {reason for reason, *_ in CASES}
+
+
+async def test_an_admission_shows_what_the_upstream_would_receive(keys: str) -> None:
+    explanation = await explained(keys, minted())
+    assert explanation.verdict == "admitted"
+    assert all(step.passed for step in explanation.steps)
+    assert ("X-User-Id", "alice") in explanation.headers
+    text = as_text(explanation, color=False)
+    assert "✓ class      access: header typ is" in text
+    assert "expires in 300 s" in text
+    assert "passed over /health: another path" in text
+    assert json.loads(as_json(explanation))["reason"] is None
+
+
+async def test_a_route_that_is_passed_over_says_why(keys: str) -> None:
+    explanation = await explained(keys, minted(), method="POST")
+    assert explanation.passed_over == (("/health", "another path"), ("GET /orders/*", "not for POST"))
+
+
+async def test_a_route_that_only_reports_is_told_apart(keys: str) -> None:
+    explanation = await explained(keys, minted(), target="/reports/1")
+    assert explanation.verdict == "reported"
+    assert explanation.refusal is not None
+    assert explanation.refusal.reason == "insufficient_scope"
+    assert ("X-User-Id", "alice") in explanation.headers
+
+
+async def test_a_public_route_asks_for_nothing(keys: str) -> None:
+    explanation = await explained(keys, b"", target="/health")
+    assert explanation.verdict == "admitted"
+    assert {step.passed for step in explanation.steps[2:]} == {None}
+
+
+async def test_color_is_for_terminals(keys: str) -> None:
+    explanation = await explained(keys, minted())
+    assert "\x1b[" in as_text(explanation, color=True)
+    assert "\x1b[" not in as_text(explanation, color=False)
+
+
+async def test_a_kept_token_is_not_shown(keys: str) -> None:
+    upstreams = {"default": UpstreamSection(url="http://127.0.0.1:1", authorization="keep")}
+    explanation = await explained(keys, minted(), settings={"upstream": None, "upstreams": upstreams})
+    assert ("Authorization", "(the token)") in explanation.headers
+
+
+async def test_which_key_it_is_and_how_many_were_tried_is_told(keys: str) -> None:
+    explanation = await explained(keys, minted())
+    signature = explanation.steps[STEPS.index("signature")].says
+    assert "by key 'rsa-a'" in signature
+    assert "1 tried" in signature
+
+
+async def test_the_assertion_is_among_what_the_upstream_would_receive(keys: str) -> None:
+    explanation = await explained(
+        keys, minted(), settings={"assertion": AssertionSection(issuer="https://gateway.example")}
+    )
+    assert "X-Gateway-Assertion" in dict(explanation.headers)
+
+
+async def test_what_the_gateway_itself_says_to_the_upstream_is_shown_but_for_secrets(keys: str) -> None:
+    token, key = Secret(file="/run/token"), Secret(env="KEY")
+    shop = UpstreamSection(
+        url="http://shop",
+        authorization=UpstreamCredential(bearer=token),
+        headers={"X-Key": key, "X-Tenant": "blue"},
+    )
+    settings = {"upstreams": {"shop": shop}, "routes": (RouteSection(path="/*", upstream="shop"),)}
+    explanation = await explained(keys, minted(), settings=settings, secrets={token: "geheim", key: "geheim"})
+    assert explanation.headers[-3:] == (
+        ("Authorization", "(the gateway's own credential)"),
+        ("X-Key", "(a secret)"),
+        ("X-Tenant", "blue"),
+    )
+    assert "geheim" not in as_json(explanation) + as_text(explanation, color=False) + repr(explanation)

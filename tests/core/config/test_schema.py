@@ -1,0 +1,58 @@
+from typing import Any
+
+from gateway.core.config.schema import schema
+
+
+def test_the_schema_knows_every_key_with_a_description() -> None:
+    made = schema()
+    assert made["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert made["title"] == "Bearer Gateway configuration"
+    assert made["required"] == ["issuers"]
+    sections = [made, *made["$defs"].values()]
+    assert set(made["$defs"]) == {
+        "UpstreamSection", "UpstreamTls", "UpstreamCredential", "BasicCredential", "Secret", "Issuer", "IdentityHeader", "RouteSection", "Cors", "AssertionSection", "KeyFile", "Limits", "Log",
+    }  # fmt: skip
+    for section in sections:
+        assert section["additionalProperties"] is False
+        assert all(key["description"] for key in section["properties"].values())
+
+
+def test_the_schema_has_every_default() -> None:
+    made = schema()
+    limits = made["$defs"]["Limits"]["properties"]
+    assert {key: value["default"] for key, value in limits.items()} == {
+        "header_bytes": 32768, "header_count": 100, "uri_bytes": 16384, "token_bytes": 16384, "body_bytes": None,
+        "header_timeout": 10, "body_timeout": 30, "send_timeout": 30, "keepalive": 75, "connections": 10000, "drain_delay": 5, "drain": 20,
+    }  # fmt: skip
+    assert made["properties"]["limits"]["default"] == {}
+    assert made["properties"]["listen"]["default"] == "0.0.0.0:8080"
+    assert made["properties"]["workers"]["default"] == 1
+    assert made["properties"]["upstreams"]["default"] == {}
+    assert made["properties"]["routes"]["default"] == []
+    assert made["$defs"]["Issuer"]["properties"]["jwks_max_stale"]["default"] == 86400
+    upstream = made["$defs"]["UpstreamSection"]["properties"]
+    assert {key: value.get("default") for key, value in upstream.items()} == {
+        "url": None, "connect_timeout": 5, "response_timeout": 60, "keepalive": 60, "max_connections": 256,
+        "pool_timeout": 5, "host": "preserve", "tls": None, "authorization": "drop", "headers": {},
+    }  # fmt: skip
+    route = made["$defs"]["RouteSection"]["properties"]
+    assert {key: value["default"] for key, value in route.items() if value.get("default")} == {
+        "access": "token", "upstream": "default", "mode": "enforce", "cors": "inherit",
+    }  # fmt: skip
+    assert made["$defs"]["RouteSection"]["required"] == ["path"]
+
+
+def test_durations_and_sizes_are_numbers_or_text_with_a_unit() -> None:
+    limits = schema()["$defs"]["Limits"]["properties"]
+
+    def kinds(key: dict[str, Any]) -> list[str]:
+        return [form["type"] for form in key["anyOf"]]
+
+    assert kinds(limits["drain"]) == ["number", "string"]
+    assert kinds(limits["token_bytes"]) == ["integer", "string"]
+
+
+def test_null_identity_headers_are_not_in_the_schema() -> None:
+    headers = schema()["properties"]["identity_headers"]
+    assert headers["type"] == "object"
+    assert "default" not in headers

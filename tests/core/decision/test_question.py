@@ -1,0 +1,196 @@
+"""A proxy's question: one source of facts a style, each fact exactly once, and every identity header in the yes."""
+
+from typing import Any
+
+import pytest
+
+from gateway.core.config.file import Config
+from gateway.core.config.identity_headers import IdentityHeader
+from gateway.core.config.limits import Limits
+from gateway.core.config.routes import RouteSection
+from gateway.core.config.section import Size
+from gateway.core.decision.question import DecisionRules
+from gateway.core.errors import (
+    BadRequest,
+    MethodNotAllowed,
+    MethodNotImplemented,
+    NoRoute,
+    Refusal,
+    UnclearSubrequest,
+    UndecidableHeader,
+    UntrustedProxy,
+    UriTooLong,
+)
+from gateway.core.http.facts import Facts, HeaderLine
+from tests.signer import issuer
+
+NGINX = {"X-Original-Method": "PUT", "X-Original-URI": "/a?b"}
+FORWARD = {
+    "X-Forwarded-Method": "PUT",
+    "X-Forwarded-Uri": "/a?b",
+    "X-Forwarded-Host": "api.test:8443",
+    "X-Forwarded-Proto": "https",
+}
+ROUTES = (RouteSection(path="/a"),)
+
+
+def lines(headers: dict[str, str]) -> tuple[HeaderLine, ...]:
+    return tuple((name.encode(), value.encode("latin-1")) for name, value in headers.items())
+
+
+def rules(**settings: Any) -> DecisionRules:
+    return DecisionRules.of(Config(upstream="http://127.0.0.1:3000", issuers=(issuer(),), **settings))
+
+
+def question(target: str, *headers: HeaderLine, **settings: Any) -> Facts:
+    defaults: dict[str, Any] = {
+        "method": "GET",
+        "target": target.encode(),
+        "version": (1, 1),
+        "authorization": (b"Bearer t",),
+        "host": b"gateway",
+        "content_length": 3,
+        "chunked": False,
+        "scheme": "http",
+        "peer": "127.0.0.1",
+        "trusted": True,
+        "request_id": "r1",
+    }
+    return Facts(headers=headers, **(defaults | settings))
+
+
+def test_nginx_says_method_and_target_and_a_host_only_where_a_route_asks_for_one() -> None:
+    rest = ((b"Authorization", b"Bearer t"), (b"X-Forwarded-Uri", b"/other"))
+    facts = rules().asked(question("/nginx", *lines(NGINX), *rest))
+    assert (facts.method, facts.target, facts.host, facts.scheme) == ("PUT", b"/a?b", None, "http")
+    assert (facts.headers, facts.authorization, facts.content_length) == (rest, (b"Bearer t",), None)
+    with_hosts = rules(routes=(RouteSection(path="/a", hosts=("api.test",)),))
+    asked = (*lines(NGINX), (b"X-Original-Host", b"api.test"))
+    assert with_hosts.asked(question("/nginx", *asked)).host == b"api.test"
+    with pytest.raises(UnclearSubrequest, match="x-original-host is missing"):
+        with_hosts.asked(question("/nginx", *lines(NGINX)))
+
+
+@pytest.mark.parametrize(
+    ("said", "scheme"), [("http", "http"), ("https", "https"), ("ws", "http"), ("wss", "https")]
+)  # fmt: skip
+def test_traefik_and_caddy_say_scheme_and_host_as_well(said: str, scheme: str) -> None:
+    asked = lines(FORWARD | {"X-Forwarded-Proto": said})
+    facts = rules().asked(question("/forward", *asked, (b"X-Forwarded-For", b"192.0.2.1")))
+    assert (facts.method, facts.target, facts.host, facts.scheme) == ("PUT", b"/a?b", b"api.test:8443", scheme)
+    assert facts.headers == ((b"X-Forwarded-For", b"192.0.2.1"),)
+
+
+def test_envoy_says_it_in_the_request_line() -> None:
+    asked = (*lines(FORWARD), (b"Host", b"gateway"))
+    facts = rules().asked(question("/envoy/a/../b?c", *asked, method="DELETE"))
+    assert (facts.method, facts.target, facts.host, facts.headers) == ("DELETE", b"/a/../b?c", b"gateway", asked)
+    assert rules().asked(question("/envoy*", method="OPTIONS")).target == b"*"
+    with pytest.raises(UnclearSubrequest, match="host is missing"):
+        rules().asked(question("/envoy/", host=None))
+
+
+@pytest.mark.parametrize("style", [("/nginx", NGINX), ("/forward", FORWARD)], ids=lambda style: style[0])
+def test_a_fact_that_is_missing_empty_or_repeated_is_refused(style: tuple[str, dict[str, str]]) -> None:
+    path, asked = style
+    for name in asked:
+        others = {other: value for other, value in asked.items() if other != name}
+        told = (name.encode(), asked[name].encode())
+        spelled = (name.replace("-", "_").encode(), told[1])
+        for given in ((), ((told[0], b""),), (told, told), (told, (name.lower().encode(), b"x")), (spelled,)):
+            with pytest.raises(UnclearSubrequest):
+                rules().asked(question(path, *lines(others), *given))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "refusal"),
+    [
+        ("Method", "put", MethodNotImplemented),
+        ("Method", "GET /", MethodNotImplemented),
+        ("Method", "CONNECT", MethodNotImplemented),
+        ("Method", "TRACE", MethodNotAllowed),
+        ("Uri", "http://api.test/a", UnclearSubrequest),
+        ("Uri", "*", UnclearSubrequest),
+        ("Uri", "/a b", UnclearSubrequest),
+        ("Uri", "/\xe9", UnclearSubrequest),
+        ("Uri", "/" + "a" * 64, UriTooLong),
+        ("Host", "a, b", UnclearSubrequest),
+        ("Host", "user@a", UnclearSubrequest),
+        ("Proto", "https, http", UnclearSubrequest),
+    ],
+)
+def test_a_fact_that_no_request_could_have_is_refused(name: str, value: str, refusal: type[Refusal]) -> None:
+    judging = rules(limits=Limits(uri_bytes=Size(64)))
+    with pytest.raises(refusal):
+        judging.asked(question("/forward", *lines(FORWARD | {f"X-Forwarded-{name}": value})))
+
+
+def test_the_star_is_for_options_alone() -> None:
+    asked = lines(NGINX | {"X-Original-URI": "*", "X-Original-Method": "OPTIONS"})
+    assert rules().asked(question("/nginx", *asked)).target == b"*"
+    with pytest.raises(UnclearSubrequest):
+        rules().asked(question("/envoy*"))
+
+
+@pytest.mark.parametrize("target", ["/", "/nginx/", "/nginx/a", "/forward/a", "/envoy", "/envoyer", "/a", "*"])
+def test_there_is_nothing_else(target: str) -> None:
+    with pytest.raises(NoRoute):
+        rules().asked(question(target, *lines(NGINX), *lines(FORWARD)))
+
+
+@pytest.mark.parametrize("target", ["/nginx", "/forward", "/envoy/", "/a"])
+def test_only_trusted_proxies_may_ask(target: str) -> None:
+    with pytest.raises(UntrustedProxy):
+        rules().asked(question(target, *lines(NGINX), *lines(FORWARD), trusted=False))
+
+
+@pytest.mark.parametrize("name", [b"X_User_Id", b"x.user.id", b"X-User_Id", b"X_Roles", b"X_Client_Id"])
+def test_another_spelling_of_an_identity_header_is_refused_and_the_plain_one_is_the_proxys_to_replace(
+    name: bytes,
+) -> None:
+    judging = rules(identity_headers={"X-Roles": "roles"})
+    with pytest.raises(UndecidableHeader):
+        judging.asked(question("/envoy/", (name, b"root")))
+    for plain in (b"X-User-Id", b"x-roles", b"X-CLIENT-ID"):
+        judging.asked(question("/envoy/", (plain, b"root")))
+
+
+@pytest.mark.parametrize("name", [b"X-HTTP-Method-Override", b"X_Original_URI", b"x-rewrite-url"])
+@pytest.mark.parametrize("style", ["/nginx", "/envoy/"])
+def test_headers_that_change_method_or_path_are_refused_where_routes_are_decided(name: bytes, style: str) -> None:
+    asked = (*(lines(NGINX) if style == "/nginx" else ()), (name, b"/"))
+    with pytest.raises(UndecidableHeader):
+        rules(routes=ROUTES).asked(question(style, *asked))
+    rules().asked(question(style, *asked))
+    rules(routes=ROUTES, pass_override_headers=True).asked(question(style, *asked))
+
+
+def test_the_facts_of_one_style_are_override_headers_in_another() -> None:
+    rules(routes=ROUTES).asked(question("/nginx", *lines(NGINX)))
+    with pytest.raises(UndecidableHeader):
+        rules(routes=ROUTES).asked(question("/forward", *lines(FORWARD), *lines(NGINX)))
+
+
+def test_a_yes_names_every_identity_header_and_those_without_a_value_too() -> None:
+    admitted = ((b"Host", b"a"), (b"X-User-Id", b"alice"), (b"X-Request-Id", b"r1"))
+    assert rules().response_lines(admitted) == (
+        (b"X-User-Id", b"alice"), (b"X-Client-Id", b""), (b"X-Token-Scopes", b""), (b"X-Gateway-Assertion", b""),
+    )  # fmt: skip
+    assert rules(identity_headers={"X-Roles": "roles", "X_Client_Id": "azp"}).response_lines(()) == (
+        (b"X-Roles", b""), (b"X_Client_Id", b""), (b"X-User-Id", b""), (b"X-Token-Scopes", b""),
+        (b"X-Gateway-Assertion", b""),
+    )  # fmt: skip
+
+
+def test_repeated_lines_are_one_that_can_be_taken_apart_again() -> None:
+    judging = rules(identity_headers={"X-Roles": IdentityHeader(claim="roles", format="repeat"), "X-Name": "name"})
+    admitted = ((b"X-Roles", b"a,b"), (b"X-Roles", b"c%2Cd"), (b"X-Name", b"Smith, J"))
+    assert judging.response_lines(admitted)[:2] == ((b"X-Roles", b"a%2Cb, c%2Cd"), (b"X-Name", b"Smith, J"))
+
+
+@pytest.mark.parametrize("refusal", [UntrustedProxy, UnclearSubrequest, UndecidableHeader])
+def test_each_refusal_says_which_it_was_in_its_sentence_and_shares_the_reason(refusal: type[Refusal]) -> None:
+    assert (refusal.reason, refusal.status, refusal.challenge) == (BadRequest.reason, 400, False)
+    assert refusal.public != BadRequest.public
+    assert refusal.public.isascii()
+    assert not set('"\\') & set(refusal.public)

@@ -1,0 +1,98 @@
+"""A refusal as a response: constants only."""
+
+import json
+from http import HTTPStatus
+
+import pytest
+
+from gateway.core.errors import (
+    BadRequest,
+    ClaimMismatch,
+    IdToken,
+    InsufficientScope,
+    IssuerUnavailable,
+    MalformedCredential,
+    MethodNotAllowed,
+    MissingCredential,
+    Overloaded,
+    Refusal,
+    reasons,
+)
+from gateway.core.http.challenge import challenge, compose_refusal
+
+ANSWERED = {reason: refusal for reason, refusal in reasons().items() if reason != "client_disconnected"}
+
+
+def headers(refusal: Refusal) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in compose_refusal(refusal, realm="api").headers}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "expected"),
+    [
+        (MissingCredential(), 'Bearer realm="api"'),
+        (
+            IdToken(),
+            'Bearer realm="api", error="invalid_token", error_description="This is an ID token. An API needs an access token: ask the provider for one with this API as audience."',
+        ),
+        (
+            MalformedCredential(),
+            'Bearer realm="api", error="invalid_request", error_description="The Authorization header must be the word Bearer, one space and one token."',
+        ),
+        (
+            InsufficientScope(scope=("read:orders", "write:orders")),
+            'Bearer realm="api", error="insufficient_scope", error_description="The access token lacks a scope that this request needs.", scope="read:orders write:orders"',
+        ),
+        (
+            InsufficientScope(),
+            'Bearer realm="api", error="insufficient_scope", error_description="The access token lacks a scope that this request needs."',
+        ),
+    ],
+)
+def test_a_challenge_is_as_rfc_6750_writes_it(refusal: Refusal, expected: str) -> None:
+    assert challenge(refusal, realm="api") == expected
+    assert headers(refusal)["WWW-Authenticate"] == expected
+
+
+def test_the_realm_is_the_configured_one() -> None:
+    assert challenge(MissingCredential(), realm="orders") == 'Bearer realm="orders"'
+
+
+@pytest.mark.parametrize("refusal", ANSWERED.values(), ids=ANSWERED)
+def test_every_refusal_is_a_problem_document(refusal: type[Refusal]) -> None:
+    response = compose_refusal(refusal("secret evidence"), realm="api")
+    # RFC 9110 sections 15.5.14 and 15.5.15, where the standard library has older words.
+    phrase = {413: "Content Too Large", 414: "URI Too Long"}.get(refusal.status) or HTTPStatus(refusal.status).phrase
+    assert (response.status, response.reason) == (refusal.status, phrase.encode())
+    assert json.loads(response.body) == {
+        "type": "about:blank",
+        "title": phrase,
+        "status": refusal.status,
+        "detail": refusal.public,
+        "reason": refusal.reason,
+    }
+    fields = headers(refusal("secret evidence"))
+    assert fields["Content-Type"] == "application/problem+json"
+    assert fields["Content-Length"] == str(len(response.body))
+    assert ("WWW-Authenticate" in fields) == refusal.challenge
+    assert (fields.get("Cache-Control") == "no-store") == (refusal.status == 401)
+    assert ("Retry-After" in fields) == (refusal.status == 503)
+    assert ("Allow" in fields) == (refusal.status == 405)
+    assert b"secret" not in response.body + b"".join(name + value for name, value in response.headers)
+
+
+def test_retry_after_is_whole_seconds_or_absent() -> None:
+    assert headers(IssuerUnavailable("x"))["Retry-After"] == "5"
+    assert headers(IssuerUnavailable("x", retry_after=17))["Retry-After"] == "17"
+    assert headers(IssuerUnavailable("x", retry_after=0))["Retry-After"] == "0"
+    assert "Retry-After" not in headers(Overloaded("x", retry_after=None))
+    assert headers(BadRequest("x", retry_after=1))["Retry-After"] == "1"
+
+
+def test_a_method_that_is_not_allowed_says_which_are() -> None:
+    assert headers(MethodNotAllowed())["Allow"] == "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+    assert headers(MethodNotAllowed("evidence", allow=("GET", "HEAD")))["Allow"] == "GET, HEAD"
+
+
+def test_a_claim_that_does_not_fit_is_no_matter_of_another_credential() -> None:
+    assert "WWW-Authenticate" not in headers(ClaimMismatch("evidence"))

@@ -1,0 +1,123 @@
+"""A path is read in one way or refused: nothing that two programs might read differently is matched."""
+
+from typing import Any
+
+import pytest
+
+from gateway.core.errors import AmbiguousPath, UriTooLong
+from gateway.core.http.paths import parse_path
+
+
+@pytest.mark.parametrize(
+    ("target", "segments"),
+    [
+        (b"/", ()),
+        (b"/?a=/b", ()),
+        (b"/orders", ("orders",)),
+        (b"/orders/", ("orders",)),
+        (b"/orders/1", ("orders", "1")),
+        (b"/orders?x=1", ("orders",)),
+        (b"/orders/?x=/../;#", ("orders",)),
+        (b"/orders?", ("orders",)),
+        (b"/%6frders", ("orders",)),
+        (b"/%6Frders", ("orders",)),
+        (b"/%6f%72%64%65%72%73/%31", ("orders", "1")),
+        (b"/Orders", ("Orders",)),
+        (b"/a%20b", ("a b",)),
+        (b"/a+b", ("a+b",)),
+        (b"/a%2Bb", ("a+b",)),
+        (b"/%C3%BC", ("\u00fc",)),
+        (b"/100%25", ("100%",)),
+        (b"/100%25zz", ("100%zz",)),
+        (b"/%25/2e", ("%", "2e")),
+        (b"/a%3Fb", ("a?b",)),
+        (b"/a%23b", ("a#b",)),
+        (b"/...", ("...",)),
+        (b"/.well-known/x", (".well-known", "x")),
+        (b"/a..b/..c", ("a..b", "..c")),
+        (b"/~'()*!$&,:@=", ("~'()*!$&,:@=",)),
+        (b'/"<>^`{|}', ('"<>^`{|}',)),
+        (b"*", ()),
+    ],
+)
+def test_a_path_is_its_decoded_segments(target: bytes, segments: tuple[str, ...]) -> None:
+    assert parse_path(target) == segments
+
+
+#: every spelling that http.md names, and what is said of it
+AMBIGUOUS = [
+    *((path, "dot segment") for path in (b"/.", b"/..", b"/a/./b", b"/a/../b", b"/a/..", b"/a/../")),
+    *((path, "dot segment") for path in (b"/%2e", b"/%2E%2e/a", b"/.%2e/a", b"/a/%2e%2E/b", b"/a/%2e./b")),
+    *((path, "semicolon") for path in (b"/a/..;/b", b"/a/.;x=1/b", b"/a;x=1", b"/a;", b"/;/a")),
+    *((path, "empty segment") for path in (b"//", b"//a", b"/a//b", b"/a//", b"///", b"/a//?x")),
+    *((path, "encoded separator") for path in (b"/a%2Fb", b"/a%2fb", b"/%2f", b"/..%2fa", b"/a%5Cb", b"/a%5cb")),
+    *((path, "encoded separator") for path in (b"/a%3Bb", b"/a%3bx=1", b"/..%3b/a")),
+    *((path, "control") for path in (b"/a%00", b"/a%00.js", b"/a%0a", b"/a%0D%0Ab", b"/a%09b", b"/a%1f", b"/a%7F")),
+    *((path, "twice") for path in (b"/%252e", b"/%252E%252e/a", b"/a%252fb", b"/a%25%32%66b", b"/%25%32e", b"/a%2541")),
+    *((path, "backslash") for path in (b"/a\\b", b"/\\", b"/a\\..\\b", b"\\\\a")),
+    *((path, "number sign") for path in (b"/a#b", b"/a#?b", b"/#", b"/a/#/../b")),
+    *((path, "malformed") for path in (b"/a%", b"/a%2", b"/a%zz", b"/%%32%65", b"/%u002e", b"/a%2 b", b"/%2%66")),
+    *(
+        (path, "no UTF-8")
+        for path in (b"/%ff", b"/%c0%ae", b"/%c0%af", b"/%e0%80%af", b"/%C3", b"/%ed%a0%80", b"/%80a")
+    ),
+]
+
+
+@pytest.mark.parametrize(("target", "why"), AMBIGUOUS)
+def test_what_can_be_read_in_two_ways_is_refused(target: bytes, why: str) -> None:
+    with pytest.raises(AmbiguousPath) as caught:
+        parse_path(target)
+    assert why in caught.value.evidence
+
+
+@pytest.mark.parametrize(("target", "why"), AMBIGUOUS)
+def test_evidence_quotes_nothing_of_the_path_and_a_query_may_have_all_of_it(target: bytes, why: str) -> None:
+    with pytest.raises(AmbiguousPath) as caught:
+        parse_path(b"/secret" + target)
+    assert "secret" not in caught.value.evidence
+    assert parse_path(b"/a?" + target) == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("target", "segments"),
+    [
+        (b"/a/../b", ("a", "..", "b")),
+        (b"//a", ("", "a")),
+        (b"/a//", ("a", "")),
+        (b"/a%2Fb", ("a/b",)),
+        (b"/%252e", ("%2e",)),
+        (b"/a;x\\y#z", ("a;x\\y#z",)),
+        (b"/a%zz%", ("a%zz%",)),
+        (b"/%ff", ("\udcff",)),
+        (b"/a%00", ("a\0",)),
+    ],
+)
+def test_where_ambiguous_paths_are_allowed_every_path_has_segments(target: bytes, segments: tuple[str, ...]) -> None:
+    assert parse_path(target, refuse_ambiguous=False) == segments
+
+
+@pytest.mark.parametrize(
+    ("target", "segments"),
+    [(b"/Orders/A%42c", ("orders", "abc")), (b"/%C3%9C", ("\u00fc",)), (b"/orders", ("orders",))],
+)
+def test_case_is_ignored_only_when_asked(target: bytes, segments: tuple[Any, ...]) -> None:
+    assert parse_path(target, ignore_case=True) == segments
+    assert (parse_path(target) == segments) == (target == b"/orders")
+
+
+def test_a_path_of_slashes_alone_costs_nothing() -> None:
+    assert len(parse_path(b"/a" * 256)) == 256
+    with pytest.raises(UriTooLong):
+        parse_path(b"/a" * 257)
+
+
+@pytest.mark.parametrize("path", ["/order%C5%BF/1", "/adm%C4%B1n/x", "/adm%C4%B0n/x", "/%E2%84%AAiosk"])
+def test_a_letter_that_is_ascii_in_one_case_only_is_ambiguous_where_case_is_ignored(path: str) -> None:
+    assert parse_path(path.encode())
+    with pytest.raises(AmbiguousPath):
+        parse_path(path.encode(), ignore_case=True)
+
+
+def test_other_letters_are_compared_without_case() -> None:
+    assert parse_path(b"/%C3%9C/a", ignore_case=True) == ("ü", "a")

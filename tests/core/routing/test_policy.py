@@ -1,0 +1,150 @@
+"""What a route asks of an identity, and what it says when the identity has it not."""
+
+from typing import Any
+
+import pytest
+
+from gateway.core.config.routes import RouteSection
+from gateway.core.errors import ClaimMismatch, ClientNotAllowed, InsufficientScope, Refusal
+from gateway.core.routing.policy import check_policy
+from gateway.core.routing.route import compile_route
+from gateway.core.token.identity import Identity
+from gateway.core.token.markers import Verdict
+
+
+def identity(**changes: Any) -> Identity:
+    given: dict[str, Any] = {
+        "issuer": "local",
+        "subject": "alice",
+        "client": "app",
+        "scopes": ("read", "write"),
+        "claims": {},
+        "expires_at": 1.0,
+        "not_before": None,
+        "leeway": 0.0,
+        "key": "k",
+        "verdict": Verdict("access", ""),
+        "token_id": "",
+        "headers": (),
+    }
+    return Identity(**(given | changes))
+
+
+def refusal(route: dict[str, Any], **changes: Any) -> Refusal | None:
+    try:
+        check_policy(compile_route(RouteSection(path="/a", name="a", **route)), identity(**changes))
+    except Refusal as refused:
+        return refused
+    return None
+
+
+@pytest.mark.parametrize(
+    ("route", "changes", "missing"),
+    [
+        ({}, {"scopes": ()}, None),
+        ({"scopes": ("read",)}, {}, None),
+        ({"scopes": ("read", "write")}, {}, None),
+        ({"scopes": ("read", "admin")}, {}, ("admin",)),
+        ({"scopes": ("b", "read", "a")}, {}, ("b", "a")),
+        ({"scopes": ("READ",)}, {}, ("READ",)),
+        ({"scopes": ("rea",)}, {}, ("rea",)),
+        ({"scopes": ("read",)}, {"scopes": ()}, ("read",)),
+        ({"any_scope": ("admin", "read")}, {}, None),
+        ({"any_scope": ("admin", "owner")}, {}, ("admin",)),
+        ({"any_scope": ("admin",)}, {"scopes": ()}, ("admin",)),
+        ({"scopes": ("read",), "any_scope": ("admin", "write")}, {}, None),
+        ({"scopes": ("read",), "any_scope": ("admin",)}, {}, ("admin",)),
+        ({"scopes": ("owner",), "any_scope": ("admin",)}, {}, ("owner",)),
+        ({"scopes": ("owner",), "any_scope": ("read",)}, {}, ("owner",)),
+    ],
+)
+def test_a_refusal_names_the_scopes_that_are_missing(
+    route: dict[str, Any], changes: dict[str, Any], missing: tuple[str, ...] | None
+) -> None:
+    refused = refusal(route, **changes)
+    if missing is None:
+        assert refused is None
+    else:
+        assert isinstance(refused, InsufficientScope)
+        assert refused.scope == missing
+        assert refused.evidence == f"route a asks for {' '.join(missing)}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "fits"),
+    [
+        ("x", "x", True),
+        ("x", "X", False),
+        ("x", ["a", "x"], True),
+        ("x", ["a", "b"], False),
+        ("x", [], False),
+        ("x", [["x"]], False),
+        ("x", {"x": True}, False),
+        ("x", "x y", False),
+        ("x", None, False),
+        (("x", "y"), "y", True),
+        (("x", "y"), ["a", "y"], True),
+        (("x", "y"), "z", False),
+        (1, 1, True),
+        (1, 1.0, True),
+        (1, "1", False),
+        ("1", 1, False),
+        (1, True, False),
+        (0, False, False),
+        (True, True, True),
+        (True, 1, False),
+        (True, "true", False),
+        (False, False, True),
+        (False, None, False),
+        (False, 0, False),
+        (1.5, 1.5, True),
+        ((1, True), [False, True], True),
+        (1, [True], False),
+        ("", "", True),
+        ("", None, False),
+    ],
+)
+def test_a_claim_has_one_of_the_values_or_a_member_that_has(asked: Any, found: Any, *, fits: bool) -> None:
+    refused = refusal({"claims": {"c": asked}}, claims={"c": found})
+    assert isinstance(refused, ClaimMismatch | None)
+    assert (refused is None) is fits
+
+
+def test_an_absent_claim_is_a_mismatch_and_all_claims_must_fit() -> None:
+    route = {"claims": {"a": "x", "/b/c": ("y", "z")}}
+    assert refusal(route, claims={"a": "x", "/b/c": "z"}) is None
+    for claims in ({}, {"a": "x"}, {"/b/c": "y"}, {"a": "x", "/b/c": "x"}):
+        assert isinstance(refusal(route, claims=claims), ClaimMismatch)
+    refused = refusal(route, claims={"a": "secret"})
+    assert refused is not None
+    assert refused.evidence == "route a asks for another value of a"
+
+
+@pytest.mark.parametrize(
+    ("route", "changes", "kind"),
+    [
+        ({"clients": ("app",)}, {}, None),
+        ({"clients": ("other", "app")}, {}, None),
+        ({"clients": ("other",)}, {}, ClientNotAllowed),
+        ({"clients": ("app",)}, {"client": None}, ClientNotAllowed),
+        ({"issuers": ("local",)}, {}, None),
+        ({"issuers": ("staff", "local")}, {}, None),
+        ({"issuers": ("staff",)}, {}, ClaimMismatch),
+        ({"issuers": ("staff",), "clients": ("other",), "scopes": ("x",)}, {}, ClaimMismatch),
+        ({"clients": ("other",), "scopes": ("x",), "claims": {"a": 1}}, {}, ClientNotAllowed),
+        ({"scopes": ("x",), "claims": {"a": 1}}, {}, InsufficientScope),
+    ],
+)
+def test_clients_and_issuers_are_judged_first(
+    route: dict[str, Any], changes: dict[str, Any], kind: type[Refusal] | None
+) -> None:
+    refused = refusal(route, **changes)
+    assert type(refused) is (kind or type(None))
+
+
+def test_a_client_of_any_length_fits_into_evidence() -> None:
+    refused = refusal({"clients": ("x",)}, client="\u2028\n" + "c" * 500)
+    assert refused is not None
+    assert refused.evidence.isascii()
+    assert refused.evidence.isprintable()
+    assert len(refused.evidence) < 150

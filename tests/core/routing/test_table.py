@@ -1,0 +1,357 @@
+"""The first route whose path, host and method fit, and nothing that could be taken for it."""
+
+from typing import Any
+
+import pytest
+
+from gateway.core.config.cors import Cors
+from gateway.core.config.file import Config
+from gateway.core.config.routes import RouteSection
+from gateway.core.errors import AmbiguousPath, BadRequest, MethodNotAllowed, NoRoute, Refusal
+from gateway.core.routing.table import RouteTable, host_of, parse_pattern, passed_over
+from tests.memory import facts
+from tests.signer import issuer
+
+
+def config(*routes: RouteSection, **settings: Any) -> Config:
+    return Config(upstream="http://127.0.0.1:1", issuers=(issuer(),), routes=routes, **settings)
+
+
+def matched(configured: Config, target: str, **request: Any) -> str:
+    """The name of the route, or the reason of the refusal."""
+    try:
+        return RouteTable(configured).match(facts(target=target.encode(), **request)).name
+    except Refusal as refusal:
+        return refusal.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "segments", "below"),
+    [
+        ("/", (), False),
+        ("/*", (), True),
+        ("/health", ("health",), False),
+        ("/health/", ("health",), False),
+        ("/orders/*", ("orders",), True),
+        ("/a/b%20c/*", ("a", "b c"), True),
+        ("/\u00fc", ("\u00fc",), False),
+        ("/%C3%BC", ("\u00fc",), False),
+    ],
+)
+def test_a_pattern_is_segments_and_perhaps_all_below(path: str, segments: tuple[str, ...], *, below: bool) -> None:
+    assert parse_pattern(path) == (segments, below)
+
+
+def test_a_pattern_in_capitals_is_folded_when_case_is_ignored_and_an_ambiguous_one_is_refused() -> None:
+    assert parse_pattern("/Orders/*", ignore_case=True) == (("orders",), True)
+    with pytest.raises(AmbiguousPath):
+        parse_pattern("/a//b")
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "fits"),
+    [
+        ("/health", "/health", True),
+        ("/health", "/health/", True),
+        ("/health", "/health?x=1", True),
+        ("/health", "/he%61lth", True),
+        ("/health/", "/health", True),
+        ("/health", "/health/x", False),
+        ("/health", "/healthy", False),
+        ("/health", "/HEALTH", False),
+        ("/health", "/", False),
+        ("/health", "/?/health", False),
+        ("/orders/*", "/orders", True),
+        ("/orders/*", "/orders/", True),
+        ("/orders/*", "/orders/1", True),
+        ("/orders/*", "/orders/1/2/3/", True),
+        ("/orders/*", "/ordersx", False),
+        ("/orders/*", "/order", False),
+        ("/orders/*", "/a/orders", False),
+        ("/orders/*", "/orders%20/1", False),
+        ("/*", "/", True),
+        ("/*", "/a/b", True),
+        ("/", "/", True),
+        ("/", "/?x", True),
+        ("/", "/a", False),
+        ("/a%20b", "/a b", True),
+        ("/a%2Bb", "/a+b", True),
+        ("/\u00fc/*", "/%c3%bc/x", True),
+    ],
+)
+def test_a_path_fits_by_whole_decoded_segments(path: str, target: str, *, fits: bool) -> None:
+    assert matched(config(RouteSection(path=path, name="it")), target) == ("it" if fits else "default")
+
+
+ORDERED = (
+    RouteSection(path="/orders/special", name="exact"),
+    RouteSection(path="/orders/*", methods=("GET",), name="get"),
+    RouteSection(path="/orders/*", methods=("POST", "PUT"), name="write"),
+    RouteSection(path="/*", methods=("GET",), name="any"),
+    RouteSection(path="/orders/late", name="late"),
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "name"),
+    [
+        ("GET", "/orders/special", "exact"),
+        ("DELETE", "/orders/special", "exact"),
+        ("GET", "/orders/1", "get"),
+        ("HEAD", "/orders/1", "get"),
+        ("PUT", "/orders", "write"),
+        ("GET", "/other", "any"),
+        ("GET", "/orders/late", "get"),
+        ("DELETE", "/orders/late", "late"),
+        ("DELETE", "/orders/1", "method_not_allowed"),
+        ("POST", "/other", "method_not_allowed"),
+        ("GET", "/orders//1", "ambiguous_path"),
+    ],
+)
+def test_the_first_that_fits_is_taken(method: str, target: str, name: str) -> None:
+    assert matched(config(*ORDERED), target, method=method) == name
+
+
+def test_order_decides_also_between_a_wide_and_a_narrow_path() -> None:
+    wide, narrow = RouteSection(path="/*", name="wide"), RouteSection(path="/a/b", name="narrow")
+    assert matched(config(wide, narrow), "/a/b") == "wide"
+    assert matched(config(narrow, wide), "/a/b") == "narrow"
+
+
+HOSTS = (
+    RouteSection(path="/*", hosts=("Admin.Example", "[::1]", "dotted.example."), name="admin"),
+    RouteSection(path="/a", name="all"),
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "target", "name"),
+    [
+        (b"admin.example", "/a", "admin"),
+        (b"ADMIN.example:8443", "/a", "admin"),
+        (b"admin.example.", "/a", "admin"),
+        (b"admin.example.:443", "/a", "admin"),
+        (b"dotted.example", "/a", "admin"),
+        (b"[::1]:8080", "/a", "admin"),
+        (b"[::1]", "/a", "admin"),
+        (b"admin.example.evil", "/a", "all"),
+        (b"xadmin.example", "/a", "all"),
+        (b"other", "/a", "all"),
+        (None, "/a", "all"),
+        (b"other", "/b", "default"),
+        (None, "/b", "default"),
+    ],
+)
+def test_a_host_is_compared_whole_and_without_its_port(host: bytes | None, target: str, name: str) -> None:
+    assert matched(config(*HOSTS), target, host=host) == name
+
+
+@pytest.mark.parametrize(
+    ("authority", "host"),
+    [
+        (None, None),
+        (b"", ""),
+        (b"A.example", "a.example"),
+        (b"a.example:80", "a.example"),
+        (b"a.example:", "a.example"),
+        (b"a.example.", "a.example"),
+        (b"a.example.:80", "a.example"),
+        (b"[::1]", "[::1]"),
+        (b"[2001:DB8::1]:443", "[2001:db8::1]"),
+        (b"a:b", "a:b"),
+        (b"::1", "::1"),
+        (b"127.0.0.1:1", "127.0.0.1"),
+    ],
+)
+def test_the_host_of_an_authority(authority: bytes | None, host: str | None) -> None:
+    assert host_of(authority) == host
+
+
+GET_ONLY = RouteSection(path="/orders/*", methods=("GET",), name="get")
+
+
+@pytest.mark.parametrize(
+    ("settings", "unnamed", "unnamed_method", "asterisk"),
+    [
+        ({}, "default", "method_not_allowed", "default"),
+        ({"unmatched": "refuse"}, "no_route", "method_not_allowed", "no_route"),
+        ({"unmatched_methods": "token"}, "default", "default", "default"),
+        ({"unmatched": "refuse", "unmatched_methods": "token"}, "no_route", "default", "no_route"),
+    ],
+)
+def test_what_no_route_names_is_as_configured(
+    settings: dict[str, Any], unnamed: str, unnamed_method: str, asterisk: str
+) -> None:
+    configured = config(GET_ONLY, **settings)
+    assert matched(configured, "/other") == unnamed
+    assert matched(configured, "/orders/1", method="POST") == unnamed_method
+    assert matched(configured, "*", method="OPTIONS") == asterisk
+    assert matched(configured, "/orders/1") == "get"
+
+
+def test_the_default_asks_for_a_token_and_nothing_more() -> None:
+    route = RouteTable(config(GET_ONLY)).match(facts(target=b"/other"))
+    assert not route.public
+    assert not route.reports
+    assert (route.scopes, route.any_scope, dict(route.claims), route.clients, route.issuers) == ((), (), {}, None, None)
+    assert (route.upstream, route.stripped) == ("default", 0)
+
+
+def test_a_host_that_no_route_has_makes_the_path_an_unnamed_one() -> None:
+    hosted = RouteSection(path="/orders", hosts=("a.example",), methods=("GET",))
+    assert matched(config(hosted), "/orders", method="POST", host=b"b.example") == "default"
+    assert matched(config(hosted), "/orders", method="POST", host=b"a.example") == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("routes", "allow"),
+    [
+        ((GET_ONLY,), ("GET", "HEAD")),
+        ((GET_ONLY, RouteSection(path="/*", methods=("PUT", "GET"))), ("GET", "HEAD", "PUT")),
+        ((RouteSection(path="/orders", methods=("PATCH",)),), ("PATCH",)),
+        ((RouteSection(path="/orders", methods=("HEAD",)), RouteSection(path="/x", methods=("PUT",))), ("HEAD",)),
+        ((GET_ONLY, RouteSection(path="/orders", methods=("PUT",), hosts=("other",))), ("GET", "HEAD")),
+    ],
+)
+def test_a_refused_method_says_which_fit_the_path_and_the_host(
+    routes: tuple[RouteSection, ...], allow: tuple[str, ...]
+) -> None:
+    with pytest.raises(MethodNotAllowed) as caught:
+        RouteTable(config(*routes)).match(facts(target=b"/orders", method="POST"))
+    assert caught.value.allow == allow
+
+
+def test_without_routes_every_path_takes_the_default_however_it_is_spelled() -> None:
+    for target in ("/", "/a//b", "/..;/a", "/%2e", "/a#b", "/%zz", "*"):
+        assert matched(config(), target) == "default"
+
+
+def test_without_routes_everything_is_unmatched_also_where_that_is_refused() -> None:
+    assert matched(config(unmatched="refuse"), "/") == NoRoute.reason
+
+
+@pytest.mark.parametrize("target", ["/a//b", "/x/../orders", "/orders;x", "/orders%2F1", "/%zz"])
+def test_an_ambiguous_path_is_refused_whatever_it_would_match(target: str) -> None:
+    everything = RouteSection(path="/*", access="public")
+    assert matched(config(everything), target) == "ambiguous_path"
+    assert matched(config(everything, unmatched="refuse"), target) == "ambiguous_path"
+    assert matched(config(everything, ambiguous_paths="allow"), target) == "/*"
+
+
+@pytest.mark.parametrize(
+    ("path_case", "target", "name"),
+    [
+        ("sensitive", "/Orders/1", "it"),
+        ("sensitive", "/orders/1", "default"),
+        ("sensitive", "/oRDER%53", "default"),
+        ("insensitive", "/Orders/1", "it"),
+        ("insensitive", "/orders/1", "it"),
+        ("insensitive", "/oRDER%53", "it"),
+        ("insensitive", "/ordersx", "default"),
+    ],
+)
+def test_case_counts_unless_the_api_ignores_it(path_case: str, target: str, name: str) -> None:
+    assert matched(config(RouteSection(path="/Orders/*", name="it"), path_case=path_case), target) == name
+
+
+@pytest.mark.parametrize(
+    ("request_", "skipped"),
+    [
+        ({"target": b"/orders/special"}, []),
+        ({"target": b"/orders/1", "method": "PUT"}, [("exact", "another path"), ("get", "not for PUT")]),
+        (
+            {"target": b"/none", "method": "PUT"},
+            [
+                ("exact", "another path"),
+                ("get", "another path"),
+                ("write", "another path"),
+                ("any", "not for PUT"),
+                ("late", "another path"),
+            ],
+        ),
+        ({"target": b"*", "method": "OPTIONS"}, [(route.name, "another path") for route in ORDERED]),
+    ],
+)
+def test_the_routes_before_the_one_that_is_taken_say_why_not(
+    request_: dict[str, Any], skipped: list[tuple[str, str]]
+) -> None:
+    assert passed_over(config(*ORDERED), facts(**request_)) == skipped
+
+
+def test_a_route_of_another_host_says_so() -> None:
+    assert passed_over(config(*HOSTS), facts(target=b"/a")) == [("admin", "another host")]
+
+
+# Preflights
+
+PAGE = Cors(origins=("https://app.example.com",))
+OTHER = Cors(origins=("https://other.example.com",))
+
+
+def preflight(configured: Config, target: str = "/a", asking: str = "PUT", **request: Any) -> tuple[str, str] | None:
+    """The name of the route that a preflight asks about, and the method."""
+    headers = ((b"Origin", b"https://app.example.com"), (b"Access-Control-Request-Method", asking.encode()))
+    defaults: dict[str, Any] = {"method": "OPTIONS", "target": target.encode(), "headers": headers}
+    found = RouteTable(configured).find_preflight(facts(**(defaults | request)))
+    return (found[0].name, found[1]) if found is not None else None
+
+
+def test_a_preflight_asks_about_the_route_of_the_method_it_announces() -> None:
+    configured = config(
+        RouteSection(path="/a", methods=("GET",), name="read"),
+        RouteSection(path="/a", methods=("PUT",), name="write", cors=OTHER),
+        RouteSection(path="/a", methods=("OPTIONS",), name="options", access="public", cors="upstream"),
+        cors=PAGE,
+    )
+    assert preflight(configured) == ("write", "PUT")
+    assert preflight(configured, asking="HEAD") == ("read", "HEAD")
+    assert preflight(configured, asking="OPTIONS") == ("options", "OPTIONS")
+    assert preflight(configured, "/elsewhere") == ("default", "PUT")
+
+
+def test_a_preflight_whose_route_has_no_cors_is_a_request_like_any_other() -> None:
+    off = RouteSection(path="/a", methods=("PUT",), cors=None)
+    assert preflight(config(off)) is None
+    assert preflight(config(off, cors=PAGE)) is None
+    assert preflight(config()) is None
+    assert preflight(config(cors="upstream")) == ("default", "PUT")
+    assert preflight(config(RouteSection(path="/b", cors=PAGE))) is None
+    assert preflight(config(RouteSection(path="/b", cors=PAGE)), "/b") == ("/b", "PUT")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"method": "GET"},
+        {"headers": ()},
+        {"chunked": True},
+        {"content_length": 1},
+        {"target": "/a/../b"},
+        {"target": "/only-get"},
+    ],
+)
+def test_what_is_no_preflight_or_has_no_route_is_a_request_like_any_other(request_: dict[str, Any]) -> None:
+    configured = config(RouteSection(path="/a"), RouteSection(path="/only-get", methods=("GET",)), cors=PAGE)
+    assert preflight(configured, content_length=0) == ("/a", "PUT")
+    assert preflight(configured, **request_) is None
+
+
+def test_a_route_has_the_cors_of_the_file_unless_it_has_its_own() -> None:
+    table = RouteTable(
+        config(
+            RouteSection(path="/a"), RouteSection(path="/b", cors=OTHER), RouteSection(path="/c", cors=None), cors=PAGE
+        )
+    )
+    found = [table.match(facts(target=target)).cors for target in (b"/a", b"/b", b"/c", b"/d")]
+    assert found[0] is found[3] is table.cors
+    assert found[1] is not None
+    assert found[1].origins == frozenset({b"https://other.example.com"})
+    assert found[2] is None
+
+
+@pytest.mark.parametrize("host", [b"admin%2etest", b"admin.test..", b"a..b", b".admin.test"])
+def test_a_host_that_may_be_read_as_another_is_refused_where_hosts_count(host: bytes) -> None:
+    routes = (RouteSection(path="/*", hosts=("admin.test",), scopes=("x",)), RouteSection(path="/*", access="public"))
+    table = RouteTable(Config(upstream="http://h", issuers=(), routes=routes))
+    with pytest.raises(BadRequest):
+        table.match(facts(None, host=host))

@@ -1,0 +1,113 @@
+"""Values that do not change, and whose repr may stand in a log."""
+
+import ast
+import inspect
+from hashlib import sha256
+from types import ModuleType
+
+import pytest
+
+import gateway.core.http.facts
+import gateway.core.routing.admission
+import gateway.core.token.identity
+import gateway.core.token.rules
+from gateway.core.config.routes import RouteSection
+from gateway.core.http.facts import Facts
+from gateway.core.routing.admission import Admission
+from gateway.core.routing.route import compile_route
+from gateway.core.token.credential import Credential
+from gateway.core.token.identity import Identity
+from gateway.core.token.jwt import parse_token
+from gateway.core.token.markers import Verdict
+from tests.signer import key, sign
+from tests.values import changed
+
+SECRET = "c2VjcmV0"
+LINES = ((b"Cookie", SECRET.encode()),)
+ROUTE = compile_route(RouteSection(path="/*"))
+
+
+def facts(target: bytes = b"/orders?q=1") -> Facts:
+    return Facts(
+        method="GET",
+        target=target,
+        version=(1, 1),
+        headers=LINES,
+        authorization=(f"Bearer {SECRET}".encode(),),
+        host=b"api.example.com",
+        content_length=None,
+        chunked=False,
+        scheme="https",
+        peer="192.0.2.1",
+        trusted=False,
+        request_id="r1",
+    )
+
+
+def identity() -> Identity:
+    return Identity(
+        issuer="local",
+        subject="alice",
+        client=None,
+        scopes=(),
+        claims={"email": SECRET},
+        expires_at=1.0,
+        not_before=None,
+        leeway=30.0,
+        key="thumbprint",
+        verdict=Verdict("access", "header typ is at+jwt"),
+        token_id="0123456789ab",
+        headers=LINES,
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        facts(),
+        identity(),
+        Credential(SECRET.encode()),
+        Admission(route=ROUTE, identity=identity(), target=b"/", headers=LINES),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_repr_shows_no_token_and_no_header_value(value: object) -> None:
+    assert SECRET not in repr(value)
+
+
+def test_repr_of_a_token_shows_neither_claims_nor_signature() -> None:
+    token = parse_token(sign())
+    assert "alice" not in repr(token)
+    assert "signature" not in repr(token)
+    assert str(token.signature)[2:10] not in repr(token)
+    assert "public" not in repr(key("p-256"))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [gateway.core.http.facts, gateway.core.routing.admission, gateway.core.token.identity, gateway.core.token.rules],
+    ids=lambda module: module.__name__,
+)
+def test_no_value_can_be_changed(module: ModuleType) -> None:
+    """mypy, which judges all there is, refuses to set a Final attribute a second time."""
+    set_anywhere = [
+        node
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    ]
+    finals = [
+        node.target
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.AnnAssign) and isinstance(node.annotation, ast.Name) and node.annotation.id == "Final"
+    ]
+    assert finals
+    changing = {ast.unparse(node) for node in set_anywhere} - {ast.unparse(node) for node in finals}
+    # What is worked out late is no field.
+    assert all(name.startswith("self._") for name in changing)
+
+
+def test_a_subject_is_hashed_for_the_log_once() -> None:
+    it = identity()
+    assert it.hashed_subject == sha256(b"alice").hexdigest()[:16]
+    assert it.hashed_subject is it.hashed_subject
+    assert changed(it, subject=None).hashed_subject is None

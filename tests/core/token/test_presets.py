@@ -1,0 +1,129 @@
+"""Presets: what each provider's name changes in the class verdict, and what merely suggests one."""
+
+from typing import Any
+
+import pytest
+
+from gateway.core.claims import find_words
+from gateway.core.token.kind import classify
+from gateway.core.token.presets import PRESETS, suggest_preset
+
+JWT = {"alg": "RS256", "typ": "JWT"}
+
+
+def _kind(claims: dict[str, Any], preset: str | None) -> str:
+    return classify(JWT, claims, PRESETS[preset] if preset else None).kind
+
+
+def test_each_preset_is_found_by_its_own_name_and_says_where_it_comes_from() -> None:
+    for name, preset in PRESETS.items():
+        assert preset.name == name == name.lower()
+        assert preset.source
+        assert preset.scope_claims
+        assert preset.client_claims
+        assert all(marker.source for marker in preset.markers)
+
+
+@pytest.mark.parametrize(
+    ("preset", "claims"),
+    [
+        ("auth0", {"aud": "https://api.example", "azp": "c"}),
+        ("auth0", {"aud": "https://api.example", "client_id": "c"}),
+        ("okta", {"cid": "c"}),
+        ("entra", {"appid": "c", "roles": ["Admin"]}),
+        ("entra-b2c", {"azp": "c", "tfp": "B2C_1"}),
+        ("zitadel", {"jti": "1", "nbf": 1, "client_id": "c"}),
+        ("zitadel", {"jti": "1", "azp": "c", "aud": "c"}),
+        ("ory-hydra", {"client_id": "c", "ext": {}}),
+        ("pingone", {"client_id": "c", "env": "e"}),
+        ("pingfederate", {"client_id": "c", "aud": "c", "scope": "openid"}),
+        ("supabase", {"session_id": "s", "role": "authenticated"}),
+        ("workos", {"sid": "session_1"}),
+        ("clerk", {"azp": "https://app.example"}),
+        ("fusionauth", {"applicationId": "a"}),
+        ("authentik", {"azp": "c", "aud": "c", "uid": "u"}),
+        ("duende", {"client_id": "c", "aud": "c"}),
+        ("propelauth", {"user_id": "u"}),
+        ("cloudflare-access", {"type": "app", "identity_nonce": "n"}),
+    ],
+)
+def test_an_ambiguous_marker_counts_only_with_its_preset(preset: str, claims: dict[str, Any]) -> None:
+    assert _kind(claims, None) == "unclassified"
+    assert _kind(claims, preset) == "access"
+
+
+@pytest.mark.parametrize("preset", [p for p in PRESETS if p != "google"])
+@pytest.mark.parametrize("claims", [{"at_hash": "x"}, {"typ": "ID"}, {"token_use": "id"}, {"nonce": "n"}])
+def test_no_preset_admits_what_is_an_id_token_everywhere(preset: str, claims: dict[str, Any]) -> None:
+    everything = {"client_id": "c", "cid": "", "azp": "c", "jti": "1", "nbf": 1} if "nonce" not in claims else {}
+    assert _kind({**everything, **claims}, preset) == "id"
+
+
+@pytest.mark.parametrize("claims", [{}, {"scope": "orders:read"}, {"typ": "Bearer"}])
+def test_the_google_preset_refuses_every_jwt_as_an_id_token(claims: dict[str, Any]) -> None:
+    assert classify({"typ": "at+jwt"}, claims, PRESETS["google"], require_typ=True).kind == "id"
+
+
+def test_a_header_type_that_a_preset_documents_may_go_on_but_proves_nothing() -> None:
+    header = {"typ": "application/okta-internal-at+jwt"}
+    assert classify(header, {"scp": ["openid"]}).kind == "other"
+    assert classify(header, {"scp": ["openid"]}, PRESETS["okta"]).kind == "access"
+    assert classify(header, {}, PRESETS["okta"]).kind == "unclassified"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "preset"),
+    [
+        ("https://tenant.eu.auth0.com/", "auth0"),
+        ("https://example.okta.com/oauth2/default", "okta"),
+        ("https://keycloak.example:8443/auth/realms/shop", "keycloak"),
+        ("http://localhost:8080/realms/shop", "keycloak"),
+        ("https://login.microsoftonline.com/11111111-0000-0000-0000-000000000000/v2.0", "entra"),
+        ("https://sts.windows.net/11111111-0000-0000-0000-000000000000/", "entra"),
+        ("https://contoso.b2clogin.com/11111111/v2.0/", "entra-b2c"),
+        ("https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc", "cognito"),
+        ("https://accounts.google.com", "google"),
+        ("accounts.google.com", "google"),
+        ("https://x.zitadel.cloud", "zitadel"),
+        ("https://x.projects.oryapis.com", "ory-hydra"),
+        ("https://auth.pingone.eu/11111111/as", "pingone"),
+        ("https://am.example/am/oauth2/realms/root/realms/alpha", "forgerock"),
+        ("https://idsvr.example/oauth/v2/oauth-anonymous", "curity"),
+        ("https://identity.oraclecloud.com/", "oracle"),
+        ("https://api.eu.asgardeo.io/t/example/oauth2/token", "wso2"),
+        ("https://example.my.salesforce.com", "salesforce"),
+        ("https://proj.supabase.co/auth/v1", "supabase"),
+        ("https://api.workos.com/user_management/client_01H", "workos"),
+        ("https://x-1.clerk.accounts.dev", "clerk"),
+        ("https://auth.example/application/o/shop/", "authentik"),
+        ("https://uaa.example/oauth/token", "cloudfoundry-uaa"),
+        ("stytch.com/project-test-1", "stytch"),
+        ("https://example.kinde.com", "kinde"),
+        ("https://team.cloudflareaccess.com", "cloudflare-access"),
+        ("https://issuer.example/", None),
+        ("https://auth0.com.evil.example/", None),
+        ("https://evil.example/tenant.auth0.com/", None),
+        ("", None),
+    ],
+)
+def test_an_issuer_url_suggests_the_preset_of_its_provider(issuer: str, preset: str | None) -> None:
+    assert suggest_preset(issuer) == preset
+
+
+SCOPES = {
+    "scope": "one", "scp": ["two"], "permissions": ["three"], "roles": ["four"], "realm_access": {"roles": ["five"]},
+    "resource_access": {"shop": {"roles": ["six"]}, "account": {"roles": ["seven"]}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("preset", "scopes"),
+    [
+        ("auth0", ("one", "three")),
+        ("keycloak", ("one", "five", "six", "seven")),
+        ("entra", ("two", "four")),
+        ("okta", ("two", "one")),
+    ],
+)
+def test_scopes_are_where_the_provider_puts_them(preset: str, scopes: tuple[str, ...]) -> None:
+    assert find_words(SCOPES, PRESETS[preset].scope_claims) == scopes

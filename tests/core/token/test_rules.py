@@ -1,0 +1,16 @@
+from gateway.core.token.jwt import parse_token
+from gateway.core.token.rules import rules_of
+from tests.signer import ISSUER, issuer, sign
+
+
+def test_the_rules_of_an_issuer_are_its_configuration_compiled() -> None:
+    rules = rules_of(issuer(audience=("a", "b"), clients=("c",), leeway=5, max_lifetime=60, algorithms=("ES256",)))
+    assert (rules.name, rules.issuer, rules.leeway, rules.max_lifetime) == ("local", ISSUER, 5.0, 60.0)
+    assert (set(rules.audiences), set(rules.clients), set(rules.algorithms)) == ({"a", "b"}, {"c"}, {"ES256"})
+    assert rules.scope_claims == ("scope", "scp")
+    assert rules.client_claims == ("client_id", "azp", "cid", "appid")
+    assert rules_of(issuer()).max_lifetime is None
+
+
+def test_a_token_shows_nothing_of_what_was_signed() -> None:
+    assert repr(parse_token(sign())) == "Token(alg='RS256', kid='rsa-a')"

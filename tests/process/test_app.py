@@ -1,0 +1,397 @@
+"""A whole gateway starts, drains and stops as Kubernetes and people expect."""
+
+import asyncio
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from gateway.core.config.issuers import Issuer
+from gateway.core.config.routes import RouteSection
+from gateway.core.config.section import Seconds
+from gateway.core.config.upstreams import UpstreamSection
+from gateway.demo.issuer import DemoIssuer
+from gateway.process import app as app_module
+from gateway.process.app import Gateway, run
+from gateway.process.listening import CannotStart
+from tests.wire import (
+    OK,
+    PATIENCE,
+    Conversation,
+    RawClient,
+    RawUpstream,
+    Running,
+    Start,
+    chunks,
+    config_for,
+    get,
+    post,
+    starting,
+    until,
+)
+
+
+@pytest_asyncio.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    async with starting(tmp_path) as starts:
+        yield starts
+
+
+class Held:
+    """An upstream that responds only when it is told to."""
+
+    def __init__(self, gateway: Running, response: bytes = OK) -> None:
+        self.release = asyncio.Event()
+        self.asked = asyncio.Event()
+        self._response = response
+        gateway.upstream.behaviour = self._behave
+
+    async def _behave(self, upstream: Conversation) -> None:
+        while True:
+            await upstream.head()
+            self.asked.set()
+            await self.release.wait()
+            await upstream.say(self._response)
+
+
+# Start
+
+
+async def test_it_listens_and_says_so(start: Start) -> None:
+    gateway = await start()
+    assert gateway.gateway.address.startswith("127.0.0.1:")
+    assert gateway.gateway.address in gateway.stderr.getvalue()
+    assert gateway.gateway.admin_address in gateway.stderr.getvalue()
+    assert (await (await gateway.client()).ask(get())).body == b"ok"
+
+
+async def test_it_says_which_routes_are_open_and_which_only_report(start: Start) -> None:
+    routes = (
+        RouteSection(path="/health", access="public"),
+        RouteSection(path="/orders/*", methods=("GET",), mode="report"),
+        RouteSection(path="/reports/*", name="reports", mode="report"),
+        RouteSection(path="/*"),
+    )
+    gateway = await start(routes=routes, upstreams={"shop": UpstreamSection(url="http://shop.test")})
+    written = gateway.stderr.getvalue()
+    assert f"{gateway.upstream.url}, http://shop.test; 4 routes; " in written
+    assert "PUBLIC: /health; REPORTS ONLY: GET /orders/*, reports; " in written
+    assert "every path needs" not in written
+    metrics = (await gateway.admin("/metrics")).body.decode()
+    assert "gateway_report_mode_routes 2.0" in metrics
+
+
+async def test_without_routes_it_says_that_every_path_needs_a_token(start: Start) -> None:
+    gateway = await start()
+    assert "every path needs an access token; " in gateway.stderr.getvalue()
+
+
+async def test_it_listens_on_ipv6(start: Start) -> None:
+    gateway = await start(listen="[::1]:0", admin="[::1]:0", trusted_proxies=("::1/128",))
+    assert gateway.gateway.address.startswith("[::1]:")
+    client = await gateway.client()
+    assert (await client.ask(get("/", "X-Forwarded-For: 2001:db8::1"))).body == b"ok"
+    assert gateway.upstream.last.values(b"X-Forwarded-For") == [b"2001:db8::1, ::1"]
+    assert (await gateway.admin("/livez")).status == 200
+
+
+async def test_it_listens_on_a_unix_socket(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "gateway.sock"
+    gateway = await start(listen=f"unix:{path}")
+    client = await gateway.client()
+    assert (await client.ask(get())).body == b"ok"
+    assert gateway.upstream.last.values(b"X-Forwarded-For") == []
+    await gateway.stop()
+    assert not path.exists()
+
+
+async def test_a_successor_on_the_same_unix_socket_keeps_it(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "gateway.sock"
+    first = await start(listen=f"unix:{path}")
+    second = await start(listen=f"unix:{path}")
+    await first.stop()
+    assert (await (await second.client()).ask(get())).body == b"ok"
+
+
+async def test_an_address_in_use_is_told(start: Start) -> None:
+    gateway = await start()
+    with pytest.raises(CannotStart, match=f"cannot listen on {gateway.gateway.address}: Address already in use"):
+        await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", listen=gateway.gateway.address)).start()
+    with pytest.raises(CannotStart, match="Address already in use"):
+        await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", admin=gateway.gateway.admin_address)).start()
+    assert (await (await gateway.client()).ask(get())).body == b"ok"
+
+
+async def test_a_path_that_is_no_socket_is_told(tmp_path: Path) -> None:
+    taken = tmp_path / "file"
+    taken.write_text("precious")
+    with pytest.raises(CannotStart, match="cannot listen on unix:"):
+        await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", listen=f"unix:{taken}")).start()
+    assert taken.read_text() == "precious"
+    with pytest.raises(CannotStart, match="No such file"):
+        await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", listen="unix:/nonexistent/s")).start()
+
+
+async def test_a_host_that_cannot_be_resolved_is_told_in_words() -> None:
+    with pytest.raises(CannotStart) as told:
+        await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", listen="nobody.invalid:0")).start()
+    assert "Unknown error" not in str(told.value)
+
+
+async def test_it_serves_with_keys_of_a_real_issuer(start: Start) -> None:
+    issuer = DemoIssuer()
+    await issuer.start()
+    try:
+        gateway = await start(issuers=(Issuer(issuer=issuer.url, audience=issuer.audience, name="demo"),))
+        assert (await gateway.admin("/readyz")).status == 200
+        raw = get().replace(get().split(b"Bearer ")[1].split(b"\r\n")[0], issuer.access_token().encode())
+        assert (await (await gateway.client()).ask(raw)).body == b"ok"
+    finally:
+        await issuer.stop()
+
+
+# Drain
+
+
+async def test_an_idle_gateway_stops_at_once_and_closes_idle_connections(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(600)})
+    used, silent = await gateway.client(), await gateway.client()
+    await used.ask(get())
+    await gateway.connections(2)
+    async with asyncio.timeout(PATIENCE):
+        await gateway.stop()
+    assert await used.is_closed()
+    assert await silent.is_closed()
+
+
+async def test_within_drain_delay_new_connections_are_served_with_close_and_readyz_says_no(start: Start) -> None:
+    gateway = await start(limits={"drain_delay": Seconds(600)})
+    hurry = asyncio.Event()
+    open_before = await gateway.client()
+    await open_before.ask(get())
+    assert (await gateway.admin("/readyz")).status == 200
+    stopping = asyncio.create_task(gateway.stop(hurry=hurry))
+    await until(lambda: gateway.server.draining)
+    readiness = await gateway.admin("/readyz")
+    assert (readiness.status, b'"draining": true' in readiness.body) == (503, True)
+    assert (await gateway.admin("/livez")).status == 200
+    for client in (open_before, await gateway.client()):
+        response = await client.ask(get())
+        assert (response.status, response.values(b"Connection")) == (200, [b"close"])
+        assert await client.is_closed()
+    hurry.set()
+    await stopping
+    with pytest.raises(ConnectionRefusedError):
+        await RawClient.connect(gateway.gateway.address)
+
+
+async def test_a_request_in_flight_finishes(start: Start) -> None:
+    gateway = await start()
+    upstream = Held(gateway)
+    client, idle = await gateway.client(), await gateway.client()
+    await client.send(get())
+    await upstream.asked.wait()
+    stopping = asyncio.create_task(gateway.stop())
+    assert await idle.is_closed()
+    assert (await gateway.admin("/readyz")).status == 503
+    upstream.release.set()
+    response = await client.response()
+    assert (response.body, response.values(b"Connection")) == (b"ok", [b"close"])
+    assert await client.is_closed()
+    async with asyncio.timeout(PATIENCE):
+        await stopping
+
+
+async def test_an_upload_in_flight_finishes(start: Start) -> None:
+    gateway = await start()
+    client = await gateway.client()
+    await client.send(post(b"x" * 100)[:-50])
+    await gateway.upstream.connected()
+    stopping = asyncio.create_task(gateway.stop())
+    await until(lambda: gateway.server.closed)
+    response = await client.ask(b"x" * 50)
+    assert (response.body, response.values(b"Connection")) == (b"ok", [b"close"])
+    await stopping
+    assert gateway.upstream.last.body == b"x" * 100
+
+
+async def test_a_response_that_streams_finishes(start: Start) -> None:
+    gateway = await start()
+    upstream = Held(gateway, response=chunks(b"def") + b"0\r\n\r\n")
+
+    async def behave(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks(b"abc"))
+        await upstream.release.wait()
+        await conversation.say(chunks(b"def") + b"0\r\n\r\n")
+
+    gateway.upstream.behaviour = behave
+    client = await gateway.client()
+    await client.send(get())
+    await client.head()
+    stopping = asyncio.create_task(gateway.stop())
+    await until(lambda: gateway.server.closed)
+    upstream.release.set()
+    assert await client.rest() == chunks(b"abc", b"def") + b"0\r\n\r\n"
+    await stopping
+
+
+async def test_a_response_that_the_client_is_slow_to_take_finishes(start: Start) -> None:
+    size = 64 << 20
+    gateway = await start()
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+    client = await gateway.client()
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await client.send(get())
+    connection = await gateway.only_connection()
+    await until(lambda: connection.is_full)
+    stopping = asyncio.create_task(gateway.stop())
+    await until(lambda: gateway.server.closed)
+    client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    assert len((await client.response()).body) == size
+    await stopping
+    assert gateway.errors() == []
+
+
+async def test_a_response_in_the_buffer_of_an_idle_connection_is_not_lost(start: Start) -> None:
+    gateway = await start()
+    client, sizes = await gateway.client(), 0
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    body = b"x" * 50_000
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    connection = await gateway.only_connection()
+    while not connection.transport.get_write_buffer_size():  # type: ignore[union-attr]
+        sizes += 1
+        await client.send(get())
+        await gateway.ended(sizes)
+    stopping = asyncio.create_task(gateway.stop())
+    await until(lambda: gateway.server.closed)
+    client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    for _ in range(sizes):
+        assert (await client.response()).body == body
+    assert await client.is_closed()
+    await stopping
+
+
+async def test_a_client_that_takes_nothing_does_not_hold_the_stop(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(0.2)})
+    client, sizes = await gateway.client(), 0
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    body = b"x" * 50_000
+    gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    connection = await gateway.only_connection()
+    while not connection.transport.get_write_buffer_size():  # type: ignore[union-attr]
+        sizes += 1
+        await client.send(get())
+        await gateway.ended(sizes)
+    async with asyncio.timeout(PATIENCE):
+        await gateway.stop()
+
+
+async def test_what_exceeds_drain_is_cut(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(0.1)})
+    upstream = Held(gateway)
+    client = await gateway.client()
+    await client.send(get())
+    await upstream.asked.wait()
+    async with asyncio.timeout(PATIENCE):
+        await gateway.stop()
+    with pytest.raises(ConnectionResetError):
+        await client.rest()
+    assert "1 connections were cut" in gateway.stderr.getvalue()
+    assert (await gateway.ended())["reason"] == "draining"
+
+
+async def test_a_second_signal_cuts_what_is_in_flight(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(600)})
+    upstream, hurry = Held(gateway), asyncio.Event()
+    client = await gateway.client()
+    await client.send(get())
+    await upstream.asked.wait()
+    stopping = asyncio.create_task(gateway.stop(hurry=hurry))
+    await until(lambda: gateway.server.closed)
+    hurry.set()
+    async with asyncio.timeout(PATIENCE):
+        await stopping
+
+
+async def test_a_head_that_ends_after_the_listener_closed_is_refused(start: Start) -> None:
+    gateway = await start()
+    client = await gateway.client()
+    await client.send(get()[:-10])
+    connection = await gateway.only_connection()
+    await until(lambda: connection.has_request)
+    stopping = asyncio.create_task(gateway.stop())
+    await until(lambda: gateway.server.closed)
+    response = await client.ask(get()[-10:])
+    assert (response.status, response.problem["reason"], response.values(b"Connection")) == (
+        503,
+        "draining",
+        [b"close"],
+    )
+    assert response.values(b"Retry-After")
+    await client.close()
+    await stopping
+    assert gateway.upstream.requests == []
+
+
+async def test_a_request_pipelined_behind_one_in_flight_is_not_served_while_draining(start: Start) -> None:
+    gateway = await start()
+    upstream = Held(gateway)
+    client = await gateway.client()
+    await client.send(get("/1") + get("/2"))
+    await upstream.asked.wait()
+    stopping = asyncio.create_task(gateway.stop())
+    await until(lambda: gateway.server.closed)
+    upstream.release.set()
+    assert (await client.response()).values(b"Connection") == [b"close"]
+    assert await client.is_closed()
+    await stopping
+    assert [request.start for request in gateway.upstream.requests] == [b"GET /1 HTTP/1.1"]
+
+
+# The process
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_stops_it(tmp_path: Path, signum: signal.Signals) -> None:
+    upstream = RawUpstream()
+    await upstream.start()
+    (tmp_path / "jwks.json").write_text("{}")
+    started: list[Gateway] = []
+    ready = asyncio.Event()
+
+    def told(gateway: Gateway) -> None:
+        started.append(gateway)
+        ready.set()
+
+    running = asyncio.create_task(run(config_for(upstream.url, str(tmp_path / "jwks.json")), started=told))
+    await ready.wait()
+    os.kill(os.getpid(), signum)
+    async with asyncio.timeout(PATIENCE):
+        await running
+    with pytest.raises(ConnectionRefusedError):
+        await RawClient.connect(started[0].address)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().remove_signal_handler(number)
+    await upstream.stop()
+
+
+def test_client_connections_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_for("http://a", "/x", limits={"connections": 10_000})
+    reserved = (
+        UpstreamSection(url="http://a").max_connections + app_module.ADMIN_CONNECTIONS + app_module.RESERVED_DESCRIPTORS
+    )
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    for limits, expected in (
+        ((1024, 1024), 1024 - reserved),
+        ((1024, 100_000), 10_000),
+        ((-1, -1), 10_000),
+        ((10, 10), 1),
+    ):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limits=limits: limits)
+        assert app_module._connections(config) == expected

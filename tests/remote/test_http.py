@@ -1,0 +1,397 @@
+"""One bounded GET, against real sockets."""
+
+import asyncio
+import gzip
+import json
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gateway.core.config.issuers import Issuer
+from gateway.remote.http import MAX_BYTES, Fetched, FetchFailed, fetch_json, parse_fetchable, shown_address
+from tests.issuer import PATIENCE, HostileIssuer
+
+GZIP = {"Content-Encoding": "gzip"}
+
+
+async def fetch(issuer: HostileIssuer, path: str = "/doc", *, limit: float = 5.0, **settings: Any) -> Fetched:
+    configured = Issuer(issuer=issuer.url, audience="a", **settings)
+    return await fetch_json(issuer.url + path, configured, limit=limit)
+
+
+async def test_a_json_document_is_fetched(issuer: HostileIssuer) -> None:
+    issuer.response("/doc", '{"a": [1, 2.5, "é"]}')
+    assert await fetch(issuer) == Fetched({"a": [1, 2.5, "é"]}, None)
+
+
+@pytest.mark.parametrize(
+    ("cache_control", "age", "expected"),
+    [
+        ("max-age=600", None, 600),
+        ("public, Max-Age=600, must-revalidate", None, 600),
+        ('private,max-age = "600"', None, 600),
+        ("max-age=600, max-age=60", None, 60),
+        ("max-age=600", "200", 400),
+        ("max-age=600", "900", 0),
+        ("max-age=600", "-1", 600),
+        ("max-age=600", "soon", 600),
+        ("s-maxage=600", None, None),
+        ("no-cache", None, None),
+        ("max-age=soon", None, None),
+        ("max-age=-5", None, None),
+        ("max-age=" + "9" * 400, None, 999_999_999_999),
+        (", =,;max-age", None, None),
+    ],
+)
+async def test_freshness_is_read_tolerantly(
+    issuer: HostileIssuer, cache_control: str, age: str | None, expected: int | None
+) -> None:
+    headers = {"Cache-Control": cache_control} | ({} if age is None else {"Age": age})
+    issuer.response("/doc", "{}", headers=headers)
+    assert (await fetch(issuer)).max_age == expected
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 401, 403, 404, 410, 429, 500, 503])
+async def test_any_status_but_200_is_a_failure_that_names_it(issuer: HostileIssuer, status: int) -> None:
+    issuer.response("/doc", "{}", status=status)
+    with pytest.raises(FetchFailed, match=f"/doc: the response has status {status}") as caught:
+        await fetch(issuer)
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("<html>secret</html>", "not JSON"),
+        ("", "not JSON"),
+        ('{"a": 1', "not JSON"),
+        ('{"a": 1, "a": 2}', "twice"),
+        ('{"a": NaN}', "NaN or Infinity"),
+        ('{"a": -Infinity}', "NaN or Infinity"),
+        ('{"a": 1e400}', "too large"),
+        (b'{"a": "\xff"}', "not UTF-8"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 20_000 + "1" + "}" * 20_000, "nested too deeply"),
+    ],
+)
+async def test_a_document_that_is_no_strict_json_is_a_failure_that_quotes_nothing(
+    issuer: HostileIssuer, body: str | bytes, sentence: str
+) -> None:
+    issuer.response("/doc", body)
+    with pytest.raises(FetchFailed, match=sentence) as caught:
+        await fetch(issuer)
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_document_of_256_kib_is_read_and_one_byte_more_is_not(issuer: HostileIssuer) -> None:
+    issuer.response("/doc", json.dumps("x" * (MAX_BYTES - 2)))
+    assert len((await fetch(issuer)).document) == MAX_BYTES - 2
+    issuer.response("/doc", json.dumps("x" * (MAX_BYTES - 1)))
+    with pytest.raises(FetchFailed, match="larger than 256 KiB"):
+        await fetch(issuer)
+
+
+async def test_a_body_without_end_is_left_when_it_is_too_large(issuer: HostileIssuer) -> None:
+    sent = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" " * 65_536)
+            sent += 65_536
+
+    issuer.response_by("/doc", endless)
+    with pytest.raises(FetchFailed, match="larger than 256 KiB"):
+        await fetch(issuer)
+    assert sent < 20 * MAX_BYTES  # what fits into socket buffers
+
+
+@pytest.mark.parametrize("level", ["gzip", "deflate"])
+async def test_a_compressed_document_is_read(issuer: HostileIssuer, level: str) -> None:
+    raw = b'{"a": "' + b"x" * 10_000 + b'"}'
+    issuer.response(
+        "/doc", gzip.compress(raw) if level == "gzip" else zlib.compress(raw), headers={"Content-Encoding": level}
+    )
+    assert (await fetch(issuer)).document == {"a": "x" * 10_000}
+
+
+async def test_a_compression_bomb_is_left_when_it_is_too_large(issuer: HostileIssuer) -> None:
+    issuer.response("/doc", gzip.compress(b" " * 20_000_000, compresslevel=1), headers=GZIP)
+    with pytest.raises(FetchFailed, match="larger than 256 KiB"):
+        await fetch(issuer)
+
+
+@pytest.mark.parametrize("raw", [b"no gzip at all", gzip.compress(b'{"a": 1}' * 1000)[:-20]], ids=["none", "cut"])
+async def test_broken_compression_is_a_failure(issuer: HostileIssuer, raw: bytes) -> None:
+    issuer.response("/doc", raw, headers=GZIP)
+    with pytest.raises(FetchFailed, match=r"not well-formed HTTP|not JSON"):
+        await fetch(issuer)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_within_the_origin_are_followed(issuer: HostileIssuer, status: int) -> None:
+    issuer.response("/doc", status=status, body="", headers={"Location": "/moved/here"})
+    issuer.response("/moved/here", status=status, body="", headers={"Location": "there?x=1"})
+    issuer.response("/moved/there", status=status, body="", headers={"Location": f"{issuer.url}/end"})
+    issuer.response("/end", '{"end": true}')
+    assert (await fetch(issuer)).document == {"end": True}
+
+
+async def test_a_redirect_loop_ends_after_three(issuer: HostileIssuer) -> None:
+    issuer.response("/doc", "", status=302, headers={"Location": "/doc"})
+    with pytest.raises(FetchFailed, match="more than 3 redirects"):
+        await fetch(issuer)
+    assert issuer.hits["/doc"] == 4
+
+
+async def test_a_redirect_to_another_origin_is_not_followed(issuer: HostileIssuer) -> None:
+    other = HostileIssuer()
+    await other.start()
+    here = issuer.url.removeprefix("http:")
+    for location in (f"{other.url}/doc", f"https:{here}/doc", f"http://localhost:{issuer.port}/doc", "ftp://x/doc"):
+        issuer.response("/doc", "", status=302, headers={"Location": location})
+        with pytest.raises(FetchFailed, match="another origin"):
+            await fetch(issuer)
+    assert not other.hits
+    await other.stop()
+
+
+async def test_a_user_in_a_redirect_is_not_sent(issuer: HostileIssuer) -> None:
+    issuer.response("/doc", "", status=302, headers={"Location": f"http://u:p@127.0.0.1:{issuer.port}/end"})
+    issuer.response("/end", "{}")
+    await fetch(issuer)
+    assert issuer.authorization is None
+
+
+@pytest.mark.parametrize("location", [None, "", "http://[::1", "http://x:99999/"])
+async def test_a_redirect_to_nowhere_is_a_failure(issuer: HostileIssuer, location: str | None) -> None:
+    issuer.response("/doc", "", status=302, headers={} if location is None else {"Location": location})
+    with pytest.raises(FetchFailed, match="redirect"):
+        await fetch(issuer)
+
+
+async def test_an_issuer_that_hangs_is_given_up_in_time(issuer: HostileIssuer) -> None:
+    issuer.hold("/doc")
+    with pytest.raises(FetchFailed, match=r"no complete response within 0\.1 s"):
+        await fetch(issuer, limit=0.1)
+
+
+async def test_the_time_limit_spans_redirects_and_body(issuer: HostileIssuer) -> None:
+    async def slow(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.02)
+
+    issuer.response("/doc", "", status=302, headers={"Location": "/slow"})
+    issuer.response_by("/slow", slow)
+    with pytest.raises(FetchFailed, match="no complete response"):
+        await fetch(issuer, limit=0.2)
+
+
+@asynccontextmanager
+async def raw_server(response: bytes) -> AsyncIterator[str]:
+    """Responses every connection with these bytes and closes it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(response)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000 + b"\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 1_000 + b"\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: zstd\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+async def test_a_response_that_is_broken_http_is_a_failure(response: bytes) -> None:
+    async with raw_server(response) as url:
+        with pytest.raises(FetchFailed, match="broke off or is not well-formed HTTP"):
+            await fetch_json(url, Issuer(issuer=url, audience="a"))
+
+
+async def test_an_issuer_that_does_not_listen_is_a_failure() -> None:
+    async with raw_server(b"") as url:
+        pass
+    with pytest.raises(FetchFailed, match=r"it cannot be reached \(ECONNREFUSED\)"):
+        await fetch_json(url, Issuer(issuer=url, audience="a"))
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 300 + ".example", "xn--\udcff.example"])
+async def test_a_host_that_cannot_be_resolved_is_a_failure(host: str) -> None:
+    with pytest.raises(FetchFailed):
+        await fetch_json(f"https://{host}/", Issuer(issuer=f"https://{host}/", audience="a"))
+
+
+async def test_proxy_variables_are_not_honoured(issuer: HostileIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    issuer.response("/doc", "{}")
+    assert (await fetch(issuer)).document == {}
+
+
+@pytest.mark.parametrize(
+    ("issuer", "allow_http", "address", "allowed"),
+    [
+        ("https://id.example", False, "https://id.example/x", True),
+        ("https://id.example", False, "https://keys.example/x", True),
+        ("https://id.example", False, "http://id.example/x", False),
+        ("http://id.example", False, "http://id.example/x", False),
+        ("http://id.example", True, "http://id.example/x", True),
+        ("https://id.example", False, "http://127.0.0.1/x", False),
+        ("https://id.example", False, "http://localhost/x", False),
+        ("http://127.0.0.1:9000", False, "http://127.0.0.1:9000/x", True),
+        ("http://localhost:9000", False, "http://[::1]:9000/x", True),
+        ("http://localhost:9000", False, "http://localhost.evil.example/x", False),
+        ("http://localhost:9000", False, "http://127.0.0.1@evil.example/x", False),
+        ("http://localhost:9000", False, "http://id.example/x", False),
+        ("a name", True, "ftp://id.example/x", False),
+        ("a name", True, "file:///etc/passwd", False),
+        ("a name", True, "http://", False),
+        ("a name", True, "/x", False),
+        ("a name", True, "http://[::1", False),
+        ("a name", True, "", False),
+    ],
+)
+def test_plain_http_is_for_loopback_issuers_on_loopback_or_where_it_is_allowed(
+    *, issuer: str, allow_http: bool, address: str, allowed: bool
+) -> None:
+    configured = Issuer(issuer=issuer, audience="a", allow_http=allow_http)
+    if allowed:
+        assert parse_fetchable(address, configured)
+    else:
+        with pytest.raises(FetchFailed):
+            parse_fetchable(address, configured)
+
+
+def test_an_address_is_shown_without_user_and_query_and_in_printable_ascii() -> None:
+    assert shown_address("https://u:p@id.example/x?key=1#f") == "https://id.example/x"
+    shown = shown_address("nö\r\n\x1b[31m" + "x" * 1_000)
+    assert shown.isascii()
+    assert shown.isprintable()
+    assert len(shown) <= 200
+
+
+Certificates = Callable[[str], tuple[Path, Path]]
+
+
+@pytest.fixture
+def make_certificate(tmp_path: Path) -> Certificates:
+    """A self-signed certificate for 127.0.0.1: paths of certificate and of both with the key."""
+
+    def make(name: str) -> tuple[Path, Path]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        public = certificate.public_bytes(serialization.Encoding.PEM)
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        (tmp_path / f"{name}.crt").write_bytes(public)
+        (tmp_path / f"{name}.pem").write_bytes(private + public)
+        return tmp_path / f"{name}.crt", tmp_path / f"{name}.pem"
+
+    return make
+
+
+@asynccontextmanager
+async def tls_server(pem: Path) -> AsyncIterator[str]:
+    async def serve(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    application = web.Application()
+    application.router.add_get("/", serve)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    yield f"https://127.0.0.1:{runner.addresses[0][1]}/"
+    await runner.cleanup()
+
+
+async def test_ca_file_is_trusted_instead_of_the_systems_authorities(
+    make_certificate: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, pem = make_certificate("ours")
+    other, _ = make_certificate("other")
+    async with tls_server(pem) as url:
+        assert await fetch_json(url, Issuer(issuer=url, audience="a", ca_file=str(certificate))) == Fetched({}, None)
+        with pytest.raises(FetchFailed, match="certificate is not accepted"):
+            await fetch_json(url, Issuer(issuer=url, audience="a"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with pytest.raises(FetchFailed, match="certificate is not accepted"):
+            await fetch_json(url, Issuer(issuer=url, audience="a", ca_file=str(other)))
+
+
+async def test_a_ca_file_that_is_missing_or_broken_is_a_failure(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.crt"
+    broken.write_text("no certificate")
+    for path in (broken, tmp_path / "missing.crt"):
+        with pytest.raises(FetchFailed, match="ca_file cannot be read"):
+            await fetch_json("https://127.0.0.1:9/", Issuer(issuer="https://x", audience="a", ca_file=str(path)))
+
+
+async def test_tls_to_a_port_that_speaks_plain_http_is_a_failure(issuer: HostileIssuer) -> None:
+    url = issuer.url.replace("http:", "https:")
+    with pytest.raises(FetchFailed, match="TLS failed"):
+        await fetch_json(url, Issuer(issuer=url, audience="a"))
+
+
+async def test_a_cancelled_fetch_closes_its_connection() -> None:
+    asked, closed = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+        closed.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        task = asyncio.create_task(fetch_json(url, Issuer(issuer=url, audience="a")))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(PATIENCE):
+            await closed.wait()
