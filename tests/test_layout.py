@@ -12,6 +12,7 @@ from gateway.core.errors import Denied, Refusal, reasons
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path for path in (ROOT / "gateway").rglob("*.py") if path.name != "__init__.py")
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 REFUSALS = ROOT / "docs" / "refusals.md"
 #: lines
 WARN, FAIL = 250, 400
@@ -85,6 +86,64 @@ def test_a_test_in_core_mirrors_a_module() -> None:
         room = path.relative_to(ROOT / "tests").parent
         mirrored = ROOT / "gateway" / room / path.stem.removeprefix("test_")
         assert mirrored.is_dir() or mirrored.with_suffix(".py").exists(), path.name
+
+
+def words_of(name: str) -> set[str]:
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+
+
+def refused_words() -> dict[str, str]:
+    """Words that docs/architecture.md has another one for, and that one."""
+    table = re.search(r"\n## Words\n(.*?)\n## ", ARCHITECTURE.read_text(), re.DOTALL)
+    assert table is not None
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines() if line[:2] == "| "]
+    return {word: row[0] for row in rows[1:] for word in row[2].split(", ") if word and " " not in word}
+
+
+def test_one_word_stands_for_one_thing() -> None:
+    refused = refused_words()
+    assert {"answer", "rejection", "backend"} <= refused.keys()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = (
+                getattr(node, "name", None)
+                if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+                else node.id
+                if isinstance(node, ast.Name)
+                else node.arg
+                if isinstance(node, ast.arg)
+                else node.attr
+                if isinstance(node, ast.Attribute)
+                else None
+            )
+            wrong = words_of(name or "") & refused.keys()
+            assert not wrong, f"{relative(path)}: {name}; docs/architecture.md says {[refused[word] for word in wrong]}"
+
+
+def drawn_rooms() -> set[str]:
+    """The rooms that docs/architecture.md draws, by path."""
+    drawing = re.search(r"```\n(gateway/\n.*?)```", ARCHITECTURE.read_text(), re.DOTALL)
+    assert drawing is not None
+    rooms: list[str] = []
+    found: set[str] = set()
+    for line in drawing[1].splitlines():
+        room = re.match(r"( *)([a-z0-9_]+)/", line)
+        if room is not None:
+            del rooms[len(room[1]) // 2 :]
+            rooms.append(room[2])
+            found.add("/".join(rooms))
+    return found
+
+
+def test_the_rooms_are_those_that_are_drawn() -> None:
+    rooms = {relative(path.parent) for path in MODULES}
+    drawn = {room for room in drawn_rooms() if room != "gateway"}
+    # A room within a room may be told in its line.
+    missing = {
+        room for room in rooms - drawn - {"gateway"} if room not in {"gateway/observe/metrics", "gateway/remote/keys"}
+    }
+    assert not missing
+    assert not drawn - rooms - {"gateway/core", "gateway/relay"}
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
