@@ -28,7 +28,11 @@ MAX_REDIRECTS: Final = 3
 ADDRESS_SHOWN: Final = 200
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "bearer-gateway"}
+#: What a document may come as. Kubernetes responses 406 unless a key set is asked for by its own type (RFC 7517 section
+#: 8.5.1); plain JSON is what everybody else sends it as, and what nobody has labelled is read all the same.
+ACCEPT_JSON: Final = "application/json, */*;q=0.1"
+ACCEPT_KEY_SET: Final = "application/jwk-set+json, application/json, */*;q=0.1"
+_HEADERS: Final = {"Accept-Encoding": "gzip, deflate", "User-Agent": "bearer-gateway"}
 #: RFC 9111 section 5.2.2.1; the quoted form and blanks are accepted, `s-maxage` is not meant
 _MAX_AGE: Final = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
 _DIGITS: Final = re.compile(r"[0-9]{1,12}")
@@ -75,9 +79,12 @@ def parse_fetchable(text: str, issuer: Issuer) -> URL:
     return URL(text)
 
 
-async def fetch_json(address: str, issuer: Issuer, *, limit: float = FETCH_TIMEOUT) -> Fetched:
+async def fetch_json(
+    address: str, issuer: Issuer, *, accept: str = ACCEPT_JSON, limit: float = FETCH_TIMEOUT
+) -> Fetched:
     """The JSON document at `address`, asked anew on a connection of its own, within `limit` seconds.
 
+    `accept`: the types it may come as (RFC 9110 section 12.5.1).
     FetchFailed: anything but a 200 with strict JSON of at most 256 KiB, after at most 3 redirects within the origin.
     Proxy variables are not honoured: with them aiohttp also reads ~/.netrc, and keys would come by a way that the
     configuration does not name.
@@ -86,7 +93,7 @@ async def fetch_json(address: str, issuer: Issuer, *, limit: float = FETCH_TIMEO
     shown = shown_address(url)
     try:
         async with asyncio.timeout(limit):
-            body, max_age = await _get(url, tls=_tls(issuer.ca_file))
+            body, max_age = await _get(url, accept=accept, tls=_tls(issuer.ca_file))
     except FetchFailed as failure:
         raise FetchFailed(f"{shown}: {failure}", status=failure.status) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -97,14 +104,14 @@ async def fetch_json(address: str, issuer: Issuer, *, limit: float = FETCH_TIMEO
         raise FetchFailed(f"{shown}: {error}") from None
 
 
-async def _get(url: URL, *, tls: ssl.SSLContext) -> tuple[bytes, int | None]:
+async def _get(url: URL, *, accept: str, tls: ssl.SSLContext) -> tuple[bytes, int | None]:
     """Body and max-age of the 200 that `url`, or what it redirects to, responds with."""
     origin = (url.scheme, url.host, url.port)
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=tls, force_close=True),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers=_HEADERS,
+        headers={"Accept": accept, **_HEADERS},
     ) as session:
         for _ in range(MAX_REDIRECTS + 1):
             async with session.get(url, allow_redirects=False) as response:

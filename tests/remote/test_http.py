@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.core.config.issuers import Issuer
-from gateway.remote.http import MAX_BYTES, Fetched, FetchFailed, fetch_json, parse_fetchable, shown_address
+from gateway.remote.http import ACCEPT_JSON, MAX_BYTES, Fetched, FetchFailed, fetch_json, parse_fetchable, shown_address
 from tests.issuer import PATIENCE, HostileIssuer
 
 GZIP = {"Content-Encoding": "gzip"}
@@ -34,6 +34,18 @@ async def fetch(issuer: HostileIssuer, path: str = "/doc", *, limit: float = 5.0
 async def test_a_json_document_is_fetched(issuer: HostileIssuer) -> None:
     issuer.response("/doc", '{"a": [1, 2.5, "é"]}')
     assert await fetch(issuer) == Fetched({"a": [1, 2.5, "é"]}, None)
+
+
+async def test_json_is_asked_for_by_name_and_anything_else_is_better_than_nothing(issuer: HostileIssuer) -> None:
+    asked = []
+
+    async def response(request: web.Request) -> web.Response:
+        asked.append(request.headers.getall("Accept"))
+        return web.Response(text="{}", content_type="text/plain")
+
+    issuer.response_by("/doc", response)
+    assert (await fetch(issuer)).document == {}
+    assert asked == [[ACCEPT_JSON]] == [["application/json, */*;q=0.1"]]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Final
 from gateway.core.config.issuers import Issuer
 from gateway.core.jsontext import parse_json
 from gateway.core.token.keys import KeySet, UnusableKeySet, parse_key_set
-from gateway.remote.http import FETCH_TIMEOUT, MAX_BYTES, FetchFailed, fetch_json, parse_fetchable
+from gateway.remote.http import ACCEPT_KEY_SET, FETCH_TIMEOUT, MAX_BYTES, FetchFailed, fetch_json, parse_fetchable
 
 #: seconds a document is kept when it does not say, and the bounds on what it may say
 LIFETIME: Final = 10 * 60.0
@@ -155,7 +155,7 @@ class Publisher:
         return jwks_uri
 
     async def _fetch_from(self, address: str) -> Published:
-        fetched = await fetch_json(address, self._issuer, limit=self._limit)
+        fetched = await fetch_json(address, self._issuer, accept=ACCEPT_KEY_SET, limit=self._limit)
         return Published(parse_key_set(fetched.document), lifetime(fetched.max_age))
 
 

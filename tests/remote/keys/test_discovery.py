@@ -92,6 +92,30 @@ async def test_a_discovery_document_that_is_not_the_issuers_is_refused(
     assert not issuer.hits[JWKS_PATH]
 
 
+@pytest.mark.parametrize("content_type", ["application/jwk-set+json", "application/json"])
+async def test_a_server_that_sends_key_sets_as_one_type_alone_is_asked_for_it(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, content_type: str
+) -> None:
+    """As Kubernetes does for the first of them: 406 to whoever does not name it."""
+
+    async def response(request: web.Request) -> web.Response:
+        if content_type not in request.headers["Accept"].split(", "):
+            return web.Response(status=406)
+        return web.Response(text=json.dumps(issuer.jwks()), content_type=content_type)
+
+    issuer.response_by(JWKS_PATH, response)
+    remote = await started(make_remote(), clock)
+    assert find(remote, kid(issuer)), reason(remote)
+
+
+async def test_a_server_that_refuses_every_type_is_told_of_by_its_status(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    issuer.response(JWKS_PATH, "", status=406)
+    remote = await started(make_remote(), clock)
+    assert reason(remote) == f"{issuer.url}{JWKS_PATH}: the response has status 406"
+
+
 async def test_jwks_uri_may_be_on_another_origin(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
 ) -> None:
