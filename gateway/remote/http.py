@@ -39,10 +39,10 @@ _DIGITS: Final = re.compile(r"[0-9]{1,12}")
 
 
 class FetchFailed(Exception):
-    """No document could be had. The sentence is short, for operators, and quotes nothing of the response."""
+    """No document could be had. The sentence is for operators, and has no line of the response in it."""
 
     def __init__(self, sentence: str, *, status: int | None = None) -> None:
-        """`status`: what the server responded, when a response other than 200 is the reason."""
+        """`status`: what the server answered, when there was a response and it is no JSON document."""
         super().__init__(sentence)
         self.status = status
 
@@ -101,7 +101,7 @@ async def fetch_json(
     try:
         return Fetched(parse_json(body), max_age)
     except ValueError as error:
-        raise FetchFailed(f"{shown}: {error}") from None
+        raise FetchFailed(f"{shown}: {error}", status=200) from None
 
 
 async def _get(url: URL, *, accept: str, tls: ssl.SSLContext) -> tuple[bytes, int | None]:
@@ -117,11 +117,11 @@ async def _get(url: URL, *, accept: str, tls: ssl.SSLContext) -> tuple[bytes, in
             async with session.get(url, allow_redirects=False) as response:
                 if response.status not in _REDIRECTS:
                     return await _read(response), _max_age(response.headers)
-                location = response.headers.get("Location")
+                location, status = response.headers.get("Location"), response.status
             url = _redirected(url, location)
             if (url.scheme, url.host, url.port) != origin:
-                raise FetchFailed("a redirect to another origin, which is not followed")
-    raise FetchFailed(f"more than {MAX_REDIRECTS} redirects")
+                raise FetchFailed("a redirect to another origin, which is not followed", status=status)
+    raise FetchFailed(f"more than {MAX_REDIRECTS} redirects", status=status)
 
 
 def _redirected(url: URL, location: str | None) -> URL:

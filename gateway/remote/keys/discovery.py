@@ -10,8 +10,17 @@ from typing import Final
 
 from gateway.core.config.issuers import Issuer
 from gateway.core.jsontext import parse_json
+from gateway.core.shown import shown
 from gateway.core.token.keys import KeySet, UnusableKeySet, parse_key_set
-from gateway.remote.http import ACCEPT_KEY_SET, FETCH_TIMEOUT, MAX_BYTES, FetchFailed, fetch_json, parse_fetchable
+from gateway.remote.http import (
+    ACCEPT_KEY_SET,
+    FETCH_TIMEOUT,
+    MAX_BYTES,
+    FetchFailed,
+    fetch_json,
+    parse_fetchable,
+    shown_address,
+)
 
 #: seconds a document is kept when it does not say, and the bounds on what it may say
 LIFETIME: Final = 10 * 60.0
@@ -19,8 +28,8 @@ MIN_LIFETIME: Final = 60.0
 MAX_LIFETIME: Final = 60 * 60.0
 #: seconds; a file costs nothing to read again
 FILE_LIFETIME: Final = MIN_LIFETIME
-#: Not here; then the other well-known addresses are tried.
-_ABSENT: Final = frozenset({404, 410})
+#: Statuses of 400 and above by which a server says that it cannot tell now; by all others, that this is not here.
+_CANNOT_TELL: Final = frozenset({408, 421, 425, 429})
 
 
 class DiscoveryRefused(FetchFailed):
@@ -69,16 +78,30 @@ def discovery_addresses(issuer: Issuer) -> tuple[str, ...]:
     return tuple(dict.fromkeys((f"{base}/.well-known/openid-configuration", *inserted)))
 
 
+def is_absent(failure: FetchFailed) -> bool:
+    """Whether a server answered, and what it said means that there is no discovery document at this address.
+
+    401, 403 and 405 come from servers that guard whatever they do not know, a redirect to a login or a page of HTML
+    from those that serve a web application there. An overload or an outage says nothing about the address.
+    """
+    status = failure.status
+    return status is not None and (status < 500 or status == 501) and status not in _CANNOT_TELL
+
+
 def parse_discovery(document: object, issuer: Issuer) -> str:
     """The `jwks_uri` of a discovery document. DiscoveryRefused: it speaks for another issuer, or names no address."""
     if not isinstance(document, dict):
         raise DiscoveryRefused("the discovery document is not an object")
     named = document.get("issuer")
     # OpenID Connect Discovery 1.0 section 4.3, RFC 8414 section 3.3: it MUST be identical.
+    if named is None:
+        raise DiscoveryRefused("the discovery document names no issuer")
     if named != issuer.issuer:
         near = isinstance(named, str) and named.rstrip("/") == issuer.issuer.rstrip("/")
         hint = ": they differ in the slash at the end" if near else ""
-        raise DiscoveryRefused(f"the discovery document names another issuer than the configured one{hint}")
+        raise DiscoveryRefused(
+            f"the discovery document names another issuer than the configured one, {shown(named)}{hint}"
+        )
     address = document.get("jwks_uri")
     if not isinstance(address, str):
         raise DiscoveryRefused("the discovery document has no jwks_uri")
@@ -139,18 +162,24 @@ class Publisher:
             return known.address
 
     async def _discover(self, now: float) -> str:
-        *others, last = discovery_addresses(self._issuer)
-        for address in others:
+        failures: list[FetchFailed] = []
+        for address in discovery_addresses(self._issuer):
             try:
                 return await self._discover_at(address, now)
             except FetchFailed as failure:
-                if failure.status not in _ABSENT:
-                    raise
-        return await self._discover_at(last, now)
+                failures.append(failure)
+                if not is_absent(failure):
+                    break
+        # What every address said: the first is the one people mean, whichever was the last to be tried.
+        last = failures[-1]
+        raise type(last)("; ".join(str(failure) for failure in failures), status=last.status)
 
     async def _discover_at(self, address: str, now: float) -> str:
         fetched = await fetch_json(address, self._issuer, limit=self._limit)
-        jwks_uri = parse_discovery(fetched.document, self._issuer)
+        try:
+            jwks_uri = parse_discovery(fetched.document, self._issuer)
+        except DiscoveryRefused as refused:
+            raise DiscoveryRefused(f"{shown_address(address)}: {refused}") from None
         self._location = _Location(jwks_uri, now + lifetime(fetched.max_age))
         return jwks_uri
 

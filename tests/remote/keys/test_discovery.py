@@ -46,7 +46,7 @@ async def test_a_slash_at_the_end_of_the_issuer_is_not_doubled(
     assert find(remote, kid(issuer))
 
 
-@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 406, 410, 501])
 @pytest.mark.parametrize("inserted", [f"{RFC8414_PATH}/tenant/one", f"{DISCOVERY_PATH}/tenant/one"])
 async def test_the_inserted_path_is_tried_where_the_appended_one_is_absent(
     make_remote: MakeRemote, issuer: HostileIssuer, status: int, inserted: str
@@ -57,22 +57,67 @@ async def test_the_inserted_path_is_tried_where_the_appended_one_is_absent(
         assert await fetch(make_remote(issuer=named), kid(issuer))
 
 
-@pytest.mark.parametrize("status", [401, 403, 500, 503])
-async def test_the_inserted_path_is_not_tried_for_any_other_failure(
+@pytest.mark.parametrize(
+    ("body", "status", "headers"),
+    [
+        ("<html>the app</html>", 200, {}),
+        ("", 302, {"Location": "https://login.example/"}),
+        ("", 302, {"Location": DISCOVERY_PATH}),
+    ],
+    ids=["a page", "a login elsewhere", "a redirect to itself"],
+)
+async def test_the_inserted_path_is_tried_where_a_web_application_responses_for_everything(
+    make_remote: MakeRemote, issuer: HostileIssuer, body: str, status: int, headers: dict[str, str]
+) -> None:
+    issuer.response(DISCOVERY_PATH, body, status=status, headers=headers)
+    issuer.response(RFC8414_PATH, json.dumps(issuer.discovery()))
+    assert await fetch(make_remote(), kid(issuer))
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+async def test_the_inserted_path_is_not_tried_where_the_server_cannot_tell_now(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, status: int
 ) -> None:
     issuer.response(DISCOVERY_PATH, "", status=status)
     remote = await started(make_remote(), clock)
-    assert f"the response has status {status}" in reason(remote)
+    assert reason(remote) == f"{issuer.url}{DISCOVERY_PATH}: the response has status {status}"
     assert not issuer.hits[RFC8414_PATH]
+
+
+async def test_every_address_that_was_tried_is_named(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    named = f"{issuer.url}/tenant"
+    issuer.response(f"/tenant{DISCOVERY_PATH}", "", status=403)
+    remote = await started(make_remote(issuer=named), clock)
+    assert reason(remote) == (
+        f"{named}{DISCOVERY_PATH}: the response has status 403; "
+        f"{issuer.url}{RFC8414_PATH}/tenant: the response has status 404; "
+        f"{issuer.url}{DISCOVERY_PATH}/tenant: the response has status 404"
+    )
+
+
+async def test_the_addresses_tried_before_a_document_of_somebody_else_are_named_too(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    issuer.response(DISCOVERY_PATH, "", status=404)
+    issuer.response(RFC8414_PATH, "{}")
+    remote = await started(make_remote(), clock)
+    assert reason(remote) == (
+        f"{issuer.url}{DISCOVERY_PATH}: the response has status 404; "
+        f"{issuer.url}{RFC8414_PATH}: the discovery document names no issuer"
+    )
 
 
 @pytest.mark.parametrize(
     ("document", "sentence"),
     [
-        ({"issuer": "https://other.example"}, "names another issuer than the configured one"),
+        ({"issuer": "https://other.example"}, "names another issuer than the configured one, 'https://other.example'"),
         ({"issuer": "{url}/"}, "they differ in the slash at the end"),
-        ({"issuer": None}, "names another issuer"),
+        ({"issuer": "{url}\n\x1b[31m"}, "names another issuer than the configured one, '{url}\\n\\x1b[31m'"),
+        ({"issuer": "x" * 10_000}, "names another issuer than the configured one, '" + "x" * 79 + "..."),
+        ({"issuer": ["{url}"]}, "names another issuer than the configured one, ['{url}']"),
+        ({"issuer": None}, "names no issuer"),
         ({"jwks_uri": None}, "has no jwks_uri"),
         ({"jwks_uri": ["{url}/jwks"]}, "has no jwks_uri"),
         ({"jwks_uri": "/jwks"}, "not an http or https address"),
@@ -88,7 +133,8 @@ async def test_a_discovery_document_that_is_not_the_issuers_is_refused(
         document = issuer.discovery() | document
     issuer.response(DISCOVERY_PATH, json.dumps(document).replace("{url}", issuer.url))
     remote = await started(make_remote(), clock)
-    assert sentence in reason(remote)
+    assert sentence.replace("{url}", issuer.url) in reason(remote)
+    assert reason(remote).isprintable()
     assert not issuer.hits[JWKS_PATH]
 
 
