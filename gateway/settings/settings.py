@@ -87,7 +87,8 @@ def _named_files(conversion: Conversion) -> Iterator[tuple[ConfigProblem, bool]]
             continue
         if isinstance(content, KeySet):
             for skipped in content.skipped:
-                yield ConfigProblem(path, skipped), False
+                if not skipped.is_meant:
+                    yield ConfigProblem(path, str(skipped)), False
 
 
 def _file_checks(config: Config) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -97,7 +97,7 @@ def a_pair(folder: Path) -> Pair:
 def jwks_file(tmp_path: Path) -> Path:
     path = tmp_path / "keys.json"
     key = ECKey.generate_key("P-256", {"kid": "a"}).as_dict(private=False)
-    path.write_text(json.dumps({"keys": [key, {"kty": "oct", "kid": "b"}]}))
+    path.write_text(json.dumps({"keys": [key, {"kty": "oct", "kid": "b"}, {"kty": "RSA", "kid": "c", "use": "enc"}]}))
     return path
 
 

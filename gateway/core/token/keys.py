@@ -4,7 +4,7 @@ Knows nothing of where a set comes from or how old it is.
 """
 
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from gateway.core.config.issuers import ALGORITHMS
 
 #: More keys than any real issuer publishes; a larger set is refused whole.
 MAX_KEYS = 64
-#: Keys that are tried for a token without `kid`.
+#: Keys that are tried for a token.
 MAX_TRIED = 4
 #: RFC 7518 section 3.3: RSA keys of 2048 bits or larger MUST be used.
 MIN_RSA_BITS = 2048
@@ -24,6 +24,10 @@ MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 #: NIST SP 800-56B allows far larger ones, nobody uses them, and a large one makes every verification slow.
 MAX_RSA_EXPONENT = 1 << 32
+#: RFC 7518 section 4.1 and its successors: algorithms that encrypt keys, by how their names begin.
+_ENCRYPTING = ("RSA-OAEP", "RSA1_5", "ECDH-ES", "HPKE")
+#: RFC 7517 section 4.3: what a key for encryption is for.
+_FOR_ENCRYPTION = frozenset({"encrypt", "decrypt", "wrapKey", "unwrapKey", "deriveKey", "deriveBits"})
 #: What is logged of a `kid`, in characters.
 KID_SHOWN = 64
 
@@ -42,6 +46,10 @@ _FITTING = {
 
 class UnusableKeySet(ValueError):
     """The document holds no key that could ever verify a token, or more keys than allowed."""
+
+
+class EncryptionKey(ValueError):
+    """The key says itself that it is for encryption: it is no fault that it verifies nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +73,58 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """A published key that cannot be used."""
+
+    #: in the set, from 0
+    position: int
+    #: as published, whatever it is
+    kid: object
+    why: str
+    #: it is there for another purpose, and nobody needs to be told
+    is_meant: bool
+
+    def __str__(self) -> str:
+        return f"key {self.position} (kid {shown_kid(self.kid)}) is skipped: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class KeySet:
-    """The usable keys of one issuer, and a sentence for each key that was passed over."""
+    """The usable keys of one issuer, and those that were passed over."""
 
     keys: tuple[Key, ...] = ()
-    skipped: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
     thumbprints: frozenset[str] = frozenset()
 
     def find(self, *, alg: str, kid: str | None) -> tuple[Key, ...]:
-        """The keys that may have signed: those named `kid`, or without one up to four that fit `alg`."""
-        fitting = (key for key in self.keys if alg in key.algorithms and kid in (None, key.kid))
-        return tuple(fitting)[:MAX_TRIED]
+        """The keys that may have signed, up to four: of those that fit `alg` the ones named `kid`.
+
+        Where none has that name, the nameless ones; all, where the token names none.
+        """
+        named = (key for key in self.keys if alg in key.algorithms and kid in (None, key.kid))
+        return _first_distinct(named) or self.find_nameless(alg=alg)
+
+    def find_nameless(self, *, alg: str) -> tuple[Key, ...]:
+        """Keys without a `kid`, up to four, which may have signed a token that names any (RFC 7517 section 4.5)."""
+        return _first_distinct(key for key in self.keys if alg in key.algorithms and key.kid is None)
+
+    def why_missing(self, *, alg: str, kid: str | None) -> str:
+        """What there is of a key that `find` does not find, as the end of a sentence about the issuer."""
+        if kid is None:
+            return f"publishes no key for {alg}"
+        named = sorted(alg for key in self.keys if key.kid == kid for alg in key.algorithms)
+        if named:
+            return f"publishes it for {', '.join(named)}, not for {alg}"
+        skipped = next((skipped for skipped in self.skipped if skipped.kid == kid), None)
+        return f"publishes it, but it cannot be used: {skipped.why}" if skipped else "does not publish it"
+
+
+def _first_distinct(keys: Iterable[Key]) -> tuple[Key, ...]:
+    """Up to four of them, each once: some publish a key under several names, or several times."""
+    distinct: dict[str, Key] = {}
+    for key in keys:
+        distinct.setdefault(key.thumbprint, key)
+    return tuple(distinct.values())[:MAX_TRIED]
 
 
 def shown_kid(kid: object) -> str:
@@ -85,25 +134,21 @@ def shown_kid(kid: object) -> str:
 
 def parse_key(jwk: Mapping[str, Any]) -> Key:
     """One JWK as a key. ValueError says why it is unusable."""
-    kty, kid = jwk.get("kty"), jwk.get("kid")
+    kid, alg = _optional(jwk, "kid"), _optional(jwk, "alg")
+    _check_purpose(_optional(jwk, "use"), _optional(jwk, "key_ops"), alg)
+    kty = jwk.get("kty")
     if not isinstance(kty, str) or kty not in _KEY_TYPES:
         raise ValueError("its kty is not RSA, EC or OKP")
     if kid is not None and not isinstance(kid, str):
         raise ValueError("its kid is not a string")
-    if jwk.get("use", "sig") != "sig":
-        raise ValueError("its use is not sig")
-    operations = jwk.get("key_ops", ["verify"])
-    if not isinstance(operations, list) or "verify" not in operations:
-        raise ValueError("its key_ops lack verify")
     crv = None if kty == "RSA" else jwk.get("crv")
     algorithms = _FITTING.get((kty, crv)) if crv is None or isinstance(crv, str) else None
     if algorithms is None:
-        raise ValueError("its curve is not supported")
-    alg = jwk.get("alg")
+        raise ValueError(f"its curve is not supported: {shown_kid(crv)}")
     if alg is not None:
         algorithms &= {alg} if isinstance(alg, str) else frozenset()
         if not algorithms:
-            raise ValueError("its alg does not fit its type, or is not supported")
+            raise ValueError(f"its alg does not fit its type, or is not supported: {shown_kid(alg)}")
     # Only the public members: whatever else the document carries (a private part, a certificate) is not used.
     members = {name: value for name in _PUBLIC_MEMBERS[kty] if isinstance(value := jwk.get(name), str)}
     if len(members) != len(_PUBLIC_MEMBERS[kty]):
@@ -116,6 +161,26 @@ def parse_key(jwk: Mapping[str, Any]) -> Key:
     except (JoseError, ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"it cannot be read ({type(error).__name__})") from None
     return Key(kid=kid, algorithms=algorithms, thumbprint=thumbprint, public=public)
+
+
+def _optional(jwk: Mapping[str, Any], name: str) -> Any:
+    """A member that may be left out; null and what is empty say no more than its absence, and some write them."""
+    value = jwk.get(name)
+    return None if value in (None, "", []) else value
+
+
+def _check_purpose(use: object, operations: object, alg: object) -> None:
+    """Whether a key is there to verify. EncryptionKey, ValueError."""
+    if use is not None and use != "sig":
+        kind = EncryptionKey if use == "enc" else ValueError
+        raise kind(f"its use is not sig: {shown_kid(use)}")
+    if operations is not None and not (isinstance(operations, list) and "verify" in operations):
+        encrypts = isinstance(operations, list) and all(
+            isinstance(operation, str) and operation in _FOR_ENCRYPTION for operation in operations
+        )
+        raise (EncryptionKey if encrypts else ValueError)("its key_ops lack verify")
+    if isinstance(alg, str) and alg.startswith(_ENCRYPTING):
+        raise EncryptionKey(f"its alg is for encryption: {shown_kid(alg)}")
 
 
 def _check_rsa(n: str, e: str) -> None:
@@ -141,13 +206,13 @@ def parse_key_set(document: object) -> KeySet:
     if len(entries) > MAX_KEYS:
         raise UnusableKeySet(f"the set has {len(entries)} keys; at most {MAX_KEYS} are accepted")
     keys: list[Key] = []
-    skipped: list[str] = []
+    skipped: list[Skipped] = []
     for index, jwk in enumerate(entries):
         try:
             keys.append(parse_key(jwk if isinstance(jwk, dict) else {}))
         except ValueError as error:
             kid = jwk.get("kid") if isinstance(jwk, dict) else None
-            skipped.append(f"key {index} (kid {shown_kid(kid)}) is skipped: {error}")
+            skipped.append(Skipped(index, kid, str(error), is_meant=isinstance(error, EncryptionKey)))
     if not keys:
         raise UnusableKeySet("the set has no usable key" + (f": {skipped[0]}" if skipped else ""))
     return KeySet(tuple(keys), tuple(skipped), frozenset(key.thumbprint for key in keys))

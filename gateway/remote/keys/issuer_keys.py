@@ -58,6 +58,8 @@ class _Copy:
 
     keys: KeySet = field(default_factory=KeySet)
     index: Mapping[tuple[str, str | None], tuple[Key, ...]] = field(default_factory=dict)
+    #: by algorithm: keys without kid, for tokens that name one nobody has
+    nameless: Mapping[str, tuple[Key, ...]] = field(default_factory=dict)
     #: monotonic seconds
     loaded_at: float = _NEVER
     usable_until: float = _NEVER
@@ -93,7 +95,9 @@ class IssuerKeys:
     def find(self, *, alg: str, kid: str | None) -> tuple[Key, ...]:
         """Keys known now that may have signed; none when they are too old."""
         copy = self._copy
-        return copy.index.get((alg, kid), ()) if self._clock.monotonic() < copy.usable_until else ()
+        if self._clock.monotonic() >= copy.usable_until:
+            return ()
+        return copy.index.get((alg, kid)) or copy.nameless.get(alg, ())
 
     def has(self, thumbprint: str) -> bool:
         """Whether the key is published, as far as we know, and our copy is not too old."""
@@ -121,7 +125,8 @@ class IssuerKeys:
         now = self._clock.monotonic()
         # A memory is no proof: the key may have been published since. Asked again while others would not go short.
         if self._misses.has((alg, kid), now) and not self._bucket.has_spare(now):
-            raise UnknownKey(f"{self._name} did not publish it when asked less than 30 s ago")
+            missing = self._copy.keys.why_missing(alg=alg, kid=kid)
+            raise UnknownKey(f"{self._name} {missing}; it was asked less than 30 s ago")
         while self._ended < wanted:
             flight = self._flight or self._begin_on_demand()
             # Not awaited itself: a request that goes away must not take the fetch of the others with it.
@@ -133,7 +138,7 @@ class IssuerKeys:
         if keys := self.find(alg=alg, kid=kid):
             return keys
         self._misses.remember((alg, kid), self._clock.monotonic())
-        raise UnknownKey(f"{self._name} does not publish it")
+        raise UnknownKey(f"{self._name} {self._copy.keys.why_missing(alg=alg, kid=kid)}")
 
     async def keep_fresh(self) -> None:
         """Fetches whenever it is due, for ever."""
@@ -220,15 +225,18 @@ class IssuerKeys:
             for alg in key.algorithms
             for kid in (key.kid, None)
         }
-        self._copy = _Copy(keys, index, loaded_at=now, usable_until=now + lifetime + self._max_stale)
+        nameless = {alg: keys.find_nameless(alg=alg) for key in keys.keys if key.kid is None for alg in key.algorithms}
+        self._copy = _Copy(keys, index, nameless, loaded_at=now, usable_until=now + lifetime + self._max_stale)
         if (keys.thumbprints, index.keys()) != (before.keys.thumbprints, before.index.keys()):
             self._misses.clear()
             kids = ", ".join(shown_kid(key.kid) for key in keys.keys)
             _LOG.info("issuer %s: %d keys, before %d: %s", self._name, len(keys.keys), len(before.keys.keys), kids)
         if self._reason is not None:
             _LOG.info("issuer %s: its keys can be had again after %d failed fetches", self._name, self._failures)
-        # A provider may shuffle its keys: the position that a sentence begins with (`key 3 ...`) does not count.
-        skipped = {sentence.split(" ", 2)[-1]: sentence for sentence in keys.skipped}
+        # A provider may shuffle its keys: the position does not count.
+        skipped = {
+            f"{shown_kid(skipped.kid)} {skipped.why}": skipped for skipped in keys.skipped if not skipped.is_meant
+        }
         for which in skipped.keys() - self._warned:
             _LOG.warning("issuer %s: %s", self._name, skipped[which])
         self._warned = frozenset(skipped)

@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import pytest
+from joserfc.jwk import ECKey
 
 from gateway.core.config.issuers import ALGORITHMS
 from gateway.core.token.jwt import find_signer, parse_token
@@ -54,6 +55,11 @@ def test_every_supported_algorithm_has_a_key_that_fits() -> None:
         ({"key_ops": ["verify"]}, RSA),
         ({"key_ops": ["sign", "verify"]}, RSA),
         ({"kid": None}, RSA),
+        ({"kid": ""}, RSA),
+        ({"use": None, "key_ops": None, "alg": None, "kid": None, "x5c": None}, RSA),
+        ({"use": "", "key_ops": [], "alg": "", "x5c": []}, RSA),
+        ({"use": [], "alg": []}, RSA),
+        ({"key_ops": ["verify", None, 7, ["verify"]]}, RSA),
         ({"x5c": ["MIIB"], "x5t": "abc", "x5u": "https://evil.example", "jku": 7, "nbf": 1}, RSA),
     ],
 )
@@ -74,16 +80,18 @@ def test_optional_members_narrow_a_key_down(members: dict[str, Any], algorithms:
         ("rsa-2048-a", {"use": "enc"}, "use is not sig"),
         ("rsa-2048-a", {"use": "SIG"}, "use is not sig"),
         ("rsa-2048-a", {"use": ["sig"]}, "use is not sig"),
-        ("rsa-2048-a", {"key_ops": []}, "key_ops lack verify"),
+        ("rsa-2048-a", {"use": False}, "use is not sig"),
+        ("rsa-2048-a", {"use": "s\nig"}, r"use is not sig: s\\nig"),
+        ("rsa-2048-a", {"key_ops": [[]]}, "key_ops lack verify"),
+        ("rsa-2048-a", {"key_ops": 0}, "key_ops lack verify"),
         ("rsa-2048-a", {"key_ops": ["encrypt", "wrapKey"]}, "key_ops lack verify"),
         ("rsa-2048-a", {"key_ops": ["sign"]}, "key_ops lack verify"),
         ("rsa-2048-a", {"key_ops": "verify"}, "key_ops lack verify"),
         ("rsa-2048-a", {"key_ops": {"verify": 1}}, "key_ops lack verify"),
         ("rsa-2048-a", {"alg": "ES256"}, "alg does not fit"),
-        ("rsa-2048-a", {"alg": "RSA-OAEP-256"}, "alg does not fit"),
+        ("rsa-2048-a", {"alg": "RSA-OAEP-256"}, "alg is for encryption: RSA-OAEP-256"),
         ("rsa-2048-a", {"alg": "HS256"}, "alg does not fit"),
         ("rsa-2048-a", {"alg": "none"}, "alg does not fit"),
-        ("rsa-2048-a", {"alg": ""}, "alg does not fit"),
         ("rsa-2048-a", {"alg": ["RS256"]}, "alg does not fit"),
         ("p-256", {"alg": "ES384"}, "alg does not fit"),
         ("p-256", {"crv": None}, "curve is not supported"),
@@ -92,7 +100,7 @@ def test_optional_members_narrow_a_key_down(members: dict[str, Any], algorithms:
         ("p-256", {"crv": "Ed25519"}, "curve is not supported"),
         ("p-256", {"crv": ["P-256"]}, "curve is not supported"),
         ("ed25519", {"crv": "X25519"}, "curve is not supported"),
-        ("ed25519", {"crv": "Ed448"}, "curve is not supported"),
+        ("ed25519", {"crv": "Ed448"}, "curve is not supported: Ed448"),
         ("rsa-2048-a", {"n": None}, "missing or not a string"),
         ("rsa-2048-a", {"e": 65537}, "missing or not a string"),
         ("rsa-2048-a", {"n": ["a"]}, "missing or not a string"),
@@ -202,16 +210,39 @@ def test_a_key_is_found_by_its_kid_and_only_for_an_algorithm_that_fits() -> None
     assert [found.kid for found in keys.find(alg="RS256", kid="rsa-a")] == ["rsa-a"]
     assert [found.kid for found in keys.find(alg="RS256", kid=None)] == ["rsa-a", None]
     assert [found.kid for found in keys.find(alg="ES256", kid=None)] == ["p-256"]
-    for alg, kid in (("ES256", "rsa-a"), ("RS256", "p-256"), ("RS256", "RSA-A"), ("RS256", ""), ("none", None)):
+    for alg, kid in (("ES256", "rsa-a"), ("ES256", "P-256"), ("ES256", ""), ("none", None)):
         assert keys.find(alg=alg, kid=kid) == ()
     assert keys.thumbprints == {key(name).thumbprint for name in ("rsa-2048-a", "p-256", "rsa-2048-b")}
     assert keys.skipped == ()
 
 
 def test_at_most_four_keys_are_tried_for_one_token() -> None:
-    keys = parse_key_set({"keys": [public_jwk("rsa-2048-a", kid="same") for _ in range(10)]})
-    assert len(keys.find(alg="RS256", kid=None)) == MAX_TRIED == 4
-    assert len(keys.find(alg="RS256", kid="same")) == MAX_TRIED
+    generated = [ECKey.generate_key("P-256").as_dict(private=False) for _ in range(10)]
+    keys = parse_key_set({"keys": [{**jwk, "kid": "same"} for jwk in generated]})
+    assert len(keys.find(alg="ES256", kid=None)) == MAX_TRIED == 4
+    assert len(keys.find(alg="ES256", kid="same")) == MAX_TRIED
+    nameless = parse_key_set({"keys": [{**jwk, "kid": None} for jwk in generated]})
+    assert len(nameless.find(alg="ES256", kid="any")) == MAX_TRIED
+
+
+def test_a_key_that_is_published_several_times_is_tried_once() -> None:
+    same = [public_jwk("rsa-2048-a", kid=kid) for kid in ("x", "x", "y", "z", "w", None, None)]
+    keys = parse_key_set({"keys": [*same, public_jwk("rsa-2048-b", kid="x"), public_jwk("rsa-2048-b", kid=None)]})
+    assert [found.kid for found in keys.find(alg="RS256", kid=None)] == ["x", "x"]
+    for kid in ("x", "nobody's"):
+        found = [key.thumbprint for key in keys.find(alg="RS256", kid=kid)]
+        assert found == [key("rsa-2048-a").thumbprint, key("rsa-2048-b").thumbprint]
+    assert [found.kid for found in keys.find(alg="RS256", kid="y")] == ["y"]
+
+
+@pytest.mark.parametrize("kid", ["named", "", None])
+def test_keys_without_kid_serve_tokens_that_name_one_where_no_key_has_that_name(kid: str | None) -> None:
+    keys = parse_key_set({"keys": [public_jwk("p-256", kid=None), public_jwk("rsa-2048-a", kid=None)]})
+    assert [found.thumbprint for found in keys.find(alg="RS256", kid=kid)] == [key("rsa-2048-a").thumbprint]
+    both = parse_key_set({"keys": [public_jwk("rsa-2048-a", kid=None), public_jwk("rsa-2048-b", kid="named")]})
+    assert [found.kid for found in both.find(alg="RS256", kid="named")] == ["named"]
+    assert [found.kid for found in both.find(alg="RS256", kid="another")] == [None]
+    assert both.find(alg="ES256", kid="named") == ()
 
 
 def test_bad_keys_are_skipped_one_by_one_each_with_a_sentence() -> None:
@@ -228,9 +259,53 @@ def test_bad_keys_are_skipped_one_by_one_each_with_a_sentence() -> None:
     keys = parse_key_set({"keys": entries, "more": "members"})
     assert [found.kid for found in keys.keys] == ["p-256"]
     assert len(keys.skipped) == 7
-    assert keys.skipped[0].startswith("key 0 (kid None) is skipped: its kty")
-    assert keys.skipped[5] == "key 5 (kid encryption) is skipped: its use is not sig"
-    assert not any("c2VjcmV0" in sentence for sentence in keys.skipped)
+    assert str(keys.skipped[0]).startswith("key 0 (kid None) is skipped: its kty")
+    assert str(keys.skipped[5]) == "key 5 (kid encryption) is skipped: its use is not sig: enc"
+    assert not any("c2VjcmV0" in str(skipped) for skipped in keys.skipped)
+
+
+@pytest.mark.parametrize(
+    ("members", "is_meant"),
+    [
+        ({"use": "enc", "alg": "RSA-OAEP"}, True),
+        ({"use": "enc", "kty": "oct"}, True),
+        ({"alg": "RSA-OAEP-256"}, True),
+        ({"alg": "ECDH-ES+A256KW"}, True),
+        ({"key_ops": ["encrypt", "wrapKey"]}, True),
+        ({"use": "sig", "alg": "RS1"}, False),
+        ({"use": "ENC"}, False),
+        ({"key_ops": ["sign"]}, False),
+        ({"key_ops": ["encrypt", ["wrapKey"]]}, False),
+        ({"key_ops": "encrypt"}, False),
+        ({"alg": ["RSA-OAEP"]}, False),
+        ({"kty": "oct"}, False),
+    ],
+)
+def test_a_key_that_says_it_is_for_encryption_is_skipped_on_purpose(members: dict[str, Any], *, is_meant: bool) -> None:
+    keys = parse_key_set({"keys": [public_jwk("p-256"), public_jwk("rsa-2048-a", **members)]})
+    assert [skipped.is_meant for skipped in keys.skipped] == [is_meant]
+
+
+@pytest.mark.parametrize(
+    ("alg", "kid", "sentence"),
+    [
+        ("EdDSA", "ed448", "publishes it, but it cannot be used: its curve is not supported: Ed448"),
+        ("RS256", "weak", "publishes it, but it cannot be used: it has 1024 bits; 2048 to 8192 are accepted"),
+        ("RS256", "p-256", "publishes it for ES256, not for RS256"),
+        ("RS256", "nobody's", "does not publish it"),
+        ("RS256", None, "publishes no key for RS256"),
+    ],
+)
+def test_a_key_that_is_not_found_is_told_apart_from_one_that_is_published(
+    alg: str, kid: str | None, sentence: str
+) -> None:
+    published = [
+        7,
+        public_jwk("ed25519", crv="Ed448", kid="ed448"),
+        public_jwk("rsa-1024", kid="weak"),
+        public_jwk("p-256"),
+    ]
+    assert parse_key_set({"keys": published}).why_missing(alg=alg, kid=kid) == sentence
 
 
 @pytest.mark.parametrize(

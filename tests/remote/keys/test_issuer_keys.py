@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from joserfc.jwk import OctKey
+from joserfc.jwk import ECKey, OctKey
 
 from gateway.core.errors import IssuerUnavailable, UnknownKey
 from gateway.demo.issuer import DISCOVERY_PATH, JWKS_PATH
@@ -31,14 +31,16 @@ async def test_at_most_64_keys_are_accepted(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
 ) -> None:
     (public, *_) = issuer.jwks()["keys"]
-    issuer.response(JWKS_PATH, json.dumps({"keys": [public | {"kid": f"k{n}"} for n in range(64)]}))
+    others = [ECKey.generate_key("P-256").as_dict(private=False) for _ in range(5)]
+    published = [*others, *(public | {"kid": f"k{n}"} for n in range(59))]
+    issuer.response(JWKS_PATH, json.dumps({"keys": published}))
     remote = await started(make_remote(), clock)
-    assert find(remote, "k63")
-    assert len(find(remote, None)) == 4  # tried without a kid
-    issuer.response(JWKS_PATH, json.dumps({"keys": [public | {"kid": f"k{n}"} for n in range(65)]}))
+    assert find(remote, "k58")
+    assert len(find(remote, None, alg="ES256")) == 4  # tried without a kid
+    issuer.response(JWKS_PATH, json.dumps({"keys": [*published, public]}))
     await clock.advance(10 * 60)
     assert "65 keys; at most 64" in reason(remote)
-    assert find(remote, "k63")
+    assert find(remote, "k58")
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,63 @@ async def test_an_unusable_key_spoils_no_other_and_is_warned_of_once(
         issuer.response(JWKS_PATH, json.dumps({"keys": [weak, *published, jwk("symmetric"), jwk("another")]}))
         await clock.advance(HOUR)
         assert len(caplog.records) == 3
+
+
+async def test_a_key_for_encryption_is_no_warning(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every realm of Keycloak publishes one."""
+    published = issuer.jwks()["keys"]
+    encrypting = published[0] | {"kid": "enc", "use": "enc", "alg": "RSA-OAEP"}
+    issuer.response(JWKS_PATH, json.dumps({"keys": [*published, encrypting]}))
+    with caplog.at_level(logging.WARNING, "gateway.remote"):
+        remote = await started(make_remote(), clock)
+    assert find(remote, kid(issuer))
+    assert not find(remote, "enc")
+    assert not caplog.records
+
+
+async def test_members_that_are_null_or_empty_are_as_absent(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    nothing: dict[str, Any] = {"use": None, "alg": None, "key_ops": [], "x5c": None, "x5t": ""}
+    issuer.response(JWKS_PATH, json.dumps({"keys": [jwk | nothing for jwk in issuer.jwks()["keys"]]}))
+    remote = await started(make_remote(), clock)
+    assert find(remote, kid(issuer))
+
+
+async def test_a_key_without_kid_serves_a_token_that_names_one(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    issuer.response(JWKS_PATH, json.dumps({"keys": [jwk | {"kid": None} for jwk in issuer.jwks()["keys"]]}))
+    remote = await started(make_remote(), clock)
+    assert len(find(remote, "any")) == len(find(remote, None)) == 1
+    assert not find(remote, "any", alg="EdDSA")
+
+
+@pytest.mark.parametrize(
+    ("alg", "wanted", "sentence"),
+    [
+        ("EdDSA", "ed448", "local publishes it, but it cannot be used: its curve is not supported: Ed448"),
+        ("ES256", "weak", "local publishes it, but it cannot be used: it has 1024 bits; 2048 to 8192 are accepted"),
+        ("RS256", "nobody's", "local does not publish it"),
+        ("EdDSA", None, "local publishes no key for EdDSA"),
+    ],
+)
+async def test_a_key_that_is_published_and_cannot_be_used_is_said_to_be(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, alg: str, wanted: str | None, sentence: str
+) -> None:
+    modulus = urlsafe_b64encode((2**1023 + 1).to_bytes(128)).rstrip(b"=").decode()
+    unusable = [
+        {"kty": "OKP", "crv": "Ed448", "kid": "ed448", "x": "A" * 76},
+        {"kty": "RSA", "kid": "weak", "n": modulus, "e": "AQAB"},
+    ]
+    issuer.response(JWKS_PATH, json.dumps({"keys": [*issuer.jwks()["keys"], *unusable]}))
+    remote = await started(make_remote(), clock)
+    for also in ("", "", "; it was asked less than 30 s ago"):
+        with pytest.raises(UnknownKey) as caught:
+            await fetch(remote, wanted, alg=alg)
+        assert caught.value.evidence == sentence + also
 
 
 # Lifetime
