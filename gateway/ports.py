@@ -23,10 +23,12 @@ class Issuers(Protocol):
     def has_key(self, issuer: str, thumbprint: str) -> bool:
         """Whether the issuer still publishes the key, as far as we know, and our copy is not too old."""
 
-    async def fetch_keys(self, issuer: str, *, alg: str, kid: str | None) -> tuple[Key, ...]:
-        """The same after asking the issuer anew.
+    async def fetch_keys(
+        self, issuer: str, *, alg: str, kid: str | None, tried: tuple[Key, ...] = ()
+    ) -> tuple[Key, ...]:
+        """The same after asking the issuer anew, without those of `tried`, which did not sign.
 
-        UnknownKey: a fetch begun after this call does not have it. IssuerUnavailable: nobody can tell now.
+        UnknownKey: a fetch begun after this call has no other. IssuerUnavailable: nobody can tell now.
         """
 
 

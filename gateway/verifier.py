@@ -9,11 +9,11 @@ from typing import Final
 
 from gateway.core.claims import ABSENT, ClaimName, find_claim
 from gateway.core.config.file import Config, identity_headers_of
-from gateway.core.errors import BadSignature, Refusal, Suspect, UnknownKey
+from gateway.core.errors import BadSignature, IssuerUnavailable, Refusal, Suspect, UnknownKey
 from gateway.core.token.credential import Credential
 from gateway.core.token.identity import Identity
 from gateway.core.token.jwt import check_token, find_signer, parse_token
-from gateway.core.token.keys import Key, shown_kid
+from gateway.core.token.keys import Key, names_one_of, shown_kid
 from gateway.core.token.rules import Candidate, Token, rules_of
 from gateway.core.token.verified import VerifiedTokens
 from gateway.core.upstream.identity_headers import identity_lines
@@ -21,6 +21,12 @@ from gateway.ports import Issuers, Observer, Trail
 
 #: copied for each token: cheaper than asking OpenSSL for the algorithm each time
 _SHA256: Final = sha256()
+
+
+def _bad_signature(name: str, token: Token, tried: tuple[Key, ...]) -> BadSignature:
+    if names_one_of(token.kid, tried):
+        return BadSignature(f"the key {name} publishes under this kid did not sign the token")
+    return BadSignature(f"none of the {len(tried)} keys tried signed the token")
 
 
 def digest_of(token: bytes) -> bytes:
@@ -92,19 +98,18 @@ class Verifier:
         known = trail.tried = self._issuers.find_keys(name, alg=token.alg, kid=token.kid)
         if (signer := find_signer(token, known)) is not None:
             return signer
-        if known and token.kid is not None:
-            raise BadSignature(f"the key {name} publishes under this kid did not sign the token")
-        # Without a kid no key is named: a signature of none we know may be by one that is new.
+        # A signature of none we know may be by one that is new: under a new name, without one, or under an old one.
         try:
-            fetched = await self._issuers.fetch_keys(name, alg=token.alg, kid=token.kid)
-        except UnknownKey:
-            if known:
-                raise BadSignature(f"none of the {len(known)} keys tried signed the token") from None
+            fetched = await self._issuers.fetch_keys(name, alg=token.alg, kid=token.kid, tried=known)
+        except (UnknownKey, IssuerUnavailable) as refusal:
+            # That a key was replaced under its name is rare, and forged tokens are not: nobody is kept waiting for it.
+            if known and (isinstance(refusal, UnknownKey) or names_one_of(token.kid, known)):
+                raise _bad_signature(name, token, known) from None
             raise
         trail.tried = (*known, *fetched)
         if (signer := find_signer(token, fetched)) is not None:
             return signer
-        raise BadSignature(f"none of the {len(fetched)} keys tried signed the token")
+        raise _bad_signature(name, token, trail.tried)
 
     def _suspect(self, token: Token | None, token_id: str) -> Suspect:
         """What a log may say of a token that was refused."""

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.core.errors import Refusal, UnknownKey
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.token.identity import Identity
-from gateway.core.token.keys import KeySet, parse_key_set
+from gateway.core.token.keys import Key, KeySet, parse_key_set
 from gateway.core.token.markers import Verdict
 from gateway.ports import Ending
 from tests.signer import NOW, public_jwk
@@ -32,13 +32,15 @@ class MemoryIssuers:
     def has_key(self, issuer: str, thumbprint: str) -> bool:
         return issuer == "local" and thumbprint in self.known.thumbprints
 
-    async def fetch_keys(self, issuer: str, *, alg: str, kid: str | None) -> Any:
+    async def fetch_keys(self, issuer: str, *, alg: str, kid: str | None, tried: tuple[Key, ...] = ()) -> Any:
         self.fetches.append((issuer, alg, kid))
         await asyncio.sleep(0)
         if isinstance(self.published, Refusal):
             raise self.published
         self.known = self.published or self.known
-        if not (keys := self.known.find(alg=alg, kid=kid)):
+        vain = {key.thumbprint for key in tried}
+        keys = tuple(key for key in self.known.find(alg=alg, kid=kid) if key.thumbprint not in vain)
+        if not keys:
             raise UnknownKey("not published")
         return keys
 

@@ -125,12 +125,36 @@ async def test_a_refusal_is_not_remembered(world: World) -> None:
     assert world.recorder.hits == [False] * 4
 
 
-async def test_a_known_kid_that_did_not_sign_is_a_bad_signature_and_fetches_nothing(world: World) -> None:
+async def test_a_known_kid_that_did_not_sign_may_be_that_of_a_new_key(world: World) -> None:
     world.issuers.published = key_set("rsa-2048-b", kid="rsa-a")
-    forged = sign(name="rsa-2048-b", header={"kid": "rsa-a"})
-    assert type(await world.refusal(forged)) is BadSignature
-    assert type(await world.refusal(compact(some_header(), some_claims()))) is BadSignature
+    await world.identify(sign(name="rsa-2048-b", header={"kid": "rsa-a"}))
+    assert world.issuers.fetches == [("local", "RS256", "rsa-a")]
+    assert [key.kid for key in world.trail.tried] == ["rsa-a", "rsa-a"]
+
+
+@pytest.mark.parametrize(
+    "published",
+    [None, key_set("p-256", kid="rsa-a"), key_set("rsa-2048-b", kid="rsa-a"), IssuerUnavailable("asked too often")],
+)
+async def test_a_known_kid_that_did_not_sign_is_a_bad_signature_whatever_the_issuer_says(
+    world: World, published: KeySet | Refusal | None
+) -> None:
+    world.issuers.published = published
+    refusal = await world.refusal(compact(some_header(), some_claims()))
+    assert type(refusal) is BadSignature
+    assert refusal.evidence == "the key local publishes under this kid did not sign the token"
+    assert world.issuers.fetches == [("local", "RS256", "rsa-a")]
+
+
+async def test_a_nameless_key_serves_a_token_that_names_one(world: World) -> None:
+    world.issuers.known = key_set("rsa-2048-a", kid=None)
+    await world.identify(sign())
     assert world.issuers.fetches == []
+    world.issuers.published = key_set("rsa-2048-b", kid=None)
+    await world.identify(sign(name="rsa-2048-b"))
+    assert type(await world.refusal(sign())) is BadSignature
+    world.issuers.published = IssuerUnavailable("asked too often: the key may be new")
+    assert type(await world.refusal(sign())) is IssuerUnavailable
 
 
 async def test_an_unknown_kid_is_fetched(world: World) -> None:

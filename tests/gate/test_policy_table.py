@@ -44,7 +44,9 @@ class Published:
     def has_key(self, issuer: str, thumbprint: str) -> bool:
         return issuer != "down" and thumbprint in PUBLISHED.thumbprints
 
-    async def fetch_keys(self, issuer: str, *, alg: str, kid: str | None) -> tuple[Key, ...]:
+    async def fetch_keys(
+        self, issuer: str, *, alg: str, kid: str | None, tried: tuple[Key, ...] = ()
+    ) -> tuple[Key, ...]:
         if issuer == "down":
             raise IssuerUnavailable("nobody responds")
         raise UnknownKey("not published")

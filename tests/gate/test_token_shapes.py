@@ -45,7 +45,9 @@ class PublishedKeys:
     def has_key(self, issuer: str, thumbprint: str) -> bool:
         return thumbprint in self._keys.thumbprints
 
-    async def fetch_keys(self, issuer: str, *, alg: str, kid: str | None) -> tuple[Key, ...]:
+    async def fetch_keys(
+        self, issuer: str, *, alg: str, kid: str | None, tried: tuple[Key, ...] = ()
+    ) -> tuple[Key, ...]:
         raise AssertionError("every key is known")
 
 

@@ -175,7 +175,9 @@ class Publisher:
     def has_key(self, issuer: str, thumbprint: str) -> bool:
         return True
 
-    async def fetch_keys(self, issuer: str, *, alg: str, kid: str | None) -> tuple[Key, ...]:
+    async def fetch_keys(
+        self, issuer: str, *, alg: str, kid: str | None, tried: tuple[Key, ...] = ()
+    ) -> tuple[Key, ...]:
         raise UnknownKey("there is one key only")
 
 

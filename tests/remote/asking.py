@@ -20,8 +20,10 @@ def find(remote: RemoteIssuers, wanted: str | None, alg: str = "RS256") -> tuple
     return remote.find_keys("local", alg=alg, kid=wanted)
 
 
-async def fetch(remote: RemoteIssuers, wanted: str | None = "nobody's", alg: str = "RS256") -> tuple[Key, ...]:
-    return await remote.fetch_keys("local", alg=alg, kid=wanted)
+async def fetch(
+    remote: RemoteIssuers, wanted: str | None = "nobody's", alg: str = "RS256", *, tried: tuple[Key, ...] = ()
+) -> tuple[Key, ...]:
+    return await remote.fetch_keys("local", alg=alg, kid=wanted, tried=tried)
 
 
 async def outcomes(*fetches: asyncio.Task[tuple[Key, ...]]) -> list[Any]:

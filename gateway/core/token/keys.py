@@ -72,6 +72,11 @@ class Key:
             return False
 
 
+def names_one_of(kid: str | None, keys: Iterable[Key]) -> bool:
+    """Whether the `kid` of a token is the name of one of these keys."""
+    return kid is not None and any(key.kid == kid for key in keys)
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A published key that cannot be used."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from gateway.core.config.issuers import Issuer
 from gateway.core.errors import IssuerUnavailable, UnknownKey
-from gateway.core.token.keys import Key, KeySet, UnusableKeySet, shown_kid
+from gateway.core.token.keys import Key, KeySet, UnusableKeySet, names_one_of, shown_kid
 from gateway.ports import Observer
 from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
 from gateway.remote.keys.discovery import Publisher
@@ -116,29 +116,38 @@ class IssuerKeys:
             stale=self._failures > 0,
         )
 
-    async def fetch(self, *, alg: str, kid: str | None) -> tuple[Key, ...]:
-        """The keys that may have signed, after a fetch that began after this call; a named key also from one under way.
+    async def fetch(self, *, alg: str, kid: str | None, tried: tuple[Key, ...] = ()) -> tuple[Key, ...]:
+        """The keys that may have signed, those of `tried` excepted, after a fetch that began after this call.
 
-        UnknownKey: that fetch does not have it. IssuerUnavailable: that fetch failed, or none may be made now.
+        A named key also from one under way. UnknownKey: there is no other. IssuerUnavailable: that fetch failed, or
+        none may be made now. Where `tried` has keys of this name, none is made for which others might go short.
         """
         wanted = self._begun + 1
         now = self._clock.monotonic()
+        # The token of a key that was replaced under its name; most are forged, and anybody can make them.
+        sparing = names_one_of(kid, tried)
         # A memory is no proof: the key may have been published since. Asked again while others would not go short.
         if self._misses.has((alg, kid), now) and not self._bucket.has_spare(now):
             missing = self._copy.keys.why_missing(alg=alg, kid=kid)
             raise UnknownKey(f"{self._name} {missing}; it was asked less than 30 s ago")
         while self._ended < wanted:
-            flight = self._flight or self._begin_on_demand()
+            flight = self._flight or self._begin_on_demand(sparing=sparing)
             # Not awaited itself: a request that goes away must not take the fetch of the others with it.
             await asyncio.wait({flight})
             if self._reason is not None or self._stopped:
                 raise self._unavailable()
-            if kid is not None and (keys := self.find(alg=alg, kid=kid)):
+            if kid is not None and (keys := self._find_other(alg, kid, tried)):
                 return keys
-        if keys := self.find(alg=alg, kid=kid):
+        if keys := self._find_other(alg, kid, tried):
             return keys
+        if self.find(alg=alg, kid=kid):
+            raise UnknownKey(f"{self._name} publishes no other")
         self._misses.remember((alg, kid), self._clock.monotonic())
         raise UnknownKey(f"{self._name} {self._copy.keys.why_missing(alg=alg, kid=kid)}")
+
+    def _find_other(self, alg: str, kid: str | None, tried: tuple[Key, ...]) -> tuple[Key, ...]:
+        vain = {key.thumbprint for key in tried}
+        return tuple(key for key in self.find(alg=alg, kid=kid) if key.thumbprint not in vain)
 
     async def keep_fresh(self) -> None:
         """Fetches whenever it is due, for ever."""
@@ -159,9 +168,9 @@ class IssuerKeys:
         self._nap = asyncio.ensure_future(self._clock.sleep(seconds))
         return self._nap
 
-    def _begin_on_demand(self) -> asyncio.Task[None]:
+    def _begin_on_demand(self, *, sparing: bool) -> asyncio.Task[None]:
         now = self._clock.monotonic()
-        if self._stopped or self._wait(now) > 0:
+        if self._stopped or self._wait(now) > 0 or (sparing and not self._bucket.has_spare(now)):
             self._observer.keys_suppressed(self._name)
             raise self._unavailable()
         self._bucket.spend(now)

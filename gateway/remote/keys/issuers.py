@@ -68,10 +68,12 @@ class RemoteIssuers:
         """Whether the issuer still publishes the key, as far as we know, and our copy is not too old."""
         return self._keys[issuer].has(thumbprint)
 
-    async def fetch_keys(self, issuer: str, *, alg: str, kid: str | None) -> tuple[Key, ...]:
-        """The same after asking the issuer anew, together with all who ask meanwhile.
+    async def fetch_keys(
+        self, issuer: str, *, alg: str, kid: str | None, tried: tuple[Key, ...] = ()
+    ) -> tuple[Key, ...]:
+        """The same after asking the issuer anew, together with all who ask meanwhile, without those of `tried`.
 
-        UnknownKey: a fetch begun after this call does not have it. IssuerUnavailable: nobody can tell now;
+        UnknownKey: a fetch begun after this call has no other. IssuerUnavailable: nobody can tell now;
         `retry_after` says in whole seconds when it makes sense to ask again.
         """
-        return await self._keys[issuer].fetch(alg=alg, kid=kid)
+        return await self._keys[issuer].fetch(alg=alg, kid=kid, tried=tried)

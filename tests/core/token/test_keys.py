@@ -15,6 +15,7 @@ from gateway.core.token.keys import (
     Key,
     KeySet,
     UnusableKeySet,
+    names_one_of,
     parse_key,
     parse_key_set,
     shown_kid,
@@ -350,6 +351,13 @@ def test_64_keys_are_read_and_65_are_refused_whole() -> None:
 def test_a_kid_is_shown_short_and_printable(kid: object, shown: str) -> None:
     assert shown_kid(kid) == shown
     assert len(shown_kid(kid)) <= 64
+
+
+def test_a_token_without_kid_names_no_key_not_even_one_without() -> None:
+    keys = (key("rsa-2048-a"), parse_key(public_jwk("rsa-2048-b", kid=None)))
+    assert names_one_of("rsa-a", keys)
+    assert not names_one_of("another", keys)
+    assert not names_one_of(None, keys)
 
 
 def test_the_thumbprint_does_not_depend_on_what_surrounds_the_key() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from joserfc.jwk import ECKey, OctKey
+from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from gateway.core.errors import IssuerUnavailable, UnknownKey
 from gateway.demo.issuer import DISCOVERY_PATH, JWKS_PATH
@@ -500,6 +500,99 @@ async def test_rotation_under_load_loses_nobody(
         assert {keys[0].kid for keys in found} == set(wanted)
         await clock.advance(10)
     assert issuer.hits[JWKS_PATH] == 6
+
+
+# Keys that did not sign
+
+
+def replaced_under_its_name(issuer: HostileIssuer) -> None:
+    """As if a provider made its key anew and called it as before."""
+    name = kid(issuer)
+    issuer.keys = issuer.keys | {"RS256": RSAKey.generate_key(2048, {"kid": name})}
+
+
+async def test_a_key_that_was_replaced_under_its_name_is_found_by_one_fetch_for_all(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    remote = await started(make_remote(), clock)
+    old = find(remote, kid(issuer))
+    replaced_under_its_name(issuer)
+    found = await asyncio.gather(*(fetch(remote, kid(issuer), tried=old) for _ in range(200)))
+    assert {key.thumbprint for keys in found for key in keys} == {issuer.keys["RS256"].thumbprint()}
+    assert issuer.hits[JWKS_PATH] == 2
+    assert find(remote, kid(issuer)) == found[0]
+
+
+async def test_a_replaced_key_is_found_by_a_fetch_under_way_also_when_it_took_the_last_but_one(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    remote = await started(make_remote(), clock)
+    old = find(remote, kid(issuer))
+    with pytest.raises(UnknownKey):
+        await fetch(remote)
+    replaced_under_its_name(issuer)
+    released = issuer.hold(JWKS_PATH)
+    asking = [asyncio.create_task(fetch(remote, kid(issuer), tried=old)) for _ in range(3)]
+    await issuer.asked(JWKS_PATH)
+    released.set()
+    assert {len(outcome) for outcome in await outcomes(*asking)} == {1}
+    assert issuer.hits[JWKS_PATH] == 3
+
+
+async def test_forged_tokens_leave_the_last_fetch_to_keys_that_are_new(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    remote = await started(make_remote(), clock)
+    old = find(remote, kid(issuer))
+    for _ in range(2):
+        with pytest.raises(UnknownKey, match="no other"):
+            await fetch(remote, kid(issuer), tried=old)
+    for _ in range(100):
+        with pytest.raises(IssuerUnavailable):
+            await fetch(remote, kid(issuer), tried=old)
+    assert issuer.hits[JWKS_PATH] == 3
+    issuer.rotate()
+    assert await fetch(remote, kid(issuer))
+    await clock.advance(15)
+    # One more in ten seconds is not theirs while it is the only one.
+    with pytest.raises(IssuerUnavailable):
+        await fetch(remote, old[0].kid, tried=old)
+    assert issuer.hits[JWKS_PATH] == 4
+    await clock.advance(15)
+    with pytest.raises(UnknownKey):
+        await fetch(remote, old[0].kid, tried=old)
+
+
+async def test_a_name_whose_key_did_not_sign_is_not_remembered_as_missing(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    remote = await started(make_remote(), clock)
+    old = find(remote, kid(issuer))
+    with pytest.raises(UnknownKey):
+        await fetch(remote, kid(issuer), tried=old)
+    replaced_under_its_name(issuer)
+    assert await fetch(remote, kid(issuer), tried=old)
+
+
+@pytest.mark.parametrize("name", [None, "any"])
+async def test_tokens_that_no_nameless_key_signed_may_use_every_fetch(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, name: str | None
+) -> None:
+    def publish() -> None:
+        issuer.response(JWKS_PATH, json.dumps({"keys": [jwk | {"kid": None} for jwk in issuer.jwks()["keys"]]}))
+
+    publish()
+    remote = await started(make_remote(), clock)
+    for _ in range(2):
+        with pytest.raises(UnknownKey):
+            await fetch(remote, name, tried=find(remote, name))
+    issuer.rotate(keep=False)
+    publish()
+    old = find(remote, name)
+    (new,) = await fetch(remote, name, tried=old)
+    assert new.thumbprint == issuer.keys["RS256"].thumbprint()
+    with pytest.raises(IssuerUnavailable):
+        await fetch(remote, name, tried=(new,))
 
 
 # Failures
