@@ -21,6 +21,8 @@ from gateway.core.jsontext import parse_json
 
 #: seconds, redirects included
 FETCH_TIMEOUT: Final = 5.0
+#: Seconds of them for name, TCP and TLS: one that cannot be reached is to be asked again soon after it can.
+CONNECT_TIMEOUT: Final = 2.0
 #: 256 KiB, as sent and after decompression
 MAX_BYTES: Final = 256 * 1024
 MAX_REDIRECTS: Final = 3
@@ -80,11 +82,16 @@ def parse_fetchable(text: str, issuer: Issuer) -> URL:
 
 
 async def fetch_json(
-    address: str, issuer: Issuer, *, accept: str = ACCEPT_JSON, limit: float = FETCH_TIMEOUT
+    address: str,
+    issuer: Issuer,
+    *,
+    accept: str = ACCEPT_JSON,
+    limit: float = FETCH_TIMEOUT,
+    connect_limit: float = CONNECT_TIMEOUT,
 ) -> Fetched:
     """The JSON document at `address`, asked anew on a connection of its own, within `limit` seconds.
 
-    `accept`: the types it may come as (RFC 9110 section 12.5.1).
+    `accept`: the types it may come as (RFC 9110 section 12.5.1). `connect_limit`: seconds of it to connect.
     FetchFailed: anything but a 200 with strict JSON of at most 256 KiB, after at most 3 redirects within the origin.
     Proxy variables are not honoured: with them aiohttp also reads ~/.netrc, and keys would come by a way that the
     configuration does not name.
@@ -93,9 +100,11 @@ async def fetch_json(
     shown = shown_address(url)
     try:
         async with asyncio.timeout(limit):
-            body, max_age = await _get(url, accept=accept, tls=_tls(issuer.ca_file))
+            body, max_age = await _get(url, accept=accept, tls=_tls(issuer.ca_file), connect_limit=connect_limit)
     except FetchFailed as failure:
         raise FetchFailed(f"{shown}: {failure}", status=failure.status) from None
+    except aiohttp.ConnectionTimeoutError:
+        raise FetchFailed(f"{shown}: it cannot be reached within {connect_limit:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise FetchFailed(f"{shown}: {_sentence(error, limit)}") from None
     try:
@@ -104,12 +113,12 @@ async def fetch_json(
         raise FetchFailed(f"{shown}: {error}", status=200) from None
 
 
-async def _get(url: URL, *, accept: str, tls: ssl.SSLContext) -> tuple[bytes, int | None]:
+async def _get(url: URL, *, accept: str, tls: ssl.SSLContext, connect_limit: float) -> tuple[bytes, int | None]:
     """Body and max-age of the 200 that `url`, or what it redirects to, responds with."""
     origin = (url.scheme, url.host, url.port)
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=tls, force_close=True),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        timeout=aiohttp.ClientTimeout(total=None, connect=connect_limit, sock_connect=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept": accept, **_HEADERS},
     ) as session:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -254,6 +255,22 @@ async def test_an_issuer_that_does_not_listen_is_a_failure() -> None:
         pass
     with pytest.raises(FetchFailed, match=r"it cannot be reached \(ECONNREFUSED\)"):
         await fetch_json(url, Issuer(issuer=url, audience="a"))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_an_issuer_that_cannot_be_reached_is_left_sooner_than_one_that_is_slow(scheme: str) -> None:
+    """A queue that is full drops SYN packets, as a firewall does; who accepts and says nothing never ends a handshake."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        with socket.socket() as first, socket.socket() as second:
+            if scheme == "http":
+                for filling in (first, second):
+                    filling.setblocking(False)
+                    filling.connect_ex(listener.getsockname())
+            with pytest.raises(FetchFailed, match=r"it cannot be reached within 0\.2 s"):
+                await fetch_json(url, Issuer(issuer=url, audience="a"), connect_limit=0.2)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 300 + ".example", "xn--\udcff.example"])

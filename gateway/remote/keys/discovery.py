@@ -138,8 +138,8 @@ class Publisher:
         try:
             return await self._fetch_from(address)
         except (FetchFailed, UnusableKeySet):
-            # An address from memory may have moved.
-            if known is None or self._location is not known:
+            # An address from memory may have moved, unless discovery was asked for it just now, in vain.
+            if known is None or self._location is not known or now >= known.fresh_until:
                 raise
             try:
                 moved = await self._discover(now)

@@ -18,7 +18,7 @@ from gateway.core.token.keys import Key, KeySet, UnusableKeySet, names_one_of, s
 from gateway.ports import Observer
 from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
 from gateway.remote.keys.discovery import Publisher
-from gateway.remote.keys.schedule import Misses, TokenBucket, backoff, refresh_after
+from gateway.remote.keys.schedule import PAUSE, Misses, TokenBucket, backoff, refresh_after
 
 _LOG: Final = logging.getLogger("gateway.remote")
 _NEVER: Final = float("-inf")
@@ -84,8 +84,10 @@ class IssuerKeys:
         #: why the last fetch failed
         self._reason: str | None = None
         self._failures = 0
-        #: when the next fetch is due; after a failure none is made before
+        #: when the next fetch is due
         self._due = _NEVER
+        #: after a failure: before that none is made, whoever asks
+        self._paused_until = _NEVER
         #: fetches are numbered from 1
         self._begun = self._ended = 0
         self._flight: asyncio.Task[None] | None = None
@@ -170,15 +172,24 @@ class IssuerKeys:
 
     def _begin_on_demand(self, *, sparing: bool) -> asyncio.Task[None]:
         now = self._clock.monotonic()
-        if self._stopped or self._wait(now) > 0 or (sparing and not self._bucket.has_spare(now)):
+        if self._stopped or self._wait(now) > 0 or (sparing and not self._failures and not self._bucket.has_spare(now)):
+            if self._failures and self._due > self._paused_until:
+                # Somebody waits for it: as soon as it may be, whoever asks next.
+                self._due = self._paused_until
+                self._wake()
             self._observer.keys_suppressed(self._name)
             raise self._unavailable()
-        self._bucket.spend(now)
+        if not self._failures:
+            self._bucket.spend(now)
         return self._begin()
 
     def _wait(self, now: float) -> float:
-        """Seconds until a fetch may be made on demand."""
-        return max(self._bucket.wait(now), self._due - now if self._failures else 0.0)
+        """Seconds until a fetch may be made on demand.
+
+        An issuer that fails is asked as long as requests need it, one attempt at a time with a pause after each: the
+        bucket, and the backoff of the background, would let an outage go on for longer than it lasts.
+        """
+        return max(0.0, self._paused_until - now) if self._failures else self._bucket.wait(now)
 
     def _unavailable(self) -> IssuerUnavailable:
         wait = self._wait(self._clock.monotonic())
@@ -194,7 +205,9 @@ class IssuerKeys:
         now = self._clock.monotonic()
         try:
             published = await self._publisher.fetch_key_set(now)
-        except (FetchFailed, UnusableKeySet) as error:
+        except FetchFailed as error:
+            self._failed(str(error), status=error.status)
+        except UnusableKeySet as error:
             self._failed(str(error))
         except Exception as error:  # noqa: BLE001 -- logged with its traceback
             # A bug; but one issuer's document must not end the refresh of its keys for good.
@@ -209,11 +222,14 @@ class IssuerKeys:
         self._observer.keys_known(
             self._name, count=len(self._copy.keys.keys) if self.status().has_keys else 0, stale=self._failures > 0
         )
+        self._wake()
+
+    def _wake(self) -> None:
+        """What is due has changed."""
         if self._nap is not None:
-            # What is due has changed.
             self._nap.cancel()
 
-    def _failed(self, reason: str) -> None:
+    def _failed(self, reason: str, *, status: int | None = None) -> None:
         now = self._clock.monotonic()
         if self._reason is None:
             left = self._copy.usable_until - now
@@ -225,6 +241,8 @@ class IssuerKeys:
         self._reason = reason
         self._failures += 1
         self._due = now + backoff(self._failures, self._clock.chance())
+        # RFC 6585 section 4: this one says itself that it is asked too often.
+        self._paused_until = self._due if status == 429 else now + PAUSE
 
     def _loaded(self, keys: KeySet, lifetime: float) -> None:
         now, before = self._clock.monotonic(), self._copy

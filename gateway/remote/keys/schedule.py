@@ -11,6 +11,8 @@ BUCKET_INTERVAL: Final = 10.0
 #: seconds
 MIN_BACKOFF: Final = 1.0
 MAX_BACKOFF: Final = 60.0
+#: Seconds from the end of an attempt at an issuer that fails to the next, while requests ask for its keys.
+PAUSE: Final = 1.0
 #: seconds a kid is remembered as missing, and how many are
 MISS_LIFETIME: Final = 30.0
 MAX_MISSES: Final = 1_000
