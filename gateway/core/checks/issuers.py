@@ -12,6 +12,8 @@ from gateway.core.token.presets import PRESETS, suggest_preset
 _MULTI_TENANT = re.compile(r"//login\.microsoftonline\.com/(?:common|organizations|consumers)(?:/|\Z)")
 #: More would keep expired tokens alive for longer than clocks ever differ.
 MAX_LEEWAY = 5 * 60
+#: Seconds; shorter lives of key sets would burden issuers and gain nothing: a refresh comes at 80 % of one.
+MIN_REFRESH = 30
 #: Characters of a name: it is a label of every metric.
 MAX_NAME = 128
 
@@ -95,6 +97,11 @@ def _own_problems(issuer: Issuer) -> Iterator[tuple[str, str]]:
     yield from _algorithm_problems(issuer.algorithms)
     if not 0 <= issuer.leeway <= MAX_LEEWAY:
         yield "leeway", "must be from 0s to 5m"
+    if issuer.jwks_refresh is not None and issuer.jwks_refresh < MIN_REFRESH:
+        yield (
+            "jwks_refresh",
+            f"must be at least {MIN_REFRESH}s: issuers are asked by every replica; null is for the default",
+        )
     if issuer.max_lifetime is not None and not issuer.max_lifetime > 0:
         yield "max_lifetime", "must be longer than nothing; null is for no limit"
     if not issuer.audience_claims:

@@ -44,6 +44,10 @@ class Issuer(Section, frozen=True, kw_only=True):
     discovery_url: Annotated[str | None, _doc("where discovery is, when the issuer is not reachable as such")] = None
     jwks_url: Annotated[str | None, _doc("where the keys are; no discovery then")] = None
     jwks_file: Annotated[str | None, _doc("file with the keys; nothing is fetched then")] = None
+    jwks_refresh: Annotated[
+        Seconds | None,
+        _doc("longest life of a key set, at least 30s; null: 10m, or what Cache-Control says from 1m to 1h"),
+    ] = None
     jwks_max_stale: Annotated[Seconds, _doc("how long old keys serve while the issuer is unreachable")] = default(
         Seconds(24 * 3600)
     )

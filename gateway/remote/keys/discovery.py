@@ -4,7 +4,7 @@ Decides when the address is asked for anew; knows nothing of when keys are fetch
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +41,7 @@ class Published:
     """What an issuer publishes now."""
 
     keys: KeySet
-    #: seconds, from one minute to one hour
+    #: seconds: from one minute to one hour, or `jwks_refresh` where that is less
     lifetime: float
 
 
@@ -124,9 +124,11 @@ class Publisher:
         """
         try:
             async with asyncio.timeout(2 * self._limit):
-                return await self._fetch_key_set(now)
+                published = await self._fetch_key_set(now)
         except TimeoutError:
             raise FetchFailed(f"discovery and keys took more than {2 * self._limit:g} s") from None
+        longest = self._issuer.jwks_refresh
+        return published if longest is None else replace(published, lifetime=min(published.lifetime, longest))
 
     async def _fetch_key_set(self, now: float) -> Published:
         if self._issuer.jwks_file is not None:

@@ -82,6 +82,8 @@ OTHERS = "; other issuers need jwks_url or jwks_file"
         ({"algorithms": ("hs512",)}, "algorithms[0]: must not be 'hs512': whoever can verify such tokens can also make them"),
         ({"leeway": Seconds(301)}, "leeway: must be from 0s to 5m"),
         ({"leeway": Seconds(-1)}, "leeway: must be from 0s to 5m"),
+        ({"jwks_refresh": Seconds(29.9)}, "jwks_refresh: must be at least 30s: issuers are asked by every replica; null is for the default"),
+        ({"jwks_refresh": Seconds(0)}, "jwks_refresh: must be at least 30s: issuers are asked by every replica; null is for the default"),
         ({"max_lifetime": Seconds(0)}, "max_lifetime: must be longer than nothing; null is for no limit"),
         ({"audience_claims": ()}, "audience_claims: must name at least one claim, such as aud"),
         ({"audience_claims": ("",)}, "audience_claims[0]: must not be empty"),

@@ -289,6 +289,18 @@ async def test_a_key_file_is_read_and_read_again_when_it_changes(
     assert not issuer.hits
 
 
+async def test_a_key_file_is_read_again_as_often_as_configured(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps(issuer.jwks()))
+    remote = await started(make_remote(jwks_file=str(path), jwks_refresh=30), clock)
+    issuer.rotate(keep=False)
+    path.write_text(json.dumps(issuer.jwks()))
+    await clock.advance(30)
+    assert find(remote, kid(issuer))
+
+
 BROKEN_FILES = {
     "cannot be read": None,
     "the text is not JSON": b"{",

@@ -210,6 +210,50 @@ async def test_keys_are_refreshed_in_the_background_at_80_percent_of_their_life(
     assert find(remote, kid(issuer))
 
 
+@pytest.mark.parametrize(
+    ("cache_control", "refresh", "lifetime"),
+    [
+        (None, 30, 30),
+        ("max-age=86400", 30, 30),
+        ("max-age=86400", 600, 600),
+        ("max-age=60", 600, 60),
+        ("max-age=0", 30, 30),
+        (None, HOUR, 600),
+        ("max-age=7200", 2 * HOUR, 3600),
+    ],
+)
+async def test_a_key_set_lives_no_longer_than_configured(
+    make_remote: MakeRemote,
+    issuer: HostileIssuer,
+    clock: SimulatedClock,
+    cache_control: str | None,
+    refresh: float,
+    lifetime: float,
+) -> None:
+    issuer.response(JWKS_PATH, headers={} if cache_control is None else {"Cache-Control": cache_control})
+    await started(make_remote(jwks_refresh=refresh), clock)
+    await clock.advance(lifetime * 0.8 - 1)
+    assert issuer.hits[JWKS_PATH] == 1
+    await clock.advance(2)
+    assert issuer.hits[JWKS_PATH] == 2
+
+
+async def test_a_key_that_the_provider_disabled_ends_with_the_configured_life_of_its_set(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    issuer.response(JWKS_PATH, headers={"Cache-Control": "max-age=86400"})
+    remote = await started(make_remote(jwks_refresh=30), clock)
+    (old,) = find(remote, kid(issuer))
+    issuer.rotate(keep=False)
+    await clock.advance(30)
+    assert not remote.has_key("local", old.thumbprint)
+    # An outage is no reason to drop keys: that is `jwks_max_stale`.
+    (new,) = find(remote, kid(issuer))
+    await issuer.stop()
+    await clock.advance(HOUR)
+    assert remote.has_key("local", new.thumbprint)
+
+
 async def test_a_new_key_is_known_after_the_refresh_without_anybody_asking(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
 ) -> None:
