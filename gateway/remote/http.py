@@ -8,6 +8,7 @@ import errno
 import functools
 import re
 import ssl
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,8 +22,6 @@ from gateway.core.jsontext import parse_json
 
 #: seconds, redirects included
 FETCH_TIMEOUT: Final = 5.0
-#: Seconds of them for name, TCP and TLS: one that cannot be reached is to be asked again soon after it can.
-CONNECT_TIMEOUT: Final = 2.0
 #: 256 KiB, as sent and after decompression
 MAX_BYTES: Final = 256 * 1024
 MAX_REDIRECTS: Final = 3
@@ -38,6 +37,10 @@ _HEADERS: Final = {"Accept-Encoding": "gzip, deflate", "User-Agent": "bearer-gat
 #: RFC 9111 section 5.2.2.1; the quoted form and blanks are accepted, `s-maxage` is not meant
 _MAX_AGE: Final = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
 _DIGITS: Final = re.compile(r"[0-9]{1,12}")
+
+
+#: body and max-age
+_Response = tuple[bytes, int | None]
 
 
 class FetchFailed(Exception):
@@ -87,11 +90,12 @@ async def fetch_json(
     *,
     accept: str = ACCEPT_JSON,
     limit: float = FETCH_TIMEOUT,
-    connect_limit: float = CONNECT_TIMEOUT,
+    renewal: float | None = None,
 ) -> Fetched:
     """The JSON document at `address`, asked anew on a connection of its own, within `limit` seconds.
 
-    `accept`: the types it may come as (RFC 9110 section 12.5.1). `connect_limit`: seconds of it to connect.
+    `accept`: the types it may come as (RFC 9110 section 12.5.1). `renewal`: seconds of silence after which a further
+    connection is tried beside, since one that hangs does not hear of it when the other side is back.
     FetchFailed: anything but a 200 with strict JSON of at most 256 KiB, after at most 3 redirects within the origin.
     Proxy variables are not honoured: with them aiohttp also reads ~/.netrc, and keys would come by a way that the
     configuration does not name.
@@ -100,11 +104,9 @@ async def fetch_json(
     shown = shown_address(url)
     try:
         async with asyncio.timeout(limit):
-            body, max_age = await _get(url, accept=accept, tls=_tls(issuer.ca_file), connect_limit=connect_limit)
+            body, max_age = await _first_of(functools.partial(_get, url, accept, _tls(issuer.ca_file)), renewal)
     except FetchFailed as failure:
         raise FetchFailed(f"{shown}: {failure}", status=failure.status) from None
-    except aiohttp.ConnectionTimeoutError:
-        raise FetchFailed(f"{shown}: it cannot be reached within {connect_limit:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise FetchFailed(f"{shown}: {_sentence(error, limit)}") from None
     try:
@@ -113,12 +115,27 @@ async def fetch_json(
         raise FetchFailed(f"{shown}: {error}", status=200) from None
 
 
-async def _get(url: URL, *, accept: str, tls: ssl.SSLContext, connect_limit: float) -> tuple[bytes, int | None]:
+async def _first_of(get: Callable[[], Coroutine[Any, Any, _Response]], renewal: float | None) -> _Response:
+    """What the first of these says that ends, well or not; another is begun whenever `renewal` seconds have passed."""
+    asking: set[asyncio.Task[_Response]] = set()
+    try:
+        while True:
+            asking.add(asyncio.create_task(get()))
+            done, _ = await asyncio.wait(asking, timeout=renewal, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                return done.pop().result()
+    finally:
+        for one in asking:
+            one.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def _get(url: URL, accept: str, tls: ssl.SSLContext) -> _Response:
     """Body and max-age of the 200 that `url`, or what it redirects to, responds with."""
     origin = (url.scheme, url.host, url.port)
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=tls, force_close=True),
-        timeout=aiohttp.ClientTimeout(total=None, connect=connect_limit, sock_connect=None),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept": accept, **_HEADERS},
     ) as session:

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import json
-import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -257,20 +256,36 @@ async def test_an_issuer_that_does_not_listen_is_a_failure() -> None:
         await fetch_json(url, Issuer(issuer=url, audience="a"))
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_an_issuer_that_cannot_be_reached_is_left_sooner_than_one_that_is_slow(scheme: str) -> None:
-    """A queue that is full drops SYN packets, as a firewall does; who accepts and says nothing never ends a handshake."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
-        with socket.socket() as first, socket.socket() as second:
-            if scheme == "http":
-                for filling in (first, second):
-                    filling.setblocking(False)
-                    filling.connect_ex(listener.getsockname())
-            with pytest.raises(FetchFailed, match=r"it cannot be reached within 0\.2 s"):
-                await fetch_json(url, Issuer(issuer=url, audience="a"), connect_limit=0.2)
+async def test_a_connection_that_says_nothing_is_not_relied_on(issuer: HostileIssuer) -> None:
+    held: list[asyncio.Future[web.Response]] = []
+
+    async def response(_: web.Request) -> web.Response:
+        held.append(asyncio.get_running_loop().create_future())
+        return await held[-1] if len(held) < 3 else web.Response(text="{}")
+
+    issuer.response_by("/doc", response)
+    configured = Issuer(issuer=issuer.url, audience="a")
+    fetched = await fetch_json(issuer.url + "/doc", configured, renewal=0.05)
+    assert fetched.document == {}
+    assert len(held) == 3
+    # Without that, and where it responds in time, there is one.
+    held.clear()
+    with pytest.raises(FetchFailed, match="no complete response within"):
+        await fetch(issuer, limit=0.2)
+    assert len(held) == 1
+    issuer.response("/doc", "{}", status=503)
+    with pytest.raises(FetchFailed, match="status 503"):
+        await fetch_json(issuer.url + "/doc", configured, renewal=5.0)
+    assert issuer.hits["/doc"] == 5
+
+
+async def test_connections_that_all_say_nothing_are_given_up_together(issuer: HostileIssuer) -> None:
+    before = asyncio.all_tasks()
+    issuer.hold("/doc")
+    with pytest.raises(FetchFailed, match=r"no complete response within 0\.2 s"):
+        await fetch_json(issuer.url + "/doc", Issuer(issuer=issuer.url, audience="a"), limit=0.2, renewal=0.05)
+    assert 3 <= issuer.hits["/doc"] <= 4
+    assert not [task for task in asyncio.all_tasks() - before if "_get" in repr(task.get_coro())]
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 300 + ".example", "xn--\udcff.example"])

@@ -1,5 +1,6 @@
 """An issuer that goes away and comes back, while requests ask for its keys and while none do."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import pairwise
@@ -8,7 +9,7 @@ import pytest
 
 from gateway.core.errors import IssuerUnavailable, UnknownKey
 from gateway.core.token.keys import Key
-from gateway.demo.issuer import JWKS_PATH
+from gateway.demo.issuer import DISCOVERY_PATH, JWKS_PATH
 from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
 from tests.remote.asking import MakeRemote, fetch, find, kid, started
 
@@ -176,3 +177,19 @@ async def test_forged_tokens_wait_for_no_issuer_that_fails(
         with pytest.raises(IssuerUnavailable):
             await fetch(remote, kid(issuer), tried=known)
     assert issuer.hits[JWKS_PATH] == 2
+
+
+@pytest.mark.parametrize("path", [DISCOVERY_PATH, JWKS_PATH])
+async def test_an_issuer_that_hung_is_found_although_the_connections_of_then_hang_on(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, path: str
+) -> None:
+    """As behind a balancer that forgot them: nobody ends them, and nobody responds on them."""
+    issuer.hold(path)
+    remote = await started(make_remote(), clock)
+    await clock.advance(0.9)
+    issuer.hold(path)
+    clock.skip(0.1)
+    asking = asyncio.create_task(fetch(remote, kid(issuer)))
+    await issuer.asked(path)
+    issuer.behave()
+    assert await asking

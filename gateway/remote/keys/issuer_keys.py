@@ -204,7 +204,7 @@ class IssuerKeys:
     async def _fetch(self) -> None:
         now = self._clock.monotonic()
         try:
-            published = await self._publisher.fetch_key_set(now)
+            published = await self._publisher.fetch_key_set(now, impatient=self._failures > 0)
         except FetchFailed as error:
             self._failed(str(error), status=error.status)
         except UnusableKeySet as error:
