@@ -1,6 +1,7 @@
 """An issuer that goes away and comes back, while requests ask for its keys and while none do."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import pairwise
@@ -186,6 +187,7 @@ async def test_an_issuer_that_hung_is_found_although_the_connections_of_then_han
     """As behind a balancer that forgot them: nobody ends them, and nobody responds on them."""
     issuer.hold(path)
     remote = await started(make_remote(), clock)
+    assert issuer.hits[path] == 1
     await clock.advance(0.9)
     issuer.hold(path)
     clock.skip(0.1)
@@ -193,3 +195,19 @@ async def test_an_issuer_that_hung_is_found_although_the_connections_of_then_han
     await issuer.asked(path)
     issuer.behave()
     assert await asking
+
+
+async def test_discovery_that_is_asked_because_keys_hang_relies_on_no_connection_either(
+    make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
+) -> None:
+    issuer.response(DISCOVERY_PATH, headers={"Cache-Control": "max-age=3600"})
+    remote = await started(make_remote(), clock)
+    issuer.hold(JWKS_PATH)
+    issuer.hold(DISCOVERY_PATH)
+    issuer.rotate()
+    asking = asyncio.create_task(fetch(remote, kid(issuer)))
+    await issuer.asked(DISCOVERY_PATH)
+    issuer.response(DISCOVERY_PATH, json.dumps(issuer.discovery() | {"jwks_uri": issuer.url + "/moved"}))
+    issuer.response("/moved", json.dumps(issuer.jwks()))
+    assert await asking
+    assert issuer.hits[JWKS_PATH] == 2  # at the start, and the one that hangs

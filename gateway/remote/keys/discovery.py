@@ -117,6 +117,8 @@ class Publisher:
         """`limit`: seconds for each document."""
         self._issuer = issuer
         self._limit = limit
+        #: seconds of silence after which another connection is tried: of an issuer that fails, and in this fetch
+        self._impatience = RENEWAL * limit
         self._renewal: float | None = None
         self._location: _Location | None = None
 
@@ -126,7 +128,7 @@ class Publisher:
         `impatient`: connections that say nothing are not relied on, since the issuer may just be coming back.
         FetchFailed, UnusableKeySet: they cannot be had, or what is there is no key set that could verify anything.
         """
-        self._renewal = RENEWAL * self._limit if impatient else None
+        self._renewal = self._impatience if impatient else None
         try:
             async with asyncio.timeout(2 * self._limit):
                 published = await self._fetch_key_set(now)
@@ -148,6 +150,7 @@ class Publisher:
             # An address from memory may have moved, unless discovery was asked for it just now, in vain.
             if known is None or self._location is not known or now >= known.fresh_until:
                 raise
+            self._renewal = self._impatience
             try:
                 moved = await self._discover(now)
             except FetchFailed:
@@ -166,6 +169,7 @@ class Publisher:
             # Keys can be had where they were: an outage of discovery is none of theirs.
             if known is None or isinstance(failure, DiscoveryRefused):
                 raise
+            self._renewal = self._impatience
             return known.address
 
     async def _discover(self, now: float) -> str:
