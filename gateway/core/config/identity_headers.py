@@ -28,9 +28,10 @@ class IdentityHeader(Section, frozen=True, kw_only=True, rename={"source": "from
     too_large: Annotated[Literal["refuse", "omit"], _doc("what to do with a longer value")] = "refuse"
 
 
-#: The identity headers when the key is not given; these names are stripped from requests in any case.
+#: The identity headers when the key is not given; these names are stripped from requests in any case. Nobody asked for
+#: them, so none of them is a reason to refuse anybody: one that would be too large is left out.
 DEFAULT_IDENTITY_HEADERS: dict[str, IdentityHeader] = {
-    "X-User-Id": IdentityHeader(claim="sub"),
-    "X-Client-Id": IdentityHeader(source="client"),
-    "X-Token-Scopes": IdentityHeader(source="scopes"),
+    "X-User-Id": IdentityHeader(claim="sub", too_large="omit"),
+    "X-Client-Id": IdentityHeader(source="client", too_large="omit"),
+    "X-Token-Scopes": IdentityHeader(source="scopes", too_large="omit"),
 }

@@ -190,6 +190,16 @@ def test_4096_bytes_are_the_default_bound() -> None:
         values("x" * 4097)
 
 
+def test_a_default_header_that_is_too_large_is_left_out_and_refuses_nobody() -> None:
+    roles = tuple(f"role-of-the-department-{number:03}" for number in range(160))
+    lines = identity_lines(DEFAULT_IDENTITY_HEADERS, {"sub": "alice"}, client="app", scopes=roles)
+    assert lines == ((b"X-User-Id", b"alice"), (b"X-Client-Id", b"app"))
+    assert identity_lines(DEFAULT_IDENTITY_HEADERS, {"sub": "x" * 5000}, client="x" * 5000, scopes=()) == ()
+    # Whoever asked for it by name is told.
+    with pytest.raises(IdentityHeaderTooLarge, match="X-Token-Scopes would have"):
+        identity_lines({"X-Token-Scopes": IdentityHeader(source="scopes")}, {}, client=None, scopes=roles)
+
+
 def test_a_claim_is_found_by_literal_name_pointer_or_path() -> None:
     claims = {"https://example.com/roles": ["a"], "realm_access": {"roles": ["b", "c"]}, "x.y": 1}
     configured = {
