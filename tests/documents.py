@@ -18,6 +18,7 @@ _KINDS = {
     "other": "other",
     "access": "access",
     "hint": "access, unless `nonce`",
+    "sure": "access, unless an ID token's",
 }
 _SECTIONS = {
     "UpstreamSection": "upstreams.NAME",
@@ -69,7 +70,7 @@ def preset_table() -> Iterator[str]:
     yield "|---|---|---|"
     for preset in PRESETS.values():
         changes = ["every token is refused as an ID token"] if preset.refuses else []
-        changes += [f"{marker.kind}: `{marker.name}` {_condition(marker)}" for marker in preset.markers]
+        changes += [f"{_KINDS[marker.kind]}: `{marker.name}` {_condition(marker)}" for marker in preset.markers]
         changes += [f"header typ {_words(sorted(preset.types))}"] if preset.types else []
         if preset.scope_claims != plain.scope_claims:
             changes.append(f"scopes from {_words(preset.scope_claims)}")

@@ -25,7 +25,11 @@ KEYS = ("p-256", "rsa-2048-a")
 ISSUERS: dict[str, dict[str, Any]] = {
     "local": {"issuer": ISSUER},
     "auth0": {"issuer": "https://tenant.eu.auth0.com/", "preset": "auth0"},
-    "keycloak": {"issuer": "https://keycloak.test/realms/shop", "preset": "keycloak"},
+    "keycloak": {
+        "issuer": "https://keycloak.test/realms/shop",
+        "preset": "keycloak",
+        "audience": (AUDIENCE, "shop"),
+    },
     "entra": {"issuer": "https://login.microsoftonline.com/1/v2.0", "preset": "entra"},
     "custom": {"issuer": "https://custom.test", "scope_claims": ("roles", "/x/*/rights")},
     "picky": {"issuer": "https://picky.test", "clients": ("app",)},
@@ -191,7 +195,8 @@ CLIENTS: dict[str, Callable[[float], tuple[bytes, ...]]] = {
     "auth0": lambda now: (_token(now, issuer="auth0", scope="openid", permissions=["manage"]),),
     "auth0 roles": lambda now: (_token(now, issuer="auth0", roles=["manage"], scp="manage"),),
     "keycloak realm": lambda now: (_token(now, issuer="keycloak", realm_access={"roles": ["manage"]}),),
-    "keycloak client": lambda now: (_token(now, issuer="keycloak", resource_access={"a": {"roles": ["manage"]}}),),
+    "keycloak client": lambda now: (_token(now, issuer="keycloak", resource_access={"shop": {"roles": ["manage"]}}),),
+    "keycloak another": lambda now: (_token(now, issuer="keycloak", resource_access={"a": {"roles": ["manage"]}}),),
     "keycloak permissions": lambda now: (_token(now, issuer="keycloak", permissions=["manage"]),),
     "entra scp": lambda now: (_token(now, issuer="entra", scope=..., scp="manage"),),
     "entra roles": lambda now: (_token(now, issuer="entra", scope=..., roles=["manage"]),),
@@ -507,7 +512,9 @@ _POLICIES = [
     ),
     *(
         _scope(client, "GET /sources/1", "sources", "manage")
-        for client in ("auth0 roles", "keycloak permissions", "entra scope", "custom scope", "local permissions")
+        for client in (
+            "auth0 roles", "keycloak permissions", "keycloak another", "entra scope", "custom scope", "local permissions",
+        )
     ),
     # Claims
     _yes("shop", "editor", "GET /claims/member", "member"),

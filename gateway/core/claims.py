@@ -56,14 +56,14 @@ def find_first(claims: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, 
     return None
 
 
-def find_words(claims: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
+def find_words(claims: Mapping[str, Any], names: tuple[ClaimName, ...]) -> tuple[str, ...]:
     """All words of the named claims, each once, in order: a string of words, or an array of words.
 
     A JSON Pointer may have `*` for any member: `/resource_access/*/roles`.
     """
     words: dict[str, None] = {}
     for name in names:
-        if "*" not in name or not name.startswith("/") or name in claims:
+        if not isinstance(name, str) or "*" not in name or not name.startswith("/") or name in claims:
             words.update(dict.fromkeys(_words(find_claim(claims, name))))
             continue
         # RFC 6901 section 4: ~1 first, then ~0.

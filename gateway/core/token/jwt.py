@@ -28,7 +28,7 @@ from gateway.core.jsontext import parse_json
 from gateway.core.proof.binding import check_binding
 from gateway.core.shown import shown
 from gateway.core.token.keys import Key
-from gateway.core.token.kind import check_class, classify
+from gateway.core.token.kind import check_class, check_kind, classify
 from gateway.core.token.rules import Candidate, IssuerRules, Token
 
 #: characters
@@ -50,7 +50,8 @@ def parse_token(raw: bytes) -> Token:
     """A compact JWS (RFC 7515 section 3.1) in its parts.
 
     TokenEncrypted: five segments. TokenMalformed: anything else that is not a JWT. AlgorithmNotAllowed,
-    CriticalHeader: what its header asks for.
+    CriticalHeader: what its header asks for; where `alg` is not acceptable, and the payload says that this is no access
+    token at all, the refusal of its kind.
     """
     segments = raw.split(b".")
     if len(segments) == 5:
@@ -64,6 +65,8 @@ def parse_token(raw: bytes) -> Token:
     if not isinstance(alg, str):
         raise TokenMalformed("the header has no alg")
     if alg not in ALGORITHMS:
+        # Whoever sends a refresh token signed with HS512 needs another token, not another algorithm.
+        check_kind(claims, also=f"alg is {shown(alg)}")
         raise AlgorithmNotAllowed(f"alg is {shown(alg)}")
     # RFC 7515 section 4.1.11: an extension in crit that is not understood must be refused; b64 is RFC 7797.
     for extension in ("crit", "b64"):
@@ -109,6 +112,9 @@ def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float)
     try:
         rules = _find_rules(claims, issuers)
         if token.alg not in rules.algorithms:
+            step = "class"
+            check_kind(claims, rules.preset, also=f"alg is {token.alg}")
+            step = "issuer"
             raise AlgorithmNotAllowed(f"alg is {token.alg}, which is not configured for {rules.name}")
         step = "class"
         verdict = classify(token.header, claims, rules.preset, require_typ=rules.require_typ)

@@ -20,6 +20,7 @@ from gateway.core.token.markers import (
     OTHER,
     PAYLOAD,
     REFRESH,
+    SURE,
     Expected,
     Marker,
     Shape,
@@ -40,7 +41,7 @@ _CLIENTS: Final = ("client_id", "azp", "cid", "appid")
 #: kinds that no access token may be taken for, the heaviest first
 _AGAINST: Final = (ID, REFRESH, LOGOUT, OTHER)
 #: the kinds of markers, the heaviest first
-_WEIGHTS: Final = (*_AGAINST, ACCESS, HINT)
+_WEIGHTS: Final = (ID, SURE, REFRESH, LOGOUT, OTHER, ACCESS, HINT)
 
 #: Markers with their places, by where they stand and what they are called. The lower the place, the heavier.
 _Table = dict[str, dict[str, list[tuple[int, Marker]]]]
@@ -88,14 +89,24 @@ def check_class(verdict: Verdict, *, allow_unclassified: bool) -> None:
     raise _REFUSALS.get(verdict.kind, UnclassifiedToken)(verdict.evidence)
 
 
+def check_kind(claims: Mapping[str, Any], preset: Preset | None = None, *, also: str) -> None:
+    """Raises the refusal of the kind that the payload by itself shows, unless that is access or nothing.
+
+    `also`: what else is wrong with the token, for the evidence.
+    """
+    verdict = classify({}, claims, preset)
+    if verdict.kind in _AGAINST:
+        raise _REFUSALS[verdict.kind](f"{verdict.evidence}; {also}")
+
+
 def _weigh(header: Mapping[str, Any], claims: Mapping[str, Any], preset: Preset | None) -> Verdict:
     found = _heaviest(header, claims, _table(() if preset is None else preset.markers))
     if found is not None and found.kind in _AGAINST:
         return found
     if unknown := _unknown_type(header.get("typ"), preset):
         return Verdict(OTHER, unknown)
-    if found is not None and found.kind == ACCESS:
-        return found
+    if found is not None and found.kind in (ACCESS, SURE):
+        return Verdict(ACCESS, found.evidence)
     # OpenID Connect Core section 2: the nonce binds an ID token to the client's session.
     if _fits(claims.get("nonce"), Shape.TEXT) and not _fits(claims.get("scp"), Shape.TEXTS):
         return Verdict(ID, "payload nonce is present, and no scp")
@@ -114,7 +125,7 @@ def _table(further: tuple[Marker, ...]) -> _Table:
 
 
 def _heaviest(header: Mapping[str, Any], claims: Mapping[str, Any], table: _Table) -> Verdict | None:
-    """What the heaviest of the markers says that the token has: its kind, `hint` too, and its evidence."""
+    """What the heaviest of the markers says that the token has: its kind, `hint` and `sure` too, and its evidence."""
     found, found_at, shown = None, -1, None
     # A token has few members and the tables have many markers: only those that it may have are looked at.
     for where, members in ((HEADER, {**header, "typ": _type(header.get("typ"))}), (PAYLOAD, claims)):
@@ -147,6 +158,8 @@ def _by_scope(claims: Mapping[str, Any]) -> Verdict:
 
 def _holds(marker: Marker, value: object, claims: Mapping[str, Any]) -> bool:
     """Whether a marker shows its kind. `value`: what stands under its name."""
+    if marker.kind == SURE and not isinstance(value, str):
+        return False
     # The claims beside it come first: for most tokens these few look-ups are all that it takes.
     for name in marker.without:
         if _fits(claims.get(name), Shape.ANY):

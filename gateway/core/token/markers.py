@@ -41,8 +41,9 @@ Expected = Shape | frozenset[str] | re.Pattern[str]
 
 HEADER, PAYLOAD = "header", "payload"
 
-#: decisive kinds, as in `Verdict.kind`; `hint` is evidence for access that gives way to a nonce
-ID, REFRESH, LOGOUT, OTHER, ACCESS, HINT = "id", "refresh", "logout", "other", "access", "hint"
+#: decisive kinds, as in `Verdict.kind`; `hint` is evidence for access that gives way to a nonce; `sure` is evidence for
+#: access that all others but an ID token's give way to, in a preset only
+ID, REFRESH, LOGOUT, OTHER, ACCESS, HINT, SURE = "id", "refresh", "logout", "other", "access", "hint", "sure"
 
 
 class Marker(NamedTuple):
@@ -173,7 +174,10 @@ MARKERS: tuple[Marker, ...] = (
         OTHER,
         PAYLOAD,
         "typ",
-        words("InitialAccessToken", "RegistrationAccessToken", "verify-email", "reset-credentials", "execute-actions"),
+        words(
+            *("InitialAccessToken", "RegistrationAccessToken", "verify-email", "update-email", "reset-credentials"),
+            *("execute-actions", "idp-verify-account-via-email", "ORGIVT"),
+        ),
         "Keycloak: ClientRegistrationTokenUtils.java, authentication/actiontoken",
     ),
     # Access tokens

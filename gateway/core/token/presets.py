@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.core.token.markers import ACCESS, ID, PAYLOAD, Marker, Shape, Verdict, words
+from gateway.core.claims import ClaimName
+from gateway.core.token.markers import ACCESS, ID, OTHER, PAYLOAD, SURE, Marker, Shape, Verdict, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Preset:
     host: re.Pattern[str] | None = None
     #: header types beside JWT and at+jwt, lower case and without `application/`
     types: frozenset[str] = frozenset()
-    #: claims with scopes, a string or a list; one that starts with `/` is a JSON Pointer
+    #: claims with scopes, a string or a list; one that starts with `/` is a JSON Pointer, in which `{audience}` is each
+    #: configured audience
     scope_claims: tuple[str, ...] = ("scope", "scp")
     #: claims with the client, the first one present counts
     client_claims: tuple[str, ...] = ("client_id", "azp", "cid", "appid")
@@ -73,8 +75,13 @@ _PROVIDERS: Iterable[Preset] = (
         "keycloak",
         "github.com/keycloak/keycloak: AccessToken.java, TokenUtil.java",
         host=_path(r"(?:/auth)?/realms/[^/?#]+"),
-        scope_claims=("scope", "/realm_access/roles", "/resource_access/*/roles"),
+        scope_claims=("scope", "/realm_access/roles", "/resource_access/{audience}/roles"),
         client_claims=("azp", "client_id"),
+        markers=(
+            # OIDCAttributeMapperHelper.java: no mapper can set typ, and any other name is free for mappers.
+            Marker(SURE, PAYLOAD, "typ", words("Bearer", "DPoP"), "Keycloak: TokenUtil.java"),
+            Marker(OTHER, PAYLOAD, "typ", re.compile(r"\A(?!(?i:bearer|dpop|at\+jwt)\Z)"), "Keycloak: TokenUtil.java"),
+        ),
     ),
     Preset(
         "entra",
@@ -229,6 +236,16 @@ _PROVIDERS: Iterable[Preset] = (
         client_claims=("client_id", "cid", "azp"),
     ),
     Preset(
+        "spring",
+        "github.com/spring-projects/spring-authorization-server: JwtGenerator.java; nbf only in access tokens, azp in ID "
+        "tokens",
+        scope_claims=("scope",),
+        markers=(
+            Marker(ID, PAYLOAD, "azp", Shape.TEXT, "Spring Authorization Server: JwtGenerator.java", without=("nbf",)),
+            _access("nbf", Shape.ANY, "Spring Authorization Server: JwtGenerator.java", without=("azp", "nonce")),
+        ),
+    ),
+    Preset(
         "logto",
         "docs.logto.io and github.com/panva/node-oidc-provider: lib/models/formats/jwt.js",
         host=_host(r"[^/]+\.logto\.app"),
@@ -268,6 +285,18 @@ _PROVIDERS: Iterable[Preset] = (
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _PROVIDERS}
+
+
+def scope_claims_of(preset: Preset, audiences: Iterable[str]) -> tuple[ClaimName, ...]:
+    """Where scopes are read when these audiences are configured: paths instead of `{audience}`."""
+    found: list[ClaimName] = []
+    for name in preset.scope_claims:
+        if "{audience}" not in name:
+            found.append(name)
+            continue
+        path = name.removeprefix("/").split("/")
+        found += [tuple(audience if part == "{audience}" else part for part in path) for audience in audiences]
+    return tuple(found)
 
 
 def suggest_preset(issuer: str) -> str | None:

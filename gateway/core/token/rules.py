@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.core.claims import ClaimName
 from gateway.core.config.issuers import Issuer, audiences_of, issuer_name
 from gateway.core.token.markers import Verdict
-from gateway.core.token.presets import PRESETS, Preset
+from gateway.core.token.presets import PRESETS, Preset, scope_claims_of
 
 #: where client and scopes stand when no preset says otherwise
 _NO_PRESET = Preset(name="", source="")
@@ -28,7 +29,7 @@ class IssuerRules:
     audience_claims: tuple[str, ...]
     clients: frozenset[str]
     client_claims: tuple[str, ...]
-    scope_claims: tuple[str, ...]
+    scope_claims: tuple[ClaimName, ...]
     preset: Preset | None
 
 
@@ -47,7 +48,7 @@ def rules_of(issuer: Issuer) -> IssuerRules:
         audience_claims=issuer.audience_claims,
         clients=frozenset(issuer.clients),
         client_claims=(preset or _NO_PRESET).client_claims,
-        scope_claims=issuer.scope_claims or (preset or _NO_PRESET).scope_claims,
+        scope_claims=issuer.scope_claims or scope_claims_of(preset or _NO_PRESET, audiences_of(issuer)),
         preset=preset,
     )
 

@@ -157,6 +157,23 @@ def test_an_algorithm_that_is_not_asymmetric_and_known_is_not_allowed(alg: str) 
         parse_token(compact(some_header(alg=alg), some_claims()))
 
 
+@pytest.mark.parametrize("alg", ["none", "HS512", "RS1"])
+def test_a_kind_that_the_payload_shows_goes_before_an_algorithm_that_is_not_allowed(alg: str) -> None:
+    with pytest.raises(RefreshToken) as caught:
+        parse_token(compact(some_header(alg=alg), some_claims(typ="Refresh")))
+    assert caught.value.evidence == f'payload typ is "Refresh"; alg is {alg!r}'
+    # A header type says nothing here.
+    with pytest.raises(AlgorithmNotAllowed):
+        parse_token(compact(some_header(alg=alg, typ="dpop+jwt"), some_claims()))
+
+
+def test_a_kind_goes_before_an_algorithm_that_is_not_configured_and_its_step_is_the_class() -> None:
+    for claims, refusal, step in (({"typ": "Refresh"}, RefreshToken, "class"), ({}, AlgorithmNotAllowed, "issuer")):
+        with pytest.raises(refusal) as caught:
+            check(some_claims(**claims), algorithms=("ES256",))
+        assert caught.value.step == step
+
+
 @pytest.mark.parametrize("alg", [..., None, True, 256, ["RS256"], {"RS256": 1}])
 def test_an_alg_that_is_no_string_is_malformed(alg: Any) -> None:
     with pytest.raises(TokenMalformed):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import IdToken, InvalidToken, LogoutToken, OtherToken, RefreshToken, UnclassifiedToken
-from gateway.core.token.kind import check_class, classify
+from gateway.core.token.kind import check_class, check_kind, classify
 from gateway.core.token.markers import HINT, MARKERS, Expected, Marker, Shape, Verdict
 from gateway.core.token.presets import PRESETS, Preset
 
@@ -324,6 +324,31 @@ def test_allow_unclassified_opens_for_unclassified_tokens_and_no_others() -> Non
     check_class(Verdict("unclassified", ""), allow_unclassified=True)
     with pytest.raises(IdToken):
         check_class(Verdict("id", ""), allow_unclassified=True)
+
+
+@pytest.mark.parametrize(
+    ("claims", "refusal"),
+    [
+        ({"typ": "ID"}, IdToken),
+        ({"nonce": "n"}, IdToken),
+        ({"typ": "Offline"}, RefreshToken),
+        ({"events": {"x": {}}}, LogoutToken),
+        ({"typ": "InitialAccessToken"}, OtherToken),
+        ({"typ": "ORGIVT"}, OtherToken),
+        ({"typ": "Bearer"}, None),
+        ({"scope": "orders:read"}, None),
+        ({}, None),
+    ],
+)
+def test_the_payload_alone_may_say_that_this_is_no_access_token(
+    claims: dict[str, Any], refusal: type[InvalidToken] | None
+) -> None:
+    if refusal is None:
+        check_kind(claims, also="alg is none")
+        return
+    with pytest.raises(refusal) as caught:
+        check_kind(claims, also="alg is none")
+    assert caught.value.evidence.endswith("; alg is none")
 
 
 _NAMES = st.sampled_from(sorted({m.name for m in MARKERS} | {"nonce", "scp", "scope", "aud", "azp", "sub"})) | st.text()

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.claims import find_words
 from gateway.core.token.kind import classify
-from gateway.core.token.presets import PRESETS, suggest_preset
+from gateway.core.token.presets import PRESETS, scope_claims_of, suggest_preset
 
 JWT = {"alg": "RS256", "typ": "JWT"}
 
@@ -44,6 +44,8 @@ def test_each_preset_is_found_by_its_own_name_and_says_where_it_comes_from() -> 
         ("authentik", {"azp": "c", "aud": "c", "uid": "u"}),
         ("duende", {"client_id": "c", "aud": "c"}),
         ("propelauth", {"user_id": "u"}),
+        ("spring", {"nbf": 1, "aud": "c"}),
+        ("spring", {"nbf": 1, "aud": "c", "scope": ["openid"]}),
         ("cloudflare-access", {"type": "app", "identity_nonce": "n"}),
     ],
 )
@@ -120,10 +122,74 @@ SCOPES = {
     ("preset", "scopes"),
     [
         ("auth0", ("one", "three")),
-        ("keycloak", ("one", "five", "six", "seven")),
+        ("keycloak", ("one", "five", "six")),
         ("entra", ("two", "four")),
         ("okta", ("two", "one")),
     ],
 )
 def test_scopes_are_where_the_provider_puts_them(preset: str, scopes: tuple[str, ...]) -> None:
-    assert find_words(SCOPES, PRESETS[preset].scope_claims) == scopes
+    assert find_words(SCOPES, scope_claims_of(PRESETS[preset], ("https://api.example", "shop"))) == scopes
+
+
+def test_keycloaks_roles_are_those_of_the_realm_and_of_the_clients_that_audience_names() -> None:
+    claims = {"resource_access": {name: {"roles": [name]} for name in ("*", "a/b~c", "{audience}", "shop", "account")}}
+    for audiences in ((), ("shop",), ("*",), ("a/b~c", "shop"), ("{audience}",), ("nobody",)):
+        read = find_words(claims, scope_claims_of(PRESETS["keycloak"], audiences))
+        assert read == tuple(name for name in audiences if name != "nobody")
+    # Only what is there by that very name: a literal claim of a path's looks does not count.
+    literal = {"/resource_access/shop/roles": ["admin"]}
+    assert find_words(literal, scope_claims_of(PRESETS["keycloak"], ("shop",))) == ()
+
+
+@pytest.mark.parametrize("more", [{}, {"sid": "s", "auth_time": 1}, {"scope": ["openid", "orders"]}, {"nonce": "n"}])
+def test_springs_id_tokens_name_their_client_and_have_no_nbf(more: dict[str, Any]) -> None:
+    assert _kind({"aud": "web", "azp": "web", **more}, "spring") == "id"
+    # An access token to which the server's own customizer adds azp.
+    assert _kind({"aud": "web", "azp": "web", "nbf": 1, "scope": ["orders"]}, "spring") == "access"
+
+
+BEARER = {"typ": "Bearer", "azp": "web", "aud": "orders-api"}
+
+
+@pytest.mark.parametrize(
+    "mapped",
+    [
+        {"software_id": "s"},
+        {"ati": "a"},
+        {"assertion": "a"},
+        {"granted_scopes": "a"},
+        {"events": {"a": 1}},
+        {"code": "c", "state": "Bavaria"},
+        {"response_type": "code"},
+        {"access_token": "a", "refresh_token": "r", "redirect_uri": "u"},
+        {"jwks": {"keys": []}},
+        {"vc": {"type": "x"}},
+        {"active": True, "token_type": "x"},
+        {"type": "refresh"},
+        {"nonce": "n"},
+    ],
+    ids=lambda claims: next(iter(claims)),
+)
+@pytest.mark.parametrize("typ", ["Bearer", "DPoP"])
+def test_keycloaks_own_word_outweighs_what_a_mapper_adds(typ: str, mapped: dict[str, Any]) -> None:
+    assert _kind({**BEARER, "typ": typ, **mapped}, "keycloak") == "access"
+    assert "nonce" in mapped or _kind({**BEARER, **mapped}, None) != "access"
+
+
+@pytest.mark.parametrize(
+    ("header", "claims", "kind"),
+    [
+        (JWT, {"at_hash": "x"}, "id"),
+        (JWT, {"typ": ["Bearer"], "software_id": "s"}, "other"),
+        (JWT, {"typ": ["Refresh", "Bearer"]}, "refresh"),
+        (JWT, {"typ": "bearer2", "scope": "a"}, "other"),
+        (JWT, {"typ": "ORGIVT", "scope": "a"}, "other"),
+        ({"typ": "dpop+jwt"}, {}, "other"),
+        ({"typ": "logout+jwt"}, {}, "other"),
+        ({"typ": "at+jwt"}, {"ati": "x"}, "access"),
+    ],
+)
+def test_nothing_but_an_access_token_of_keycloak_is_taken_for_one(
+    header: dict[str, Any], claims: dict[str, Any], kind: str
+) -> None:
+    assert classify(header, {**BEARER, **claims}, PRESETS["keycloak"]).kind == kind

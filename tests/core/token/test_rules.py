@@ -12,5 +12,12 @@ def test_the_rules_of_an_issuer_are_its_configuration_compiled() -> None:
     assert rules_of(issuer()).max_lifetime is None
 
 
+def test_a_preset_reads_scopes_for_the_audiences_that_are_configured() -> None:
+    roles = [("resource_access", name, "roles") for name in ("orders-api", "https://api.example.com")]
+    rules = rules_of(issuer(preset="keycloak", audience=("orders-api", "https://api.example.com")))
+    assert rules.scope_claims == ("scope", "/realm_access/roles", *roles)
+    assert rules_of(issuer(preset="keycloak", scope_claims=("scope",))).scope_claims == ("scope",)
+
+
 def test_a_token_shows_nothing_of_what_was_signed() -> None:
     assert repr(parse_token(sign())) == "Token(alg='RS256', kid='rsa-a')"
