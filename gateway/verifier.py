@@ -12,7 +12,7 @@ from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.errors import BadSignature, IssuerUnavailable, Refusal, Suspect, UnknownKey
 from gateway.core.token.credential import Credential
 from gateway.core.token.identity import Identity
-from gateway.core.token.jwt import check_token, find_signer, parse_token
+from gateway.core.token.jwt import check_token, find_signer, find_unread, parse_token
 from gateway.core.token.keys import Key, names_one_of, shown_kid
 from gateway.core.token.rules import Candidate, Token, rules_of
 from gateway.core.token.verified import VerifiedTokens
@@ -135,4 +135,5 @@ class Verifier:
             verdict=candidate.verdict,
             token_id=token_id,
             headers=lines,
+            unread=find_unread(token.claims, candidate.rules) if candidate.rules.unread else "",
         )

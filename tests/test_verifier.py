@@ -306,3 +306,12 @@ async def test_scopes_come_from_where_the_issuer_is_configured_to_have_them() ->
         ({"preset": "auth0", "scope_claims": ("roles", "permissions")}, ("d", "c")),
     ):
         assert (await World(issuer_settings=settings).identify(sign(claims))).scopes == scopes
+
+
+async def test_roles_that_nobody_reads_are_known_for_the_evidence_of_a_refusal() -> None:
+    url = "https://login.example/realms/staff"
+    token = sign(some_claims(iss=url, realm_access={"roles": ["admin"]}))
+    unread = (await World(issuer_settings={"issuer": url}).identify(token)).unread
+    assert unread == "/realm_access/roles would count with preset keycloak"
+    with_preset = await World(issuer_settings={"issuer": url, "preset": "keycloak"}).identify(token)
+    assert (with_preset.unread, "admin" in with_preset.scopes) == ("", True)

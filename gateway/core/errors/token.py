@@ -91,7 +91,7 @@ class TokenLifetimeTooLong(InvalidToken):
 
 class WrongAudience(InvalidToken):
     reason = "wrong_audience"
-    public = "The access token was issued for another API."
+    public = "The access token was issued for another API: ask the provider for one with this API as audience."
 
 
 class ClientNotAllowed(InvalidToken):

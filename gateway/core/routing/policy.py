@@ -4,12 +4,15 @@ Judges names and values only; the token was judged before.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from gateway.core.claims import ABSENT, ClaimName
 from gateway.core.errors import ClaimMismatch, ClientNotAllowed, InsufficientScope
 from gateway.core.routing.route import Route
 from gateway.core.token.identity import Identity
+
+#: characters of a token's scopes that evidence shows
+SHOWN: Final = 200
 
 
 def check_policy(route: Route, identity: Identity) -> None:
@@ -19,19 +22,27 @@ def check_policy(route: Route, identity: Identity) -> None:
     if route.clients is not None and identity.client not in route.clients:
         raise ClientNotAllowed(f"route {route.name} is not for client {ascii(identity.client)[:80]}")
     if route.scopes or route.any_scope:
-        check_scopes(route, frozenset(identity.scopes))
+        check_scopes(route, identity)
     if route.claims:
         check_claims(route.claims, identity.claims, route=route.name)
 
 
-def check_scopes(route: Route, held: frozenset[str]) -> None:
+def check_scopes(route: Route, identity: Identity) -> None:
     """InsufficientScope: one of those asked for is missing, or all of those of which one will do."""
+    held = frozenset(identity.scopes)
     missing = [scope for scope in route.scopes if scope not in held]
     if not missing and route.any_scope and held.isdisjoint(route.any_scope):
         # RFC 6750 section 3.1: the scope necessary; any one will do, so the first is named.
         missing = [route.any_scope[0]]
     if missing:
-        raise InsufficientScope(f"route {route.name} asks for {' '.join(missing)}", scope=tuple(missing))
+        asked = f"route {route.name} asks for {' '.join(missing)}"
+        raise InsufficientScope(f"{asked}; the token has {_held(identity)}", scope=tuple(missing))
+
+
+def _held(identity: Identity) -> str:
+    words = ascii(" ".join(identity.scopes))[1:-1]
+    held = f"{words[:SHOWN]}..." if len(words) > SHOWN else words or "no scope"
+    return f"{held}; {identity.unread}" if identity.unread else held
 
 
 def check_claims(asked: Mapping[ClaimName, tuple[Any, ...]], claims: Mapping[ClaimName, Any], *, route: str) -> None:
@@ -40,9 +51,10 @@ def check_claims(asked: Mapping[ClaimName, tuple[Any, ...]], claims: Mapping[Cla
         found = claims.get(name, ABSENT)
         members = found if isinstance(found, list) else [found]
         if not any(_is_same(member, value) for member in members for value in values):
-            raise ClaimMismatch(
-                f"route {route} asks for another value of {name if isinstance(name, str) else list(name)}"
-            )
+            claim = name if isinstance(name, str) else list(name)
+            if found is ABSENT:
+                raise ClaimMismatch(f"route {route} asks for {claim}, which the token does not have")
+            raise ClaimMismatch(f"route {route} asks for another value of {claim}")
 
 
 def _is_same(member: object, value: object) -> bool:

@@ -29,6 +29,7 @@ class Identity:
         "scopes",
         "subject",
         "token_id",
+        "unread",
         "verdict",
     )
 
@@ -47,6 +48,7 @@ class Identity:
         verdict: Verdict,
         token_id: str,
         headers: tuple[HeaderLine, ...],
+        unread: str = "",
     ) -> None:
         #: configured name of the issuer
         self.issuer: Final = issuer
@@ -66,6 +68,8 @@ class Identity:
         self.token_id: Final = token_id
         #: identity headers for the upstream, encoded
         self.headers: Final = headers
+        #: what the token has that might be scopes and is not read as such, in words; empty for most
+        self.unread: Final = unread
         self._hashed_subject: str | None = None
 
     @property

@@ -35,6 +35,8 @@ from gateway.core.token.rules import Candidate, IssuerRules, Token
 MAX_KID: Final = 256
 #: 9999-12-31T23:59:59Z in seconds since the epoch: the last moment RFC 3339 can write
 MAX_TIME: Final = 253_402_300_799
+#: issuers that evidence lists
+LISTED: Final = 5
 
 _BASE64URL: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _FOREIGN: Final = bytes(set(range(256)) - set(_BASE64URL))
@@ -146,8 +148,19 @@ def _find_rules(claims: Mapping[str, Any], issuers: Mapping[str, IssuerRules]) -
     iss = claims.get("iss")
     rules = issuers.get(iss) if isinstance(iss, str) else None
     if rules is None:
-        raise UnknownIssuer("there is no iss" if iss is None else f"iss is {shown(iss)}")
+        raise UnknownIssuer(_stranger(iss, issuers))
     return rules
+
+
+def _stranger(iss: object, issuers: Mapping[str, IssuerRules]) -> str:
+    """What is known of an issuer that is none of ours."""
+    says = "there is no iss" if iss is None else f"iss is {shown(iss)}"
+    known = ", ".join(map(shown, list(issuers)[:LISTED]))
+    more = f" and {len(issuers) - LISTED} more" if len(issuers) > LISTED else ""
+    near = ""
+    if isinstance(iss, str) and any(iss.rstrip("/") == other.rstrip("/") for other in issuers):
+        near = "; they differ by the slash at the end"
+    return f"{says}; configured: {known or 'none'}{more}{near}"
 
 
 def check_times(claims: Mapping[str, Any], rules: IssuerRules, *, now: float) -> tuple[float, float | None]:
@@ -175,21 +188,45 @@ def _parse_time(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims[name]
     # RFC 7519 section 2, NumericDate; a boolean is an int in Python and no number in JSON.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TIME:
-        raise TokenMalformed(f"{name} is not a time: {shown(value)}")
+        raise TokenMalformed(f"{name} is not a time: {_no_time(value)}")
     return float(value)
+
+
+def _no_time(value: object) -> str:
+    """Why a value is no time, in words."""
+    if value is None:
+        return "it is null"
+    if isinstance(value, int | float) and MAX_TIME < value <= MAX_TIME * 1000:
+        return f"{shown(value)} looks like milliseconds, and times in a JWT are seconds"
+    return shown(value)
 
 
 def check_audience(claims: Mapping[str, Any], rules: IssuerRules) -> None:
     """RFC 7519 section 4.1.3: the first of the configured claims that is present decides."""
     found = find_first(claims, rules.audience_claims)
     if found is None:
-        raise MissingClaim(f"there is no {' or '.join(rules.audience_claims)}")
+        raise MissingClaim(f"there is no {' or '.join(rules.audience_claims)}; {_advice(rules)}")
     name, value = found
     audiences = [value] if isinstance(value, str) else value
     if not isinstance(audiences, list) or not all(isinstance(member, str) for member in audiences):
         raise TokenMalformed(f"{name} is neither a string nor an array of strings")
     if rules.audiences.isdisjoint(audiences):
-        raise WrongAudience(f"{name} is {shown(value)}; expected {shown(sorted(rules.audiences))}")
+        raise WrongAudience(f"{name} is {shown(value)}; expected {shown(sorted(rules.audiences))}; {_advice(rules)}")
+
+
+def _advice(rules: IssuerRules) -> str:
+    """What to do about a token that does not name this API."""
+    how = f" ({rules.audience_advice})" if rules.audience_advice else ""
+    return f"ask the provider to put this API into {rules.audience_claims[0]}{how}"
+
+
+def find_unread(claims: Mapping[str, Any], rules: IssuerRules) -> str:
+    """Where a token has what the suggested preset would take for scopes, and this issuer's rules do not; or nothing."""
+    found = [name for name in rules.unread if find_words(claims, (name,))]
+    if not found:
+        return ""
+    places = ", ".join(name if isinstance(name, str) else "/".join(("", *name)) for name in found)
+    return f"{ascii(places)[1:-1]} would count with preset {rules.suggested}"
 
 
 def _parties(claims: Mapping[str, Any], rules: IssuerRules) -> tuple[str | None, str | None]:

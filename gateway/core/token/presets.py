@@ -29,6 +29,8 @@ class Preset:
     client_claims: tuple[str, ...] = ("client_id", "azp", "cid", "appid")
     #: evidence that means something only where this provider is known to be the issuer
     markers: tuple[Marker, ...] = ()
+    #: how an API comes into `aud` there, in words; empty where nothing is known
+    audience: str = ""
     #: the verdict on every token, of a provider that has no JWT access tokens
     refuses: Verdict | None = None
 
@@ -56,6 +58,7 @@ _PROVIDERS: Iterable[Preset] = (
         host=_host(r"[^/]+\.auth0\.com"),
         scope_claims=("scope", "permissions"),
         client_claims=("azp", "client_id"),
+        audience="the client sends the parameter audience with the identifier of the API",
         markers=(
             # ID token structure: Auth0 puts the client into aud alone.
             _access("azp", Shape.TEXT, "Auth0: default access token profile", without=("nonce",)),
@@ -69,6 +72,7 @@ _PROVIDERS: Iterable[Preset] = (
         types=frozenset({"okta-internal-at+jwt"}),
         scope_claims=("scp", "scope"),
         client_claims=("cid", "client_id"),
+        audience="a custom authorization server has it in its settings; the org server has none for an API",
         markers=(_access("cid", Shape.TEXT, "Okta: only access tokens have cid"),),
     ),
     Preset(
@@ -77,6 +81,7 @@ _PROVIDERS: Iterable[Preset] = (
         host=_path(r"(?:/auth)?/realms/[^/?#]+"),
         scope_claims=("scope", "/realm_access/roles", "/resource_access/{audience}/roles"),
         client_claims=("azp", "client_id"),
+        audience="the client, or a client scope of it, needs an audience mapper",
         markers=(
             # OIDCAttributeMapperHelper.java: no mapper can set typ, and any other name is free for mappers.
             Marker(SURE, PAYLOAD, "typ", words("Bearer", "DPoP"), "Keycloak: TokenUtil.java"),
@@ -89,6 +94,7 @@ _PROVIDERS: Iterable[Preset] = (
         host=_host(r"login\.microsoftonline\.(?:com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net"),
         scope_claims=("scp", "roles"),
         client_claims=("azp", "appid"),
+        audience="the client asks for a scope of the API, such as api://ID/name",
         markers=(_access("appid", Shape.TEXT, "Entra: access tokens of version 1.0 name the client so"),),
     ),
     Preset(
@@ -104,6 +110,8 @@ _PROVIDERS: Iterable[Preset] = (
         "docs.aws.amazon.com: Amazon Cognito, using the access token and using the ID token",
         host=_host(r"cognito-idp(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?"),
         client_claims=("client_id",),
+        audience="access tokens have none, unless the client asks with the parameter resource; "
+        "audience_claims: [client_id] takes the app client for it",
     ),
     Preset(
         "google",
@@ -116,6 +124,7 @@ _PROVIDERS: Iterable[Preset] = (
         "zitadel.com/docs: claims, what ID and access tokens carry; github.com/zitadel/oidc: pkg/oidc/token.go",
         host=_host(r"[^/]+\.zitadel\.cloud"),
         client_claims=("client_id", "azp"),
+        audience="the client asks for the scope urn:zitadel:iam:org:project:id:PROJECT:aud",
         markers=(
             _access(
                 "jti",
@@ -131,6 +140,7 @@ _PROVIDERS: Iterable[Preset] = (
         host=_host(r"[^/]+\.projects\.oryapis\.com"),
         scope_claims=("scp", "scope"),
         client_claims=("client_id",),
+        audience="the client may have it among its audiences, and sends the parameter audience",
         markers=(_access("client_id", Shape.TEXT, "Hydra: ID tokens have no client_id", without=("nonce",)),),
     ),
     Preset(
@@ -237,9 +247,10 @@ _PROVIDERS: Iterable[Preset] = (
     ),
     Preset(
         "spring",
-        "github.com/spring-projects/spring-authorization-server: JwtGenerator.java; nbf only in access tokens, azp in ID "
-        "tokens",
+        "github.com/spring-projects/spring-authorization-server: JwtGenerator.java; nbf in access tokens only, azp in "
+        "ID tokens only",
         scope_claims=("scope",),
+        audience="it is the client's id, unless an OAuth2TokenCustomizer of the server sets it",
         markers=(
             Marker(ID, PAYLOAD, "azp", Shape.TEXT, "Spring Authorization Server: JwtGenerator.java", without=("nbf",)),
             _access("nbf", Shape.ANY, "Spring Authorization Server: JwtGenerator.java", without=("azp", "nonce")),

@@ -7,7 +7,7 @@ from typing import Any, Final
 from gateway.core.claims import ClaimName
 from gateway.core.config.issuers import Issuer, audiences_of, issuer_name
 from gateway.core.token.markers import Verdict
-from gateway.core.token.presets import PRESETS, Preset, scope_claims_of
+from gateway.core.token.presets import PRESETS, Preset, scope_claims_of, suggest_preset
 
 #: where client and scopes stand when no preset says otherwise
 _NO_PRESET = Preset(name="", source="")
@@ -31,11 +31,19 @@ class IssuerRules:
     client_claims: tuple[str, ...]
     scope_claims: tuple[ClaimName, ...]
     preset: Preset | None
+    #: how an API comes into the audience claim of this provider, for evidence; may be empty
+    audience_advice: str
+    #: where scopes would be read with the preset that `check` suggests, and are not
+    unread: tuple[ClaimName, ...]
+    #: the name of that preset, or empty
+    suggested: str
 
 
 def rules_of(issuer: Issuer) -> IssuerRules:
     """The rules of a configured issuer, its preset's among them."""
     preset = PRESETS[issuer.preset] if issuer.preset else None
+    suggested = preset or PRESETS.get(suggest_preset(issuer.issuer) or "", _NO_PRESET)
+    read = issuer.scope_claims or scope_claims_of(preset or _NO_PRESET, audiences_of(issuer))
     return IssuerRules(
         name=issuer_name(issuer),
         issuer=issuer.issuer,
@@ -48,8 +56,15 @@ def rules_of(issuer: Issuer) -> IssuerRules:
         audience_claims=issuer.audience_claims,
         clients=frozenset(issuer.clients),
         client_claims=(preset or _NO_PRESET).client_claims,
-        scope_claims=issuer.scope_claims or scope_claims_of(preset or _NO_PRESET, audiences_of(issuer)),
+        scope_claims=read,
         preset=preset,
+        audience_advice=suggested.audience,
+        unread=tuple(
+            name
+            for name in scope_claims_of(suggested, audiences_of(issuer))
+            if name not in read and issuer.scope_claims is None
+        ),
+        suggested=suggested.name,
     )
 
 

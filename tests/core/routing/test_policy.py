@@ -67,7 +67,19 @@ def test_a_refusal_names_the_scopes_that_are_missing(
     else:
         assert isinstance(refused, InsufficientScope)
         assert refused.scope == missing
-        assert refused.evidence == f"route a asks for {' '.join(missing)}"
+        held = "no scope" if "scopes" in changes else "read write"
+        assert refused.evidence == f"route a asks for {' '.join(missing)}; the token has {held}"
+
+
+def test_evidence_says_what_the_token_has_and_what_a_preset_would_read() -> None:
+    unread = "/realm_access/roles would count with preset keycloak"
+    refused = refusal({"scopes": ("admin",)}, scopes=("read", "b\xfcro\n"), unread=unread)
+    assert refused is not None
+    assert refused.evidence == f"route a asks for admin; the token has read b\\xfcro\\n; {unread}"
+    many = refusal({"scopes": ("admin",)}, scopes=tuple(f"scope-{number}" for number in range(100)))
+    assert many is not None
+    assert many.evidence.endswith("...")
+    assert len(many.evidence) < 250
 
 
 @pytest.mark.parametrize(
@@ -115,9 +127,16 @@ def test_an_absent_claim_is_a_mismatch_and_all_claims_must_fit() -> None:
     assert refusal(route, claims={"a": "x", "/b/c": "z"}) is None
     for claims in ({}, {"a": "x"}, {"/b/c": "y"}, {"a": "x", "/b/c": "x"}):
         assert isinstance(refusal(route, claims=claims), ClaimMismatch)
-    refused = refusal(route, claims={"a": "secret"})
-    assert refused is not None
-    assert refused.evidence == "route a asks for another value of a"
+    told: list[tuple[dict[str, Any], str]] = [
+        ({"a": "secret"}, "route a asks for another value of a"),
+        ({"a": None}, "route a asks for another value of a"),
+        ({}, "route a asks for a, which the token does not have"),
+        ({"a": "x"}, "route a asks for /b/c, which the token does not have"),
+    ]
+    for claims, evidence in told:
+        refused = refusal(route, claims=claims)
+        assert refused is not None
+        assert refused.evidence == evidence
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from gateway.core.errors import (
     UnknownIssuer,
     WrongAudience,
 )
-from gateway.core.token.jwt import MAX_KID, MAX_TIME, check_token, find_signer, parse_token
+from gateway.core.token.jwt import MAX_KID, MAX_TIME, check_token, find_signer, find_unread, parse_token
 from gateway.core.token.rules import Candidate, rules_of
 from tests.signer import (
     AUDIENCE,
@@ -629,3 +629,78 @@ def test_a_byte_that_base64url_does_not_have_is_refused_wherever_it_stands(forei
         spoilt = signature[:place] + bytes([foreign]) + signature[place + 1 :]
         with pytest.raises(InvalidToken):
             parse_token(signed + b"." + spoilt)
+
+
+# What evidence says
+
+
+def evidence_of(claims: Mapping[str, Any], **settings: Any) -> str:
+    with pytest.raises(InvalidToken) as caught:
+        check(claims, **settings)
+    assert caught.value.evidence.isascii()
+    assert caught.value.evidence.isprintable()
+    return caught.value.evidence
+
+
+ASK = "ask the provider to put this API into aud"
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "evidence"),
+    [
+        ({"aud": "other"}, {}, f"aud is 'other'; expected ['{AUDIENCE}']; {ASK}"),
+        ({"aud": ...}, {}, f"there is no aud; {ASK}"),
+        (
+            {"aud": "account"},
+            {"preset": "keycloak"},
+            f"aud is 'account'; expected ['{AUDIENCE}']; {ASK} (the client, or a client scope of it, needs an audience mapper)",
+        ),
+        (
+            {"aud": ...},
+            {"audience_claims": ("azp", "client")},
+            "there is no azp or client; ask the provider to put this API into azp",
+        ),
+        ({"exp": None}, {}, "exp is not a time: it is null"),
+        (
+            {"exp": int(NOW) * 1000},
+            {},
+            "exp is not a time: 1800000000000 looks like milliseconds, and times in a JWT are seconds",
+        ),
+        ({"iat": 10**18}, {}, "iat is not a time: 1000000000000000000"),
+        ({"iss": ...}, {}, f"there is no iss; configured: '{ISSUER}'"),
+        ({"iss": "x"}, {}, f"iss is 'x'; configured: '{ISSUER}'"),
+        (
+            {"iss": f"{ISSUER}/"},
+            {},
+            f"iss is '{ISSUER}/'; configured: '{ISSUER}'; they differ by the slash at the end",
+        ),
+    ],
+)
+def test_evidence_says_what_is_expected_and_what_to_do(
+    changes: dict[str, Any], settings: dict[str, Any], evidence: str
+) -> None:
+    assert evidence_of(some_claims(**changes), **settings) == evidence
+
+
+def test_a_provider_that_a_preset_would_fit_is_known_by_its_url_for_advice() -> None:
+    url = "https://login.example/realms/staff"
+    assert "audience mapper" in evidence_of(some_claims(iss=url, aud="account"), issuer=url)
+
+
+def test_evidence_lists_a_few_issuers_and_counts_the_others() -> None:
+    known = {f"https://{number}.example": rules_of(issuer()) for number in range(7)}
+    with pytest.raises(UnknownIssuer) as caught:
+        check_token(parse_token(compact(some_header(), some_claims())), known, now=NOW)
+    assert caught.value.evidence.endswith("'https://3.example', 'https://4.example' and 2 more")
+    with pytest.raises(UnknownIssuer, match="configured: none"):
+        check_token(parse_token(compact(some_header(), some_claims())), {}, now=NOW)
+
+
+def test_roles_that_the_suggested_preset_would_read_are_seen() -> None:
+    url = "https://login.example/realms/staff"
+    claims = {"realm_access": {"roles": ["a"]}, "resource_access": {AUDIENCE: {"roles": ["b"]}, "x": {"roles": ["c"]}}}
+    unread = find_unread(claims, rules_of(issuer(issuer=url)))
+    assert unread == f"/realm_access/roles, /resource_access/{AUDIENCE}/roles would count with preset keycloak"
+    assert find_unread({}, rules_of(issuer(issuer=url))) == ""
+    for settings in ({}, {"issuer": url, "preset": "keycloak"}, {"issuer": url, "scope_claims": ("scope",)}):
+        assert find_unread(claims, rules_of(issuer(**settings))) == ""
