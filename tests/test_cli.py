@@ -86,7 +86,7 @@ upstreams:
 def test_no_command_goes_on_without_a_secret_that_the_configuration_names(config: Path, command: str) -> None:
     config.write_text(WITH_SECRET)
     for environ, sentence in (
-        ({}, "names SHOP_TOKEN, which is not set"),
+        ({}, "names a variable that is not set"),
         ({"SHOP_TOKEN": "gehe im"}, "must hold one bearer token: letters, digits and -._~+/ only, and = at its end"),
     ):
         done = run(command, "--config", str(config), **environ)

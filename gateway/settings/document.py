@@ -3,6 +3,7 @@
 Bounded in depth and in number of values, aliases counted as often as they are used.
 """
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ _TAG = "tag:yaml.org,2002:"
 #: YAML 1.2 has no dates, no merge keys and no = : they are text.
 _TEXT = {f"{_TAG}{name}" for name in ("str", "timestamp", "merge", "value")}
 _NUMBERS = {f"{_TAG}int", f"{_TAG}float"}
+#: What ruamel quotes of the text, other than one character and its own words for tokens: names of aliases, anchors and
+#: tags, which may be a password that begins with * or &.
+_QUOTED = re.compile(r"""(['"])(?!<[a-z ]+>\1)(?:(?!\1).){2,}\1""")
 
 
 class UnreadableDocument(ValueError):
@@ -78,7 +82,7 @@ def _compose(text: str) -> tuple[Node | None, YAML]:
         where = _at(mark) if mark else ""
         if error.context == "expected a single document in the stream":
             raise UnreadableDocument(f"must have one document only; a second one begins{where}") from None
-        about = ", ".join(part for part in (error.context, error.problem) if part)
+        about = _QUOTED.sub("'...'", ", ".join(part for part in (error.context, error.problem) if part))
         raise UnreadableDocument(f"is not valid YAML{where}: {about}") from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1

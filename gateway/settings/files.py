@@ -19,7 +19,7 @@ def read_key_set(path: str) -> KeySet:
     try:
         return parse_key_set(parse_json(content))
     except ValueError as error:
-        raise ValueError(f"names {path!r}, which cannot be used: {error}") from None
+        raise ValueError(f"names a file that cannot be used: {error}") from None
 
 
 def read_trust(path: str) -> ssl.SSLContext:
@@ -32,9 +32,9 @@ def read_trust(path: str) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=path)
     except OSError:
-        raise ValueError(f"names {path!r}, which holds no PEM certificate") from None
+        raise ValueError("names a file that holds no PEM certificate") from None
     if not context.cert_store_stats()["x509"]:
-        raise ValueError(f"names {path!r}, which holds no PEM certificate")
+        raise ValueError("names a file that holds no PEM certificate")
     return context
 
 
@@ -48,8 +48,8 @@ def check_client_certificate(certificate: str, key: str) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, _no_passphrase)
     except ssl.SSLError as error:
-        relation = "which does not fit" if error.reason == "KEY_VALUES_MISMATCH" else "which cannot be used with"
-        raise ValueError(f"names {certificate!r}, {relation} the key {key!r}") from None
+        relation = "does not fit" if error.reason == "KEY_VALUES_MISMATCH" else "cannot be used with"
+        raise ValueError(f"names a file that {relation} key") from None
 
 
 def _no_passphrase() -> str:
@@ -61,11 +61,11 @@ def read_named(path: str, most: int) -> bytes:
     try:
         return read_bounded(path, most)
     except ValueError as error:
-        raise ValueError(f"names {path!r}, which {error}") from None
+        raise ValueError(f"names a file that {error}") from None
 
 
 def read_bounded(path: str, most: int) -> bytes:
-    """The content of a file of at most `most` bytes. ValueError: a sentence to follow its name."""
+    """The content of a file of at most `most` bytes. ValueError: a sentence to follow `a file that`."""
     try:
         with Path(path).open("rb") as file:
             content = file.read(most + 1)

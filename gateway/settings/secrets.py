@@ -17,13 +17,13 @@ def read_secret(secret: Secret, environ: Mapping[str, str]) -> str:
     if secret.file is None:
         text = environ.get(secret.env or "")
         if not text:
-            raise ValueError(f"names {secret.env}, which is {'not set' if text is None else 'empty'}")
+            raise ValueError(f"names a variable that is {'not set' if text is None else 'empty'}")
         return text
     content = read_named(secret.file, MAX_SECRET)
     try:
         text = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise ValueError(f"names {secret.file!r}, which is not UTF-8 text") from None
+        raise ValueError("names a file that is not UTF-8 text") from None
     if not text:
-        raise ValueError(f"names {secret.file!r}, which is empty")
+        raise ValueError("names a file that is empty")
     return text

@@ -52,7 +52,8 @@ def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
             return Loaded(None, [ConfigProblem("", f"the configuration file {source!r} {error}")])
     overrides = read_variables(environ, document.values)
     conversion = convert(overrides.values)
-    found = [*document.problems, *overrides.problems, *conversion.problems]
+    told = (problem for problem in document.problems if not conversion.is_hidden(problem.path))
+    found = [*told, *overrides.problems, *conversion.problems]
     found.extend(problem for problem in problems(conversion.config) if conversion.is_readable(problem.path))
     named = {use.secret.env for use in secret_uses(conversion.config)}
     notes = [note for note in overrides.warnings if note.path not in named]
@@ -64,7 +65,7 @@ def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
     origins = {
         key: f"file {source} line {line}"
         for key, line in document.lines.items()
-        if not any(is_within(key, other) for other in overrides.origins)
+        if not conversion.is_hidden(key) and not any(is_within(key, other) for other in overrides.origins)
     }
     return Loaded(
         config=None if found else conversion.config,

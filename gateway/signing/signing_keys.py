@@ -33,18 +33,18 @@ def read_signing_key(path: str) -> SigningKey:
         with Path(path).open("rb") as file:
             content = file.read(MAX_FILE + 1)
     except FileNotFoundError:
-        raise ValueError(f"names {path!r}, which does not exist") from None
+        raise ValueError("names a file that does not exist") from None
     except OSError as error:
-        raise ValueError(f"names {path!r}, which cannot be read: {error.strerror}") from None
+        raise ValueError(f"names a file that cannot be read: {error.strerror}") from None
     except ValueError:
         # A NUL, or what no file system can spell.
-        raise ValueError(f"names {path!r}, which no file can be called") from None
+        raise ValueError("names what no file can be called") from None
     if len(content) > MAX_FILE:
-        raise ValueError(f"names {path!r}, which is larger than {MAX_FILE >> 10}KiB")
+        raise ValueError(f"names a file that is larger than {MAX_FILE >> 10}KiB")
     try:
         return parse_signing_key(content)
     except ValueError as error:
-        raise ValueError(f"names {path!r}, which {error}") from None
+        raise ValueError(f"names a file that {error}") from None
 
 
 class SigningKeys:

@@ -62,7 +62,7 @@ def _claim_problem(name: str, before: tuple[str, ...]) -> str | None:
     if name in RESERVED_CLAIMS:
         return f"must not be {name}, which the gateway writes itself"
     if name in before:
-        return f"names {name[:60]!a} a second time"
+        return f"is {joined('claims', before.index(name))} again"
     if name.startswith("/") and not is_pointer(name):
         return "is not a valid JSON Pointer: ~ is written ~0"
     return None

@@ -20,7 +20,7 @@ def cors_problems(config: Config) -> Iterator[ConfigProblem]:
     for path, cors in _sections(config):
         if isinstance(cors, Cors):
             for key, sentence in (*_origin_problems(cors), *_word_problems(cors)):
-                yield ConfigProblem(joined(path, key), sentence)
+                yield ConfigProblem(f"{path}.{key}", sentence)
 
 
 def cors_warnings(config: Config) -> Iterator[ConfigProblem]:
@@ -46,12 +46,12 @@ def _sections(config: Config) -> Iterator[tuple[str, Cors | Literal["inherit", "
 def _origin_problems(cors: Cors) -> Iterator[tuple[str, str]]:
     if not cors.origins:
         yield "origins", "must have at least one origin; null instead of cors lets no page of another origin call"
-    for origin in cors.origins:
+    for index, origin in enumerate(cors.origins):
         if origin != ANY:
             try:
                 parse_origin(origin)
             except ValueError as error:
-                yield "origins", str(error)
+                yield joined("origins", index), str(error)
     if ANY in cors.origins and len(cors.origins) > 1:
         yield "origins", "must have * alone: it is every origin already"
     if ANY in cors.origins and cors.credentials:
@@ -59,12 +59,12 @@ def _origin_problems(cors: Cors) -> Iterator[tuple[str, str]]:
 
 
 def _word_problems(cors: Cors) -> Iterator[tuple[str, str]]:
-    for method in cors.methods:
+    for index, method in enumerate(cors.methods):
         if METHOD.fullmatch(method) is None:
-            yield "methods", f"must be methods in capital letters, such as GET; not {method[:40]!a}"
+            yield joined("methods", index), "must be a method in capital letters, such as GET"
     for key, names in (("headers", cors.headers), ("expose", cors.expose)):
-        for name in names:
+        for index, name in enumerate(names):
             if FIELD_NAME.fullmatch(name) is None or name == ANY:
-                yield key, f"must be names of headers, each by itself; not {name[:60]!a}"
+                yield joined(key, index), "must be the name of one header"
     if cors.max_age > MAX_AGE:
         yield "max_age", "must be at most 24h: no browser remembers for longer"

@@ -4,8 +4,7 @@ Knows nothing of requests; what a path means is asked of `routing`.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
 
 from gateway.core.claims import is_pointer
 from gateway.core.config.file import Config, upstreams_of
@@ -22,6 +21,11 @@ _METHOD = re.compile(r"[A-Z][A-Z-]*")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 #: characters of a name: it is a label of metrics
 MAX_NAME = 128
+#: what is said of a scope that is none; roles of providers may have any characters
+_NO_SCOPE = (
+    "must be one scope: printable ASCII, not empty, without blanks, quotes and backslashes (RFC 6749 section 3.3); "
+    "claims can ask for a role of any spelling"
+)
 _UNREACHED = "is never reached: {} comes first and takes all of it"
 #: methods that never reach a route
 _NEVER = {"CONNECT", "TRACE"}
@@ -36,7 +40,7 @@ def route_problems(config: Config) -> Iterator[ConfigProblem]:
             yield ConfigProblem(f"{path}.{key}", sentence)
         name = route_name(route)
         if route.name is not None and names.setdefault(name, path) != path:
-            yield ConfigProblem(joined(path, "name"), f"must differ: {names[name]} is called {name!a} as well")
+            yield ConfigProblem(joined(path, "name"), f"must differ: {names[name]} is called so as well")
         names.setdefault(name, path)
 
 
@@ -145,10 +149,10 @@ def _word_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
         if method in _NEVER:
             yield joined("methods", index), f"cannot have {method}: the gateway refuses it everywhere"
         elif _METHOD.fullmatch(method) is None:
-            yield joined("methods", index), f"must be a method in capital letters, such as GET; not {method[:40]!a}"
+            yield joined("methods", index), "must be a method in capital letters, such as GET"
     for index, host in enumerate(route.hosts):
         if _HOST.fullmatch(host) is None:
-            yield joined("hosts", index), f"must be a host name without port; not {host[:60]!a}"
+            yield joined("hosts", index), "must be a host name without port"
     if route.name is not None and (not 1 <= len(route.name) <= MAX_NAME or not route.name.isprintable()):
         yield "name", f"must have 1 to {MAX_NAME} printable characters"
     if route.name in {DEFAULT_NAME, "-"}:
@@ -161,7 +165,7 @@ def _asked_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
     for key, scopes in (("scopes", route.scopes), ("any_scope", route.any_scope)):
         for index, scope in enumerate(scopes):
             if _SCOPE.fullmatch(scope) is None:
-                yield joined(key, index), f"must be one scope, not empty, without blanks and quotes; not {scope[:40]!a}"
+                yield joined(key, index), _NO_SCOPE
     for name, values in route.claims.items():
         if not name or (name.startswith("/") and not is_pointer(name)):
             yield joined("claims", name), "is not the name of a claim, and no valid JSON Pointer"
@@ -179,11 +183,8 @@ def _name_problems(route: RouteSection, config: Config) -> Iterator[tuple[str, s
     issuers = [issuer_name(issuer) for issuer in config.issuers]
     for index, name in enumerate(route.issuers):
         if name not in issuers:
-            yield joined("issuers", index), f"{name[:60]!a} is not the name of an issuer{did_you_mean(name, issuers)}"
+            yield joined("issuers", index), f"is not the name of an issuer{did_you_mean(name, issuers)}"
     for key, words in (("clients", route.clients), ("methods", route.methods), ("scopes", route.scopes)):
-        for word in _repeated(words):
-            yield key, f"has {word[:60]!a} twice"
-
-
-def _repeated(words: Iterable[str]) -> Iterator[str]:
-    return (one for one, other in pairwise(sorted(words)) if one == other)
+        for index, word in enumerate(words):
+            if word in words[:index]:
+                yield joined(key, index), f"is {joined(key, words.index(word))} again"

@@ -52,8 +52,8 @@ _STAND_INS: dict[str, Any] = {
 }
 
 
-#: Sections that say where a secret is, in words. Where they belong somebody may have put the secret itself: what stands
-#: there is never quoted.
+#: Sections that say where a secret is, in words. Where they belong somebody may have put the secret itself: not even a
+#: number is told, and no key that is not the misspelling of a known one.
 _UNQUOTED: dict[type, str] = {
     Secret: "{file: PATH} or {env: NAME}",
     KeyFile: "{file: PATH}",
@@ -71,6 +71,13 @@ class Conversion:
     problems: tuple[ConfigProblem, ...]
     #: paths whose values could not be read
     unreadable: frozenset[str]
+    #: paths of keys that may be secrets, which nothing may show
+    hidden: frozenset[str] = frozenset()
+
+    def is_hidden(self, path: str) -> bool:
+        """Whether a path must not be shown: it, or what it stands in, is no key, but may be a secret."""
+        below = any(path.startswith((f"{other}.", f"{other}[")) for other in (*self.hidden, *self.unreadable))
+        return below or path in self.hidden
 
     def is_readable(self, path: str) -> bool:
         """Whether neither `path` nor anything it stands in was unreadable."""
@@ -84,7 +91,7 @@ def convert(values: Mapping[str, Any]) -> Conversion:
         values = {key: value for key, value in values.items() if key != "identity_headers"}
         reader.note("identity_headers", "must be {} for no headers, or left out for the default ones; null is neither")
     config: Config = reader.read(inspect.type_info(Config), values, "")
-    return Conversion(config, tuple(reader.problems), frozenset(reader.unreadable))
+    return Conversion(config, tuple(reader.problems), frozenset(reader.unreadable), frozenset(reader.hidden))
 
 
 class _Unreadable(Exception):
@@ -95,6 +102,7 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: list[ConfigProblem] = []
         self.unreadable: set[str] = set()
+        self.hidden: set[str] = set()
 
     def note(self, path: str, sentence: str) -> None:
         self.problems.append(ConfigProblem(path, sentence))
@@ -130,7 +138,7 @@ class _Reader:
         """The struct of these members; of None, one of stand-ins alone, of which no problem is told."""
         fields = {field.encode_name: field for field in kind.fields}
         given = values or {}
-        misspelt = self._note_unknown(fields.keys(), given, path)
+        misspelt = self._note_unknown(kind.cls, fields.keys(), given, path)
         read: dict[str, Any] = {}
         for name, field in fields.items():
             member = joined(path, name)
@@ -152,14 +160,22 @@ class _Reader:
                 read[field.name] = stand_in
         return kind.cls(**read)
 
-    def _note_unknown(self, known: AbstractSet[str], given: Mapping[str, Any], path: str) -> set[str | None]:
+    def _note_unknown(
+        self, section: type, known: AbstractSet[str], given: Mapping[str, Any], path: str
+    ) -> set[str | None]:
         """Notes each unknown key; the known keys that were probably meant."""
         meant: set[str | None] = set()
         for key in given:
             if key not in known:
                 others = known - given.keys()
-                meant.add(nearest(key, others))
-                self.note(joined(path, key), f"is not a key here{did_you_mean(key, others)}")
+                near = nearest(key, others)
+                meant.add(near)
+                if near is None and section in _UNQUOTED:
+                    self.hidden.add(joined(path, key))
+                    if path not in self.unreadable:
+                        self.note(path, f"must be {_UNQUOTED[section]}; what stands there is not shown")
+                else:
+                    self.note(joined(path, key), f"is not a key here{did_you_mean(key, others)}")
         return meant
 
 
@@ -208,7 +224,7 @@ def _fitting(kind: inspect.Type, value: Any) -> inspect.Type:
 
 
 def _shown(value: Any) -> str:
-    """A value as a sentence may quote it: short, one line, printable."""
+    """A value as a sentence may quote it. Text never is: it may be a secret, in a place where it does not belong."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -216,5 +232,5 @@ def _shown(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value) if abs(value) < MAX_SHOWN else "such a large number"
     if isinstance(value, str):
-        return ascii(value[:60])
+        return "this text"
     return "a list" if isinstance(value, list) else "a mapping"

@@ -73,5 +73,5 @@ def _parse_quantity(text: str, units: dict[str, Fraction], form: str) -> Fractio
         raise ValueError("must not be negative")
     match = _QUANTITY.fullmatch(text)
     if match is None or match[2] not in units:
-        raise ValueError(f"{form}; not {text[:40]!r}")
+        raise ValueError(form)
     return Fraction(match[1]) * units[match[2]]

@@ -69,7 +69,7 @@ def test_without_a_key_file_it_says_that_one_replica_is_served() -> None:
         ({"lifetime": Seconds(9.9)}, "assertion.lifetime: must be from 10s to 1h"),
         ({"lifetime": Seconds(3601)}, "assertion.lifetime: must be from 10s to 1h"),
         ({"claims": ("email", "")}, "assertion.claims[1]: must name a claim; no name may be empty"),
-        ({"claims": ("email", "email")}, "assertion.claims[1]: names 'email' a second time"),
+        ({"claims": ("email", "email")}, "assertion.claims[1]: is claims[0] again"),
         ({"claims": ("/a~b",)}, "assertion.claims[0]: is not a valid JSON Pointer: ~ is written ~0"),
         ({"header": ""}, "assertion.header: is not a valid header name: letters, digits and hyphens are"),
         ({"header": "X Proof"}, "assertion.header: is not a valid header name: letters, digits and hyphens are"),

@@ -40,14 +40,17 @@ def test_a_sound_section_has_neither_problems_nor_warnings() -> None:
     ("settings", "told"),
     [
         ({"origins": ()}, ["origins: must have at least one origin"]),
-        ({"origins": ("null",)}, ["origins: must not have null"]),
-        ({"origins": (APP, f"{APP}/", "x")}, ["origins: must have origins"] * 2),
-        ({"origins": ("https://*.com",)}, ["origins: must have a domain behind a wildcard"]),
+        ({"origins": ("null",)}, ["origins[0]: must not be null"]),
+        ({"origins": (APP, f"{APP}/", "x")}, ["origins[1]: must be an origin", "origins[2]: must be an origin"]),
+        ({"origins": ("https://*.com",)}, ["origins[0]: must have a domain behind a wildcard"]),
         ({"origins": ("*", APP)}, ["origins: must have * alone"]),
         ({"origins": ("*",), "credentials": True}, ["credentials: must be false beside"]),
-        ({"methods": ("GET", "put", "*")}, ["methods: must be methods in capital"] * 2),
-        ({"headers": ("X-Trace, X-Other",)}, ["headers: must be names of headers"]),
-        ({"expose": ("*",)}, ["expose: must be names of headers"]),
+        (
+            {"methods": ("GET", "put", "*")},
+            ["methods[1]: must be a method in capital", "methods[2]: must be a method in capital"],
+        ),
+        ({"headers": ("X-Trace, X-Other",)}, ["headers[0]: must be the name of one header"]),
+        ({"expose": ("*",)}, ["expose[0]: must be the name of one header"]),
         ({"max_age": Seconds(86401)}, ["max_age: must be at most 24h"]),
     ],
 )
@@ -81,12 +84,12 @@ def test_what_is_loose_is_told(cors: Any, told: str) -> None:
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"cors": "upstraem"}, ["cors: must be a mapping of keys to values or upstream, not 'upstraem' (did you mean upstream?)"]),
+        ({"cors": "upstraem"}, ["cors: must be a mapping of keys to values or upstream, not this text (did you mean upstream?)"]),
         ({"cors": {"origin": [APP]}}, ["cors.origin: is not a key here (did you mean origins?)"]),
         ({"cors": {}}, ["cors.origins: is required"]),
-        ({"cors": {"origins": APP}}, ["cors.origins: must be a list, not 'https://app.example.com'"]),
+        ({"cors": {"origins": APP}}, ["cors.origins: must be a list, not this text"]),
         ({"cors": {"origins": [APP], "max_age": "long"}}, ["cors.max_age: must be"]),
-        ({"routes": [{"path": "/a", "cors": "off"}]}, ["routes[0].cors: must be a mapping of keys to values or inherit or upstream, not 'off'"]),
+        ({"routes": [{"path": "/a", "cors": "off"}]}, ["routes[0].cors: must be a mapping of keys to values or inherit or upstream, not this text"]),
         ({"routes": [{"path": "/a", "cors": True}]}, ["routes[0].cors: must be"]),
     ],
 )  # fmt: skip

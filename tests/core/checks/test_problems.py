@@ -140,9 +140,7 @@ def test_a_trusted_proxy_is_a_cidr_or_unix(proxy: str) -> None:
     ["", "Unix", "proxy.example", "10.0.0.0/33", "10.0.0.0/255.0.0.0", "10.0.0.0/", "10.0.0", "fe80::%1/64", " ::1"],
 )
 def test_anything_else_is_no_trusted_proxy(proxy: str) -> None:
-    assert told(trusted_proxies=(proxy,)) == [
-        f"trusted_proxies[0]: must be a CIDR such as 10.0.0.0/8, or unix; not {proxy!r}"
-    ]
+    assert told(trusted_proxies=(proxy,)) == ["trusted_proxies[0]: must be a CIDR such as 10.0.0.0/8, or unix"]
 
 
 def test_a_cidr_with_host_bits_is_told_how_to_be_written() -> None:

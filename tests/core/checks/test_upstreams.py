@@ -72,7 +72,7 @@ def test_tls_of_an_upstream_without_a_readable_url_is_not_judged_by_it() -> None
         ({"key": "a"}, ["tls.certificate: is required beside key"]),
         ({"ca_file": "", "certificate": "", "key": ""}, ["tls.ca_file: must not be empty", "tls.certificate: must not be empty", "tls.key: must not be empty"]),
         ({"ca_file": "a", "allow_insecure": True}, ["tls.allow_insecure: contradicts ca_file, against which nothing would be checked; one of them must go"]),
-        *(({"server_name": name}, [f"tls.server_name: must be a host name such as api.example.com, without port; not {name!r}"]) for name in ("", "a:443", "https://a", "a/b", "a b", "a@b", "-a")),
+        *(({"server_name": name}, ["tls.server_name: must be a host name such as api.example.com, without port"]) for name in ("", "a:443", "https://a", "a/b", "a b", "a@b", "-a")),
     ],
 )  # fmt: skip
 def test_what_contradicts_itself_in_tls_is_told(tls: dict[str, Any], sentences: list[str]) -> None:
