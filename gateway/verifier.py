@@ -121,7 +121,13 @@ class Verifier:
         return Suspect(token_id, kid, rules.name if rules else None)
 
     def _compile(self, token: Token, candidate: Candidate, key: Key, token_id: str) -> Identity:
-        lines = identity_lines(self._headers, token.claims, client=candidate.client, scopes=candidate.scopes)
+        lines = identity_lines(
+            self._headers,
+            token.claims,
+            issuer=candidate.rules.name,
+            client=candidate.client,
+            scopes=candidate.scopes,
+        )
         return Identity(
             issuer=candidate.rules.name,
             subject=candidate.subject,

@@ -315,3 +315,18 @@ async def test_roles_that_nobody_reads_are_known_for_the_evidence_of_a_refusal()
     assert unread == "/realm_access/roles would count with preset keycloak"
     with_preset = await World(issuer_settings={"issuer": url, "preset": "keycloak"}).identify(token)
     assert (with_preset.unread, "admin" in with_preset.scopes) == ("", True)
+
+
+async def test_two_issuers_may_have_an_alice_each_and_a_header_says_which() -> None:
+    config = Config(
+        upstream="http://127.0.0.1:3000",
+        issuers=(issuer(name="customers"), issuer(issuer="https://staff.example", name="staff")),
+        identity_headers={"X-User-Id": "sub", "X-Token-Issuer": IdentityHeader(source="issuer")},
+    )
+    keys = MemoryIssuers(names=frozenset({"customers", "staff"}))
+    verifier = Verifier(config, issuers=keys, observer=Recorder(), clock=lambda: NOW)
+    told = []
+    for iss in (issuer().issuer, "https://staff.example"):
+        token = sign(some_claims(iss=iss))
+        told.append((await verifier.verify(Credential(token), digest_of(token), Trail())).headers)
+    assert told == [((b"X-User-Id", b"alice"), (b"X-Token-Issuer", name)) for name in (b"customers", b"staff")]

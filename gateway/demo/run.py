@@ -3,6 +3,7 @@
 import socket
 
 from gateway.core.config.file import Config
+from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS, IdentityHeader
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
 from gateway.core.config.log import Log
@@ -37,6 +38,8 @@ async def run_demo() -> None:
             listen=f"127.0.0.1:{_free(GATEWAY_PORT)}",
             admin=f"127.0.0.1:{_free(ADMIN_PORT)}",
             issuers=(Issuer(issuer=issuer.url, audience=AUDIENCE, name="demo"),),
+            # A subject is unique with its issuer only: an API that has several should hear which.
+            identity_headers={**DEFAULT_IDENTITY_HEADERS, "X-Token-Issuer": IdentityHeader(source="issuer")},
             limits=Limits(drain_delay=Seconds(0), drain=Seconds(2)),
             log=Log(level="warning", format="text", subject="plain"),
         )

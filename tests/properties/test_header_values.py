@@ -149,7 +149,7 @@ ENCODINGS = st.sampled_from(["percent", "base64url", "none"])
 
 def written(value: Any, **settings: Any) -> list[bytes]:
     header = IdentityHeader(claim=("c",), max_bytes=Size(1 << 20), **settings)
-    return [line for _, line in identity_lines({"X-C": header}, {"c": value}, client=None, scopes=())]
+    return [line for _, line in identity_lines({"X-C": header}, {"c": value}, issuer="local", client=None, scopes=())]
 
 
 @given(VALUES, FORMATS, ENCODINGS)

@@ -47,6 +47,21 @@ def header_problems(config: Config) -> Iterator[ConfigProblem]:
             yield ConfigProblem(path if short or not key else joined(path, key), sentence)
 
 
+def header_warnings(config: Config) -> Iterator[ConfigProblem]:
+    """What may stay but ought to be known."""
+    headers = identity_headers_of(config).values()
+    if len(config.issuers) > 1 and headers and not any(map(_names_issuer, headers)):
+        yield ConfigProblem(
+            "identity_headers",
+            "do not say which issuer it was, and the alice of one is not the alice of another (OpenID Connect Core section "
+            "5.7); X-Token-Issuer: {from: issuer} says it",
+        )
+
+
+def _names_issuer(header: IdentityHeader) -> bool:
+    return header.source == "issuer" or header.claims == "all" or header.claim in {"iss", "/iss", ("iss",)}
+
+
 def find_taker(folded: bytes) -> str | None:
     """Why a folded name is no name for a header of ours, or None."""
     by_prefix = (wrong for prefix, wrong in _TAKEN_PREFIXES.items() if folded.startswith(prefix))

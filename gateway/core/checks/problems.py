@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from gateway.core.addresses import Address, is_wildcard, parse_address
 from gateway.core.checks.assertion import assertion_problems, assertion_warnings
 from gateway.core.checks.cors import cors_problems, cors_warnings
-from gateway.core.checks.headers import header_problems
+from gateway.core.checks.headers import header_problems, header_warnings
 from gateway.core.checks.issuers import issuer_problems, issuer_warnings
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
@@ -51,6 +51,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
     return [
         *upstream_warnings(config),
         *issuer_warnings(config),
+        *header_warnings(config),
         *assertion_warnings(config),
         *route_warnings(config),
         *cors_warnings(config),

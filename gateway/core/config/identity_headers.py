@@ -13,7 +13,10 @@ class IdentityHeader(Section, frozen=True, kw_only=True, rename={"source": "from
         str | tuple[str, ...] | None,
         _doc("name of a claim; a JSON Pointer when it starts with / and is no claim's name; or a list, a path"),
     ] = None
-    source: Annotated[Literal["client", "scopes"] | None, _doc("the client's identifier, or the scopes")] = None
+    source: Annotated[
+        Literal["client", "scopes", "issuer"] | None,
+        _doc("the client's identifier, the scopes, or the configured name of the issuer"),
+    ] = None
     claims: Annotated[Literal["all"] | None, _doc("the whole payload; needs format json, encoding base64url")] = None
     format: Annotated[
         Literal["auto", "csv", "space", "json", "repeat"],

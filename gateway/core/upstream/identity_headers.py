@@ -28,16 +28,18 @@ def identity_lines(
     configured: Mapping[str, IdentityHeader],
     claims: Mapping[str, Any],
     *,
+    issuer: str,
     client: str | None,
     scopes: tuple[str, ...],
 ) -> tuple[HeaderLine, ...]:
     """The identity headers of a verified token, in configured order; a header without a value is left out.
 
+    `issuer`: its configured name.
     IdentityClaimMissing, IdentityHeaderInvalid, IdentityHeaderTooLarge: as the header's configuration says.
     """
     lines: list[HeaderLine] = []
     for name, header in configured.items():
-        values = _values(name, header, _find(header, claims, client, scopes), scopes=header.source == "scopes")
+        values = _values(name, header, _find(header, claims, issuer, client, scopes), scopes=header.source == "scopes")
         if not values:
             if header.required:
                 raise IdentityClaimMissing(f"{name} is required, and its claim is absent or empty")
@@ -62,7 +64,11 @@ def _shared(line: HeaderLine) -> HeaderLine:
     return known
 
 
-def _find(header: IdentityHeader, claims: Mapping[str, Any], client: str | None, scopes: tuple[str, ...]) -> Any:
+def _find(
+    header: IdentityHeader, claims: Mapping[str, Any], issuer: str, client: str | None, scopes: tuple[str, ...]
+) -> Any:
+    if header.source == "issuer":
+        return issuer
     if header.source == "client":
         return client
     if header.source == "scopes":

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.checks.headers import header_problems
+from gateway.core.checks.headers import header_problems, header_warnings
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import Issuer
@@ -85,3 +85,27 @@ def test_names_that_fold_to_one_another_are_a_problem(name: str) -> None:
 )  # fmt: skip
 def test_each_content_that_makes_no_sense_has_its_sentence(header: Any, sentence: str) -> None:
     assert told({"X-A": header}) == [sentence]
+
+
+SEVERAL = (Issuer(issuer="https://a", audience="a"), Issuer(issuer="https://b", audience="a"))
+
+
+@pytest.mark.parametrize(
+    ("issuers", "headers", "warned"),
+    [
+        (SEVERAL, None, True),
+        (SEVERAL, {"X-User": "sub"}, True),
+        (SEVERAL, {"X-Client": IdentityHeader(source="client"), "X-Iss": "issuer"}, True),
+        (SEVERAL, {}, False),
+        (SEVERAL, {"X-User": "sub", "X-Iss": IdentityHeader(source="issuer")}, False),
+        (SEVERAL, {"X-User": "sub", "X-Iss": "iss"}, False),
+        (SEVERAL, {"X-User": "sub", "X-Iss": ("iss",)}, False),
+        (SEVERAL, {"X-All": ALL}, False),
+        (SEVERAL[:1], None, False),
+    ],
+)
+def test_with_several_issuers_a_header_ought_to_say_which(
+    issuers: tuple[Issuer, ...], headers: dict[str, Any] | None, *, warned: bool
+) -> None:
+    config = Config(upstream="http://h", issuers=issuers, identity_headers=headers)
+    assert [problem.path for problem in header_warnings(config)] == ["identity_headers"] * warned

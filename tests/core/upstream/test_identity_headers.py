@@ -16,7 +16,7 @@ def values(value: Any, *, client: str | None = None, scopes: tuple[str, ...] = (
     """What is written for the claim `c`, or for what `settings` name instead."""
     header = IdentityHeader(**({"claim": "c"} | settings if "source" not in settings else settings))
     claims = {} if value is ... else {"c": value}
-    lines = identity_lines({"X-C": header}, claims, client=client, scopes=scopes)
+    lines = identity_lines({"X-C": header}, claims, issuer="local", client=client, scopes=scopes)
     assert all(name == b"X-C" for name, _ in lines)
     return [text.decode("ascii") for _, text in lines]
 
@@ -26,13 +26,15 @@ def decoded(text: str) -> bytes:
 
 
 def test_the_default_headers_are_subject_client_and_scopes() -> None:
-    lines = identity_lines(DEFAULT_IDENTITY_HEADERS, {"sub": "alice"}, client="app", scopes=("read", "write"))
+    lines = identity_lines(
+        DEFAULT_IDENTITY_HEADERS, {"sub": "alice"}, issuer="local", client="app", scopes=("read", "write")
+    )
     assert lines == ((b"X-User-Id", b"alice"), (b"X-Client-Id", b"app"), (b"X-Token-Scopes", b"read write"))
 
 
 def test_a_header_without_a_value_is_left_out() -> None:
-    assert identity_lines(DEFAULT_IDENTITY_HEADERS, {}, client=None, scopes=()) == ()
-    lines = identity_lines(DEFAULT_IDENTITY_HEADERS, {"sub": None}, client="app", scopes=())
+    assert identity_lines(DEFAULT_IDENTITY_HEADERS, {}, issuer="local", client=None, scopes=()) == ()
+    lines = identity_lines(DEFAULT_IDENTITY_HEADERS, {"sub": None}, issuer="local", client="app", scopes=())
     assert lines == ((b"X-Client-Id", b"app"),)
 
 
@@ -124,6 +126,13 @@ def test_the_client_is_written_and_no_other_claim_passes_for_it() -> None:
     assert values("alice", source="client") == []
 
 
+def test_the_issuer_is_written_by_its_configured_name_and_no_claim_passes_for_it() -> None:
+    configured = {"X-Token-Issuer": IdentityHeader(source="issuer"), "X-User-Id": IdentityHeader(claim="sub")}
+    claims = {"sub": "alice", "issuer": "evil", "iss": "https://evil.example"}
+    lines = identity_lines(configured, claims, issuer="staff ü", client=None, scopes=())
+    assert lines == ((b"X-Token-Issuer", b"staff %C3%BC"), (b"X-User-Id", b"alice"))
+
+
 @pytest.mark.parametrize(
     ("value", "written"),
     [("Jürgen", "Jürgen"), ("a\r\nb", "a\r\nb"), (["a", "b"], "a,b"), ({"a": "ü"}, '{"a":"ü"}'), (" ", " ")],
@@ -137,7 +146,7 @@ def test_base64url_carries_anything(value: Any, written: str) -> None:
 def test_the_whole_payload_can_be_had() -> None:
     claims = {"sub": "Jürgen", "roles": ["a", "b"], "n": 1.5, "none": None}
     header = IdentityHeader(claims="all", format="json", encoding="base64url")
-    ((name, value),) = identity_lines({"X-Claims": header}, claims, client=None, scopes=())
+    ((name, value),) = identity_lines({"X-Claims": header}, claims, issuer="local", client=None, scopes=())
     assert name == b"X-Claims"
     assert json.loads(decoded(value.decode())) == claims
 
@@ -192,12 +201,17 @@ def test_4096_bytes_are_the_default_bound() -> None:
 
 def test_a_default_header_that_is_too_large_is_left_out_and_refuses_nobody() -> None:
     roles = tuple(f"role-of-the-department-{number:03}" for number in range(160))
-    lines = identity_lines(DEFAULT_IDENTITY_HEADERS, {"sub": "alice"}, client="app", scopes=roles)
+    lines = identity_lines(DEFAULT_IDENTITY_HEADERS, {"sub": "alice"}, issuer="local", client="app", scopes=roles)
     assert lines == ((b"X-User-Id", b"alice"), (b"X-Client-Id", b"app"))
-    assert identity_lines(DEFAULT_IDENTITY_HEADERS, {"sub": "x" * 5000}, client="x" * 5000, scopes=()) == ()
+    assert (
+        identity_lines(DEFAULT_IDENTITY_HEADERS, {"sub": "x" * 5000}, issuer="local", client="x" * 5000, scopes=())
+        == ()
+    )
     # Whoever asked for it by name is told.
     with pytest.raises(IdentityHeaderTooLarge, match="X-Token-Scopes would have"):
-        identity_lines({"X-Token-Scopes": IdentityHeader(source="scopes")}, {}, client=None, scopes=roles)
+        identity_lines(
+            {"X-Token-Scopes": IdentityHeader(source="scopes")}, {}, issuer="local", client=None, scopes=roles
+        )
 
 
 def test_a_claim_is_found_by_literal_name_pointer_or_path() -> None:
@@ -208,7 +222,7 @@ def test_a_claim_is_found_by_literal_name_pointer_or_path() -> None:
         "X-C": IdentityHeader(claim=("realm_access", "roles", "1")),
         "X-D": IdentityHeader(claim="x.y"),
     }
-    lines = identity_lines(configured, claims, client=None, scopes=())
+    lines = identity_lines(configured, claims, issuer="local", client=None, scopes=())
     assert lines == ((b"X-A", b"a"), (b"X-B", b"b,c"), (b"X-C", b"c"), (b"X-D", b"1"))
 
 
@@ -226,7 +240,9 @@ def test_evidence_names_the_header_and_quotes_no_value() -> None:
 
 def test_identities_share_the_lines_that_they_have_in_common() -> None:
     configured = {"X-User-Id": IdentityHeader(claim="sub"), "X-Client-Id": IdentityHeader(source="client")}
-    first, second = (identity_lines(configured, {"sub": sub}, client="spa", scopes=()) for sub in ("alice", "bob"))
+    first, second = (
+        identity_lines(configured, {"sub": sub}, issuer="local", client="spa", scopes=()) for sub in ("alice", "bob")
+    )
     assert first == ((b"X-User-Id", b"alice"), (b"X-Client-Id", b"spa"))
     assert second == ((b"X-User-Id", b"bob"), (b"X-Client-Id", b"spa"))
     assert first[1] is second[1]
@@ -236,4 +252,6 @@ def test_as_many_lines_as_there_may_be_are_no_matter() -> None:
     configured = {"X-User-Id": IdentityHeader(claim="sub")}
     for number in range(3000):
         sub = str(number)
-        assert identity_lines(configured, {"sub": sub}, client=None, scopes=()) == ((b"X-User-Id", sub.encode()),)
+        assert identity_lines(configured, {"sub": sub}, issuer="local", client=None, scopes=()) == (
+            (b"X-User-Id", sub.encode()),
+        )
