@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from gateway.core.checks.problems import problems
 from gateway.core.config.conversion import convert
 from gateway.core.config.file import Config
+from gateway.core.decision.question import DecisionRules
 from gateway.demo.run import ADMIN_PORT, API_PORT, GATEWAY_PORT, ISSUER_PORT, invitation
 from gateway.process.app import Gateway
 from gateway.settings.document import parse_document
@@ -59,3 +61,12 @@ def test_the_demo_in_the_readme_is_what_it_prints() -> None:
     shown = re.search(r"\$ make demo\n(.*?)\n\.\.\.\n", (ROOT / "README.md").read_text(), re.DOTALL)
     assert shown
     assert printed.startswith(shown[1])
+
+
+def test_the_annotations_for_ingress_nginx_ask_where_it_is_understood_and_copy_every_identity_header() -> None:
+    text = (ROOT / "deploy" / "ingress-nginx" / "ingress.yaml").read_text()
+    annotations = parse_document(text).values["metadata"]["annotations"]
+    found = {name.removeprefix("nginx.ingress.kubernetes.io/"): value for name, value in annotations.items()}
+    rules = DecisionRules.of(Config(upstream="http://127.0.0.1:3000", issuers=()))
+    assert urlsplit(found["auth-url"]).path.encode() in rules.sources
+    assert tuple(found["auth-response-headers"].encode().split(b",")) == rules.names

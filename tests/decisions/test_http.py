@@ -34,6 +34,12 @@ def nginx(method: str, target: str, *lines: str) -> bytes:
     return _head("GET /nginx HTTP/1.1", "Host: gateway", *facts, *lines)
 
 
+def ingress(method: str, target: str, *lines: str) -> bytes:
+    facts = (f"X-Original-URL: https://api.test{target}", f"X-Original-Method: {method}")
+    rest = ("X-Sent-From: nginx-ingress-controller", f"X-Auth-Request-Redirect: {target}", "X-Real-IP: 192.0.2.1")
+    return _head("GET /ingress-nginx HTTP/1.1", "Host: gateway", *facts, *rest, "X-Forwarded-For: 192.0.2.1", *lines)
+
+
 def forward(method: str, target: str, *lines: str) -> bytes:
     facts = (f"X-Forwarded-Method: {method}", f"X-Forwarded-Uri: {target}", "X-Forwarded-Host: api.test")
     return _head("GET /forward HTTP/1.1", "Host: gateway", *facts, "X-Forwarded-Proto: https", *lines)
@@ -43,7 +49,7 @@ def envoy(method: str, target: str, *lines: str) -> bytes:
     return _head(f"{method} /envoy{target} HTTP/1.1", "Host: api.test", *lines)
 
 
-STYLES = pytest.mark.parametrize("style", [nginx, forward, envoy], ids=lambda style: style.__name__)
+STYLES = pytest.mark.parametrize("style", [nginx, ingress, forward, envoy], ids=lambda style: style.__name__)
 
 
 def authorization(**claims: Any) -> str:
@@ -187,6 +193,8 @@ async def test_a_stranger_is_not_answered(start: Start, style: Style) -> None:
         _head("GET /nginx HTTP/1.1", "Host: gateway", "X-Original-URI: /health"),
         _head("GET /nginx?X-Original-URI=/health HTTP/1.1", "Host: gateway", "X-Original-Method: GET"),
         nginx("GET", "/health", "x-original-uri: /health"),
+        ingress("GET", "/health", "x-original-url: https://api.test/health"),
+        _head("GET /ingress-nginx HTTP/1.1", "Host: gateway", "X-Original-Method: GET", "X-Original-URI: /health"),
         forward("GET", "/health", "X-Forwarded-Uri: /orders/1"),
         forward("GET", "/health", "X-Forwarded-Host: other.test"),
         _head("GET /forward HTTP/1.1", "Host: gateway", "X-Original-Method: GET", "X-Original-URI: /health"),

@@ -53,8 +53,8 @@ def header_warnings(config: Config) -> Iterator[ConfigProblem]:
     if len(config.issuers) > 1 and headers and not any(map(_names_issuer, headers)):
         yield ConfigProblem(
             "identity_headers",
-            "do not say which issuer it was, and the alice of one is not the alice of another (OpenID Connect Core section "
-            "5.7); X-Token-Issuer: {from: issuer} says it",
+            "do not say which issuer it was, and the alice of one is not the alice of another (OpenID Connect Core "
+            "section 5.7); X-Token-Issuer: {from: issuer} says it",
         )
 
 

@@ -23,6 +23,9 @@ ENVOY = b"/envoy"
 #: as on the traffic port, whose parser takes capital letters only
 _METHOD = re.compile(rb"[A-Z][A-Z-]*")
 _TARGET = re.compile(rb"/[!-~]*")
+#: $scheme://$http_host$request_uri. nginx takes hosts with ? and # in them: behind the host there is a slash, or nobody
+#: can say where it ends.
+_URL = re.compile(rb"(?P<scheme>https?)://(?P<host>[^/?#]+)(?P<target>/[!-~]*)")
 #: Traefik names WebSockets by their own schemes.
 _SCHEMES = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
 
@@ -32,16 +35,30 @@ class _Source:
     """The headers in which a style says which request it asks about, in lower case."""
 
     method: bytes
+    #: where `is_url`, of the whole URL, which has host and scheme as well
     target: bytes
-    host: bytes | None
-    scheme: bytes | None
+    host: bytes | None = None
+    scheme: bytes | None = None
+    is_url: bool = False
+    #: what the proxy tells besides, and nobody reads
+    ignored: frozenset[bytes] = frozenset()
+    #: what the proxy may say the target in once more
+    repeated: bytes | None = None
 
     def names(self) -> tuple[bytes, ...]:
         """Those that are read."""
         return tuple(name for name in (self.method, self.target, self.host, self.scheme) if name is not None)
 
 
-_NGINX = _Source(b"x-original-method", b"x-original-uri", None, None)
+_NGINX = _Source(b"x-original-method", b"x-original-uri")
+#: ingress-nginx, rootfs/etc/nginx/template/nginx.tmpl: it says X-Original-URI too when auth-method is set
+_INGRESS = _Source(
+    b"x-original-method",
+    b"x-original-url",
+    is_url=True,
+    ignored=frozenset({b"x-auth-request-redirect", b"x-sent-from"}),
+    repeated=b"x-original-uri",
+)
 _FORWARD = _Source(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto")
 
 
@@ -89,7 +106,7 @@ class DecisionRules:
         names = tuple(name.encode() for name in (*headers, *others))
         host = b"x-original-host" if any(route.hosts for route in config.routes) else None
         return cls(
-            sources={b"/nginx": replace(_NGINX, host=host), b"/forward": _FORWARD},
+            sources={b"/nginx": replace(_NGINX, host=host), b"/ingress-nginx": _INGRESS, b"/forward": _FORWARD},
             names=names,
             plain=frozenset(map(bytes.lower, names)),
             folds=frozenset(map(fold, names)),
@@ -123,7 +140,7 @@ class DecisionRules:
             )
             facts = _asked_for(subrequest, told)
         else:
-            raise NoRoute("the decision API has /nginx, /forward and /envoy/...")
+            raise NoRoute("the decision API has /nginx, /ingress-nginx, /forward and /envoy/...")
         if _TARGET.fullmatch(facts.target) is None and (facts.method, facts.target) != ("OPTIONS", b"*"):
             raise UnclearSubrequest("the target is not a path")
         check_request_line(facts.method, facts.target, self.limits)
@@ -137,7 +154,7 @@ class DecisionRules:
         for name, value in subrequest.headers:
             if name.lower() in found:
                 found[name.lower()].append(value)
-            else:
+            elif name.lower() not in source.ignored:
                 others.append((name, value))
         for name, values in found.items():
             if len(values) != 1 or not values[0]:
@@ -146,13 +163,22 @@ class DecisionRules:
         method = found[source.method][0]
         if _METHOD.fullmatch(method) is None:
             raise MethodNotImplemented(f"{source.method.decode()} is not a method in capital letters")
+        target = found[source.target][0]
         host = None if source.host is None else found[source.host][0]
+        named = b"http" if source.scheme is None else found[source.scheme][0]
+        if source.is_url:
+            url = _URL.fullmatch(target)
+            if url is None:
+                raise UnclearSubrequest(f"{source.target.decode()} is not the whole URL of a request")
+            named, host, target = url["scheme"], url["host"], url["target"]
         if host is not None and not is_authority(host):
             raise UnclearSubrequest("the host is not a host with an optional port")
-        scheme = _SCHEMES.get(b"http" if source.scheme is None else found[source.scheme][0])
+        scheme = _SCHEMES.get(named)
         if scheme is None:
             raise UnclearSubrequest("the scheme is neither http nor https")
-        return _asked_for(subrequest, _Told(method.decode(), found[source.target][0], host, scheme, tuple(others)))
+        if source.repeated is not None:
+            others = [line for line in others if (line[0].lower(), line[1]) != (source.repeated, target)]
+        return _asked_for(subrequest, _Told(method.decode(), target, host, scheme, tuple(others)))
 
     def _check_headers(self, facts: Facts) -> None:
         # As on the traffic port: nobody has judged the method of a preflight, so nothing may change it.

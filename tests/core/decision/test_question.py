@@ -31,6 +31,16 @@ FORWARD = {
     "X-Forwarded-Host": "api.test:8443",
     "X-Forwarded-Proto": "https",
 }
+#: what the template of ingress-nginx sets, and what it lets through of a client
+INGRESS = {
+    "X-Original-URL": "https://api.test:8443/a?b",
+    "X-Original-Method": "PUT",
+    "X-Sent-From": "nginx-ingress-controller",
+    "X-Real-IP": "192.0.2.1",
+    "X-Forwarded-For": "192.0.2.1",
+    "X-Auth-Request-Redirect": "/a?b",
+    "X-Request-ID": "r1",
+}
 ROUTES = (RouteSection(path="/a"),)
 
 
@@ -81,6 +91,52 @@ def test_traefik_and_caddy_say_scheme_and_host_as_well(said: str, scheme: str) -
     assert facts.headers == ((b"X-Forwarded-For", b"192.0.2.1"),)
 
 
+def test_ingress_nginx_says_the_whole_url() -> None:
+    client = ((b"Authorization", b"Bearer t"), (b"X-Forwarded-Proto", b"https"), (b"Accept", b"*/*"))
+    asked = question("/ingress-nginx", *lines(INGRESS), *client, host=b"gateway.test:8081")
+    facts = rules(routes=ROUTES).asked(asked)
+    assert (facts.method, facts.target, facts.host, facts.scheme) == ("PUT", b"/a?b", b"api.test:8443", "https")
+    assert (facts.authorization, facts.content_length, facts.peer) == ((b"Bearer t",), None, "127.0.0.1")
+    assert [name for name, _ in facts.headers] == [
+        b"X-Real-IP", b"X-Forwarded-For", b"X-Request-ID", b"Authorization", b"X-Forwarded-Proto", b"Accept",
+    ]  # fmt: skip
+    plain = rules().asked(question("/ingress-nginx", *lines(INGRESS | {"X-Original-URL": "http://[::1]/?x=/../"})))
+    assert (plain.target, plain.host, plain.scheme) == (b"/?x=/../", b"[::1]", "http")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/a?b",
+        "//api.test/a",
+        "https://api.test",
+        "https://api.test?x/a",
+        "https://api.test#x/a",
+        "https:///a",
+        "https://user@api.test/a",
+        "https://api.test:x/a",
+        "https://a, https://b/",
+        "https://api.test/a b",
+        "https://api.test\\evil/a",
+        "https://api.test/\xe9",
+        "ftp://api.test/a",
+        "HTTPS://api.test/a",
+        "https://api.test*",
+    ],
+)
+def test_what_is_no_url_of_a_request_is_refused(url: str) -> None:
+    with pytest.raises(UnclearSubrequest):
+        rules().asked(question("/ingress-nginx", *lines(INGRESS | {"X-Original-URL": url})))
+
+
+def test_ingress_nginx_may_say_the_target_twice_and_a_client_may_not_say_another() -> None:
+    again, other = (b"X-Original-URI", b"/a?b"), (b"X-Original-URI", b"/admin")
+    rules(routes=ROUTES).asked(question("/ingress-nginx", *lines(INGRESS), again))
+    for lied in ((other,), (again, other), ((b"X_Original_URI", b"/a?b"),), ((b"X-Rewrite-URL", b"/a?b"),)):
+        with pytest.raises(UndecidableHeader):
+            rules(routes=ROUTES).asked(question("/ingress-nginx", *lines(INGRESS), *lied))
+
+
 def test_envoy_says_it_in_the_request_line() -> None:
     asked = (*lines(FORWARD), (b"Host", b"gateway"))
     facts = rules().asked(question("/envoy/a/../b?c", *asked, method="DELETE"))
@@ -90,7 +146,12 @@ def test_envoy_says_it_in_the_request_line() -> None:
         rules().asked(question("/envoy/", host=None))
 
 
-@pytest.mark.parametrize("style", [("/nginx", NGINX), ("/forward", FORWARD)], ids=lambda style: style[0])
+FACTS = {name: INGRESS[name] for name in ("X-Original-URL", "X-Original-Method")}
+
+
+@pytest.mark.parametrize(
+    "style", [("/nginx", NGINX), ("/ingress-nginx", FACTS), ("/forward", FORWARD)], ids=lambda style: style[0]
+)
 def test_a_fact_that_is_missing_empty_or_repeated_is_refused(style: tuple[str, dict[str, str]]) -> None:
     path, asked = style
     for name in asked:
@@ -132,13 +193,15 @@ def test_the_star_is_for_options_alone() -> None:
         rules().asked(question("/envoy*"))
 
 
-@pytest.mark.parametrize("target", ["/", "/nginx/", "/nginx/a", "/forward/a", "/envoy", "/envoyer", "/a", "*"])
+@pytest.mark.parametrize(
+    "target", ["/", "/nginx/", "/nginx/a", "/ingress-nginx/", "/forward/a", "/envoy", "/envoyer", "/a", "*"]
+)
 def test_there_is_nothing_else(target: str) -> None:
     with pytest.raises(NoRoute):
         rules().asked(question(target, *lines(NGINX), *lines(FORWARD)))
 
 
-@pytest.mark.parametrize("target", ["/nginx", "/forward", "/envoy/", "/a"])
+@pytest.mark.parametrize("target", ["/nginx", "/ingress-nginx", "/forward", "/envoy/", "/a"])
 def test_only_trusted_proxies_may_ask(target: str) -> None:
     with pytest.raises(UntrustedProxy):
         rules().asked(question(target, *lines(NGINX), *lines(FORWARD), trusted=False))
@@ -169,6 +232,8 @@ def test_the_facts_of_one_style_are_override_headers_in_another() -> None:
     rules(routes=ROUTES).asked(question("/nginx", *lines(NGINX)))
     with pytest.raises(UndecidableHeader):
         rules(routes=ROUTES).asked(question("/forward", *lines(FORWARD), *lines(NGINX)))
+    with pytest.raises(UndecidableHeader):
+        rules(routes=ROUTES).asked(question("/nginx", *lines(NGINX), (b"X-Original-URL", b"https://a/b")))
 
 
 def test_a_yes_names_every_identity_header_and_those_without_a_value_too() -> None:
