@@ -5,6 +5,7 @@ Refuses every path that two programs might read differently. Knows nothing of ro
 
 import re
 from typing import Final
+from unicodedata import normalize
 
 from gateway.core.errors import AmbiguousPath, UriTooLong
 
@@ -16,6 +17,8 @@ _BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SEPARATING: Final = re.compile(rb"[/\\;\x00-\x1f\x7f]")
 #: the same, written as they are; # never belongs to a target
 _LITERAL: Final = re.compile(rb"[\\;#]")
+#: ASCII in upper case only as well, but letters that people write: they are folded, and are the same as ss
+_SHARP_S: Final = "\u00df\u1e9e"
 
 
 def parse_path(target: bytes, *, refuse_ambiguous: bool = True, ignore_case: bool = False) -> tuple[str, ...]:
@@ -38,17 +41,29 @@ def parse_path(target: bytes, *, refuse_ambiguous: bool = True, ignore_case: boo
     segments = tuple(_decoded(segment, refuse_ambiguous=refuse_ambiguous) for segment in raw)
     if not ignore_case:
         return segments
-    # Case is ignored where programs agree on it: not for a letter that is ASCII in one case only (long s, Kelvin).
+    # Case is ignored where programs agree on it: not for a letter with ASCII in one case only (long s, Kelvin, st).
     if refuse_ambiguous and any(_turns_ascii(char) for segment in segments for char in segment):
         raise AmbiguousPath("the path has a letter that is ASCII to whoever ignores case")
-    return tuple(segment.lower() for segment in segments)
+    return tuple(map(_folded, segments))
 
 
 def _turns_ascii(char: str) -> bool:
-    if char.isascii():
+    """Whether a character that is not ASCII becomes ASCII, or some of it does, where case or composition is ignored."""
+    if char.isascii() or char in _SHARP_S:
         return False
-    cases = (char.lower(), char.upper(), char.casefold())
-    return char == "\u0130" or any(len(case) == 1 and case.isascii() for case in cases)
+    # Canonical composition belongs to it: file systems that ignore case ignore that too, and it knows a few more.
+    forms = char.lower() + char.upper() + char.title() + char.casefold() + normalize("NFC", char)
+    return any(form.isascii() for form in forms)
+
+
+def _folded(segment: str) -> str:
+    """A segment as whoever ignores case compares it: full folding, in which one character may become several.
+
+    Canonical caseless matching (Unicode section 3.13, D145), so that what a letter folds to is composed in one way.
+    """
+    if segment.isascii():
+        return segment.lower()
+    return normalize("NFC", normalize("NFD", segment).casefold())
 
 
 def _decoded(segment: bytes, *, refuse_ambiguous: bool) -> str:
