@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
-from gateway.core.claims import ABSENT, ClaimName, find_claim
+from gateway.core.claims import ABSENT, ClaimName, find_claim, is_scope
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.errors import BadSignature, IssuerUnavailable, Refusal, Suspect, UnknownKey
 from gateway.core.token.credential import Credential
@@ -132,7 +132,7 @@ class Verifier:
             issuer=candidate.rules.name,
             subject=candidate.subject,
             client=candidate.client,
-            scopes=candidate.scopes,
+            scopes=tuple(filter(is_scope, candidate.scopes)),
             claims={name: value for name in self._claims if (value := find_claim(token.claims, name)) is not ABSENT},
             expires_at=candidate.expires_at,
             not_before=candidate.not_before,

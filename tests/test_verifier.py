@@ -330,3 +330,10 @@ async def test_two_issuers_may_have_an_alice_each_and_a_header_says_which() -> N
         token = sign(some_claims(iss=iss))
         told.append((await verifier.verify(Credential(token), digest_of(token), Trail())).headers)
     assert told == [((b"X-User-Id", b"alice"), (b"X-Token-Issuer", name)) for name in (b"customers", b"staff")]
+
+
+async def test_a_role_with_a_blank_reaches_the_api_escaped_and_opens_no_route() -> None:
+    world = World(issuer_settings={"preset": "keycloak"})
+    found = await world.identify(sign(some_claims(scope="a", realm_access={"roles": ["orders admin", "reader"]})))
+    assert found.scopes == ("a", "reader")
+    assert found.headers[-1] == (b"X-Token-Scopes", b"a orders%20admin reader")

@@ -57,8 +57,9 @@ def find_first(claims: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, 
 
 
 def find_words(claims: Mapping[str, Any], names: tuple[ClaimName, ...]) -> tuple[str, ...]:
-    """All words of the named claims, each once, in order: a string of words, or an array of words.
+    """All words of the named claims, each once, in order: a string of words, or an array whose elements are words.
 
+    An element with blanks in it is one word, and no scope: `is_scope`.
     A JSON Pointer may have `*` for any member: `/resource_access/*/roles`.
     """
     words: dict[str, None] = {}
@@ -74,12 +75,17 @@ def find_words(claims: Mapping[str, Any], names: tuple[ClaimName, ...]) -> tuple
     return tuple(words)
 
 
+def is_scope(word: str) -> bool:
+    """Whether a word can stand among scopes that blanks separate (RFC 6749 section 3.3); roles may have blanks."""
+    return " " not in word
+
+
 def _words(value: Any) -> list[str]:
-    """RFC 6749 section 3.3: a string of words. An element of an array is one word, or, with a blank in it, none."""
+    """RFC 6749 section 3.3: a string of words. An element of an array is one word, whatever it has in it."""
     if isinstance(value, str):
         return value.split(" ")
     if isinstance(value, list):
-        return [word for word in value if isinstance(word, str) and " " not in word]
+        return [word for word in value if isinstance(word, str)]
     return []
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.claims import ABSENT, ClaimName, find_claim, find_first, find_words, is_pointer
+from gateway.core.claims import ABSENT, ClaimName, find_claim, find_first, find_words, is_pointer, is_scope
 
 CLAIMS: dict[str, Any] = {
     "sub": "alice",
@@ -92,7 +92,7 @@ def test_the_first_claim_that_is_present_is_found_whatever_it_is(
     [
         ({"scope": "read write"}, ("read", "write")),
         ({"scp": ["read", "write"]}, ("read", "write")),
-        ({"scope": ["read write", "admin"]}, ("admin",)),
+        ({"scope": ["read write", "admin"]}, ("read write", "admin")),
         ({"scp": "write", "scope": "read write"}, ("read", "write")),
         ({"scope": "  read   read "}, ("read",)),
         ({"scope": "", "scp": []}, ()),
@@ -156,5 +156,7 @@ def test_a_pointer_begins_with_a_slash_and_escapes_its_tildes(name: str, *, soun
     assert is_pointer(name) is sound
 
 
-def test_an_element_of_an_array_is_one_word_or_none() -> None:
-    assert find_words({"roles": ["read only admin", "viewer", "", 1]}, ("roles",)) == ("viewer",)
+def test_an_element_of_an_array_is_one_word_and_a_scope_only_without_blanks() -> None:
+    words = find_words({"roles": ["read only admin", "viewer", "", 1, " "]}, ("roles",))
+    assert words == ("read only admin", "viewer", " ")
+    assert tuple(filter(is_scope, words)) == ("viewer",)

@@ -116,4 +116,5 @@ class Candidate:
         self.not_before: Final = not_before
         self.subject: Final = subject
         self.client: Final = client
+        #: roles with blanks in them too, which are no scopes
         self.scopes: Final = scopes

@@ -9,7 +9,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.core.claims import ABSENT, find_claim
+from gateway.core.claims import ABSENT, find_claim, is_scope
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.errors import IdentityClaimMissing, IdentityHeaderInvalid, IdentityHeaderTooLarge
 from gateway.core.http.facts import HeaderLine
@@ -34,7 +34,7 @@ def identity_lines(
 ) -> tuple[HeaderLine, ...]:
     """The identity headers of a verified token, in configured order; a header without a value is left out.
 
-    `issuer`: its configured name.
+    `issuer`: its configured name. `scopes`: roles with blanks in them too.
     IdentityClaimMissing, IdentityHeaderInvalid, IdentityHeaderTooLarge: as the header's configuration says.
     """
     lines: list[HeaderLine] = []
@@ -72,7 +72,9 @@ def _find(
     if header.source == "client":
         return client
     if header.source == "scopes":
-        return list(scopes)
+        # What separates scopes cannot be escaped there: roles with blanks are left out, as they are no scopes.
+        is_lossy = header.encoding != "percent" and header.format in {"auto", "space"}
+        return [word for word in scopes if is_scope(word)] if is_lossy else list(scopes)
     if header.claims == "all":
         return claims
     assert header.claim is not None  # one of the three is given: gateway.core.checks.problems

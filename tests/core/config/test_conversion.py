@@ -212,6 +212,29 @@ def test_a_secret_that_stands_in_the_file_itself_is_a_problem_that_does_not_show
     assert [problem for problem in problems(conversion.config) if conversion.is_readable(problem.path)] == []
 
 
+@pytest.mark.parametrize("secret", [{SECRET: None}, {SECRET: 1, "other": 2}])
+def test_a_secret_that_became_a_key_is_hidden_and_a_misspelt_key_is_not(secret: dict[str, Any]) -> None:
+    shop = {"url": "http://shop", "authorization": {"bearer": secret}}
+    conversion = convert({**SMALLEST, "upstreams": {"shop": shop}})
+    where = "upstreams.shop.authorization.bearer"
+    assert [str(problem) for problem in conversion.problems] == [
+        f"{where}: must be {{file: PATH}} or {{env: NAME}}; what stands there is not shown"
+    ]
+    assert conversion.is_hidden(f"{where}.{SECRET}")
+    assert not conversion.is_hidden(where)
+    assert not conversion.is_hidden("upstreams.shop.url")
+    misspelt = {"url": "http://shop", "authorization": {"bearer": {"fille": "/a"}}}
+    assert told({**SMALLEST, "upstreams": {"shop": misspelt}}) == [
+        f"{where}.fille: is not a key here (did you mean file?)"
+    ]
+
+
+def test_what_stands_in_something_unreadable_is_no_key_and_hidden() -> None:
+    conversion = convert({**SMALLEST, "realm": {SECRET: 1}})
+    assert conversion.is_hidden(f"realm.{SECRET}")
+    assert not conversion.is_hidden("realm")
+
+
 def test_a_private_key_that_stands_in_the_file_itself_is_not_shown_either() -> None:
     assert told({**SMALLEST, "assertion": {"issuer": "g", "key": SECRET}}) == [
         "assertion.key: must be {file: PATH}; what stands there is not shown"

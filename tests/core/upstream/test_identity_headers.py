@@ -121,6 +121,26 @@ def test_scopes_are_written_with_spaces_and_other_lists_with_commas() -> None:
     assert values(..., source="scopes", scopes=("read", "write"), format="json") == ['["read","write"]']
 
 
+@pytest.mark.parametrize(
+    ("settings", "written"),
+    [
+        ({}, ["read read%20only%20admin %20"]),
+        ({"format": "space"}, ["read read%20only%20admin %20"]),
+        ({"format": "csv"}, ["read,read only admin,%20"]),
+        ({"format": "repeat"}, ["read", "read only admin", "%20"]),
+        ({"format": "json"}, ['["read","read only admin"," "]']),
+        ({"encoding": "none"}, ["read"]),
+        ({"encoding": "none", "format": "space"}, ["read"]),
+        ({"encoding": "none", "format": "json"}, ['["read","read only admin"," "]']),
+        ({"encoding": "base64url"}, ["cmVhZA"]),
+    ],
+)
+def test_a_role_with_blanks_is_no_scope_and_arrives_whole_where_it_can_be_written(
+    settings: dict[str, Any], written: list[str]
+) -> None:
+    assert values("", source="scopes", scopes=("read", "read only admin", " "), **settings) == written
+
+
 def test_the_client_is_written_and_no_other_claim_passes_for_it() -> None:
     assert values("alice", source="client", client="app") == ["app"]
     assert values("alice", source="client") == []
