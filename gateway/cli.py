@@ -99,6 +99,8 @@ def _check(arguments: argparse.Namespace) -> int:
     loaded = load(arguments.config, os.environ)
     for key, origin in loaded.origins.items():
         print(f"value    {key}: from {origin}")
+    for note in loaded.notes:
+        print(f"note     {_sentence(note)}")
     for warning in loaded.warnings:
         print(f"warning  {_sentence(warning)}")
     if loaded.config is None:

@@ -66,8 +66,8 @@ def marker_table() -> Iterator[str]:
 def preset_table() -> Iterator[str]:
     """Every preset, and what it changes."""
     plain = Preset(name="", source="")
-    yield "| preset | what it changes | rests on |"
-    yield "|---|---|---|"
+    yield "| preset | what it changes | rests on | audience |"
+    yield "|---|---|---|---|"
     for preset in PRESETS.values():
         changes = ["every token is refused as an ID token"] if preset.refuses else []
         changes += [f"{_KINDS[marker.kind]}: `{marker.name}` {_condition(marker)}" for marker in preset.markers]
@@ -76,7 +76,7 @@ def preset_table() -> Iterator[str]:
             changes.append(f"scopes from {_words(preset.scope_claims)}")
         if preset.client_claims != plain.client_claims:
             changes.append(f"client from {_words(preset.client_claims)}")
-        yield f"| `{preset.name}` | {'; '.join(changes) or 'nothing'} | {preset.source} |"
+        yield f"| `{preset.name}` | {'; '.join(changes) or 'nothing'} | {preset.source} | {preset.audience} |"
 
 
 def key_tables() -> Iterator[str]:

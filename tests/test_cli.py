@@ -41,6 +41,9 @@ def test_a_sound_configuration_is_0_and_says_where_values_came_from(config: Path
     assert done.stdout.endswith("The configuration is sound.\n")
     assert "value    listen: from GATEWAY_LISTEN" in done.stdout
     assert f"value    issuers[0].issuer: from file {config} line 4" in done.stdout
+    assert (
+        "note     issuers[0].audience: must be in the tokens; with auth0: the client sends the parameter" in done.stdout
+    )
 
 
 def test_every_problem_is_printed_at_once_and_the_exit_code_is_1(config: Path) -> None:

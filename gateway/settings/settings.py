@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from gateway.core.checks.problems import problems, warnings
+from gateway.core.checks.problems import notes, problems, warnings
 from gateway.core.config.conversion import Conversion, convert
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.upstreams import Secret
@@ -29,6 +29,8 @@ class Loaded:
     config: Config | None
     problems: list[ConfigProblem] = field(default_factory=list)
     warnings: list[ConfigProblem] = field(default_factory=list)
+    #: what helps to set up the other side
+    notes: list[ConfigProblem] = field(default_factory=list)
     #: key path to `file FILE line N` or the name of a variable; what is not here is a default
     origins: dict[str, str] = field(default_factory=dict)
     #: what was read for each secret of the configuration
@@ -56,10 +58,10 @@ def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
     found = [*told, *overrides.problems, *conversion.problems]
     found.extend(problem for problem in problems(conversion.config) if conversion.is_readable(problem.path))
     named = {use.secret.env for use in secret_uses(conversion.config)}
-    notes = [note for note in overrides.warnings if note.path not in named]
-    notes.extend(warnings(conversion.config))
+    warned = [warning for warning in overrides.warnings if warning.path not in named]
+    warned.extend(warnings(conversion.config))
     for problem, is_fatal in _named_files(conversion):
-        (found if is_fatal else notes).append(problem)
+        (found if is_fatal else warned).append(problem)
     secrets, unread = _read_secrets(conversion, environ)
     found.extend(problem for problem in unread if problem.path not in {other.path for other in found})
     origins = {
@@ -70,7 +72,8 @@ def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
     return Loaded(
         config=None if found else conversion.config,
         problems=[_naming_variable(problem, overrides) for problem in found],
-        warnings=[_naming_variable(note, overrides) for note in notes if conversion.is_readable(note.path)],
+        warnings=[_naming_variable(warning, overrides) for warning in warned if conversion.is_readable(warning.path)],
+        notes=[note for note in notes(conversion.config) if conversion.is_readable(note.path)],
         origins=origins | overrides.origins,
         secrets={} if found else secrets,
     )

@@ -65,12 +65,33 @@ def issuer_warnings(config: Config) -> Iterator[ConfigProblem]:
             )
 
 
+def issuer_notes(config: Config) -> Iterator[ConfigProblem]:
+    """Where the audiences of each provider's tokens come from: nothing is wrong, but most providers leave them out."""
+    for index, issuer in enumerate(config.issuers):
+        preset = PRESETS.get(_provider(issuer))
+        if preset is not None and preset.audience:
+            yield ConfigProblem(
+                f"{joined('issuers', index)}.audience", f"must be in the tokens; with {preset.name}: {preset.audience}"
+            )
+
+
+def _provider(issuer: Issuer) -> str:
+    """The preset that an issuer has, or seems to be one for; empty when that is not known."""
+    return issuer.preset or suggest_preset(issuer.issuer) or ""
+
+
 def _oddities(issuer: Issuer) -> Iterator[tuple[str, str]]:
     """What is probably a slip: no token of such an issuer, or for such an audience, will ever be admitted."""
     if "/.well-known/" in issuer.issuer:
         yield "issuer", "looks like the address of a discovery document; the issuer is what stands before /.well-known"
     if issuer.preset == "auth0" and not issuer.issuer.endswith("/"):
         yield "issuer", "has no slash at its end; Auth0 writes one into every token"
+    if _provider(issuer) == "keycloak":
+        if issuer.issuer.endswith("/"):
+            yield "issuer", "has a slash at its end; Keycloak writes none into its tokens"
+        if "account" in audiences_of(issuer):
+            # The client of the account console: whoever has a role of it, and everybody has by default, has it in aud.
+            yield "audience", "is no API: Keycloak puts account into the tokens of nearly everybody, for every client"
     if _MULTI_TENANT.search(issuer.issuer):
         yield "issuer", "is no issuer of tokens: Entra writes the id of the tenant where this says common"
     for audience in audiences_of(issuer):

@@ -11,7 +11,7 @@ from gateway.core.addresses import Address, is_wildcard, parse_address
 from gateway.core.checks.assertion import assertion_problems, assertion_warnings
 from gateway.core.checks.cors import cors_problems, cors_warnings
 from gateway.core.checks.headers import header_problems, header_warnings
-from gateway.core.checks.issuers import issuer_problems, issuer_warnings
+from gateway.core.checks.issuers import issuer_notes, issuer_problems, issuer_warnings
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
 from gateway.core.config.file import Config, identity_headers_of
@@ -63,6 +63,11 @@ def warnings(config: Config) -> list[ConfigProblem]:
         *_drain_warnings(config.limits),
         *_subject_warnings(config),
     ]
+
+
+def notes(config: Config) -> list[ConfigProblem]:
+    """What helps to set up the other side; nothing is wrong or odd about it."""
+    return [*issuer_notes(config)]
 
 
 def _address_problems(config: Config) -> Iterator[ConfigProblem]:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.checks.issuers import issuer_problems, issuer_warnings
+from gateway.core.checks.issuers import issuer_notes, issuer_problems, issuer_warnings
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.section import Seconds
@@ -157,6 +157,18 @@ def test_a_preset_that_refuses_every_token_says_so() -> None:
             {"issuer": "https://login.microsoftonline.com/common/v2.0", "preset": "entra"},
             "issuers[0].issuer: is no issuer of tokens",
         ),
+        (
+            {"issuer": "https://login.example/realms/a/", "preset": "keycloak"},
+            "issuers[0].issuer: has a slash at its end; Keycloak writes none",
+        ),
+        (
+            {"issuer": "https://login.example/realms/a", "preset": "keycloak", "audience": "account"},
+            "issuers[0].audience: is no API: Keycloak puts account",
+        ),
+        (
+            {"issuer": "https://login.example/realms/a", "audience": ("api", "account")},
+            "issuers[0].audience: is no API: Keycloak puts account",
+        ),
         ({"audience": "*"}, "issuers[0].audience: is no wildcard"),
         ({"audience": "api "}, "issuers[0].audience: has blanks at its ends"),
         ({"require_typ": True, "allow_unclassified": True}, "issuers[0].require_typ: has no effect"),
@@ -164,3 +176,25 @@ def test_a_preset_that_refuses_every_token_says_so() -> None:
 )
 def test_what_is_probably_a_slip_is_noted(issuer: dict[str, Any], note: str) -> None:
     assert any(str(warning).startswith(note) for warning in issuer_warnings(a_config(issuer)))
+
+
+@pytest.mark.parametrize(
+    ("issuer", "said"),
+    [
+        ({"preset": "keycloak"}, "must be in the tokens; with keycloak: the client, or a client scope of it, needs an audience mapper"),
+        ({"issuer": "https://login.example/realms/a"}, "must be in the tokens; with keycloak: "),
+        ({"preset": "cognito"}, "must be in the tokens; with cognito: access tokens have none"),
+        ({"preset": "spring"}, "must be in the tokens; with spring: it is the client's id"),
+        ({"preset": "duende"}, None),
+        ({"preset": "nobody"}, None),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_where_audiences_come_from_is_noted(issuer: dict[str, Any], said: str | None) -> None:
+    noted = [str(note) for note in issuer_notes(a_config({}, issuer))]
+    assert len(noted) == (said is not None)
+    assert all(note.startswith(f"issuers[1].audience: {said}") for note in noted)
+
+
+def test_an_account_audience_elsewhere_and_a_slash_elsewhere_are_nothing_special() -> None:
+    assert list(issuer_warnings(a_config({"audience": "account"}, {"issuer": "https://a.example/realm/"}))) == []

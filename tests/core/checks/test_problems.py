@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.checks.problems import problems, warnings
+from gateway.core.checks.problems import notes, problems, warnings
 from gateway.core.config.conversion import convert
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
@@ -27,6 +27,13 @@ def told(**rest: Any) -> list[str]:
 def test_a_sound_configuration_has_neither_problems_nor_warnings() -> None:
     assert told() == []
     assert warnings(a_config()) == []
+    assert notes(a_config()) == []
+
+
+def test_what_the_provider_needs_is_a_note_and_no_warning() -> None:
+    config = a_config(issuers=(Issuer(issuer="https://i.example/realms/a", audience="a", preset="keycloak"),))
+    assert warnings(config) == []
+    assert [note.path for note in notes(config)] == ["issuers[0].audience"]
 
 
 def test_all_problems_are_told_at_once() -> None:
