@@ -57,6 +57,7 @@ FULL: dict[str, Any] = {
             "scope_claims": ["scope", "scope"],
             "discovery_url": "https://a.example",
             "jwks_max_stale": "1h",
+            "jwks_refresh": "1m",
             "ca_file": "/nowhere/ca.pem",
         },
         {"issuer": "https://b.example", "audience": ["b", "b"], "jwks_url": "https://b.example/keys"},
