@@ -181,7 +181,7 @@ class Exchange(Protocol):
 class Service(Protocol):
     """Whoever responds to the requests of a listener: the gate, the decision API or the admin pages."""
 
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: Exchange, /) -> None:
         """One request to its end."""
 
 

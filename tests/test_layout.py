@@ -31,8 +31,7 @@ UNMIRRORED = {
     "gateway/core/config/issuers.py": "as above, and tests/core/config/test_file.py",
     "gateway/core/config/limits.py": "as above",
     "gateway/core/config/log.py": "as above",
-    "gateway/settings/files.py": "tests/settings/test_settings.py has every kind of file",
-    "gateway/settings/secrets.py": "as above",
+    "gateway/settings/secrets.py": "tests/settings/test_settings.py has every kind of secret",
     "gateway/demo/run.py": "tests/e2e/test_demo.py runs it",
     "gateway/demo/echo.py": "tests/e2e/test_demo.py runs it",
 }

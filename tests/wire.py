@@ -24,6 +24,7 @@ from gateway.observe.log import set_up_logging
 from gateway.process.app import Gateway
 from gateway.relay.client.connection import Connection
 from gateway.relay.client.server import Server
+from gateway.relay.upstream.pool import HttpUpstream, HttpUpstreams
 
 #: Real seconds after which a test that waits for something gives up.
 PATIENCE = 10.0
@@ -340,6 +341,17 @@ class Running:
     def server(self) -> Server:
         return self.gateway._server
 
+    @property
+    def upstreams(self) -> HttpUpstreams:
+        made = self.gateway.assembly.upstream
+        assert isinstance(made, HttpUpstreams)
+        return made
+
+    @property
+    def pool(self) -> HttpUpstream:
+        """The connections to the default upstream."""
+        return self.upstreams._upstreams["default"]
+
     async def client(self, address: str | None = None) -> RawClient:
         client = await RawClient.connect(address or self.gateway.address)
         self.clients.append(client)
@@ -411,7 +423,7 @@ async def running(config: Config, upstream: RawUpstream) -> AsyncIterator[Runnin
     try:
         with contextlib.redirect_stdout(stdout):
             await gateway.start()
-        await until(lambda: all(issuer.first_fetch_ended for issuer in gateway.issuers.status()))
+        await until(lambda: all(issuer.first_fetch_ended for issuer in gateway.assembly.issuers.status()))
         yield it
     finally:
         for client in it.clients:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway.compose import build
 from gateway.core.claims import find_claim
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.upstreams import Secret
@@ -36,13 +37,9 @@ from gateway.core.routing.table import passed_over
 from gateway.core.shown import shown
 from gateway.core.token.kind import classify
 from gateway.core.token.rules import Token, rules_of
-from gateway.gate import Gate
 from gateway.ports import Ending, Exchange, Response, Trail
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.peer import Peer
-from gateway.remote.keys.issuers import RemoteIssuers
-from gateway.signing.assertions import SignedAssertions
-from gateway.signing.signing_keys import SigningKeys
 
 #: the steps of admission, in their order
 STEPS: Final = (
@@ -119,19 +116,7 @@ async def explain(
     clock: Callable[[], float] = time.time,
 ) -> Explanation:
     """What the gate would say of this request with this token. Asks the issuer for its keys, and nobody else."""
-    issuers = RemoteIssuers(config.issuers, observer=_Unheard())
-    assertions = None
-    if config.assertion is not None:
-        assertions = SignedAssertions(config, signer=SigningKeys(config.assertion), clock=clock)
-    gate = Gate(
-        config,
-        issuers=issuers,
-        upstream=_Nowhere(),
-        observer=_Unheard(),
-        assertions=assertions,
-        secrets=secrets,
-        clock=clock,
-    )
+    assembly = build(config, observer=_Unheard(), secrets=secrets, upstream=_Nowhere(), clock=clock)
     trail = Ending()
     headers = [(b"Host", host.encode("utf-8", "surrogateescape"))]
     if token:
@@ -145,11 +130,11 @@ async def explain(
             peer=Peer("127.0.0.1", trusted=False),
             limits=config.limits,
         )
-        admission = await gate.admit(facts, trail)
+        admission = await assembly.gate.admit(facts, trail)
     except Refusal as refusal:
         return _explained(config, trail, refusal, now=clock())
     finally:
-        await issuers.stop()
+        await assembly.close()
     return _explained(config, trail, trail.reported, admission, now=clock())
 
 

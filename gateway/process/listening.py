@@ -17,10 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from gateway.core.addresses import Address
+from gateway.core.addresses import Address, parse_address
+from gateway.core.config.file import Config
 
 #: pending connections that the kernel holds for us
 BACKLOG: Final = 1024
+#: connections to the admin listener: a scraper, a kubelet, a curious person
+ADMIN_CONNECTIONS: Final = 64
+#: connections to the decision listener: those that a few proxies keep
+DECISION_CONNECTIONS: Final = 1024
 #: connections taken at a time by a process that has the socket to itself
 AT_ONCE: Final = 64
 #: seconds without accepting when the machine has no descriptor or memory left for a connection
@@ -92,6 +97,20 @@ class Bound:
             self._file[0].unlink(missing_ok=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Where a gateway listens."""
+
+    traffic: Bound
+    decisions: Bound | None
+    #: None in a worker: the pages are the supervisor's
+    admin: Bound | None
+
+    def all(self) -> tuple[Bound, ...]:
+        """Those that there are."""
+        return tuple(bound for bound in (self.traffic, self.decisions, self.admin) if bound is not None)
+
+
 def bind(address: Address) -> Bound:
     """Listens there, and accepts nothing yet. CannotStart."""
     try:
@@ -119,6 +138,14 @@ def bind_all(addresses: Sequence[Address]) -> tuple[Bound, ...]:
             listener.unlink()
         raise
     return tuple(bound)
+
+
+def bind_listeners(config: Config) -> Listeners:
+    """Binds all there are or none. CannotStart."""
+    if config.decisions is None:
+        traffic, admin = bind_all((parse_address(config.listen), parse_address(config.admin)))
+        return Listeners(traffic, None, admin)
+    return Listeners(*bind_all(tuple(map(parse_address, (config.listen, config.decisions, config.admin)))))
 
 
 def _bind_tcp(address: Address) -> tuple[socket.socket, ...]:

@@ -19,14 +19,14 @@ from typing import Final
 
 from gateway.admin.pages import Admin
 from gateway.admin.readiness import Readiness, readiness_of_all
+from gateway.compose import signing_keys
 from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
 from gateway.observe.metrics import shared_metrics
-from gateway.process.app import ADMIN_CONNECTIONS, bind_listeners, summary
-from gateway.process.listening import Acceptor, CannotStart
+from gateway.process.listening import ADMIN_CONNECTIONS, Acceptor, CannotStart, bind_listeners
+from gateway.process.summary import summary
 from gateway.process.worker import DRAIN, HEARTBEAT, HURRY, Job, parse_report
 from gateway.relay.client.server import Server
-from gateway.signing.signing_keys import SigningKeys
 
 #: heartbeats that may stay away: of a worker that serves, and of one that starts
 SILENT: Final = 15
@@ -143,9 +143,9 @@ class Supervisor:
                     f"{shared_metrics.VARIABLE} names a directory where they can"
                 ) from None
             try:
-                signing_keys = None if config.assertion is None else SigningKeys(config.assertion)
+                signer = signing_keys(config)
             except ValueError as error:
-                raise CannotStart(f"assertion.key.file {error}") from None
+                raise CannotStart(str(error)) from None
             self._listeners = bind_listeners(config)
             for bound in self._listeners.all():
                 stack.callback(bound.unlink)
@@ -154,18 +154,18 @@ class Supervisor:
             self._admin = Admin(
                 readiness=self.readiness,
                 render=partial(shared_metrics.render, self._directory),
-                key_set=None if signing_keys is None else signing_keys.published,
+                key_set=None if signer is None else signer.published,
             )
             server = Server(self._admin, config, max_connections=ADMIN_CONNECTIONS, observer=None)
             acceptor = Acceptor(self._listeners.admin, server)
-            if signing_keys is not None:
-                await signing_keys.start()
+            if signer is not None:
+                await signer.start()
             log.info("%s", summary(config, self._listeners))
             try:
                 await self._serve()
             finally:
-                if signing_keys is not None:
-                    await signing_keys.stop()
+                if signer is not None:
+                    await signer.stop()
                 await acceptor.close()
                 await server.drain(seconds=0)
         log.info("stopped")

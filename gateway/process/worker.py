@@ -22,8 +22,9 @@ from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
 from gateway.observe.log import set_up_logging
 from gateway.observe.metrics.shared_metrics import share
-from gateway.process.app import Gateway, Listeners, settle_memory
-from gateway.process.listening import Bound, CannotStart
+from gateway.process.app import Gateway
+from gateway.process.listening import Bound, CannotStart, Listeners
+from gateway.process.memory import settle_memory
 
 #: seconds between two reports to the supervisor
 HEARTBEAT: Final = 1.0

@@ -5,12 +5,16 @@ from pathlib import Path
 
 from gateway.core.jsontext import parse_json
 from gateway.core.token.keys import KeySet, parse_key_set
+from gateway.core.upstream.assertion import SigningKey, parse_signing_key
 
 #: A configuration file beyond this is something else.
 MAX_FILE = 1 << 20
 
 #: The same bound as for a key set that is fetched.
 MAX_KEY_SET = 256 << 10
+
+#: A private key is a few hundred bytes.
+MAX_SIGNING_KEY = 64 << 10
 
 
 def read_key_set(path: str) -> KeySet:
@@ -20,6 +24,15 @@ def read_key_set(path: str) -> KeySet:
         return parse_key_set(parse_json(content))
     except ValueError as error:
         raise ValueError(f"names a file that cannot be used: {error}") from None
+
+
+def read_signing_key(path: str) -> SigningKey:
+    """The private key that signs assertions. ValueError carries a sentence that fits behind the key."""
+    content = read_named(path, MAX_SIGNING_KEY)
+    try:
+        return parse_signing_key(content)
+    except ValueError as error:
+        raise ValueError(f"names a file that {error}") from None
 
 
 def read_trust(path: str) -> ssl.SSLContext:

@@ -15,10 +15,17 @@ from gateway.core.config.words import REQUIRED, ConfigProblem, joined
 from gateway.core.token.keys import KeySet
 from gateway.core.upstream.own_lines import secret_uses
 from gateway.settings.document import Document, parse_document
-from gateway.settings.files import MAX_FILE, check_client_certificate, decoded, read_bounded, read_key_set, read_trust
+from gateway.settings.files import (
+    MAX_FILE,
+    check_client_certificate,
+    decoded,
+    read_bounded,
+    read_key_set,
+    read_signing_key,
+    read_trust,
+)
 from gateway.settings.secrets import read_secret
 from gateway.settings.variables import CONFIG, Overrides, is_within, read_variables, variable_for, variable_of
-from gateway.signing.signing_keys import read_signing_key
 
 
 @dataclass(frozen=True, slots=True)

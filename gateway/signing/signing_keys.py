@@ -7,13 +7,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Final
 
 from joserfc.jwk import ECKey
 
 from gateway.core.config.assertion import AssertionSection
-from gateway.core.upstream.assertion import SigningKey, parse_signing_key, published, signing_key
+from gateway.core.upstream.assertion import SigningKey, published, signing_key
 
 #: seconds between two looks at the file
 INTERVAL: Final = 10.0
@@ -21,30 +20,8 @@ INTERVAL: Final = 10.0
 AHEAD: Final = 120.0
 #: seconds that an old key is published beyond the life of what it signed, for the clocks of others
 MARGIN: Final = 120.0
-#: a key file is a few hundred bytes
-MAX_FILE: Final = 64 * 1024
 
 _LOG: Final = logging.getLogger("gateway.remote")
-
-
-def read_signing_key(path: str) -> SigningKey:
-    """The key in a file. ValueError carries a sentence that fits behind the key of the configuration."""
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_FILE + 1)
-    except FileNotFoundError:
-        raise ValueError("names a file that does not exist") from None
-    except OSError as error:
-        raise ValueError(f"names a file that cannot be read: {error.strerror}") from None
-    except ValueError:
-        # A NUL, or what no file system can spell.
-        raise ValueError("names what no file can be called") from None
-    if len(content) > MAX_FILE:
-        raise ValueError(f"names a file that is larger than {MAX_FILE >> 10}KiB")
-    try:
-        return parse_signing_key(content)
-    except ValueError as error:
-        raise ValueError(f"names a file that {error}") from None
 
 
 class SigningKeys:
@@ -54,15 +31,20 @@ class SigningKeys:
         self,
         assertion: AssertionSection,
         *,
+        read: Callable[[str], SigningKey],
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Reads the key, or makes one. ValueError: the file was spoilt after it was checked."""
+        """Reads the key, or makes one. ValueError: the file was spoilt after it was checked.
+
+        `read`: the key in a file; ValueError carries a sentence that fits behind the key of the configuration.
+        """
         self._path = None if assertion.key is None else assertion.key.file
+        self._read = read
         self._kept_for = float(assertion.lifetime) + MARGIN
         self._monotonic = monotonic
         self._sleep = sleep
-        self._current = signing_key(ECKey.generate_key("P-256")) if self._path is None else read_signing_key(self._path)
+        self._current = signing_key(ECKey.generate_key("P-256")) if self._path is None else read(self._path)
         #: a new key, and when it begins to sign
         self._next: tuple[SigningKey, float] | None = None
         #: old keys by kid, and until when they are published
@@ -97,7 +79,7 @@ class SigningKeys:
         while True:
             await self._sleep(INTERVAL)
             try:
-                found = await asyncio.to_thread(read_signing_key, path)
+                found = await asyncio.to_thread(self._read, path)
             except ValueError as error:
                 self._complain(str(error))
             except Exception as error:  # noqa: BLE001 -- logged with its traceback

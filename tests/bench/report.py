@@ -148,7 +148,7 @@ def _distribution() -> str:
 def versions() -> Iterator[str]:
     """Every program and library whose version matters."""
     # Asked as the contender is started: this program may find the source first.
-    asked = [sys.executable, "-c", "import gateway.process.app; print(gateway.process.app.IS_COMPILED)"]
+    asked = [sys.executable, "-c", "import gateway.process.summary; print(gateway.process.summary.IS_COMPILED)"]
     compiled = subprocess.run(asked, capture_output=True, text=True, check=True, cwd="/").stdout.strip() == "True"
     yield f"Bearer Gateway {version('bearer-gateway')} {'as compiled into its wheel' if compiled else 'from its source'}"
     yield f"Python {platform.python_version()}"

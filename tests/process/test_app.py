@@ -2,20 +2,14 @@
 
 import asyncio
 import os
-import resource
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from gateway.core.config.issuers import Issuer
-from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
-from gateway.core.config.upstreams import UpstreamSection
 from gateway.demo.issuer import DemoIssuer
-from gateway.process import app as app_module
 from gateway.process.app import Gateway, run
 from gateway.process.listening import CannotStart
 from tests.wire import (
@@ -30,15 +24,8 @@ from tests.wire import (
     config_for,
     get,
     post,
-    starting,
     until,
 )
-
-
-@pytest_asyncio.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    async with starting(tmp_path) as starts:
-        yield starts
 
 
 class Held:
@@ -67,27 +54,6 @@ async def test_it_listens_and_says_so(start: Start) -> None:
     assert gateway.gateway.address in gateway.stderr.getvalue()
     assert gateway.gateway.admin_address in gateway.stderr.getvalue()
     assert (await (await gateway.client()).ask(get())).body == b"ok"
-
-
-async def test_it_says_which_routes_are_open_and_which_only_report(start: Start) -> None:
-    routes = (
-        RouteSection(path="/health", access="public"),
-        RouteSection(path="/orders/*", methods=("GET",), mode="report"),
-        RouteSection(path="/reports/*", name="reports", mode="report"),
-        RouteSection(path="/*"),
-    )
-    gateway = await start(routes=routes, upstreams={"shop": UpstreamSection(url="http://shop.test")})
-    written = gateway.stderr.getvalue()
-    assert f"{gateway.upstream.url}, http://shop.test; 4 routes; " in written
-    assert "PUBLIC: /health; REPORTS ONLY: GET /orders/*, reports; " in written
-    assert "every path needs" not in written
-    metrics = (await gateway.admin("/metrics")).body.decode()
-    assert "gateway_report_mode_routes 2.0" in metrics
-
-
-async def test_without_routes_it_says_that_every_path_needs_a_token(start: Start) -> None:
-    gateway = await start()
-    assert "every path needs an access token; " in gateway.stderr.getvalue()
 
 
 async def test_it_listens_on_ipv6(start: Start) -> None:
@@ -379,19 +345,3 @@ async def test_a_signal_stops_it(tmp_path: Path, signum: signal.Signals) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().remove_signal_handler(number)
     await upstream.stop()
-
-
-def test_client_connections_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = config_for("http://a", "/x", limits={"connections": 10_000})
-    reserved = (
-        UpstreamSection(url="http://a").max_connections + app_module.ADMIN_CONNECTIONS + app_module.RESERVED_DESCRIPTORS
-    )
-    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
-    for limits, expected in (
-        ((1024, 1024), 1024 - reserved),
-        ((1024, 100_000), 10_000),
-        ((-1, -1), 10_000),
-        ((10, 10), 1),
-    ):
-        monkeypatch.setattr(resource, "getrlimit", lambda _, limits=limits: limits)
-        assert app_module._connections(config) == expected

@@ -133,7 +133,7 @@ async def test_garbage_reaches_nobody_and_least_of_all_another_client(start: Sta
     await asked.wait()
     # The other client waits for this very connection.
     await other.send(get("/other"))
-    await until(lambda: gateway.gateway._upstream._upstreams["default"]._waiting)
+    await until(lambda: gateway.pool._waiting)
     say.set()
     got, was_cut = await what_arrives(first, row.method)
     assert_responds(await other.response(), "/other")
@@ -222,14 +222,14 @@ async def say_too_early(gateway: Running, turns: int, *, waits: bool) -> None:
 
     gateway.upstream.behaviour = behave
     cut_off_all(gateway.upstream)
-    await until(lambda: not gateway.gateway._upstream._upstreams["default"]._idle)
+    await until(lambda: not gateway.pool._idle)
     client = await gateway.client()
     other = await gateway.client() if waits else client
     await client.send(get("/first"))
     await gateway.upstream.connected(known + 1)
     await other.send(get("/second"))
     if waits:
-        await until(lambda: gateway.gateway._upstream._upstreams["default"]._waiting)
+        await until(lambda: gateway.pool._waiting)
     go.set()
     assert (await client.response()).body == b"ok"
     response = await other.response()
@@ -302,7 +302,7 @@ async def cut_response(
         if way == "RST":
             if pace == "head first" and end == len(raw):
                 # What the reset overtakes would be lost; here everything arrives before it.
-                await until(lambda: gateway.gateway._upstream._upstreams["default"]._idle or unframed)
+                await until(lambda: gateway.pool._idle or unframed)
             upstream.reset()
 
     gateway.upstream.behaviour = behave
@@ -662,7 +662,7 @@ def test_a_client_that_vanishes_leaves_nothing_behind(
                 # Leaving an event stream is how it ends; whoever leaves anything else leaves it half done.
                 reason = None if stage == "in an event stream" else "client_disconnected"
                 assert {record.get("reason") for record in records} == {reason}
-            pool = gateway.gateway._upstream._upstreams["default"]
+            pool = gateway.pool
             assert (pool._count, len(pool._open), len(pool._waiting)) == (0, 0, 0)
 
     run(main())
@@ -696,7 +696,7 @@ def test_a_client_that_vanishes_while_it_waits_for_a_connection_leaves_nothing_b
             first = await gateway.client()
             await first.send(get())
             await gateway.upstream.connected()
-            pool = gateway.gateway._upstream._upstreams["default"]
+            pool = gateway.pool
             for way in ("RST", "FIN") * 5:
                 client = await gateway.client()
                 await client.send(get())
@@ -765,7 +765,7 @@ def test_hundreds_of_faults_at_once_leave_nothing_behind(tmp_path: Path, run: Ru
             await asyncio.gather(*(one(gateway, number) for number in range(count)))
         await gateway.connections(0)
         cut_off_all(gateway.upstream)
-        await until(lambda: not gateway.gateway._upstream._upstreams["default"]._open)
+        await until(lambda: not gateway.pool._open)
         forget(gateway)
 
     async def main() -> None:
@@ -776,7 +776,7 @@ def test_hundreds_of_faults_at_once_leave_nothing_behind(tmp_path: Path, run: Ru
             before = things()
             await round_of(gateway, 400)
             await settle(before)
-            pool = gateway.gateway._upstream._upstreams["default"]
+            pool = gateway.pool
             assert (pool._count, len(pool._open), len(pool._idle)) == (0, 0, 0)
             assert gateway.errors() == [], gateway.errors()[0]
 

@@ -14,7 +14,6 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.relay.upstream.connection import UpstreamConnection
-from gateway.relay.upstream.pool import HttpUpstreams
 from tests.wire import OK, Conversation, Message, RawClient, Running, Start, chunked, demo_issuer, get, until
 
 MIB = 1 << 20
@@ -81,8 +80,7 @@ async def opened(gateway: Running, raw: bytes | None = None) -> tuple[RawClient,
 
 def upstream_sides(gateway: Running) -> set[UpstreamConnection]:
     """The gateway's connections to its only upstream."""
-    upstreams = gateway.gateway._upstream
-    assert isinstance(upstreams, HttpUpstreams)
+    upstreams = gateway.upstreams
     return upstreams._upstreams["default"]._open
 
 

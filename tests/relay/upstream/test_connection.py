@@ -599,7 +599,7 @@ async def test_what_an_upstream_says_unasked_is_nobodys_response(
 
     gateway.upstream.behaviour = behave
     assert (await client.ask(get("/1"))).body == b"ok"
-    (connection,) = gateway.gateway._upstream._upstreams["default"]._idle
+    (connection,) = gateway.pool._idle
     said.set()
     await until(lambda: connection.is_lost)
     assert (await client.ask(get("/2"))).body == b"ok"

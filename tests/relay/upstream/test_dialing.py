@@ -179,7 +179,7 @@ async def test_a_connection_that_takes_too_long_is_unreachable(start: Start, bla
 
 async def test_who_gives_up_while_a_connection_is_made_leaves_its_place(start: Start, black_hole: int) -> None:
     gateway = await start(upstream=f"http://127.0.0.3:{black_hole}", connect_timeout=Seconds(30), max_connections=2)
-    pool = gateway.gateway._upstream._upstreams["default"]
+    pool = gateway.pool
     for _ in range(5):
         clients = [await gateway.client() for _ in range(2)]
         for client in clients:
@@ -348,7 +348,7 @@ def test_a_tls_connection_that_was_closed_while_idle_costs_nobody_a_response(
         async with secure(authority.issue("127.0.0.1")) as it:
             settings = {"upstream": it.url, "tls": UpstreamTls(ca_file=str(authority.file))}
             async with a_gateway(tmp_path, **settings) as gateway:
-                pool = gateway.gateway._upstream._upstreams["default"]
+                pool = gateway.pool
                 for _ in range(5):
                     assert await ask(gateway) == b"ok"
                     it.upstream.conversations[-1].writer.close()

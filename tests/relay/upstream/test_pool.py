@@ -38,7 +38,7 @@ from tests.wire import (
 
 
 def pool_of(gateway: Running) -> HttpUpstream:
-    return gateway.gateway._upstream._upstreams["default"]
+    return gateway.pool
 
 
 class Held:

@@ -1,0 +1,124 @@
+"""The composition root: a configuration becomes a gate and what stands behind it. Opens no socket to listen on.
+
+Serving, workers and explaining are all made here, so that what is explained is what serves.
+"""
+
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.upstreams import Secret
+from gateway.decisions.http import Decisions
+from gateway.gate import Gate
+from gateway.ports import Exchange, Observer, Upstream
+from gateway.relay.upstream.pool import HttpUpstreams
+from gateway.remote.keys.issuers import RemoteIssuers
+from gateway.settings.files import read_signing_key
+from gateway.signing.assertions import SignedAssertions
+from gateway.signing.signing_keys import SigningKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A gate and what stands behind it, made for one configuration."""
+
+    config: Config
+    gate: Gate
+    decisions: Decisions
+    issuers: RemoteIssuers
+    #: None: there are no assertions
+    signer: SigningKeys | None
+    upstream: Upstream
+    #: whose end is the end of this
+    _closing: AsyncExitStack = field(repr=False)
+
+    async def start(self) -> None:
+        """Begins to fetch keys and to follow files; waits for nobody. `close` ends it."""
+        await self.issuers.start()
+        if self.signer is not None:
+            await self.signer.start()
+
+    async def close(self) -> None:
+        """Ends all that is under way, sockets and tasks. May be called twice."""
+        await self._closing.aclose()
+
+
+class Current:
+    """The assembly that serves. Another in its place serves every request from then on."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self.assembly = assembly
+
+
+class Traffic:
+    """The Service of the traffic listener: the gate of the current assembly, looked up for each request."""
+
+    def __init__(self, current: Current) -> None:
+        self._current = current
+
+    @property
+    def handle(self) -> Callable[[Exchange], Coroutine[Any, Any, None]]:
+        """One request to its end. The gate's own method: no coroutine stands between them."""
+        return self._current.assembly.gate.handle
+
+
+class Questions:
+    """The Service of the decision listener, in the same way."""
+
+    def __init__(self, current: Current) -> None:
+        self._current = current
+
+    @property
+    def handle(self) -> Callable[[Exchange], Coroutine[Any, Any, None]]:
+        """One question to its end."""
+        return self._current.assembly.decisions.handle
+
+
+def build(
+    config: Config,
+    *,
+    observer: Observer,
+    secrets: Mapping[Secret, str] = MappingProxyType({}),
+    upstream: Upstream | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Assembly:
+    """Makes it; asks nobody yet. Needs a running loop. After calling this you must call `close`.
+
+    `config` is sound: nothing is checked here. `secrets`: what was read for each that it names. `observer`: outlives
+    what is built here. `upstream`: instead of the APIs of the configuration. `clock`: seconds since the epoch.
+    ValueError: a file was spoilt after it was checked; the sentence begins with its key.
+    """
+    closing = AsyncExitStack()
+    signer = signing_keys(config)
+    if upstream is None:
+        timeouts = tuple(float(route.timeout) for route in config.routes if route.timeout is not None)
+        upstream = pools = HttpUpstreams(upstreams_of(config), timeouts=timeouts, observer=observer)
+        closing.push_async_callback(pools.close)
+    if signer is not None:
+        closing.push_async_callback(signer.stop)
+    issuers = RemoteIssuers(config.issuers, observer=observer)
+    closing.push_async_callback(issuers.stop)
+    gate = Gate(
+        config,
+        issuers=issuers,
+        upstream=upstream,
+        observer=observer,
+        assertions=None if signer is None else SignedAssertions(config, signer=signer, clock=clock),
+        secrets=secrets,
+        clock=clock,
+    )
+    return Assembly(config, gate, Decisions(gate, config), issuers, signer, upstream, closing)
+
+
+def signing_keys(config: Config) -> SigningKeys | None:
+    """The keys that sign assertions, where there are any. ValueError as in `build`."""
+    if config.assertion is None:
+        return None
+    try:
+        return SigningKeys(config.assertion, read=read_signing_key)
+    except ValueError as error:
+        raise ValueError(f"assertion.key.file {error}") from None

@@ -1,0 +1,58 @@
+"""What the process takes of the machine: memory that it keeps, the collector of cycles, file descriptors."""
+
+import contextlib
+import ctypes
+import gc
+import logging
+import resource
+from typing import Final
+
+from gateway.core.config.file import Config, upstreams_of
+from gateway.process.listening import ADMIN_CONNECTIONS, DECISION_CONNECTIONS
+
+#: descriptors for everything that is neither a client's nor the upstream's connection
+RESERVED_DESCRIPTORS: Final = 64
+#: objects more than were freed again, before the collector of cycles looks at the young ones; Python's own is 700
+COLLECTED_AFTER: Final = 20_000
+
+#: bytes of freed memory that the process keeps for what comes next
+KEPT_FREE: Final = 16 * 1024 * 1024
+#: bytes from which an object gets memory of its own from the kernel
+MAPPED_FROM: Final = 1024 * 1024
+#: malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+log = logging.getLogger("gateway")
+
+
+def room_for_connections(config: Config) -> int:
+    """How many client connections may be open: as configured, or what the process's descriptors leave."""
+    wanted = config.limits.connections
+    needed = wanted + sum(upstream.max_connections for upstream in upstreams_of(config).values())
+    needed += ADMIN_CONNECTIONS + RESERVED_DESCRIPTORS
+    needed += DECISION_CONNECTIONS if config.decisions is not None else 0
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    left = max(1, soft - (needed - wanted))
+    log.warning("limits.connections is %d, but %d file descriptors leave room for %d", wanted, soft, left)
+    return left
+
+
+def settle_memory() -> None:
+    """Spares the collector of cycles what lives as long as the process, and has it look at the rest less often.
+
+    Requests leave next to no cycles, but many short-lived objects: at Python's own threshold it ran every few requests.
+    And keeps some of the memory that was freed (docs/decisions.md, 27).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECTED_AFTER)
+    # glibc only, mallopt(3). Else it gives pieces of large bodies back and gets them anew, page fault by page fault.
+    with contextlib.suppress(AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_TRIM_THRESHOLD, KEPT_FREE)
+        mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM)

@@ -1,0 +1,37 @@
+"""What runs where, in one line: the first that the log has."""
+
+from typing import Final
+
+from gateway import __version__, gate
+from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.issuers import audiences_of, issuer_name
+from gateway.core.config.routes import route_name
+from gateway.process.listening import Listeners
+
+#: whether the modules on the way of every request are C, as in a wheel, or the source, as in a clone
+IS_COMPILED: Final = not str(gate.__file__).endswith(".py")
+
+
+def summary(config: Config, listeners: Listeners) -> str:
+    """In one line. Addresses of upstreams are there as configured, secrets never."""
+    traffic, decisions, admin = listeners.traffic, listeners.decisions, listeners.admin
+    issuers = "; ".join(
+        f"{issuer_name(issuer)} for {', '.join(audiences_of(issuer))}"
+        + (f" (preset {issuer.preset})" if issuer.preset else "")
+        + (" UNCLASSIFIED TOKENS ARE ADMITTED" if issuer.allow_unclassified else "")
+        for issuer in config.issuers
+    )
+    upstreams = ", ".join(upstream.url for upstream in upstreams_of(config).values())
+    public = [route_name(route) for route in config.routes if route.access == "public"]
+    reporting = [route_name(route) for route in config.routes if route.mode == "report"]
+    return (
+        f"bearer-gateway {__version__} {'(compiled) ' if IS_COMPILED else ''}listens on {traffic.where}, "
+        + (f"admin on {admin.where}, " if admin else "")
+        + (f"decisions on {decisions.where}, " if decisions else "")
+        + f"in front of {upstreams}; "
+        + (f"{len(config.routes)} routes; " if config.routes else "every path needs an access token; ")
+        + (f"PUBLIC: {', '.join(public)}; " if public else "")
+        + (f"REPORTS ONLY: {', '.join(reporting)}; " if reporting else "")
+        + f"issuers: {issuers}"
+        + (f"; {config.workers} workers" if config.workers > 1 else "")
+    )
