@@ -219,6 +219,37 @@ class Ending(Trail):
         self.bytes_out = 0
 
 
+@dataclass(frozen=True, slots=True)
+class KeysFetched:
+    """A key fetch ended."""
+
+    issuer: str
+    ok: bool
+    #: seconds since the epoch
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeysSuppressed:
+    """A key fetch was asked for and not made: the token bucket was empty."""
+
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeysKnown:
+    """How many usable keys of an issuer there are now."""
+
+    issuer: str
+    count: int
+    #: the last refresh failed
+    stale: bool
+
+
+#: what happens rarely enough to be made a value of
+Event = KeysFetched | KeysSuppressed | KeysKnown
+
+
 class Observer(Protocol):
     """Hears of everything; decides nothing, waits for nothing, raises nothing."""
 
@@ -228,14 +259,8 @@ class Observer(Protocol):
     def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
         """A token that was not in the cache was judged; `issuer` None when it is none of ours."""
 
-    def keys_fetched(self, issuer: str, *, ok: bool, at: float) -> None:
-        """A key fetch ended; `at`: seconds since the epoch."""
-
-    def keys_suppressed(self, issuer: str) -> None:
-        """A key fetch was asked for and not made: the token bucket was empty."""
-
-    def keys_known(self, issuer: str, *, count: int, stale: bool) -> None:
-        """How many usable keys there are now, and whether the last refresh failed."""
+    def happened(self, event: Event) -> None:
+        """One of the rare facts."""
 
     def connections_open(self, count: int) -> None:
         """How many client connections there are now."""

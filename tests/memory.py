@@ -9,7 +9,7 @@ from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.token.identity import Identity
 from gateway.core.token.keys import Key, KeySet, parse_key_set
 from gateway.core.token.markers import Verdict
-from gateway.ports import Ending
+from gateway.ports import Ending, Event
 from tests.signer import NOW, public_jwk
 
 
@@ -60,13 +60,7 @@ class Recorder:
     def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
         self.verified.append((issuer, refusal.reason if refusal else None))
 
-    def keys_fetched(self, issuer: str, *, ok: bool, at: float) -> None:
-        raise AssertionError
-
-    def keys_suppressed(self, issuer: str) -> None:
-        raise AssertionError
-
-    def keys_known(self, issuer: str, *, count: int, stale: bool) -> None:
+    def happened(self, event: Event) -> None:
         raise AssertionError
 
     def connections_open(self, count: int) -> None:

@@ -37,6 +37,7 @@ from gateway.core.routing.table import passed_over
 from gateway.core.shown import shown
 from gateway.core.token.kind import classify
 from gateway.core.token.rules import Token, rules_of
+from gateway.observe.observers import Unheard
 from gateway.ports import Ending, Exchange, Response, Trail
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.peer import Peer
@@ -91,13 +92,6 @@ class Explanation:
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-class _Unheard:
-    """An Observer that nobody listens to."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_, **__: None
-
-
 class _Nowhere:
     """An Upstream that nothing is sent to."""
 
@@ -116,7 +110,7 @@ async def explain(
     clock: Callable[[], float] = time.time,
 ) -> Explanation:
     """What the gate would say of this request with this token. Asks the issuer for its keys, and nobody else."""
-    assembly = build(config, observer=_Unheard(), secrets=secrets, upstream=_Nowhere(), clock=clock)
+    assembly = build(config, observer=Unheard(), secrets=secrets, upstream=_Nowhere(), clock=clock)
     trail = Ending()
     headers = [(b"Host", host.encode("utf-8", "surrogateescape"))]
     if token:

@@ -16,7 +16,7 @@ from gateway.core.config.log import Log
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.token.identity import Identity
 from gateway.observe.access_line import AccessLine
-from gateway.observe.metrics.metrics import outcome_of
+from gateway.observe.metrics.metrics import ADMITTED, outcome_of
 from gateway.ports import Ending
 
 #: W3C Trace Context section 3.2
@@ -73,7 +73,7 @@ class AccessLog:
     def request_ended(self, ending: Ending) -> None:
         """One line, unless the configuration says otherwise."""
         wanted = self._log.access
-        if wanted != "all" and (wanted == "none" or outcome_of(ending) == "admitted"):
+        if wanted != "all" and (wanted == "none" or outcome_of(ending) == ADMITTED):
             return
         line = self._line(ending)
         if self._gathered + len(line) > self._batch:
@@ -135,7 +135,7 @@ class AccessLog:
                 path,
                 ending.status,
                 None if ending.route is None else ending.route.name,
-                "admitted" if refusal is None else outcome_of(ending),
+                ADMITTED if refusal is None else outcome_of(ending),
                 None if refusal is None else refusal.reason,
                 evidence if evidence is None or _is_plain(evidence) else _without_token_of(facts, evidence),
                 issuer,

@@ -21,7 +21,7 @@ from gateway.core.config.upstreams import Secret
 from gateway.observe.access import BATCH, AccessLog
 from gateway.observe.metrics.metrics import Metrics
 from gateway.observe.metrics.shared_metrics import keep_private
-from gateway.observe.observers import Witness
+from gateway.observe.observers import Observers
 from gateway.process.listening import (
     ADMIN_CONNECTIONS,
     AT_ONCE,
@@ -80,9 +80,9 @@ class Gateway:
         )
         # Several processes write to one pipe: what is no larger is not torn apart (write(2), pipe(7)).
         self._access = AccessLog(config.log, batch=BATCH if self._inherited is None else PIPE_BUF)
-        witness = Witness(self._metrics, self._access)
+        observers = Observers(self._metrics, self._access)
         try:
-            assembly = build(config, observer=witness, secrets=self._secrets)
+            assembly = build(config, observer=observers, secrets=self._secrets)
         except ValueError as error:
             raise CannotStart(str(error)) from None
         self._current = Current(assembly)
@@ -92,7 +92,7 @@ class Gateway:
             await assembly.close()
             raise
         self._server = Server(
-            Traffic(self._current), config, max_connections=room_for_connections(config), observer=witness
+            Traffic(self._current), config, max_connections=room_for_connections(config), observer=observers
         )
         self._serve(listeners.traffic, self._server)
         self.address = listeners.traffic.where

@@ -15,7 +15,8 @@ from gateway.core.errors import IdToken, InvalidToken, LogoutToken, OtherToken, 
 from gateway.core.token.credential import Credential
 from gateway.core.token.keys import Key, KeySet, parse_key_set
 from gateway.demo.issuer import sign
-from gateway.ports import Ending, Trail
+from gateway.observe.observers import Unheard
+from gateway.ports import Trail
 from gateway.verifier import Verifier
 
 DATA = Path(__file__).parents[1] / "data"
@@ -51,21 +52,6 @@ class PublishedKeys:
         raise AssertionError("every key is known")
 
 
-class Deaf:
-    """An Observer that hears nothing."""
-
-    def token_looked_up(self, *, hit: bool) -> None: ...
-    def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None: ...
-    def keys_fetched(self, issuer: str, *, ok: bool, at: float) -> None: ...
-    def keys_suppressed(self, issuer: str) -> None: ...
-    def keys_known(self, issuer: str, *, count: int, stale: bool) -> None: ...
-    def connections_open(self, count: int) -> None: ...
-    def requests_in_flight(self, count: int) -> None: ...
-    def upstream_connections(self, upstream: str, *, idle: int, busy: int) -> None: ...
-    def tunnels_open(self, count: int) -> None: ...
-    def request_ended(self, ending: Ending) -> None: ...
-
-
 PUBLISHED = PublishedKeys(parse_key_set({"keys": [key.as_dict(private=False) for key in KEYS.values()]}))
 
 
@@ -91,7 +77,7 @@ async def judged(shape: dict[str, Any]) -> Refusal | None:
         name: tuple(value) if isinstance(value, list) else value for name, value in shape["configure"].items()
     }
     config = Config(upstream="http://127.0.0.1:1", issuers=(Issuer(issuer=ISSUER, **configure),))
-    verifier = Verifier(config, issuers=PUBLISHED, observer=Deaf(), clock=lambda: NOW)
+    verifier = Verifier(config, issuers=PUBLISHED, observer=Unheard(), clock=lambda: NOW)
     try:
         await verifier.verify(Credential(minted(shape)), b"", Trail())
     except Refusal as refusal:

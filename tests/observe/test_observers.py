@@ -3,31 +3,33 @@
 import io
 import json
 
+import pytest
+
 from gateway.core.config.log import Log
 from gateway.core.errors import UnknownKey
 from gateway.observe.access import AccessLog
 from gateway.observe.metrics.metrics import Metrics
-from gateway.observe.observers import Witness
-from gateway.ports import Ending, Observer
+from gateway.observe.observers import Observers, Unheard
+from gateway.ports import Ending, KeysFetched, KeysKnown, KeysSuppressed, Observer
 
 
 def test_everything_heard_is_counted() -> None:
     metrics, stream = Metrics(("a",)), io.StringIO()
-    witness: Observer = Witness(metrics, AccessLog(Log(), stream))
-    witness.token_looked_up(hit=True)
-    witness.token_looked_up(hit=False)
-    witness.token_verified("a", None)
-    witness.token_verified(None, UnknownKey())
-    witness.keys_fetched("a", ok=True, at=123.0)
-    witness.keys_fetched("a", ok=False, at=456.0)
-    witness.keys_suppressed("a")
-    witness.keys_known("a", count=3, stale=True)
-    witness.connections_open(7)
-    witness.requests_in_flight(5)
-    witness.upstream_connections("shop", idle=3, busy=2)
-    witness.upstream_connections("shop", idle=4, busy=1)
-    witness.tunnels_open(6)
-    witness.request_ended(Ending(status=200))
+    observers: Observer = Observers(metrics, AccessLog(Log(), stream))
+    observers.token_looked_up(hit=True)
+    observers.token_looked_up(hit=False)
+    observers.token_verified("a", None)
+    observers.token_verified(None, UnknownKey())
+    observers.happened(KeysFetched("a", ok=True, at=123.0))
+    observers.happened(KeysFetched("a", ok=False, at=456.0))
+    observers.happened(KeysSuppressed("a"))
+    observers.happened(KeysKnown("a", count=3, stale=True))
+    observers.connections_open(7)
+    observers.requests_in_flight(5)
+    observers.upstream_connections("shop", idle=3, busy=2)
+    observers.upstream_connections("shop", idle=4, busy=1)
+    observers.tunnels_open(6)
+    observers.request_ended(Ending(status=200))
     expected = {
         ("gateway_token_cache_lookups_total", ("result", "hit")): 1,
         ("gateway_token_cache_lookups_total", ("result", "miss")): 1,
@@ -46,3 +48,27 @@ def test_everything_heard_is_counted() -> None:
     assert metrics.registry.get_sample_value("gateway_connections_open") == 7
     assert metrics.registry.get_sample_value("gateway_requests_in_flight") == 5
     assert json.loads(stream.getvalue())["status"] == 200
+
+
+def test_an_event_is_a_value_that_stays() -> None:
+    event = KeysFetched("a", ok=True, at=123.0)
+    assert event == KeysFetched("a", ok=True, at=123.0)
+    with pytest.raises(AttributeError):
+        event.ok = False  # type: ignore[misc]
+
+
+def test_a_metric_that_counts_every_label_exists_from_the_start() -> None:
+    registry = Metrics(("a",)).registry
+    for result in ("hit", "miss"):
+        assert registry.get_sample_value("gateway_token_cache_lookups_total", {"result": result}) == 0
+
+
+def test_nobody_may_be_told_everything() -> None:
+    nobody: Observer = Unheard()
+    for name in ("connections_open", "requests_in_flight", "tunnels_open"):
+        getattr(nobody, name)(1)
+    nobody.token_looked_up(hit=True)
+    nobody.token_verified("a", None)
+    nobody.upstream_connections("shop", idle=1, busy=1)
+    nobody.happened(KeysSuppressed("a"))
+    nobody.request_ended(Ending(status=200))

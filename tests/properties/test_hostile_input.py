@@ -18,7 +18,8 @@ from gateway.core.token.identity import Identity
 from gateway.core.token.jwt import parse_token
 from gateway.core.token.keys import Key, KeySet, parse_key_set
 from gateway.core.upstream.headers import parse_request_id, response_headers
-from gateway.ports import Ending, Trail
+from gateway.observe.observers import Unheard
+from gateway.ports import Trail
 from gateway.verifier import Verifier, digest_of
 from tests.properties.json_values import TEXT, VALUES, objects
 from tests.signer import (
@@ -181,31 +182,6 @@ class Publisher:
         raise UnknownKey("there is one key only")
 
 
-class Deaf:
-    """An Observer that lets everything pass."""
-
-    def token_looked_up(self, *, hit: bool) -> None:
-        """Not of interest here, as all below."""
-
-    def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None: ...
-
-    def keys_fetched(self, issuer: str, *, ok: bool, at: float) -> None: ...
-
-    def keys_suppressed(self, issuer: str) -> None: ...
-
-    def keys_known(self, issuer: str, *, count: int, stale: bool) -> None: ...
-
-    def connections_open(self, count: int) -> None: ...
-
-    def requests_in_flight(self, count: int) -> None: ...
-
-    def upstream_connections(self, upstream: str, *, idle: int, busy: int) -> None: ...
-
-    def tunnels_open(self, count: int) -> None: ...
-
-    def request_ended(self, ending: Ending) -> None: ...
-
-
 HEADERS: dict[str, str | tuple[str, ...] | IdentityHeader] = {
     "X-User-Id": "sub",
     "X-A": "a",
@@ -227,7 +203,7 @@ CLAIM_NAMES = [
 def verifier(**settings: Any) -> Verifier:
     rules = {"audience_claims": ("aud", "client_id"), "allow_unclassified": True, **settings}
     config = Config(upstream="http://127.0.0.1:1", issuers=(issuer(**rules),), identity_headers=HEADERS)
-    return Verifier(config, issuers=Publisher(), observer=Deaf(), clock=lambda: NOW)
+    return Verifier(config, issuers=Publisher(), observer=Unheard(), clock=lambda: NOW)
 
 
 def at_once(coroutine: Coroutine[Any, Any, Identity]) -> Identity:

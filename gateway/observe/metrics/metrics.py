@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from gateway import __version__
 from gateway.core.errors import ClientDisconnected, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
 from gateway.observe.metrics.tally import Count, Tally, Timing
-from gateway.ports import Ending
+from gateway.ports import Ending, Event, KeysFetched, KeysSuppressed
 
 # A second series for every counter, which nobody asked for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -18,6 +18,11 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 #: stands where a label has nothing to say
 NONE: Final = "-"
+#: values of labels
+_OK, _ERROR, _SUPPRESSED = "ok", "error", "suppressed"
+_HIT, _MISS = "hit", "miss"
+#: the outcome of a request that was relayed as it should be
+ADMITTED: Final = "admitted"
 #: of several workers: what each has now, added up; and what one of them said last
 _LIVE: Final = "livesum"
 _LATEST: Final = "mostrecent"
@@ -27,7 +32,7 @@ def outcome_of(ending: Ending) -> str:
     """admitted; reported: admitted where it would have been refused; refused: our 4xx; failed: our 5xx, client gone."""
     refusal = ending.refusal
     if refusal is None:
-        return "admitted" if ending.reported is None else "reported"
+        return ADMITTED if ending.reported is None else "reported"
     return "failed" if refusal.status >= 500 or isinstance(refusal, ClientDisconnected) else "refused"
 
 
@@ -78,20 +83,20 @@ class Metrics:
             ("upstream", "reason"),
             registry=registry,
         )
-        self.in_flight = Gauge(
+        self._in_flight = Gauge(
             "gateway_requests_in_flight", "Requests under way.", registry=registry, multiprocess_mode=_LIVE
         )
-        self.connections = Gauge(
+        self._connections = Gauge(
             "gateway_connections_open", "Client connections.", registry=registry, multiprocess_mode=_LIVE
         )
-        self.upstream_connections = Gauge(
+        self._connections_upstream = Gauge(
             "gateway_upstream_connections",
             "Connections to the upstream.",
             ("upstream", "state"),
             registry=registry,
             multiprocess_mode=_LIVE,
         )
-        self.tunnels = Gauge(
+        self._tunnels = Gauge(
             "gateway_tunnels_open", "Tunnels (WebSocket) under way.", registry=registry, multiprocess_mode=_LIVE
         )
         self.lookups = Counter(
@@ -140,17 +145,22 @@ class Metrics:
         for issuer in issuers:
             self.jwks_keys.labels(issuer).set(0)
             self.jwks_stale.labels(issuer).set(0)
-            for result in ("ok", "error", "suppressed"):
+            for result in (_OK, _ERROR, _SUPPRESSED):
                 self.jwks_refreshes.labels(issuer, result)
-        for result in ("hit", "miss"):
-            self.lookups.labels(result)
-        self.hit = self.tally.count(self.lookups.labels("hit")).inc
-        self.miss = self.tally.count(self.lookups.labels("miss")).inc
+        self._hits = self.tally.count(self.lookups.labels(_HIT))
+        self._misses = self.tally.count(self.lookups.labels(_MISS))
         self._ended: dict[tuple[str, str, str, int], Count] = {}
         self._judged: dict[tuple[str, str], Count] = {}
         self._upstream_gauges: dict[str, tuple[Callable[[float], None], Callable[[float], None]]] = {}
         self._durations = _Timings(self.tally, self.duration)
         self._upstream_durations = _Timings(self.tally, self.upstream_duration)
+
+    def token_looked_up(self, *, hit: bool) -> None:
+        """The verified-token cache was asked."""
+        if hit:
+            self._hits.total += 1
+        else:
+            self._misses.total += 1
 
     def request_ended(self, ending: Ending) -> None:
         """Counts a request that is over."""
@@ -158,7 +168,7 @@ class Metrics:
         told = ending.refusal or ending.reported
         key = (
             NONE if route is None else route.name,
-            "admitted" if told is None else outcome_of(ending),
+            ADMITTED if told is None else outcome_of(ending),
             NONE if told is None else told.reason,
             ending.status // 100,
         )
@@ -174,17 +184,41 @@ class Metrics:
 
     def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
         """Counts a judged token."""
-        key = (issuer or NONE, "ok" if refusal is None else refusal.reason)
+        key = (issuer or NONE, _OK if refusal is None else refusal.reason)
         count = self._judged.get(key)
         if count is None:
             count = self._judged[key] = self.tally.count(self.verified.labels(*key))
         count.total += 1
 
-    def upstream_connections_now(self, upstream: str, *, idle: int, busy: int) -> None:
-        """Sets how many connections to an upstream there are."""
+    def upstream_connections(self, upstream: str, *, idle: int, busy: int) -> None:
+        """Connections to an upstream now."""
         gauges = self._upstream_gauges.get(upstream)
         if gauges is None:
-            labels = self.upstream_connections.labels
+            labels = self._connections_upstream.labels
             gauges = self._upstream_gauges[upstream] = (labels(upstream, "idle").set, labels(upstream, "busy").set)
         gauges[0](idle)
         gauges[1](busy)
+
+    def connections_open(self, count: int) -> None:
+        """Client connections now."""
+        self._connections.set(count)
+
+    def requests_in_flight(self, count: int) -> None:
+        """Requests under way now."""
+        self._in_flight.set(count)
+
+    def tunnels_open(self, count: int) -> None:
+        """Tunnels now."""
+        self._tunnels.set(count)
+
+    def happened(self, event: Event) -> None:
+        """One of the rare facts."""
+        if isinstance(event, KeysFetched):
+            self.jwks_refreshes.labels(event.issuer, _OK if event.ok else _ERROR).inc()
+            if event.ok:
+                self.jwks_success.labels(event.issuer).set(event.at)
+        elif isinstance(event, KeysSuppressed):
+            self.jwks_refreshes.labels(event.issuer, _SUPPRESSED).inc()
+        else:
+            self.jwks_keys.labels(event.issuer).set(event.count)
+            self.jwks_stale.labels(event.issuer).set(event.stale)

@@ -15,7 +15,7 @@ from typing import Final
 from gateway.core.config.issuers import Issuer
 from gateway.core.errors import IssuerUnavailable, UnknownKey
 from gateway.core.token.keys import Key, KeySet, UnusableKeySet, names_one_of, shown_kid
-from gateway.ports import Observer
+from gateway.ports import KeysFetched, KeysKnown, KeysSuppressed, Observer
 from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
 from gateway.remote.keys.discovery import Publisher
 from gateway.remote.keys.schedule import PAUSE, Misses, TokenBucket, backoff, refresh_after
@@ -177,7 +177,7 @@ class IssuerKeys:
                 # Somebody waits for it: as soon as it may be, whoever asks next.
                 self._due = self._paused_until
                 self._wake()
-            self._observer.keys_suppressed(self._name)
+            self._observer.happened(KeysSuppressed(self._name))
             raise self._unavailable()
         if not self._failures:
             self._bucket.spend(now)
@@ -218,10 +218,9 @@ class IssuerKeys:
         finally:
             self._flight = None
         self._ended += 1
-        self._observer.keys_fetched(self._name, ok=self._reason is None, at=self._clock.wall())
-        self._observer.keys_known(
-            self._name, count=len(self._copy.keys.keys) if self.status().has_keys else 0, stale=self._failures > 0
-        )
+        self._observer.happened(KeysFetched(self._name, self._reason is None, self._clock.wall()))
+        count = len(self._copy.keys.keys) if self.status().has_keys else 0
+        self._observer.happened(KeysKnown(self._name, count, stale=self._failures > 0))
         self._wake()
 
     def _wake(self) -> None:

@@ -27,8 +27,8 @@ for _ in range(int(sys.argv[2])):
     metrics.request_ended(ending)
     metrics.token_verified("mine", None)
 metrics.tally.tell()
-metrics.connections.set(int(sys.argv[3]))
-metrics.upstream_connections_now("shop", idle=1, busy=2)
+metrics.connections_open(int(sys.argv[3]))
+metrics.upstream_connections("shop", idle=1, busy=2)
 """
 
 
