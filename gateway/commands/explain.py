@@ -4,16 +4,24 @@ The decision is `Gate.admit`'s own; this module only says which step it was and 
 never printed.
 """
 
+import argparse
+import asyncio
 import json
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.compose import build
 from gateway.core.claims import find_claim
 from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.log import Log
 from gateway.core.config.upstreams import Secret
 from gateway.core.errors import (
     AmbiguousPath,
@@ -37,10 +45,20 @@ from gateway.core.routing.table import passed_over
 from gateway.core.shown import shown
 from gateway.core.token.kind import classify
 from gateway.core.token.rules import Token, rules_of
+from gateway.observe.log import set_up_logging
 from gateway.observe.observers import Unheard
 from gateway.ports import Ending, Exchange, Response, Trail
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.peer import Peer
+from gateway.settings.settings import load
+
+HELP: Final = "say step by step what the gateway would make of a token"
+DESCRIPTION: Final = (
+    "Say step by step what the gateway would make of a token, and which headers the API would receive. "
+    "Asks the issuer for its keys, and nobody else. Exit code 0: admitted, 1: refused."
+)
+#: bytes of a token that are read; more would be refused anyway
+MAX_TOKEN: Final = 1 << 20
 
 #: the steps of admission, in their order
 STEPS: Final = (
@@ -256,3 +274,54 @@ def as_text(explanation: Explanation, *, color: bool) -> str:
         verdict = f"\x1b[1m{verdict}\x1b[0m"
     headers = ["", "The upstream would receive:", *(f"  {name}: {value}" for name, value in explanation.headers)]
     return "\n".join([*lines, "", verdict, *(headers if explanation.headers else [])])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes. Never the token: others could see it in the list of processes."""
+    add_config(parser)
+    parser.add_argument("--method", default="GET", help="of the request (default: %(default)s)")
+    parser.add_argument(
+        "--url", default="/", help="path of the request, or URL whose host counts (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="file with the token; default: standard input")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints it; 1 when the token is refused, or nothing can be said."""
+    loaded = load(arguments.config, os.environ)
+    if loaded.config is None:
+        print_problems(loaded, file=sys.stderr)
+        return FAILED
+    try:
+        token = _read_token(arguments.file)
+    except OSError as error:
+        print(f"{arguments.file}: {error.strerror}", file=sys.stderr)
+        return FAILED
+    set_up_logging(Log(level="error", format="text"))
+    parts = urlsplit(arguments.url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    explanation = asyncio.run(
+        explain(
+            loaded.config,
+            token,
+            method=arguments.method,
+            target=target,
+            host=parts.netloc or "localhost",
+            secrets=loaded.secrets,
+        )
+    )
+    if arguments.json:
+        print(as_json(explanation))
+    else:
+        print(as_text(explanation, color=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+    return FAILED if explanation.verdict == "refused" else OK
+
+
+def _read_token(path: str | None) -> bytes:
+    """The token in a file or on standard input."""
+    if path is None and sys.stdin.isatty():
+        print("Paste the token, then press Enter and Ctrl-D.", file=sys.stderr)
+    raw = sys.stdin.buffer.read(MAX_TOKEN) if path is None else Path(path).read_bytes()[:MAX_TOKEN]
+    text = raw.strip()
+    return text[7:].strip() if text[:7].lower() == b"bearer " else text

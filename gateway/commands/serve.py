@@ -1,0 +1,46 @@
+"""`bearer-gateway serve`: the gateway, until it is told to stop."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from typing import Final
+
+import uvloop
+
+from gateway.commands.configured import FAILED, OK, add_config, print_problems
+from gateway.observe.log import set_up_logging
+from gateway.process.app import run as run_gateway
+from gateway.process.listening import CannotStart
+from gateway.process.supervisor import Supervisor
+from gateway.settings.settings import load
+
+HELP: Final = "run the gateway until SIGTERM"
+DESCRIPTION: Final = HELP
+
+log = logging.getLogger("gateway")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serves; 1 when the configuration or the machine does not allow it."""
+    loaded = load(arguments.config, os.environ)
+    if loaded.config is None:
+        print_problems(loaded, file=sys.stderr)
+        return FAILED
+    set_up_logging(loaded.config.log)
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    try:
+        if loaded.config.workers > 1:
+            return asyncio.run(Supervisor(loaded.config, secrets=loaded.secrets).run())
+        uvloop.run(run_gateway(loaded.config, secrets=loaded.secrets))
+    except CannotStart as error:
+        log.error("%s", error)  # noqa: TRY400 -- the sentence is the whole story
+        return FAILED
+    return OK

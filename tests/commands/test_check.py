@@ -1,0 +1,52 @@
+"""`check` as a shell sees it: exit codes, and what is printed where."""
+
+from pathlib import Path
+
+from tests.commands.program import SOUND, WITH_SECRET, run
+
+
+def test_a_sound_configuration_is_0_and_says_where_values_came_from(config: Path) -> None:
+    done = run("check", "--config", str(config), GATEWAY_LISTEN="127.0.0.1:8081")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("The configuration is sound.\n")
+    assert "value    listen: from GATEWAY_LISTEN" in done.stdout
+    assert f"value    issuers[0].issuer: from file {config} line 4" in done.stdout
+    assert (
+        "note     issuers[0].audience: must be in the tokens; with auth0: the client sends the parameter" in done.stdout
+    )
+
+
+def test_every_problem_is_printed_at_once_and_the_exit_code_is_1(config: Path) -> None:
+    config.write_text(SOUND.replace("audience:", "audiense:") + "lissen: ':8080'\nlimits: {header_count: lots}\n")
+    done = run("check", "--config", str(config))
+    assert done.returncode == 1
+    assert "did you mean audience?" in done.stdout
+    assert "did you mean listen?" in done.stdout
+    assert "problem  limits.header_count: " in done.stdout
+    assert done.stdout.endswith("The configuration has 3 problems.\n")
+
+
+def test_three_variables_are_enough() -> None:
+    done = run(
+        "check",
+        GATEWAY_UPSTREAM="http://127.0.0.1:3000",
+        GATEWAY_ISSUER="https://login.example.com",
+        GATEWAY_AUDIENCE="https://api.example.com",
+    )
+    assert done.returncode == 0
+
+
+def test_check_reads_secrets_and_does_not_show_them(config: Path) -> None:
+    config.write_text(WITH_SECRET)
+    done = run("check", "--config", str(config), SHOP_TOKEN="geheim")
+    assert done.returncode == 0
+    assert done.stdout.endswith("The configuration is sound.\n")
+    assert f"value    upstreams.shop.authorization.bearer.env: from file {config} line 11" in done.stdout
+    assert "geheim" not in done.stdout + done.stderr
+
+
+def test_what_is_unsafe_is_named(config: Path) -> None:
+    config.write_text(SOUND.replace("preset: auth0", "allow_unclassified: true"))
+    done = run("check", "--config", str(config))
+    assert done.returncode == 0
+    assert "warning  issuers[0].allow_unclassified: " in done.stdout

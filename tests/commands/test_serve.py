@@ -1,0 +1,21 @@
+"""`serve` says why it does not start; that it serves is tests/e2e/test_serve.py."""
+
+import socket
+from pathlib import Path
+
+from tests.commands.program import SOUND, run
+
+
+def test_serve_refuses_a_configuration_with_problems_before_it_listens(config: Path) -> None:
+    config.write_text(SOUND + "lissen: ':8080'\n")
+    done = run("serve", "--config", str(config))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "problem  lissen: " in done.stderr
+
+
+def test_serve_says_which_address_is_taken(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = run("serve", "--config", str(config), GATEWAY_LISTEN=address, GATEWAY_ADMIN="127.0.0.1:0")
+    assert done.returncode == 1
+    assert f"cannot listen on {address}: Address already in use" in done.stderr
