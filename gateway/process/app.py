@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import signal
 from collections.abc import Callable, Mapping
 from functools import partial
 from select import PIPE_BUF
@@ -33,6 +32,7 @@ from gateway.process.listening import (
     bind_listeners,
 )
 from gateway.process.memory import room_for_connections, settle_memory
+from gateway.process.signals import on_signals
 from gateway.process.summary import summary
 from gateway.relay.client.server import Server
 
@@ -190,11 +190,9 @@ async def run(
     secrets: Mapping[Secret, str] = MappingProxyType({}),
     started: Callable[[Gateway], None] | None = None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then drains; a second signal cuts the draining short. CannotStart."""
+    """Serves until a signal says stop, then drains; a second one cuts the draining short. CannotStart."""
     stop, hurry = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, lambda: hurry.set() if stop.is_set() else stop.set())
+    on_signals(lambda: hurry.set() if stop.is_set() else stop.set(), hang_up=stop.set)
     keep_private()
     gateway = Gateway(config, secrets=secrets)
     await gateway.start()

@@ -24,6 +24,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
 from gateway.observe.metrics import shared_metrics
 from gateway.process.listening import ADMIN_CONNECTIONS, Acceptor, CannotStart, bind_listeners
+from gateway.process.signals import on_signals
 from gateway.process.summary import summary
 from gateway.process.worker import DRAIN, HEARTBEAT, HURRY, Job, parse_report
 from gateway.relay.client.server import Server
@@ -126,14 +127,12 @@ class Supervisor:
         self._failed = False
 
     async def run(self) -> int:
-        """Serves until SIGTERM or SIGINT, then drains; a second one cuts the draining short.
+        """Serves until a signal says stop, then drains; a second one cuts the draining short.
 
         Returns the exit code: 1 when workers kept dying. CannotStart.
         """
         config = self._config
-        loop = asyncio.get_running_loop()
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signum, self.stop)
+        on_signals(self.stop, hang_up=self._stop.set)
         with contextlib.ExitStack() as stack:
             try:
                 self._directory = stack.enter_context(shared_metrics.directory())

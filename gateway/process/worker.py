@@ -25,6 +25,7 @@ from gateway.observe.metrics.shared_metrics import share
 from gateway.process.app import Gateway
 from gateway.process.listening import Bound, CannotStart, Listeners
 from gateway.process.memory import settle_memory
+from gateway.process.signals import on_hang_up
 
 #: seconds between two reports to the supervisor
 HEARTBEAT: Final = 1.0
@@ -105,6 +106,7 @@ async def _serve(job: Job, supervisor: socket.socket) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
     # A manager may signal every process of the program: it asks for what the supervisor will ask for as well.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    on_hang_up(stop.set)
     reader, writer = await asyncio.open_connection(sock=supervisor)
     gateway = Gateway(
         job.config,

@@ -12,6 +12,7 @@ from gateway.core.config.section import Seconds
 from gateway.demo.issuer import DemoIssuer
 from gateway.process.app import Gateway, run
 from gateway.process.listening import CannotStart
+from gateway.process.signals import STOPPING
 from tests.wire import (
     OK,
     PATIENCE,
@@ -323,7 +324,7 @@ async def test_a_request_pipelined_behind_one_in_flight_is_not_served_while_drai
 # The process
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_stops_it(tmp_path: Path, signum: signal.Signals) -> None:
     upstream = RawUpstream()
     await upstream.start()
@@ -342,6 +343,6 @@ async def test_a_signal_stops_it(tmp_path: Path, signum: signal.Signals) -> None
         await running
     with pytest.raises(ConnectionRefusedError):
         await RawClient.connect(started[0].address)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (*STOPPING, signal.SIGHUP):
         asyncio.get_running_loop().remove_signal_handler(number)
     await upstream.stop()

@@ -21,6 +21,7 @@ from gateway.core.config.upstreams import Secret, UpstreamSection
 from gateway.observe.metrics.shared_metrics import VARIABLE
 from gateway.process import supervisor as supervisor_module
 from gateway.process.listening import CannotStart
+from gateway.process.signals import STOPPING
 from gateway.process.supervisor import Supervisor
 from tests.wire import Message, RawClient, RawUpstream, config_for, demo_issuer, get, until
 
@@ -82,7 +83,7 @@ async def supervised(
         supervisor.stop()
         supervisor.stop()
         await it.running
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (*STOPPING, signal.SIGHUP):
             asyncio.get_running_loop().remove_signal_handler(number)
 
 

@@ -1,0 +1,26 @@
+"""What signals say: SIGTERM and SIGINT stop, and a second one hurries; SIGHUP stops as well, and never hurries.
+
+There is no reading of the configuration anew yet, so a hang-up is no reason to lose requests, and none to go on.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Final
+
+#: each of them ends the program
+STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def on_signals(stop: Callable[[], None], *, hang_up: Callable[[], None]) -> None:
+    """Has the running loop call `stop` for each signal to stop, and `hang_up` for each SIGHUP."""
+    loop = asyncio.get_running_loop()
+    for signum in STOPPING:
+        loop.add_signal_handler(signum, stop)
+    on_hang_up(hang_up)
+
+
+def on_hang_up(hang_up: Callable[[], None]) -> None:
+    """Has the running loop call it for each SIGHUP, unless whoever started the program had it ignored, as nohup(1)."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
