@@ -12,12 +12,14 @@ from typing import Any
 
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.upstreams import Secret
+from gateway.core.upstream.own_lines import own_lines, secret_uses
 from gateway.decisions.http import Decisions
 from gateway.gate import Gate
 from gateway.ports import Exchange, Observer, Upstream
 from gateway.relay.upstream.pool import HttpUpstreams
 from gateway.remote.keys.issuers import RemoteIssuers
 from gateway.settings.files import read_signing_key
+from gateway.settings.watch import FollowedSecrets
 from gateway.signing.assertions import SignedAssertions
 from gateway.signing.signing_keys import SigningKeys
 
@@ -33,6 +35,8 @@ class Assembly:
     #: None: there are no assertions
     signer: SigningKeys | None
     upstream: Upstream
+    #: those in files are followed
+    secrets: FollowedSecrets
     #: whose end is the end of this
     _closing: AsyncExitStack = field(repr=False)
 
@@ -41,6 +45,7 @@ class Assembly:
         await self.issuers.start()
         if self.signer is not None:
             await self.signer.start()
+        await self.secrets.start()
 
     async def close(self) -> None:
         """Ends all that is under way, sockets and tasks. May be called twice."""
@@ -111,7 +116,11 @@ def build(
         secrets=secrets,
         clock=clock,
     )
-    return Assembly(config, gate, Decisions(gate, config), issuers, signer, upstream, closing)
+    followed = FollowedSecrets(
+        secret_uses(config), secrets, replaced=lambda changed: gate.tell_upstreams(own_lines(config, changed))
+    )
+    closing.push_async_callback(followed.stop)
+    return Assembly(config, gate, Decisions(gate, config), issuers, signer, upstream, followed, closing)
 
 
 def signing_keys(config: Config) -> SigningKeys | None:

@@ -55,6 +55,10 @@ class Gate:
         self._clock = clock
         self._told_of_forwarding = False
 
+    def tell_upstreams(self, own: Mapping[str, tuple[HeaderLine, ...]]) -> None:
+        """From now on requests to an upstream have these lines of ours: a secret has been replaced."""
+        self._upstream_headers = self._upstream_headers.with_own(own)
+
     async def handle(self, exchange: Exchange, *, carry_out: CarryOut | None = None) -> None:
         """One request to its end. Raises nothing but CancelledError; the observer hears how it ended.
 

@@ -8,9 +8,10 @@ import json
 import logging
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gateway.core.config.file import Config
@@ -18,7 +19,7 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
 from gateway.core.config.log import Log
 from gateway.core.config.section import Seconds
-from gateway.core.config.upstreams import UpstreamSection
+from gateway.core.config.upstreams import Secret, UpstreamSection
 from gateway.demo.issuer import DemoIssuer
 from gateway.observe.log import set_up_logging
 from gateway.process.app import Gateway
@@ -411,14 +412,16 @@ def config_for(upstream: str | None, jwks_file: str, **settings: Any) -> Config:
 
 
 @contextlib.asynccontextmanager
-async def running(config: Config, upstream: RawUpstream) -> AsyncIterator[Running]:
+async def running(
+    config: Config, upstream: RawUpstream, *, secrets: Mapping[Secret, str] = MappingProxyType({})
+) -> AsyncIterator[Running]:
     """A whole gateway; afterwards neither task nor connection of it is left."""
     before = asyncio.all_tasks()
     stdout, stderr = Lines(), io.StringIO()
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     set_up_logging(config.log, stderr)
-    gateway = Gateway(config)
+    gateway = Gateway(config, secrets=secrets)
     it = Running(gateway, upstream, stdout, stderr)
     try:
         with contextlib.redirect_stdout(stdout):
@@ -459,7 +462,8 @@ Start = Callable[..., Awaitable[Running]]
 async def starting(directory: Path) -> AsyncIterator[Start]:
     """Gives a function that starts a gateway and its upstream.
 
-    `limits` is a dictionary of those that differ; keys of the upstream's long form stand beside the others.
+    `limits` is a dictionary of those that differ; keys of the upstream's long form stand beside the others;
+    `secrets` is what was read for them.
     """
     jwks = directory / "jwks.json"
     jwks.write_text(json.dumps(demo_issuer().jwks()))
@@ -472,7 +476,8 @@ async def starting(directory: Path) -> AsyncIterator[Start]:
             if long := {key: settings.pop(key) for key in UPSTREAM_KEYS & settings.keys()}:
                 settings["upstreams"] = {"default": UpstreamSection(url=url, **long), **settings.get("upstreams", {})}
                 url = None
+            secrets = settings.pop("secrets", {})
             config = config_for(url, str(jwks), **settings)
-            return await stack.enter_async_context(running(config, upstream))
+            return await stack.enter_async_context(running(config, upstream, secrets=secrets))
 
         yield start

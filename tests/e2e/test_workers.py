@@ -232,5 +232,29 @@ async def test_a_signal_to_every_process_is_one_signal(
         assert await gateway.process.wait() == 0
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_secret_whose_file_is_replaced_is_shown_to_the_api_by_every_worker(
+    directory: Path, issuer: DemoIssuer, workers: int
+) -> None:
+    secret, other = directory / "bearer", directory / "next"
+    secret.write_text("the-token-of-yesterday")
+    async with upstream() as api:
+        api.response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+        more = (
+            f"upstreams: {{api: {{url: '{api.url}', authorization: {{bearer: {{file: {secret}}}}}}}}}\n"
+            "routes: [{path: /*, upstream: api}]"
+        )
+        async with program(directory, issuer, api, workers=workers, more=more) as gateway:
+            assert (await gateway.ask(issuer.access_token()))[0] == 200
+            assert api.last.values(b"Authorization") == [b"Bearer the-token-of-yesterday"]
+            other.write_text("the-token-of-today")
+            other.rename(secret)
+            await gateway.wait_for("(?s)" + ".*".join(["bearer.file has a new secret"] * workers))
+            for _ in range(10):
+                assert (await gateway.ask(issuer.access_token()))[0] == 200
+                assert api.last.values(b"Authorization") == [b"Bearer the-token-of-today"]
+        assert b"the-token-of" not in gateway.output
+
+
 def request(issuer: DemoIssuer) -> bytes:
     return f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {issuer.access_token()}\r\n\r\n".encode()

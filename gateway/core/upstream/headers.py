@@ -26,7 +26,7 @@ from gateway.core.http.header_names import (
 )
 from gateway.core.routing.route import Route
 from gateway.core.token.credential import is_bearer
-from gateway.core.upstream.own_lines import upstream_lines
+from gateway.core.upstream.own_lines import own_lines
 
 #: framing, which is written anew from the parsed message
 _FRAMING: Final = frozenset({b"content-length"})
@@ -93,7 +93,17 @@ class UpstreamHeaders:
             has_credential=frozenset(
                 name for name, upstream in upstreams.items() if not isinstance(upstream.authorization, str)
             ),
-            own={name: upstream_lines(upstream, secrets) for name, upstream in upstreams.items()},
+            own=own_lines(config, secrets),
+        )
+
+    def with_own(self, own: Mapping[str, tuple[HeaderLine, ...]]) -> "UpstreamHeaders":
+        """The same with other lines of ours, as `own_lines` makes them of the same configuration."""
+        return UpstreamHeaders(
+            meanings=self.meanings,
+            via=self.via,
+            keeps_authorization=self.keeps_authorization,
+            has_credential=self.has_credential,
+            own=own,
         )
 
     def compose(

@@ -46,6 +46,11 @@ def secret_uses(config: Config) -> Iterator[SecretUse]:
                 yield SecretUse(joined(f"{path}.headers", header), value, header_value)
 
 
+def own_lines(config: Config, secrets: Mapping[Secret, str]) -> dict[str, tuple[HeaderLine, ...]]:
+    """Name of an upstream to the lines that every request to it has. KeyError: a secret was not read."""
+    return {name: upstream_lines(upstream, secrets) for name, upstream in upstreams_of(config).items()}
+
+
 def upstream_lines(upstream: UpstreamSection, secrets: Mapping[Secret, str]) -> tuple[HeaderLine, ...]:
     """The lines of one upstream, the credential first. KeyError: a secret was not read."""
     lines: list[HeaderLine] = []

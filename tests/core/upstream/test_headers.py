@@ -15,6 +15,7 @@ from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.header_names import HOP_BY_HOP, fold, nominated
 from gateway.core.routing.route import compile_route
 from gateway.core.upstream.headers import UpstreamHeaders, drops_forwarding, parse_request_id, response_headers
+from gateway.core.upstream.own_lines import own_lines
 from tests.signer import issuer
 
 PEER = b"192.0.2.1"
@@ -604,3 +605,12 @@ def test_connection_options_nominate_no_header_and_what_stands_beside_them_does(
         assert response_headers([(b"Connection", b"x-hop"), (b"Connection", options), line]) == []
     assert kept((b"Connection", b"host"), line) == (line,)
     assert response_headers([(b"Connection", b"cookie"), line]) == [line]
+
+
+def test_a_secret_that_was_replaced_changes_the_lines_of_ours_and_nothing_else() -> None:
+    before = UpstreamHeaders.of(OWN, secrets=SECRETS)
+    after = before.with_own(own_lines(OWN, dict.fromkeys(SECRETS, "neu")))
+    route = compile_route(RouteSection(path="/*", upstream="bearer"))
+    lines = after.compose(facts(HOST), (), route=route)
+    assert lines == (HOST, *ADDED, (b"Authorization", b"Bearer neu"), (b"X-Api_Key", b"neu"))
+    assert before.compose(facts(HOST), (), route=route) == (HOST, *ADDED, BEARER, API_KEY)

@@ -6,7 +6,14 @@ import pytest
 
 from gateway.core.config.file import Config
 from gateway.core.config.upstreams import BasicCredential, Secret, UpstreamCredential, UpstreamSection
-from gateway.core.upstream.own_lines import basic_value, bearer_value, header_value, secret_uses, upstream_lines
+from gateway.core.upstream.own_lines import (
+    basic_value,
+    bearer_value,
+    header_value,
+    own_lines,
+    secret_uses,
+    upstream_lines,
+)
 
 A, B = Secret(file="/run/a"), Secret(env="B")
 
@@ -128,3 +135,11 @@ def passes(check: object, text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def test_every_upstream_has_its_lines_the_short_form_too() -> None:
+    other = UpstreamSection(url="http://b", headers={"X-Key": A})
+    assert own_lines(Config(issuers=(), upstream="http://a", upstreams={"b": other}), {A: "abc"}) == {
+        "default": (),
+        "b": ((b"X-Key", b"abc"),),
+    }
