@@ -12,7 +12,9 @@ DEFAULT_UPSTREAM = "default"
 class Secret(Section, frozen=True, kw_only=True):
     """Where a secret is; never the secret itself. Exactly one of the two is given."""
 
-    file: Annotated[str | None, _doc("file with the secret, less a line break at its end; looked at again while running")] = None
+    file: Annotated[
+        str | None, _doc("file with the secret, less a line break at its end; looked at again while running")
+    ] = None
     env: Annotated[str | None, _doc("variable of the environment with the secret")] = None
 
 
