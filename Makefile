@@ -8,6 +8,8 @@ PYTHON ?= $(shell for python in /usr/bin/python3 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIN := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+	--emit-build-options --no-header --no-emit-index-url --quiet
 
 # What a wheel holds, unpacked: the modules of hatch_build.py compiled. Programs run from there instead of from the clone.
 COMPILED := build/compiled
@@ -34,7 +36,7 @@ check: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, layout
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_layout.py
 
-bench: $(COMPILED)/.done  ## the gateway beside HAProxy and Envoy; QUICK=1: two minutes, and docs/benchmarks.md stays
+bench: $(VENV)/.dev $(COMPILED)/.done  ## the gateway beside HAProxy and Envoy; QUICK=1: two minutes, and docs/benchmarks.md stays
 	@sh tests/bench/system_packages.sh
 	$(RUN_COMPILED) $(BIN)/python tests/bench $(if $(QUICK),--quick)
 
@@ -53,12 +55,12 @@ wheel: $(COMPILED)/.done  ## what to install elsewhere, in dist/
 docs: $(VENV)/.dev  ## write the parts of docs/ that are made from the code
 	PYTHONPATH=. $(BIN)/python tests/documents.py
 
-lock: $(VENV)/.dev  ## pin every dependency anew
-	$(PIP) install uv
-	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --upgrade -q \
-		--no-header --no-emit-index-url -o requirements.txt
-	$(BIN)/uv pip compile --group dev pyproject.toml --universal --generate-hashes --python-version 3.11 --upgrade -q \
-		--no-header --no-emit-index-url -o requirements-dev.txt
+# Each lock is a closure and is installed without resolving, so that nothing but what stands in it is ever asked for. Source archives
+# are left out: they would be built by whatever is newest that day. The small locks start from the big one and keep its versions.
+lock: $(VENV)/.dev  ## pin every dependency anew, with all it needs
+	$(PIN) --upgrade --group dev -o requirements-dev.txt
+	cp requirements-dev.txt requirements-build.txt && $(PIN) --group build -o requirements-build.txt
+	cp requirements-dev.txt requirements.txt && $(PIN) -o requirements.txt
 
 clean:  ## forget everything that was set up
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis tests/artifacts
@@ -73,7 +75,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tests/system_packages.sh python3-venv
 	$(PYTHON) -m venv $(VENV)
 
-$(COMPILED)/.done: hatch_build.py pyproject.toml $(shell find gateway -name '*.py') | $(VENV)/.dev
+$(COMPILED)/.done: hatch_build.py pyproject.toml $(shell find gateway -name '*.py') | $(VENV)/.build
 	@sh tests/compiler_packages.sh $(BIN)/python
 	rm -rf build
 	$(BIN)/hatchling build -t wheel -d build
@@ -81,10 +83,14 @@ $(COMPILED)/.done: hatch_build.py pyproject.toml $(shell find gateway -name '*.p
 	@touch $@
 
 $(VENV)/.runtime: requirements.txt | $(VENV)/bin/python
-	$(PIP) install --require-hashes -r requirements.txt
+	$(PIP) install --no-deps --require-hashes -r requirements.txt
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt pyproject.toml | $(VENV)/bin/python
-	$(PIP) install --require-hashes -r requirements-dev.txt
-	$(PIP) install --no-deps --no-build-isolation --editable .
+$(VENV)/.build: requirements-build.txt | $(VENV)/bin/python
+	$(PIP) install --no-deps --require-hashes -r requirements-build.txt
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.dev: requirements-dev.txt pyproject.toml | $(VENV)/.build
+	$(PIP) install --no-deps --require-hashes -r requirements-dev.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.build $(VENV)/.runtime

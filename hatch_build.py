@@ -4,6 +4,7 @@ The source stays the only truth: a clone runs as it stands, and a wheel built wi
 otherwise the same (docs/decisions.md, 25).
 """
 
+import re
 import sys
 from contextlib import chdir
 from pathlib import Path
@@ -18,8 +19,12 @@ class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
     """What hatchling calls before it packs a wheel."""
 
     def dependencies(self) -> list[str]:
-        """What it takes to compile: the compiler, and the types of whatever the modules import."""
-        return ["mypy~=2.4.1", "setuptools>=80", *self.metadata.core.dependencies]
+        """What it takes to compile: compilers of the locked version, and the types of whatever the modules import.
+
+        Only a build in isolation asks, which has no hashes: README and `make` install the lock and build beside it.
+        """
+        lock = (Path(self.root) / "requirements-build.txt").read_text()
+        return [*re.findall(r"^(?:mypy|setuptools)==\S+", lock, re.MULTILINE), *self.metadata.core.dependencies]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Adds the compiled modules to a wheel. `version`: "editable" for a wheel that only points at the source."""

@@ -1,0 +1,138 @@
+"""The locks: closures that agree with each other, with what is installed here, and with how they are installed."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.locks import LOCKS, ROOT, Pin, closure, pins
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+GROUPS = {"requirements.txt": [], "requirements-build.txt": ["build"], "requirements-dev.txt": ["dev"]}
+EACH_LOCK = pytest.mark.parametrize("lock", LOCKS)
+
+#: wherever somebody could be told to install something
+TEXTS = sorted(
+    path
+    for pattern in ("Makefile", "*.md", "*.py", ".ci/*", "docs/**/*", "deploy/**/*", "tests/**/*.sh", "tests/**/*.md")
+    for path in ROOT.glob(pattern)
+    if path.is_file() and "node_modules" not in path.parts
+)
+_INSTALLS = re.compile(r"(?:\bpip3?|\$\(PIP\)|-m pip(?: --?\S+)*) (?:install|download|wheel)\b[^\n`]*")
+
+
+def read(lock: str) -> list[Pin]:
+    return pins((ROOT / lock).read_text())
+
+
+def roots(lock: str) -> list[Requirement]:
+    """What pyproject.toml wants in a lock."""
+    groups = PROJECT["dependency-groups"]
+
+    def lines(group: str) -> Iterator[str]:
+        for entry in groups[group]:
+            if isinstance(entry, dict):
+                yield from lines(entry["include-group"])
+            else:
+                yield entry
+
+    wanted = [*PROJECT["project"]["dependencies"], *(line for group in GROUPS[lock] for line in lines(group))]
+    return [Requirement(line) for line in wanted]
+
+
+@EACH_LOCK
+def test_a_lock_is_a_closure(lock: str) -> None:
+    pinned = {pin.name: pin.version for pin in read(lock) if pin.applies()}
+    wanted = closure(roots(lock))
+    missing = [str(asked) for asked in wanted if canonicalize_name(asked.name) not in pinned]
+    assert missing == []
+    unfit = [
+        f"{asked} but {pinned[canonicalize_name(asked.name)]}"
+        for asked in wanted
+        if not asked.specifier.contains(pinned[canonicalize_name(asked.name)], prereleases=True)
+    ]
+    assert unfit == []
+    assert set(pinned) == {canonicalize_name(asked.name) for asked in wanted}
+
+
+def test_extras_are_followed() -> None:
+    asks = {
+        "plugin": ["tool[fast,small]>=1"],
+        "tool": ["wheels; extra == 'fast'", "paint; extra == 'colour'", "old; python_version < '3'", "core[deep]"],
+        "core": ["depth ; extra == 'deep'"],
+    }
+    found = closure([Requirement("plugin")], lambda name: [Requirement(line) for line in asks.get(name, [])])
+    assert sorted(asked.name for asked in found) == ["core", "depth", "plugin", "tool", "wheels"]
+
+
+def test_locks_agree() -> None:
+    everything = {pin.name: (pin.version, pin.hashes) for pin in read("requirements-dev.txt")}
+    for lock in LOCKS:
+        assert [pin for pin in read(lock) if everything[pin.name] != (pin.version, pin.hashes)] == [], lock
+    names = [{pin.name for pin in read(lock)} for lock in LOCKS]
+    assert names[0] < names[1] < names[2]
+
+
+def test_what_is_tested_is_what_is_locked() -> None:
+    installed = {pin.name: metadata.version(pin.name) for pin in read("requirements-dev.txt") if pin.applies()}
+    assert installed == {pin.name: str(pin.version) for pin in read("requirements-dev.txt") if pin.applies()}
+
+
+def test_whoever_builds_in_isolation_gets_the_locked_compilers() -> None:
+    # hatch_build.py finds them by their names.
+    locked = {str(pin.name): str(pin.version) for pin in read("requirements-build.txt")}
+    lines = (ROOT / "requirements-build.txt").read_text().splitlines()
+    assert {f"mypy=={locked['mypy']} \\", f"setuptools=={locked['setuptools']} \\"} <= set(lines)
+    assert "requirements-build.txt" in PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+
+
+def installs() -> list[tuple[str, str]]:
+    """Each command that installs something: where it stands, and the command."""
+    return [
+        (path.relative_to(ROOT).as_posix(), command)
+        for path in TEXTS
+        for command in _INSTALLS.findall(path.read_text())
+    ]
+
+
+def test_nothing_is_installed_by_resolving() -> None:
+    commands = installs()
+    assert {"Makefile", "README.md"} <= {place for place, _ in commands}
+    for place, command in commands:
+        words = command.split()
+        assert "--no-deps" in words, (place, command)
+        assert "-r" in words or re.search(r"\.whl$|(^|\s)\.$", command), (place, command)
+        if "-r" in words:
+            assert "--require-hashes" in words, (place, command)
+            assert words[words.index("-r") + 1] in LOCKS, (place, command)
+        if words[-1] == ".":
+            assert "--no-build-isolation" in words, (place, command)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pip install -r requirements.txt", "$(PIP) install uv", "python -m pip --quiet install .",
+        "say `venv/bin/pip install --no-deps .` and",
+    ],
+)  # fmt: skip
+def test_a_command_that_installs_is_found_wherever_it_stands(line: str) -> None:
+    assert len(_INSTALLS.findall(line)) == 1
+
+
+@pytest.mark.parametrize(
+    "lock", sorted((ROOT / "tests").glob("e2e/*/package-lock.json")), ids=lambda path: path.parent.name
+)
+def test_packages_of_node_have_hashes_and_come_from_one_registry(lock: Path) -> None:
+    packages = {name: package for name, package in json.loads(lock.read_text())["packages"].items() if name}
+    assert packages
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert package.get("resolved", "https://registry.npmjs.org/").startswith("https://registry.npmjs.org/"), name
