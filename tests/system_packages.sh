@@ -12,8 +12,6 @@ if [ $# -eq 0 ]; then
     need curl curl       # pastes what the demo prints
     need haproxy haproxy # a peer in the benchmark, which has tests of its own
     need nginx nginx-light # runs deploy/nginx
-    need node nodejs     # a real OpenID provider
-    need npm npm
     need promtool prometheus # judges /metrics
     need slowhttptest slowhttptest # clients that take their time
     need wrk wrk         # the load of the benchmark

@@ -1,7 +1,6 @@
 """No spelling of a protected path reaches its handler in a real router without its rule."""
 
 import asyncio
-import shutil
 import socket
 import subprocess
 import threading
@@ -12,6 +11,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import flask
+import npm
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -121,14 +121,8 @@ def starlette_app() -> Iterator[int]:
 
 @contextmanager
 def express_app() -> Iterator[int]:
-    if not (HERE / "node_modules").exists():
-        npm = shutil.which("npm")
-        assert npm, "make test installs it"
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=HERE, capture_output=True, timeout=120, check=True)
-    node = shutil.which("node")
-    assert node
-    with subprocess.Popen([node, "server.mjs"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    npm.install(HERE)
+    with subprocess.Popen([npm.NODE, "server.mjs"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         yield int(process.stdout.readline())

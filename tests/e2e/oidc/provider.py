@@ -2,11 +2,9 @@
 
 import asyncio
 import base64
-import fcntl
 import hashlib
 import json
 import secrets
-import subprocess
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -17,9 +15,9 @@ from typing import Final
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import aiohttp
+import npm
 
 HERE: Final = Path(__file__).parent
-INSTALL_SECONDS: Final = 180.0
 READY_SECONDS: Final = 20.0
 COMMAND_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 5.0
@@ -246,9 +244,9 @@ class OidcProvider:
 @asynccontextmanager
 async def oidc_provider(*, spa: str | None = None) -> AsyncIterator[OidcProvider]:
     """Run the provider for the time of the block. `spa`: origin of the app that SPA_CLIENT is."""
-    await asyncio.to_thread(_install)
+    await asyncio.to_thread(npm.install, HERE)
     process = await asyncio.create_subprocess_exec(
-        "node",
+        npm.NODE,
         "server.mjs",
         *([] if spa is None else ["0", spa]),
         cwd=HERE,
@@ -272,25 +270,6 @@ def _browser() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         cookie_jar=aiohttp.CookieJar(unsafe=True), timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS)
     )
-
-
-def _install() -> None:
-    """Run `npm ci` where it has not run yet; of several test processes one does and the others wait."""
-    with (HERE / "package-lock.json").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        # npm writes this file last, so a broken-off install is done again, and one of an older lock too.
-        installed = HERE / "node_modules" / ".package-lock.json"
-        if installed.exists() and installed.stat().st_mtime >= (HERE / "package-lock.json").stat().st_mtime:
-            return
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        try:
-            done = subprocess.run(
-                command, cwd=HERE, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise ProviderFailed(f"npm ci did not end in {INSTALL_SECONDS} s") from None
-        if done.returncode != 0:
-            raise ProviderFailed(f"npm ci failed:\n{done.stdout}\n{done.stderr}")
 
 
 async def _keep(pipe: asyncio.StreamReader | None, lines: deque[str]) -> None:
