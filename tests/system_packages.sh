@@ -3,6 +3,7 @@
 # Arguments name further packages.
 set -eu
 
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" # who is not root has no haproxy and no nginx in it
 missing="$*"
 need() { # COMMAND PACKAGE
     command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
@@ -26,3 +27,12 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # shellcheck disable=SC2086 # a list of packages
 apt-get install -y -qq --no-install-recommends $missing >/dev/null
+
+# Debian starts what it installs: prometheus would hold the demo's port 9090 from then on. What was here before is left alone.
+[ -d /run/systemd/system ] || exit 0
+for package in $missing; do
+    case $package in
+        haproxy | prometheus) systemctl disable --now --quiet "$package" ;;
+        nginx-light) systemctl disable --now --quiet nginx ;;
+    esac
+done

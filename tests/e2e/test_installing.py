@@ -118,3 +118,13 @@ def test_the_index_tempts_whoever_resolves_or_builds_in_isolation(clone: Path, i
     version = locked("requirements-dev.txt")["pytest-cov"]
     run("venv/bin/pip", "install", f"pytest-cov=={version}", at=clone, index=index)
     assert [wheel for wheel in index.newer() if wheel.startswith("coverage-")] != []
+
+
+def test_who_is_not_root_is_not_asked_for_what_is_installed(tmp_path: Path) -> None:
+    # Their PATH has no sbin, where Debian puts nginx and haproxy.
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "id").chmod(0o755)
+    script = ROOT / "tests" / "system_packages.sh"
+    env = {"PATH": f"{tmp_path}:/usr/local/bin:/usr/bin:/bin"}
+    done = subprocess.run(["/bin/sh", script], env=env, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("", 0)
