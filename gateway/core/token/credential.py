@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.core.errors import MalformedCredential, MissingCredential, MultipleCredentials, TokenTooLarge
+from gateway.core.http.grammar import is_token68
 
-#: RFC 9110 section 11.2: the characters of a token68, but for the = at its end
-_TOKEN68: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 #: how nearly everybody writes it, which then needs no second look
 _USUAL: Final = b"Bearer "
 _LATER_BEARER: Final = re.compile(rb",[ \t]*bearer(?:[ \t]|\Z)", re.IGNORECASE)
@@ -31,11 +30,6 @@ class Credential:
 def is_bearer(value: bytes) -> bool:
     """Whether an Authorization value has the scheme Bearer, well-formed or not, also somewhere in a list."""
     return value.strip(b" \t")[:6].lower() == b"bearer" or _LATER_BEARER.search(value) is not None
-
-
-def _is_token68(token: bytes) -> bool:
-    significant = token.rstrip(b"=")
-    return bool(significant) and not significant.translate(None, _TOKEN68)
 
 
 def presumed_token(authorization: Sequence[bytes], *, token_bytes: int) -> bytes:
@@ -59,7 +53,7 @@ def find_credential(authorization: Sequence[bytes], *, token_bytes: int) -> Cred
     if len(authorization) > 1:
         raise MultipleCredentials(f"{len(authorization)} Authorization headers")
     value = authorization[0].strip(b" \t")
-    if value.startswith(_USUAL) and _is_token68(token := value[len(_USUAL) :]) and len(token) <= token_bytes:
+    if value.startswith(_USUAL) and is_token68(token := value[len(_USUAL) :]) and len(token) <= token_bytes:
         return Credential(token)
     scheme, _, rest = value.partition(b" ")
     if scheme.lower() != b"bearer":
@@ -73,7 +67,7 @@ def find_credential(authorization: Sequence[bytes], *, token_bytes: int) -> Cred
         raise MalformedCredential("the scheme stands without a token")
     if b"," in token:
         raise MultipleCredentials("a list of credentials in one Authorization header")
-    if not _is_token68(token):
+    if not is_token68(token):
         raise MalformedCredential("what follows the scheme is not one token68")
     if len(token) > token_bytes:
         raise TokenTooLarge(f"the token has {len(token)} bytes; {token_bytes} are accepted")
