@@ -41,7 +41,7 @@ from gateway.core.errors import (
 )
 from gateway.core.http.facts import Facts
 from gateway.core.routing.admission import Admission
-from gateway.core.routing.table import passed_over
+from gateway.core.routing.table import RouteTable
 from gateway.core.shown import shown
 from gateway.core.token.kind import classify
 from gateway.core.token.rules import Token, rules_of
@@ -176,8 +176,8 @@ def _explained(
         else:
             steps.append(Step(name, None))
     skipped: list[tuple[str, str]] = []
-    if trail.facts is not None and config.routes and not isinstance(refusal, AmbiguousPath):
-        skipped = passed_over(config, trail.facts)
+    if trail.facts is not None and not isinstance(refusal, AmbiguousPath):
+        skipped = RouteTable(config).passed_over(trail.facts)
     return Explanation(
         verdict="refused" if admission is None else "admitted" if refusal is None else "reported",
         steps=tuple(steps),

@@ -19,7 +19,7 @@ from gateway.core.http.header_names import fold
 from gateway.core.http.paths import parse_path
 from gateway.core.routing.policy import check_policy
 from gateway.core.routing.route import compile_route
-from gateway.core.routing.table import RouteTable, passed_over
+from gateway.core.routing.table import RouteTable
 from gateway.core.token.identity import Identity
 from gateway.core.token.markers import Verdict
 from gateway.core.upstream.headers import UpstreamHeaders
@@ -150,7 +150,9 @@ def test_order_is_the_only_tie_break(configured: Config, target: bytes, method: 
     ]
     assert found == alone[0] if alone else found not in {route.name for route in configured.routes}
     if alone:
-        assert len(passed_over(configured, request)) == [route.name for route in configured.routes].index(found)
+        assert len(RouteTable(configured).passed_over(request)) == [route.name for route in configured.routes].index(
+            found
+        )
         backwards = config(list(reversed(configured.routes)), path_case=configured.path_case)
         assert outcome(RouteTable(backwards), request) == alone[-1]
 

@@ -41,10 +41,6 @@ class Route:
     #: None: no page of another origin may call
     cors: CrossOrigin | None = None
 
-    def takes_host(self, host: str | None) -> bool:
-        """Whether a request for this authority may take the route."""
-        return self.hosts is None or host in self.hosts
-
     def takes_method(self, method: str) -> bool:
         """Whether a request with this method may take the route; who may GET may HEAD (RFC 9110 section 9.3.2)."""
         return self.methods is None or method in self.methods or (method == "HEAD" and "GET" in self.methods)

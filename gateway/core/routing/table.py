@@ -4,7 +4,7 @@ Compiled into a tree of segments at start, so that a thousand routes cost what t
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -56,12 +56,14 @@ class RouteTable:
         self._root = _Node()
         self._has_routes = bool(config.routes)
         self._has_hosts = any(route.hosts for route in config.routes)
+        self._in_order: list[Route] = []
         for index, configured in enumerate(config.routes):
             segments, below = parse_pattern(configured.path, ignore_case=self._ignore_case)
             node = self._root
             for segment in segments:
                 node = node.next.setdefault(segment, _Node())
             route = compile_route(configured, cors=self.cors)
+            self._in_order.append(route)
             for host in route.hosts or (None,):
                 (node.below if below else node.exact).setdefault(host, []).append((index, route))
 
@@ -87,10 +89,10 @@ class RouteTable:
             return self._unmatched("there are no routes")
         if facts.target == b"*":
             return self._unmatched("the target is *")
-        segments = parse_path(facts.target, refuse_ambiguous=self._refuse_ambiguous, ignore_case=self._ignore_case)
+        places = self._places(facts)
         if self._has_hosts and facts.host is not None and _ODD_HOST.search(facts.host):
             raise BadRequest("the host has a percent escape or an empty label, and routes have hosts")
-        named = list(self._candidates(segments, host_of(facts.host)))
+        named = _candidates(places, host_of(facts.host))
         fitting = [candidate for candidate in named if candidate[1].takes_method(method)]
         if fitting:
             return min(fitting, key=lambda candidate: candidate[0])[1]
@@ -107,38 +109,48 @@ class RouteTable:
             raise NoRoute(evidence)
         return self._default
 
-    def _candidates(self, segments: Iterable[str], host: str | None) -> Iterator[tuple[int, Route]]:
-        """The routes for this path and host, in no order."""
-        hosts = (None,) if host is None else (None, host)
+    def _places(self, facts: Facts) -> list[_ByHost]:
+        """The routes that this path leads to, for whatever host. AmbiguousPath."""
+        if facts.target == b"*":
+            return []
+        places = []
         node = self._root
-        for segment in segments:
-            for one in hosts:
-                yield from node.below.get(one, ())
+        for segment in parse_path(facts.target, refuse_ambiguous=self._refuse_ambiguous, ignore_case=self._ignore_case):
+            places.append(node.below)
             if segment not in node.next:
-                return
+                return places
             node = node.next[segment]
-        for one in hosts:
-            yield from node.below.get(one, ())
-            yield from node.exact.get(one, ())
+        places.append(node.below)
+        places.append(node.exact)
+        return places
+
+    def passed_over(self, facts: Facts) -> list[tuple[str, str]]:
+        """The routes that a request does not take before the one it takes, or all of them, each with why not.
+
+        AmbiguousPath.
+        """
+        if not self._has_routes:
+            return []
+        places = self._places(facts)
+        on_path = {index for place in places for routes in place.values() for index, _ in routes}
+        named = {index for index, _ in _candidates(places, host_of(facts.host))}
+        skipped: list[tuple[str, str]] = []
+        for index, route in enumerate(self._in_order):
+            if index not in on_path:
+                skipped.append((route.name, "another path"))
+            elif index not in named:
+                skipped.append((route.name, "another host"))
+            elif not route.takes_method(facts.method):
+                skipped.append((route.name, f"not for {facts.method}"))
+            else:
+                break
+        return skipped
 
 
-def passed_over(config: Config, facts: Facts) -> list[tuple[str, str]]:
-    """The routes that a request does not take before the one it takes, or all of them, each with why not."""
-    ignore_case = config.path_case == "insensitive"
-    segments = parse_path(facts.target, refuse_ambiguous=config.ambiguous_paths == "refuse", ignore_case=ignore_case)
-    skipped: list[tuple[str, str]] = []
-    for configured in config.routes:
-        route = compile_route(configured)
-        pattern, below = parse_pattern(configured.path, ignore_case=ignore_case)
-        if facts.target == b"*" or segments[: len(pattern)] != pattern or (len(segments) > len(pattern) and not below):
-            skipped.append((route.name, "another path"))
-        elif not route.takes_host(host_of(facts.host)):
-            skipped.append((route.name, "another host"))
-        elif not route.takes_method(facts.method):
-            skipped.append((route.name, f"not for {facts.method}"))
-        else:
-            break
-    return skipped
+def _candidates(places: Iterable[_ByHost], host: str | None) -> list[tuple[int, Route]]:
+    """The routes among these that a host may take, in no order."""
+    hosts = (None,) if host is None else (None, host)
+    return [candidate for place in places for one in hosts for candidate in place.get(one, ())]
 
 
 def host_of(authority: bytes | None) -> str | None:

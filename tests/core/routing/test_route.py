@@ -80,22 +80,6 @@ def test_who_may_get_may_head(methods: tuple[str, ...], method: str, *, taken: b
 
 
 @pytest.mark.parametrize(
-    ("hosts", "host", "taken"),
-    [
-        ((), "a.example", True),
-        ((), None, True),
-        (("a.example",), "a.example", True),
-        (("A.Example",), "a.example", True),
-        (("a.example",), "b.a.example", False),
-        (("a.example",), None, False),
-        (("[::1]",), "[::1]", True),
-    ],
-)
-def test_a_host_is_taken_as_a_whole(hosts: tuple[str, ...], host: str | None, *, taken: bool) -> None:
-    assert compile_route(RouteSection(path="/a", hosts=hosts)).takes_host(host) is taken
-
-
-@pytest.mark.parametrize(
     ("strip", "target", "forwarded", "prefix"),
     [
         (None, b"/api/a?b", b"/api/a?b", b""),

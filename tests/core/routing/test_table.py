@@ -8,7 +8,7 @@ from gateway.core.config.cors import Cors
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection
 from gateway.core.errors import AmbiguousPath, BadRequest, MethodNotAllowed, NoRoute, Refusal
-from gateway.core.routing.table import RouteTable, host_of, parse_pattern, passed_over
+from gateway.core.routing.table import RouteTable, host_of, parse_pattern
 from tests.memory import facts
 from tests.signer import issuer
 
@@ -275,11 +275,20 @@ def test_case_counts_unless_the_api_ignores_it(path_case: str, target: str, name
 def test_the_routes_before_the_one_that_is_taken_say_why_not(
     request_: dict[str, Any], skipped: list[tuple[str, str]]
 ) -> None:
-    assert passed_over(config(*ORDERED), facts(**request_)) == skipped
+    assert RouteTable(config(*ORDERED)).passed_over(facts(**request_)) == skipped
 
 
 def test_a_route_of_another_host_says_so() -> None:
-    assert passed_over(config(*HOSTS), facts(target=b"/a")) == [("admin", "another host")]
+    assert RouteTable(config(*HOSTS)).passed_over(facts(target=b"/a")) == [("admin", "another host")]
+
+
+def test_without_routes_nothing_is_passed_over() -> None:
+    assert RouteTable(config()).passed_over(facts(target=b"/a//b")) == []
+
+
+def test_where_the_path_is_ambiguous_nothing_is_passed_over() -> None:
+    with pytest.raises(AmbiguousPath):
+        RouteTable(config(*ORDERED)).passed_over(facts(target=b"/a//b"))
 
 
 # Preflights
