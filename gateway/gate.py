@@ -9,19 +9,22 @@ import time
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
 from gateway.core.errors import BodyTooLarge, ClientDisconnected, InternalError, Refusal, TokenExpired, TooLarge
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.proof.binding import check_binding
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.policy import check_policy
 from gateway.core.routing.route import Route
 from gateway.core.routing.table import RouteTable
 from gateway.core.token.credential import find_credential, presumed_token
 from gateway.core.token.identity import Identity
+from gateway.core.trail import BINDING, BODY, CREDENTIAL, POLICY, REMEMBERED, ROUTE, UPSTREAM
 from gateway.core.upstream.headers import UpstreamHeaders, drops_forwarding
-from gateway.ports import Assertions, Ending, Exchange, Issuers, Observer, OwnResponse, Trail, Upstream
+from gateway.ports import Assertions, Ending, Exchange, Issuers, Observer, OwnResponse, Upstream
 from gateway.verifier import Verifier, digest_of
 
 CarryOut = Callable[[Ending, Admission, Exchange], Awaitable[None]]
@@ -44,7 +47,7 @@ class Gate:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`secrets`: those that upstreams are shown. `clock`: seconds since the epoch, as the times in tokens."""
-        self._routes = RouteTable(config)
+        self.routes: Final = RouteTable(config)
         self._upstream_headers = UpstreamHeaders.of(config, secrets=secrets)
         self._token_bytes = config.limits.token_bytes
         self._body_bytes = config.limits.body_bytes
@@ -95,6 +98,7 @@ class Gate:
             ending.status = 204
             await exchange.relay(OwnResponse(204, b"No Content"), cors=admission.preflight)
             return
+        ending.enter(UPSTREAM)
         asked = time.perf_counter()
         response = await self._upstream.send(ending.facts, admission, exchange)
         try:
@@ -120,52 +124,65 @@ class Gate:
 
     def _cors_lines(self, ending: Ending) -> tuple[HeaderLine, ...]:
         """What a response tells the browser of a page on another origin."""
-        cors = ending.route.cors if ending.route is not None else self._routes.cors
+        cors = ending.route.cors if ending.route is not None else self.routes.cors
         return () if cors is None or ending.facts is None else cors.response_lines(ending.facts.headers)
 
-    async def admit(self, facts: Facts, trail: Trail) -> Admission:
-        """Whether this request may pass, and as whom. A Refusal says why not; `trail` hears how far it came."""
+    async def admit(self, facts: Facts, ending: Ending) -> Admission:
+        """Whether this request may pass, and as whom. A Refusal says why not; `ending` then stands at its step.
+
+        In the order of `Step`: what a token says is judged once and remembered, what depends on the request every time.
+        """
         self._tell_of_forwarding(facts)
-        if (preflight := self._routes.find_preflight(facts)) is not None:
-            return self._admit_preflight(facts, trail, *preflight)
-        route = trail.route = self._routes.match(facts)
+        ending.enter(ROUTE)
+        if (preflight := self.routes.find_preflight(facts)) is not None:
+            return self._admit_preflight(facts, ending, *preflight)
+        route = ending.route = self.routes.match(facts)
         if not route.public:
             try:
+                ending.enter(CREDENTIAL)
                 presumed = presumed_token(facts.authorization, token_bytes=self._token_bytes)
                 digest = digest_of(presumed)
-                trail.identity = self._verifier.recall(digest)
-                if trail.identity is None:
+                identity = self._verifier.recall(digest)
+                if identity is not None:
+                    ending.enter(REMEMBERED)
+                else:
                     credential = find_credential(facts.authorization, token_bytes=self._token_bytes)
                     digest = digest if credential.token == presumed else digest_of(credential.token)
-                    trail.identity = await self._verifier.verify(credential, digest, trail)
-                check_policy(route, trail.identity)
+                    identity = await self._verifier.verify(credential, digest, ending)
+                ending.enter(BINDING)
+                check_binding(identity)
+                ending.identity = identity
+                ending.enter(POLICY)
+                check_policy(route, identity)
             except TooLarge:
                 raise
             except Refusal as refusal:
                 if not route.reports:
                     raise
-                trail.reported = refusal
-        if self._body_bytes is not None and (facts.content_length or 0) > self._body_bytes:
-            raise BodyTooLarge(f"a body of {facts.content_length} bytes; {self._body_bytes} are accepted")
+                ending.report(refusal)
+        if self._body_bytes is not None:
+            ending.enter(BODY)
+            if (facts.content_length or 0) > self._body_bytes:
+                raise BodyTooLarge(f"a body of {facts.content_length} bytes; {self._body_bytes} are accepted")
+        # What the API is told is made last: whatever has to be fetched for it is awaited here.
+        lines = self._identity_lines(route, ending.identity)
         return Admission(
             route=route,
-            identity=trail.identity,
+            identity=ending.identity,
             target=route.forwarded_target(facts.target),
-            headers=self._upstream_headers.compose(facts, self._identity_lines(route, trail.identity), route=route),
+            headers=self._upstream_headers.compose(facts, lines, route=route),
         )
 
     def _identity_lines(self, route: Route, identity: Identity | None) -> tuple[HeaderLine, ...]:
         """What the upstream is told of the caller: nothing when nobody was admitted in full."""
-        if identity is None:
-            return ()
-        if self._assertions is None:
-            return identity.headers
+        if identity is None or self._assertions is None:
+            return () if identity is None else identity.headers
         return (*identity.headers, self._assertions.line(identity, upstream=route.upstream))
 
-    def _admit_preflight(self, facts: Facts, trail: Trail, route: Route, method: str) -> Admission:
+    def _admit_preflight(self, facts: Facts, ending: Ending, route: Route, method: str) -> Admission:
         """A browser asks, without a token, what a page may do: it gets a response, and the upstream no identity."""
         assert route.cors is not None  # or it would be a request like any other
-        trail.route = route
+        ending.route = route
         return Admission(
             route=route,
             identity=None,
@@ -177,8 +194,5 @@ class Gate:
     def _tell_of_forwarding(self, facts: Facts) -> None:
         if not self._told_of_forwarding and drops_forwarding(facts):
             self._told_of_forwarding = True
-            log.warning(
-                "forwarding headers of %s were dropped; if that is your proxy, configure trusted_proxies: [%s]",
-                facts.peer,
-                facts.peer,
-            )
+            said = "forwarding headers of %s were dropped; if that is your proxy, configure trusted_proxies: [%s]"
+            log.warning(said, facts.peer, facts.peer)

@@ -10,7 +10,7 @@ from gateway.core.routing.admission import Admission
 from gateway.core.routing.route import Route
 from gateway.core.token.identity import Identity
 from gateway.core.token.keys import Key
-from gateway.core.token.rules import Candidate, Token
+from gateway.core.trail import Step, Trail
 from gateway.core.upstream.assertion import SigningKey
 
 
@@ -185,28 +185,19 @@ class Service(Protocol):
         """One request to its end."""
 
 
-class Trail:
-    """How far an admission came: what was found, step by step, in serving as in explaining."""
-
-    def __init__(self) -> None:
-        self.route: Route | None = None
-        self.token: Token | None = None
-        self.candidate: Candidate | None = None
-        #: keys whose signature the token may carry, in the order they were tried
-        self.tried: tuple[Key, ...] = ()
-        self.key: Key | None = None
-        self.identity: Identity | None = None
-        #: what would have been refused on a route that only reports
-        self.reported: Refusal | None = None
-
-
 class Ending(Trail):
-    """How one request ended, for metrics and the access log."""
+    """One request and how it ended, step by step: for metrics, the access log and `explain`."""
 
     def __init__(self, *, status: int = 0, refusal: Refusal | None = None) -> None:
         super().__init__()
         #: None when there never were any: the request could not be parsed
         self.facts: Facts | None = None
+        self.route: Route | None = None
+        #: who is calling, as soon as the token is known to be theirs to use
+        self.identity: Identity | None = None
+        #: what would have been refused on a route that only reports, and the step that would have
+        self.reported: Refusal | None = None
+        self.reported_at: Step | None = None
         #: status the client got
         self.status = status
         #: None when admitted and relayed to the end
@@ -217,6 +208,10 @@ class Ending(Trail):
         self.upstream_duration: float | None = None
         self.bytes_in = 0
         self.bytes_out = 0
+
+    def report(self, refusal: Refusal) -> None:
+        """The step that was entered last refuses, and the route lets pass nevertheless."""
+        self.reported, self.reported_at = refusal, self.step
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,16 @@ from typing import Final
 from gateway.core.claims import ABSENT, ClaimName, find_claim, is_scope
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.errors import BadSignature, IssuerUnavailable, Refusal, Suspect, UnknownKey
+from gateway.core.token.confirmation import parse_confirmation
 from gateway.core.token.credential import Credential
 from gateway.core.token.identity import Identity
 from gateway.core.token.jwt import check_token, find_signer, find_unread, parse_token
 from gateway.core.token.keys import Key, names_one_of, shown_kid
 from gateway.core.token.rules import Candidate, Token, rules_of
 from gateway.core.token.verified import VerifiedTokens
+from gateway.core.trail import FORM, HEADERS, SIGNATURE, Trail
 from gateway.core.upstream.identity_headers import identity_lines
-from gateway.ports import Issuers, Observer, Trail
+from gateway.ports import Issuers, Observer
 
 #: copied for each token: cheaper than asking OpenSSL for the algorithm each time
 _SHA256: Final = sha256()
@@ -55,7 +57,10 @@ class Verifier:
 
     def recall(self, digest: bytes) -> Identity | None:
         """The identity behind a token that was verified before, if it is there and would pass now. See `digest_of`."""
-        identity = self._remembered(digest)
+        identity = self._verified.find(digest)
+        if identity is not None and not identity.still_holds(self._clock(), self._issuers):
+            self._verified.forget(digest)
+            identity = None
         self._observer.token_looked_up(hit=identity is not None)
         return identity
 
@@ -65,37 +70,36 @@ class Verifier:
         `digest`: of this very token, by which its identity will be found again.
         """
         token_id = digest[:6].hex()
+        token: Token | None = None
+        trail.saw("scheme", credential.scheme)
+        trail.saw("place", credential.place)
+        trail.enter(FORM)
         try:
-            trail.token = parse_token(credential.token)
-            trail.candidate = check_token(trail.token, self._rules, now=self._clock())
-            trail.key = await self._signer(trail.token, trail.candidate, trail)
-            identity = self._compile(trail.token, trail.candidate, trail.key, token_id)
+            token = parse_token(credential.token)
+            trail.saw("alg", token.alg)
+            trail.saw("kid", token.kid)
+            trail.saw("typ", token.header.get("typ"))
+            candidate = check_token(token, self._rules, now=self._clock(), trail=trail)
+            trail.enter(SIGNATURE)
+            key = await self._signer(token, candidate, trail)
+            trail.saw("kid", key.kid)
+            trail.saw("thumbprint", key.thumbprint)
+            trail.enter(HEADERS)
+            identity = self._compile(token, candidate, key, token_id)
+            trail.saw("names", tuple(name for name, _ in identity.headers))
         except Refusal as refusal:
-            refusal.suspect = self._suspect(trail.token, token_id)
+            refusal.suspect = self._suspect(token, token_id)
             self._observer.token_verified(refusal.suspect.issuer, refusal)
             raise
         self._observer.token_verified(identity.issuer, None)
         self._verified.remember(digest, identity, token_bytes=len(credential.token))
         return identity
 
-    def _remembered(self, digest: bytes) -> Identity | None:
-        """A token that passed before, if it would pass now: its times and its key are looked at on every hit."""
-        identity = self._verified.find(digest)
-        if identity is None:
-            return None
-        now = self._clock()
-        in_time = now < identity.expires_at + identity.leeway and (
-            identity.not_before is None or identity.not_before <= now + identity.leeway
-        )
-        if in_time and self._issuers.has_key(identity.issuer, identity.key):
-            return identity
-        self._verified.forget(digest)
-        return None
-
     async def _signer(self, token: Token, candidate: Candidate, trail: Trail) -> Key:
         """The key that signed the token: among those we know, else among those the issuer publishes now."""
         name = candidate.rules.name
-        known = trail.tried = self._issuers.find_keys(name, alg=token.alg, kid=token.kid)
+        known = self._issuers.find_keys(name, alg=token.alg, kid=token.kid)
+        trail.saw("tried", len(known))
         if (signer := find_signer(token, known)) is not None:
             return signer
         # A signature of none we know may be by one that is new: under a new name, without one, or under an old one.
@@ -106,10 +110,10 @@ class Verifier:
             if known and (isinstance(refusal, UnknownKey) or names_one_of(token.kid, known)):
                 raise _bad_signature(name, token, known) from None
             raise
-        trail.tried = (*known, *fetched)
+        trail.saw("tried", len(known) + len(fetched))
         if (signer := find_signer(token, fetched)) is not None:
             return signer
-        raise _bad_signature(name, token, trail.tried)
+        raise _bad_signature(name, token, (*known, *fetched))
 
     def _suspect(self, token: Token | None, token_id: str) -> Suspect:
         """What a log may say of a token that was refused."""
@@ -142,4 +146,5 @@ class Verifier:
             token_id=token_id,
             headers=lines,
             unread=find_unread(token.claims, candidate.rules) if candidate.rules.unread else "",
+            confirmation=parse_confirmation(token.claims),
         )

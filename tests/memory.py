@@ -79,6 +79,13 @@ class Recorder:
         self.endings.append(ending)
 
 
+class Nowhere:
+    """An Upstream that is never asked."""
+
+    async def send(self, facts: Any, admission: Any, client: Any) -> Any:
+        raise AssertionError
+
+
 def facts(token: bytes | None = None, *headers: HeaderLine, **settings: Any) -> Facts:
     authorization = () if token is None else (b"Bearer " + token,)
     defaults: dict[str, Any] = {

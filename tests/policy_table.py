@@ -239,6 +239,19 @@ STATUS = {
 }  # fmt: skip
 
 
+#: reason to the step that gives it
+STEPS = {
+    "ambiguous_path": "route", "no_route": "route", "method_not_allowed": "route", "missing_credential": "credential",
+    "malformed_credential": "credential", "multiple_credentials": "credential", "token_too_large": "credential",
+    "token_malformed": "form", "unknown_issuer": "issuer", "id_token": "class", "refresh_token": "class",
+    "unclassified_token": "class", "token_expired": "time", "token_not_yet_valid": "time", "wrong_audience": "audience",
+    "unknown_key": "signature", "bad_signature": "signature", "issuer_unavailable": "signature",
+    "identity_claim_missing": "headers", "identity_header_invalid": "headers", "identity_header_too_large": "headers",
+    "proof_required": "binding", "insufficient_scope": "policy", "claim_mismatch": "policy",
+    "client_not_allowed": "policy",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One request and what must become of it."""
@@ -262,6 +275,13 @@ class Row:
     user: str | None
     #: the target that reached the upstream
     forwarded: str | None
+
+    @property
+    def step(self) -> str | None:
+        """The step of admission that gives the reason."""
+        if (self.client, self.reason) == ("picky other", "client_not_allowed"):
+            return "subject"
+        return None if self.reason is None else STEPS[self.reason]
 
     def __str__(self) -> str:
         return f"{self.config}: {self.client} {self.method} {self.host}{self.target}"

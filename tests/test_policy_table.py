@@ -83,7 +83,9 @@ async def test_explain_says_what_the_table_says(issuers: dict[str, dict[str, Any
             continue  # what is no single bearer token cannot be given to it
         token = lines[0][7:] if lines else b""
         told = await explain(config, token, method=row.method, target=row.target, host=row.host)
-        found = (told.verdict, told.refusal.reason if told.refusal else None)
-        if found != (row.verdict, row.reason):
-            wrong[str(row)] = (found, (row.verdict, row.reason))
+        failed = [line.name for line in told.steps if line.passed is False]
+        found = (told.verdict, told.refusal.reason if told.refusal else None, failed)
+        wanted = (row.verdict, row.reason, [] if row.step is None else [row.step])
+        if found != wanted:
+            wrong[str(row)] = (found, wanted)
     assert not wrong

@@ -15,6 +15,7 @@ from gateway.core.errors import InvalidToken
 from gateway.core.token.jwt import check_token, parse_token
 from gateway.core.token.presets import PRESETS
 from gateway.core.token.rules import rules_of
+from gateway.core.trail import Trail
 from gateway.settings.document import parse_document
 from tests.signer import compact
 
@@ -51,6 +52,7 @@ def told(name: str, section: str, **changes: Any) -> str:
             parse_token(compact({**token["header"], "alg": "RS256"}, payload)),
             {rules.issuer: rules},
             now=payload["iat"],
+            trail=Trail(),
         )
     except InvalidToken as refusal:
         return refusal.reason
@@ -115,10 +117,12 @@ def test_a_service_account_of_kubernetes_is_admitted_for_its_audience_alone() ->
         "kubernetes.io": {"namespace": "shop", "serviceaccount": {"name": "orders", "uid": "1"}},
     }
     candidate = check_token(
-        parse_token(compact({"alg": "RS256", "kid": "k"}, claims)), {rules.issuer: rules}, now=1_000
+        parse_token(compact({"alg": "RS256", "kid": "k"}, claims)), {rules.issuer: rules}, now=1_000, trail=Trail()
     )
     assert candidate.subject == "system:serviceaccount:shop:orders"
     claims["aud"] = ["https://kubernetes.default.svc.cluster.local"]
     with pytest.raises(InvalidToken) as caught:
-        check_token(parse_token(compact({"alg": "RS256", "kid": "k"}, claims)), {rules.issuer: rules}, now=1_000)
+        check_token(
+            parse_token(compact({"alg": "RS256", "kid": "k"}, claims)), {rules.issuer: rules}, now=1_000, trail=Trail()
+        )
     assert caught.value.reason == "wrong_audience"

@@ -1,5 +1,6 @@
 """A token to an identity: remembered, or verified now, with keys that may have to be fetched."""
 
+from contextlib import nullcontext
 from hashlib import sha256
 from typing import Any
 
@@ -10,7 +11,6 @@ from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.routes import RouteSection
 from gateway.core.errors import (
     BadSignature,
-    BindingUnsupported,
     IdentityClaimMissing,
     IdToken,
     IssuerUnavailable,
@@ -25,7 +25,7 @@ from gateway.core.errors import (
 from gateway.core.token.credential import Credential
 from gateway.core.token.identity import Identity
 from gateway.core.token.keys import KeySet
-from gateway.ports import Trail
+from gateway.core.trail import Step, Trail
 from gateway.verifier import Verifier, digest_of
 from tests.memory import MemoryIssuers, Recorder, key_set
 from tests.signer import NOW, compact, issuer, key, sign, some_claims, some_header
@@ -129,7 +129,7 @@ async def test_a_known_kid_that_did_not_sign_may_be_that_of_a_new_key(world: Wor
     world.issuers.published = key_set("rsa-2048-b", kid="rsa-a")
     await world.identify(sign(name="rsa-2048-b", header={"kid": "rsa-a"}))
     assert world.issuers.fetches == [("local", "RS256", "rsa-a")]
-    assert [key.kid for key in world.trail.tried] == ["rsa-a", "rsa-a"]
+    assert world.trail.values(Step.SIGNATURE)["tried"] == 2
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,6 @@ async def test_while_nobody_can_tell_the_response_is_503_and_never_401(world: Wo
         (sign(some_claims(iss="https://evil.example"), header={"kid": "new"}), UnknownIssuer),
         (sign(some_claims(exp=NOW - 900), header={"kid": "new"}), TokenExpired),
         (sign(some_claims(at_hash="abc"), header={"kid": "new"}), IdToken),
-        (sign(some_claims(cnf={"kid": "1"}), header={"kid": "new"}), BindingUnsupported),
         (b"opaque", TokenMalformed),
     ],
 )
@@ -279,21 +278,42 @@ async def test_without_routes_no_claim_is_kept(world: World) -> None:
 @pytest.mark.parametrize(
     ("token", "reached"),
     [
-        (b"opaque", ()),
-        (sign(some_claims(exp=0)), ("token",)),
-        (compact(some_header(), some_claims()), ("token", "candidate")),
-        (sign(), ("token", "candidate", "key")),
+        (b"opaque", Step.FORM),
+        (sign(some_claims(iss="https://evil.example")), Step.ISSUER),
+        (sign(some_claims(exp=0)), Step.TIME),
+        (compact(some_header(), some_claims()), Step.SIGNATURE),
+        (sign(), Step.HEADERS),
     ],
 )
-async def test_the_trail_shows_how_far_a_token_came(world: World, token: bytes, reached: tuple[str, ...]) -> None:
-    try:
+async def test_the_trail_shows_how_far_a_token_came(world: World, token: bytes, reached: Step) -> None:
+    with nullcontext() if reached is Step.HEADERS else pytest.raises(Refusal):
         await world.identify(token)
-    except Refusal as refusal:
-        assert len(reached) < 3, refusal  # noqa: PT017 -- some of these tokens pass
-    found = tuple(name for name in ("token", "candidate", "key") if getattr(world.trail, name) is not None)
-    assert found == reached
-    if world.trail.key is not None:
-        assert world.trail.key.thumbprint == key("rsa-2048-a").thumbprint
+    order = list(Step)
+    assert world.trail.step is reached
+    assert world.trail.steps[1:] == order[order.index(Step.FORM) : order.index(reached) + 1]
+
+
+async def test_the_trail_shows_what_was_seen_of_a_token_and_no_claim_that_no_check_names(world: World) -> None:
+    await world.identify(sign(some_claims(secret="s3cret", email="alice@example.com"), header={"kid": "rsa-a"}))
+    trail = world.trail
+    assert trail.values(Step.FORM) == {"alg": "RS256", "kid": "rsa-a", "typ": "at+jwt"}
+    assert trail.values(Step.SIGNATURE) == {
+        "tried": 1,
+        "kid": "rsa-a",
+        "thumbprint": key("rsa-2048-a").thumbprint,
+    }
+    assert trail.values(Step.HEADERS) == {"names": (b"X-User-Id", b"X-Client-Id", b"X-Token-Scopes")}
+    assert "s3cret" not in repr(trail.seen)
+    assert "alice@example.com" not in repr(trail.seen)
+
+
+async def test_a_bound_token_is_verified_and_remembered_as_bound(world: World) -> None:
+    token = sign(some_claims(cnf={"jkt": "thumb"}))
+    for _ in range(2):
+        identity = await world.identify(token)
+        assert identity.confirmation is not None
+        assert identity.confirmation.methods == {"jkt": "thumb"}
+    assert (await world.identify(sign())).confirmation is None
 
 
 async def test_scopes_come_from_where_the_issuer_is_configured_to_have_them() -> None:

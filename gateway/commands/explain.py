@@ -1,7 +1,6 @@
 """`bearer-gateway explain`: what the gate says of one token and one request, step by step, and why.
 
-The decision is `Gate.admit`'s own; this module only says which step it was and what there was to see. The token is
-never printed.
+The decision and the account of it are `Gate.admit`'s own; this module puts them into words. The token is never printed.
 """
 
 import argparse
@@ -11,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -19,35 +18,19 @@ from urllib.parse import urlsplit
 
 from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.compose import build
-from gateway.core.claims import find_claim
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.log import Log
 from gateway.core.config.upstreams import Secret
-from gateway.core.errors import (
-    AmbiguousPath,
-    BadRequest,
-    BadSignature,
-    Forbidden,
-    InvalidRequest,
-    InvalidToken,
-    IssuerUnavailable,
-    MethodNotAllowed,
-    MissingCredential,
-    NoRoute,
-    Refusal,
-    TokenTooLarge,
-    TooLarge,
-    UnknownKey,
-)
+from gateway.core.errors import AmbiguousPath, Refusal
 from gateway.core.http.facts import Facts
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.table import RouteTable
 from gateway.core.shown import shown
-from gateway.core.token.kind import classify
-from gateway.core.token.rules import Token, rules_of
+from gateway.core.token.markers import Verdict
+from gateway.core.trail import Step
 from gateway.observe.log import set_up_logging
 from gateway.observe.observers import Unheard
-from gateway.ports import Ending, Exchange, Response, Trail
+from gateway.ports import Ending, Exchange, Response
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.peer import Peer
 from gateway.settings.settings import load
@@ -60,39 +43,18 @@ DESCRIPTION: Final = (
 #: bytes of a token that are read; more would be refused anyway
 MAX_TOKEN: Final = 1 << 20
 
-#: the steps of admission, in their order
-STEPS: Final = (
-    "request",
-    "route",
-    "credential",
-    "form",
-    "issuer",
-    "class",
-    "time",
-    "audience",
-    "binding",
-    "subject",
-    "signature",
-    "headers",
-    "policy",
-)
-#: the step that gives a refusal which does not say so itself; the first class that fits counts
-STEP_OF: Final[tuple[tuple[type[Refusal], str], ...]] = (
-    *((kind, "route") for kind in (AmbiguousPath, NoRoute, MethodNotAllowed)),
-    *((kind, "credential") for kind in (MissingCredential, InvalidRequest, TokenTooLarge)),
-    *((kind, "request") for kind in (BadRequest, TooLarge)),
-    *((kind, "signature") for kind in (UnknownKey, BadSignature, IssuerUnavailable)),
-    (InvalidToken, "form"),
-    (Forbidden, "headers"),
-)
+#: steps that are told of only where a request takes them: something has to be configured or known for that
+_SELDOM: Final = frozenset({Step.REMEMBERED, Step.BODY, Step.UPSTREAM})
+#: the steps that are told of whether a request comes to them or not, in order
+STEPS: Final = tuple(str(step) for step in Step if step not in _SELDOM)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One step of admission."""
+class Line:
+    """What there is to say of one step."""
 
     name: str
-    #: None: not reached
+    #: None: not reached, or not needed
     passed: bool | None
     says: str = ""
 
@@ -103,11 +65,10 @@ class Explanation:
 
     #: admitted, reported or refused
     verdict: str
-    steps: tuple[Step, ...]
+    steps: tuple[Line, ...]
     refusal: Refusal | None = None
     passed_over: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
-    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 class _Nowhere:
@@ -129,12 +90,13 @@ async def explain(
 ) -> Explanation:
     """What the gate would say of this request with this token. Asks the issuer for its keys, and nobody else."""
     assembly = build(config, observer=Unheard(), secrets=secrets, upstream=_Nowhere(), clock=clock)
-    trail = Ending()
+    ending = Ending()
+    admission = None
     headers = [(b"Host", host.encode("utf-8", "surrogateescape"))]
     if token:
         headers.append((b"Authorization", b"Bearer " + token))
     try:
-        facts = trail.facts = read_facts(
+        ending.facts = read_facts(
             method=method,
             target=target.encode("utf-8", "surrogateescape"),
             version=(1, 1),
@@ -142,89 +104,90 @@ async def explain(
             peer=Peer("127.0.0.1", trusted=False),
             limits=config.limits,
         )
-        admission = await assembly.gate.admit(facts, trail)
+        admission = await assembly.gate.admit(ending.facts, ending)
     except Refusal as refusal:
-        return _explained(config, trail, refusal, now=clock())
+        ending.refusal = refusal
     finally:
         await assembly.close()
-    return _explained(config, trail, trail.reported, admission, now=clock())
+    return explanation_of(ending, admission, config, routes=assembly.gate.routes)
 
 
-def step_of(refusal: Refusal, trail: Trail) -> str:
-    """The name of the step that gave a refusal."""
-    if refusal.step is not None:
-        return refusal.step
-    if trail.identity is not None:
-        return "policy"
-    return next(step for kind, step in STEP_OF if isinstance(refusal, kind))
-
-
-def _explained(
-    config: Config, trail: Ending, refusal: Refusal | None, admission: Admission | None = None, *, now: float
-) -> Explanation:
-    failed = None if refusal is None else STEPS.index(step_of(refusal, trail))
-    public = trail.route is not None and trail.route.public
-    told = _told(config, trail, now=now)
-    steps = []
-    for index, name in enumerate(STEPS):
-        if public and index > STEPS.index("route"):
-            steps.append(Step(name, None, "not asked for: the route is public"))
-        elif failed is None or index < failed:
-            steps.append(Step(name, passed=True, says=told.get(name, "")))
-        elif index == failed and refusal is not None:
-            steps.append(Step(name, passed=False, says=f"{refusal.reason}: {refusal.evidence}"))
-        else:
-            steps.append(Step(name, None))
+def explanation_of(ending: Ending, admission: Admission | None, config: Config, *, routes: RouteTable) -> Explanation:
+    """A request that was admitted or refused, in words. `routes`: those that it was matched with."""
+    refusal = ending.refusal or ending.reported
+    failed = ending.step if ending.refusal is not None else ending.reported_at
     skipped: list[tuple[str, str]] = []
-    if trail.facts is not None and not isinstance(refusal, AmbiguousPath):
-        skipped = RouteTable(config).passed_over(trail.facts)
+    if ending.facts is not None and not isinstance(refusal, AmbiguousPath):
+        skipped = routes.passed_over(ending.facts)
     return Explanation(
         verdict="refused" if admission is None else "admitted" if refusal is None else "reported",
-        steps=tuple(steps),
+        steps=tuple(
+            Line(step, passed=False, says=f"{refusal.reason}: {refusal.evidence}")
+            if step is failed and refusal is not None
+            else Line(step, passed=True, says=_WORDS[step](ending, ending.values(step)))
+            if step in ending.steps
+            else Line(step, passed=None, says=_why_not(step, ending))
+            for step in Step
+            if step not in _SELDOM or step in ending.steps
+        ),
         refusal=refusal,
         passed_over=tuple(skipped),
         headers=_shown_lines(config, admission) if admission is not None else (),
-        claims=trail.token.claims if trail.token is not None else {},
     )
 
 
-def _told(config: Config, trail: Ending, *, now: float) -> dict[str, str]:
-    """What there was to see at each step that passed."""
-    told: dict[str, str] = {}
-    if trail.facts is not None:
-        told["request"] = f"{trail.facts.method} {trail.facts.path}"
-    if trail.route is not None:
-        told["route"] = trail.route.name + (" (only reports)" if trail.route.reports else "")
-    if trail.token is not None:
-        told |= _told_of_token(config, trail.token, now=now)
-    if trail.candidate is not None:
-        told["subject"] = f"sub {shown(trail.candidate.subject)}, client {shown(trail.candidate.client)}"
-    if trail.key is not None:
-        told["signature"] = f"by key {shown(trail.key.kid)} ({trail.key.thumbprint}), {len(trail.tried)} tried"
-    if trail.identity is not None:
-        told["headers"] = ", ".join(dict.fromkeys(name.decode() for name, _ in trail.identity.headers)) or "none"
-        told["policy"] = f"scopes {' '.join(trail.identity.scopes) or 'none'}"
-    return told
+def _why_not(step: Step, ending: Ending) -> str:
+    """Why a step was not entered; nothing where a step before it refused."""
+    if ending.route is not None and ending.route.public:
+        return "not asked for: the route is public"
+    order = list(Step)
+    if Step.REMEMBERED in ending.steps and order.index(step) <= order.index(Step.HEADERS):
+        return "passed before"
+    return ""
 
 
-def _told_of_token(config: Config, token: Token, *, now: float) -> dict[str, str]:
-    claims = token.claims
-    told = {
-        "credential": "one bearer token",
-        "form": f"alg {token.alg}, kid {shown(token.kid)}, typ {shown(token.header.get('typ'))}",
-        "binding": "none",
-    }
-    rules = next((rules_of(issuer) for issuer in config.issuers if issuer.issuer == claims.get("iss")), None)
-    if rules is None:
-        return told
-    told["issuer"] = f"{rules.name} ({shown(rules.issuer)})"
-    verdict = classify(token.header, claims, rules.preset, require_typ=rules.require_typ)
-    told["class"] = f"{verdict.kind}: {verdict.evidence}"
-    if isinstance(claims.get("exp"), int | float):
-        told["time"] = f"expires in {claims['exp'] - now:.0f} s"
-    name = next((name for name in rules.audience_claims if name in claims), "aud")
-    told["audience"] = f"{name} is {shown(find_claim(claims, name))}; expected {shown(sorted(rules.audiences))}"
-    return told
+def _request(ending: Ending, _: Mapping[str, Any]) -> str:
+    return f"{ending.facts.method} {ending.facts.path}" if ending.facts is not None else ""
+
+
+def _route(ending: Ending, _: Mapping[str, Any]) -> str:
+    return ending.route.name + (" (only reports)" if ending.route.reports else "") if ending.route is not None else ""
+
+
+def _class(_: Ending, seen: Mapping[str, Any]) -> str:
+    verdict: Verdict = seen["verdict"]
+    return f"{verdict.kind}: {verdict.evidence}"
+
+
+def _headers(_: Ending, seen: Mapping[str, Any]) -> str:
+    return ", ".join(dict.fromkeys(name.decode() for name in seen["names"])) or "none"
+
+
+def _policy(ending: Ending, _: Mapping[str, Any]) -> str:
+    return f"scopes {' '.join(ending.identity.scopes) or 'none'}" if ending.identity is not None else ""
+
+
+#: step to what it says when it passed, of what it saw
+_WORDS: Final[Mapping[Step, Callable[[Ending, Mapping[str, Any]], str]]] = {
+    Step.REQUEST: _request,
+    Step.ROUTE: _route,
+    Step.CREDENTIAL: lambda _, seen: f"one {seen['scheme'].lower()} token in {seen['place']}" if seen else "",
+    Step.REMEMBERED: lambda _, __: "it passed before; its times and its key were looked at again",
+    Step.FORM: lambda _, seen: f"alg {seen['alg']}, kid {shown(seen['kid'])}, typ {shown(seen['typ'])}",
+    Step.ISSUER: lambda _, seen: f"{seen['name']} ({shown(seen['iss'])})",
+    Step.CLASS: _class,
+    Step.TIME: lambda _, seen: f"expires in {seen['seconds left']:.0f} s",
+    Step.AUDIENCE: lambda _, seen: (
+        f"{seen['claim']} is {shown(seen['value'])}; expected {shown(sorted(seen['expected']))}"
+    ),
+    Step.SUBJECT: lambda _, seen: f"sub {shown(seen['sub'])}, client {shown(seen['client'])}",
+    Step.SIGNATURE: lambda _, seen: f"by key {shown(seen['kid'])} ({seen['thumbprint']}), {seen['tried']} tried",
+    Step.HEADERS: _headers,
+    Step.BINDING: lambda _, __: "none",
+    Step.POLICY: _policy,
+    Step.BODY: lambda _, __: "within limits",
+    Step.UPSTREAM: lambda _, __: "",
+}
 
 
 def _shown_lines(config: Config, admission: Admission) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.commands.explain import STEPS, Explanation, as_json, as_text, explain
+from gateway.commands.explain import STEPS, Explanation, as_json, as_text, explain, explanation_of
 from gateway.core.config.assertion import AssertionSection
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
@@ -29,6 +29,9 @@ from gateway.core.errors import (
     VersionNotSupported,
     reasons,
 )
+from gateway.gate import Gate
+from gateway.ports import Ending
+from tests.memory import MemoryIssuers, Nowhere, Recorder, facts
 from tests.signer import AUDIENCE, ISSUER, NOW, compact, public_jwk, sign, some_claims, some_header
 
 ROUTES = (
@@ -152,6 +155,53 @@ async def test_an_admission_shows_what_the_upstream_would_receive(keys: str) -> 
     assert "expires in 300 s" in text
     assert "passed over /health: another path" in text
     assert json.loads(as_json(explanation))["reason"] is None
+
+
+async def test_the_audience_is_shown_where_it_was_found(keys: str) -> None:
+    settings = {"issuer": {"audience_claims": ("/resource/aud",)}}
+    explanation = await explained(keys, minted(aud=..., resource={"aud": AUDIENCE}), settings=settings)
+    assert explanation.verdict == "admitted"
+    says = explanation.steps[STEPS.index("audience")].says
+    assert says == f"/resource/aud is {AUDIENCE!r}; expected {[AUDIENCE]!r}"
+
+
+async def test_a_value_is_shown_short(keys: str) -> None:
+    settings = {"issuer": {"audience_claims": ("aud",)}}
+    explanation = await explained(keys, minted(aud=[AUDIENCE, "x" * 5_000], sub="s" * 5_000), settings=settings)
+    assert all(len(step.says) < 300 for step in explanation.steps)
+
+
+async def test_a_limit_of_the_body_is_told_of_where_there_is_one(keys: str) -> None:
+    limits = {"limits": Limits(body_bytes=Size(1))}
+    explanation = await explained(keys, minted(), settings=limits)
+    assert [(step.name, step.passed) for step in explanation.steps[len(STEPS) :]] == [("body", True)]
+
+
+async def test_a_token_that_was_remembered_says_so_and_what_was_not_done_again() -> None:
+    settings: dict[str, Any] = {"upstream": "http://127.0.0.1:1", "routes": ROUTES}
+    config = Config(issuers=(Issuer(issuer=ISSUER, audience=AUDIENCE, name="local"),), **settings)
+    gate = Gate(config, issuers=MemoryIssuers(), upstream=Nowhere(), observer=Recorder(), clock=lambda: NOW)
+    request = facts(minted(), target=b"/orders/1")
+    await gate.admit(request, Ending())
+    ending = Ending()
+    ending.facts = request
+    admission = await gate.admit(request, ending)
+    explanation = explanation_of(ending, admission, config, routes=gate.routes)
+    told = {step.name: step for step in explanation.steps}
+    assert [step.name for step in explanation.steps if step.passed] == [
+        *("request", "route", "credential", "remembered", "binding", "policy")
+    ]
+    assert told["remembered"].says
+    assert told["signature"].passed is None
+    assert told["signature"].says == told["form"].says == "passed before"
+    assert told["policy"].says == "scopes read:orders write:orders"
+
+
+async def test_a_bound_token_is_shown_at_its_binding_and_tells_nobody_who_it_is(keys: str) -> None:
+    explanation = await explained(keys, minted(cnf={"jkt": "x"}), target="/reports/1")
+    assert explanation.verdict == "reported"
+    assert [step.name for step in explanation.steps if step.passed is False] == ["binding"]
+    assert not any(name == "X-User-Id" for name, _ in explanation.headers)
 
 
 async def test_a_route_that_is_passed_over_says_why(keys: str) -> None:

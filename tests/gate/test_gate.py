@@ -5,17 +5,21 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from gateway.core.config.file import Config
+from gateway.core.config.limits import Limits
 from gateway.core.config.routes import RouteSection
+from gateway.core.config.section import Size
 from gateway.core.errors import (
     AmbiguousPath,
     BadRequest,
+    BodyTooLarge,
     ClientDisconnected,
     Draining,
+    IdToken,
     InsufficientScope,
     InternalError,
     IssuerUnavailable,
@@ -23,6 +27,7 @@ from gateway.core.errors import (
     MethodNotAllowed,
     MissingCredential,
     NoRoute,
+    ProofRequired,
     Refusal,
     TokenExpired,
     TokenTooLarge,
@@ -31,8 +36,9 @@ from gateway.core.errors import (
 )
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.routing.admission import Admission
+from gateway.core.trail import Step
 from gateway.gate import Gate
-from gateway.ports import Body, Ending, Exchange, Response, Trail
+from gateway.ports import Body, Ending, Exchange, Response
 from tests.memory import MemoryIssuers, Recorder, facts
 from tests.signer import NOW, issuer, sign, some_claims
 
@@ -166,10 +172,10 @@ def world() -> World:
 
 async def test_an_admission_has_the_identity_and_the_lines_for_the_upstream(world: World) -> None:
     request = facts(sign(), (b"Accept", b"*/*"), (b"x_user_id", b"root"))
-    trail = Trail()
-    admission = await world.gate.admit(request, trail)
+    ending = Ending()
+    admission = await world.gate.admit(request, ending)
     assert admission.identity is not None
-    assert (admission.identity, admission.route) == (trail.identity, trail.route)
+    assert (admission.identity, admission.route) == (ending.identity, ending.route)
     assert (admission.route.name, admission.target) == ("default", b"/orders")
     assert admission.headers == (
         (b"Host", b"api.example.com"),
@@ -190,7 +196,7 @@ async def test_without_a_credential_no_token_is_looked_up(
     world: World, authorization: tuple[bytes, ...], refusal: type[Refusal]
 ) -> None:
     with pytest.raises(refusal):
-        await world.gate.admit(facts(authorization=authorization), Trail())
+        await world.gate.admit(facts(authorization=authorization), Ending())
     assert world.recorder.hits == []
 
 
@@ -198,11 +204,11 @@ async def test_dropped_forwarding_headers_are_logged_once_with_what_would_believ
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "gateway"):
-        await world.gate.admit(facts(sign()), Trail())
-        await world.gate.admit(facts(sign(), (b"X-Forwarded-For", b"10.0.0.1"), trusted=True), Trail())
+        await world.gate.admit(facts(sign()), Ending())
+        await world.gate.admit(facts(sign(), (b"X-Forwarded-For", b"10.0.0.1"), trusted=True), Ending())
         assert caplog.records == []
         for _ in range(3):
-            await world.gate.admit(facts(sign(), (b"X-Forwarded-For", b"10.0.0.1")), Trail())
+            await world.gate.admit(facts(sign(), (b"X-Forwarded-For", b"10.0.0.1")), Ending())
     assert [record.getMessage() for record in caplog.records] == [
         "forwarding headers of 192.0.2.1 were dropped; if that is your proxy, configure trusted_proxies: [192.0.2.1]"
     ]
@@ -211,9 +217,9 @@ async def test_dropped_forwarding_headers_are_logged_once_with_what_would_believ
 async def test_on_a_public_route_no_token_is_looked_at() -> None:
     world = World(routes=(RouteSection(path="/orders", access="public"),))
     for request in (facts(), facts(sign()), facts(b"opaque"), facts(sign(some_claims(exp=0)))):
-        trail = Trail()
-        admission = await world.gate.admit(request, trail)
-        assert (admission.identity, trail.token, trail.reported) == (None, None, None)
+        ending = Ending()
+        admission = await world.gate.admit(request, ending)
+        assert (admission.identity, ending.identity, ending.reported) == (None, None, None)
         assert not any(name in (b"Authorization", b"X-User-Id") for name, _ in admission.headers)
     assert world.recorder.hits == []
 
@@ -225,10 +231,10 @@ async def test_a_path_that_no_route_may_have_is_refused_before_the_token_is_look
         (facts(sign(), target=b"/x"), NoRoute),
         (facts(sign(), method="POST"), MethodNotAllowed),
     ):
-        trail = Trail()
+        ending = Ending()
         with pytest.raises(refusal):
-            await world.gate.admit(request, trail)
-        assert trail.route is None
+            await world.gate.admit(request, ending)
+        assert ending.route is None
     assert world.recorder.hits == []
 
 
@@ -256,25 +262,70 @@ async def test_a_route_that_only_reports_lets_pass_and_says_what_it_would_have_s
 async def test_a_limit_is_no_matter_of_reporting() -> None:
     world = World(routes=(RouteSection(path="/orders", mode="report"),))
     with pytest.raises(TokenTooLarge):
-        await world.gate.admit(facts(b"a" * 20_000), Trail())
+        await world.gate.admit(facts(b"a" * 20_000), Ending())
 
 
 async def test_a_dependency_that_fails_on_a_route_that_only_reports_is_reported() -> None:
     world = World(routes=(RouteSection(path="/orders", mode="report"),))
     world.issuers.published = IssuerUnavailable("nobody responds")
-    trail = Trail()
-    admission = await world.gate.admit(facts(sign(header={"kid": "new"})), trail)
-    assert isinstance(trail.reported, IssuerUnavailable)
+    ending = Ending()
+    admission = await world.gate.admit(facts(sign(header={"kid": "new"})), ending)
+    assert isinstance(ending.reported, IssuerUnavailable)
     assert admission.identity is None
 
 
 async def test_policy_is_judged_anew_for_a_token_that_is_remembered() -> None:
     world = World(routes=(RouteSection(path="/orders", scopes=("delete:orders",)), RouteSection(path="/*")))
     token = sign()
-    await world.gate.admit(facts(token, target=b"/other"), Trail())
+    await world.gate.admit(facts(token, target=b"/other"), Ending())
     with pytest.raises(InsufficientScope):
-        await world.gate.admit(facts(token), Trail())
+        await world.gate.admit(facts(token), Ending())
     assert world.recorder.hits == [False, True]
+
+
+# The account of the steps
+
+
+@pytest.mark.parametrize("mode", ["enforce", "report"])
+async def test_a_bound_token_is_refused_each_time_and_is_nobodys(mode: Literal["enforce", "report"]) -> None:
+    world = World(routes=(RouteSection(path="/orders", mode=mode),))
+    token = sign(some_claims(cnf={"jkt": "thumbprint"}))
+    for entered in (Step.HEADERS, Step.REMEMBERED):
+        ending = await world.handled(MemoryExchange(facts(token)))
+        refusal = ending.refusal if mode == "enforce" else ending.reported
+        assert isinstance(refusal, ProofRequired)
+        assert (ending.step if mode == "enforce" else ending.reported_at) is Step.BINDING
+        assert ending.steps[ending.steps.index(Step.BINDING) - 1] is entered
+        assert ending.identity is None
+        assert refusal.suspect is not None
+        assert refusal.suspect.issuer == "local"
+        assert ending.status == (401 if mode == "enforce" else 200)
+    assert world.recorder.verified == [("local", None)]
+    assert not any(name == b"X-User-Id" for sent in world.upstream.sent for name, _ in sent.headers)
+
+
+async def test_a_token_of_another_kind_is_not_asked_what_it_is_bound_to(world: World) -> None:
+    ending = await world.handled(exchange(sign(some_claims(cnf={"jkt": "thumbprint"}, at_hash="x"))))
+    assert (type(ending.refusal), ending.step) == (IdToken, Step.CLASS)
+
+
+async def test_a_request_stands_where_it_was_refused() -> None:
+    world = World(limits=Limits(body_bytes=Size(10)))
+    too_long = await world.handled(MemoryExchange(facts(sign(), content_length=11)))
+    assert (type(too_long.refusal), too_long.step) == (BodyTooLarge, Step.BODY)
+    unread = await world.handled(MemoryExchange(BadRequest("two Host headers")))
+    assert unread.step is Step.REQUEST
+    world.upstream.response = UpstreamUnreachable("connection refused")
+    failed = await world.handled(exchange())
+    assert failed.step is Step.UPSTREAM
+
+
+async def test_what_is_seen_of_a_request_is_never_its_credential(world: World) -> None:
+    token = sign(some_claims(email="alice@example.com"))
+    ending = await world.handled(exchange(token))
+    assert ending.values(Step.CREDENTIAL) == {"scheme": "Bearer", "place": "Authorization"}
+    assert not any(piece.decode() in repr(ending.seen) for piece in token.split(b"."))
+    assert "alice@example.com" not in repr(ending.seen)
 
 
 # handle

@@ -1,7 +1,6 @@
 """The policy table against `Gate.admit`, in process."""
 
 from functools import cache
-from typing import Any
 
 import pytest
 
@@ -13,9 +12,10 @@ from gateway.core.http.challenge import compose_refusal
 from gateway.core.http.header_names import fold
 from gateway.core.routing.admission import Admission
 from gateway.core.token.keys import Key
+from gateway.core.trail import Step
 from gateway.gate import Gate
-from gateway.ports import Trail
-from tests.memory import Recorder, facts, key_set
+from gateway.ports import Ending
+from tests.memory import Nowhere, Recorder, facts, key_set
 from tests.policy_table import CLIENTS, KEYS, ROWS, SETTINGS, STATUS, Row, authorization, config_of
 from tests.signer import NOW
 
@@ -52,13 +52,6 @@ class Published:
         raise UnknownKey("not published")
 
 
-class Nowhere:
-    """An Upstream that is never asked."""
-
-    async def send(self, facts: Any, admission: Any, body: Any) -> Any:
-        raise AssertionError
-
-
 @cache
 def config(name: str) -> Config:
     return config_of(name)
@@ -69,9 +62,9 @@ def gate(name: str) -> Gate:
     return Gate(config(name), issuers=Published(), upstream=Nowhere(), observer=Recorder(), clock=lambda: NOW)
 
 
-async def judged(row: Row) -> tuple[Admission | Refusal, Trail]:
+async def judged(row: Row) -> tuple[Admission | Refusal, Ending]:
     lines = authorization(row.client, NOW)
-    trail = Trail()
+    ending = Ending()
     request = facts(
         None,
         *((b"Authorization", line) for line in lines),
@@ -82,9 +75,27 @@ async def judged(row: Row) -> tuple[Admission | Refusal, Trail]:
         authorization=lines,
     )
     try:
-        return await gate(row.config).admit(request, trail), trail
+        return await gate(row.config).admit(request, ending), ending
     except Refusal as refusal:
-        return refusal, trail
+        return refusal, ending
+
+
+#: what is done with a token that is not remembered, or only then
+INSIDE = [Step.FORM, Step.ISSUER, Step.CLASS, Step.TIME, Step.AUDIENCE, Step.SUBJECT, Step.SIGNATURE, Step.HEADERS]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+async def test_a_request_takes_the_steps_in_order_and_a_refusal_is_where_it_stands(row: Row) -> None:
+    outcome, ending = await judged(row)
+    order = list(Step)
+    places = [order.index(step) for step in ending.steps]
+    assert places == sorted(set(places))
+    assert ending.steps[:2] == [Step.REQUEST, Step.ROUTE]
+    assert (ending.step if isinstance(outcome, Refusal) else ending.reported_at) == row.step
+    if row.verdict == "admitted":
+        judged_anew = [*INSIDE] if Step.FORM in ending.steps else [Step.REMEMBERED]
+        asked = [Step.CREDENTIAL, *judged_anew, Step.BINDING, Step.POLICY]
+        assert ending.steps[2:] == ([] if ending.identity is None else asked)
 
 
 def test_the_table_is_large_enough_and_has_no_row_twice() -> None:
@@ -104,20 +115,20 @@ def test_the_configurations_of_the_table_are_sound(name: str) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 async def test_the_gate_says_what_the_table_says(row: Row) -> None:
-    outcome, trail = await judged(row)
-    assert (trail.route.name if trail.route else None) == row.route
+    outcome, ending = await judged(row)
+    assert (ending.route.name if ending.route else None) == row.route
     if isinstance(outcome, Refusal):
         assert (row.verdict, row.reason, row.status) == ("refused", outcome.reason, outcome.status)
-        assert trail.reported is None
+        assert ending.reported is None
         headers = dict(compose_refusal(outcome, realm="api").headers)
         if row.status == 405:
             assert headers[b"Allow"].decode() == row.told
         elif row.told is not None:
             assert headers[b"WWW-Authenticate"].endswith(f'scope="{row.told}"'.encode())
         return
-    reported = trail.reported.reason if trail.reported else None
+    reported = ending.reported.reason if ending.reported else None
     assert (row.verdict, row.reason) == ("reported" if reported else "admitted", reported)
-    assert outcome.route is trail.route
+    assert outcome.route is ending.route
     assert outcome.target.decode() == row.forwarded
     assert (outcome.identity.subject if outcome.identity else None) == row.user
     check_lines(row, outcome)

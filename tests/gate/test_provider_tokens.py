@@ -8,10 +8,12 @@ import pytest
 
 from gateway.core.config.issuers import Issuer
 from gateway.core.errors import InvalidToken
+from gateway.core.token.confirmation import parse_confirmation
 from gateway.core.token.jwt import check_token, parse_token
 from gateway.core.token.kind import classify
 from gateway.core.token.presets import PRESETS
 from gateway.core.token.rules import rules_of
+from gateway.core.trail import Trail
 from tests.signer import compact
 
 DATA = Path(__file__).parents[1] / "data"
@@ -75,10 +77,11 @@ def _reason(name: str, *, preset: str | None, **settings: Any) -> str | None:
     rules = rules_of(Issuer(issuer=payload["iss"], audience=audience, preset=preset, **settings))
     try:
         token = parse_token(compact(TOKENS[name]["header"], payload))
-        check_token(token, {rules.issuer: rules}, now=payload.get("iat", payload.get("exp", 0) - 1))
+        check_token(token, {rules.issuer: rules}, now=payload.get("iat", payload.get("exp", 0) - 1), trail=Trail())
     except InvalidToken as refusal:
         return refusal.reason
-    return None
+    confirmation = parse_confirmation(payload)
+    return None if confirmation is None else "proof_required" if confirmation.methods else "binding_unsupported"
 
 
 def test_every_token_is_there() -> None:

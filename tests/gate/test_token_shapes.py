@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
+from gateway.commands.explain import explain
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
 from gateway.core.errors import IdToken, InvalidToken, LogoutToken, OtherToken, RefreshToken, Refusal, UnclassifiedToken
-from gateway.core.token.credential import Credential
 from gateway.core.token.keys import Key, KeySet, parse_key_set
+from gateway.core.trail import Step
 from gateway.demo.issuer import sign
-from gateway.observe.observers import Unheard
-from gateway.ports import Trail
-from gateway.verifier import Verifier
+from gateway.gate import Gate
+from gateway.ports import Ending
+from tests.memory import Nowhere, Recorder, facts
 
 DATA = Path(__file__).parents[1] / "data"
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
@@ -72,17 +73,26 @@ def minted(shape: dict[str, Any]) -> bytes:
     return sign(claims, header, alg=alg, key=KEYS[alg]).encode()
 
 
-async def judged(shape: dict[str, Any]) -> Refusal | None:
+def config(shape: dict[str, Any], **settings: Any) -> Config:
     configure: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in shape["configure"].items()
     }
-    config = Config(upstream="http://127.0.0.1:1", issuers=(Issuer(issuer=ISSUER, **configure),))
-    verifier = Verifier(config, issuers=PUBLISHED, observer=Unheard(), clock=lambda: NOW)
+    return Config(upstream="http://127.0.0.1:1", issuers=(Issuer(issuer=ISSUER, **configure, **settings),))
+
+
+async def ended(shape: dict[str, Any], token: bytes | None = None) -> Ending:
+    """What the gate makes of a request with this token."""
+    gate = Gate(config(shape), issuers=PUBLISHED, upstream=Nowhere(), observer=Recorder(), clock=lambda: NOW)
+    ending = Ending()
     try:
-        await verifier.verify(Credential(minted(shape)), b"", Trail())
+        await gate.admit(facts(token or minted(shape)), ending)
     except Refusal as refusal:
-        return refusal
-    return None
+        ending.refusal = refusal
+    return ending
+
+
+async def judged(shape: dict[str, Any]) -> Refusal | None:
+    return (await ended(shape)).refusal
 
 
 @pytest.mark.parametrize("shape", [s for s in SHAPES if s["expected"] == "reject"], ids=lambda shape: shape["id"])
@@ -94,7 +104,29 @@ async def test_what_is_no_access_token_is_refused(shape: dict[str, Any]) -> None
     "shape", [s for s in SHAPES if s["expected"] == "accept-with-proof"], ids=lambda shape: shape["id"]
 )
 async def test_a_bound_token_is_no_bearer_token(shape: dict[str, Any]) -> None:
-    assert isinstance(await judged(shape), InvalidToken)
+    ending = await ended(shape)
+    assert isinstance(ending.refusal, InvalidToken)
+    assert ending.identity is None
+    # One of them is printed without aud.
+    assert ending.step in {Step.BINDING, Step.AUDIENCE}
+
+
+async def test_explain_says_what_the_gate_says_at_the_same_step(tmp_path: Path) -> None:
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text(json.dumps({"keys": [key.as_dict(private=False) for key in KEYS.values()]}))
+    wrong = {}
+    for shape in SHAPES:
+        token = minted(shape)
+        ending = await ended(shape, token)
+        told = await explain(config(shape, jwks_file=str(jwks)), token, target="/orders", clock=lambda: NOW)
+        said = (told.refusal and told.refusal.reason, [line.name for line in told.steps if line.passed is False])
+        judgement = (
+            ending.refusal and ending.refusal.reason,
+            [] if ending.refusal is None else [str(ending.step)],
+        )
+        if said != judgement:
+            wrong[shape["id"]] = (said, judgement)
+    assert not wrong
 
 
 async def test_the_confusion_table_is_printed_and_few_access_tokens_are_refused() -> None:

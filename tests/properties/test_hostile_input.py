@@ -17,9 +17,9 @@ from gateway.core.token.credential import Credential, find_credential
 from gateway.core.token.identity import Identity
 from gateway.core.token.jwt import parse_token
 from gateway.core.token.keys import Key, KeySet, parse_key_set
+from gateway.core.trail import Trail
 from gateway.core.upstream.headers import parse_request_id, response_headers
 from gateway.observe.observers import Unheard
-from gateway.ports import Trail
 from gateway.verifier import Verifier, digest_of
 from tests.properties.json_values import TEXT, VALUES, objects
 from tests.signer import (
@@ -239,7 +239,7 @@ def test_any_signed_claims_and_header_are_an_identity_or_refused(
         assert claims["iss"] == ISSUER
         assert claims["exp"] + 30 > NOW
         assert AUDIENCE in (claims.get("aud", claims.get("client_id")) or ())
-        assert "cnf" not in claims
+        assert ("cnf" in claims) == (identity.confirmation is not None)
         assert identity.subject or identity.client
         for _, value in identity.headers:
             assert not set(value) & set(b"\r\n\x00")

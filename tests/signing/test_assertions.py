@@ -21,7 +21,7 @@ from gateway.core.errors import TokenExpired
 from gateway.core.token.identity import Identity
 from gateway.core.upstream.assertion import SigningKey, parse_signing_key, published, signing_key
 from gateway.gate import Gate
-from gateway.ports import Trail
+from gateway.ports import Ending
 from gateway.signing import signing_keys
 from gateway.signing.assertions import SignedAssertions
 from tests.memory import MemoryIssuers, Recorder, facts, identity
@@ -162,7 +162,7 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 async def headers_of(gate: Gate, target: bytes, token: bytes | None) -> list[bytes]:
-    admission = await gate.admit(facts(token, target=target), Trail())
+    admission = await gate.admit(facts(token, target=target), Ending())
     return [value for name, value in admission.headers if name == HEADER]
 
 

@@ -31,8 +31,6 @@ class Refusal(Exception):
         self.evidence = evidence
         self.retry_after = retry_after
         self.suspect: Suspect | None = None
-        #: the step of admission that refused, where the class alone does not tell: for `explain`
-        self.step: str | None = None
 
 
 class Denied(Refusal):

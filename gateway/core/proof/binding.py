@@ -1,21 +1,22 @@
-"""What a token is bound to (RFC 7800 `cnf`). A bound token is never taken for a bearer token."""
+"""Whether a request proves that the token is its sender's to use. A bound token is never taken for a bearer token.
 
-from collections.abc import Mapping
-from typing import Any
+Judged on every request, after the token: a remembered one proves nothing.
+"""
 
-from gateway.core.errors import BindingUnsupported, ProofRequired
-
-#: RFC 9449 section 6.1 and RFC 8705 section 3.1
-_KNOWN_METHODS = ("jkt", "x5t#S256")
+from gateway.core.errors import BindingUnsupported, InvalidToken, ProofRequired, Suspect
+from gateway.core.token.identity import Identity
 
 
-def check_binding(claims: Mapping[str, Any]) -> None:
+def check_binding(identity: Identity) -> None:
     """ProofRequired: bound by a known method, of which no proof is accepted yet. BindingUnsupported: any other."""
-    if "cnf" not in claims:
+    bound = identity.confirmation
+    if bound is None:
         return
-    confirmation = claims["cnf"]
-    if isinstance(confirmation, dict):
-        for method in _KNOWN_METHODS:
-            if isinstance(confirmation.get(method), str) and confirmation[method]:
-                raise ProofRequired(f"cnf has {method}")
-    raise BindingUnsupported("cnf is malformed, or names an unsupported confirmation method")
+    refusal: InvalidToken
+    if bound.methods:
+        refusal = ProofRequired(f"cnf has {next(iter(bound.methods))}")
+    else:
+        refusal = BindingUnsupported("cnf is malformed, or names an unsupported confirmation method")
+    # Whoever sent it is not known to be the one it speaks for: the token is named, nobody else.
+    refusal.suspect = Suspect(identity.token_id, None, identity.issuer)
+    raise refusal

@@ -16,15 +16,19 @@ _LATER_BEARER: Final = re.compile(rb",[ \t]*bearer(?:[ \t]|\Z)", re.IGNORECASE)
 
 
 class Credential:
-    """The one bearer token of a request (RFC 6750 section 2.1)."""
+    """The one token of a request, how it was sent, and where it stood."""
 
-    __slots__ = ("token",)
+    __slots__ = ("place", "scheme", "token")
 
-    def __init__(self, token: bytes) -> None:
+    def __init__(self, token: bytes, *, scheme: str = "Bearer", place: str = "Authorization") -> None:
         self.token: Final = token
+        #: RFC 9110 section 11.1: how its sender means to be authenticated
+        self.scheme: Final = scheme
+        #: name of the header
+        self.place: Final = place
 
     def __repr__(self) -> str:
-        return "Credential()"
+        return f"Credential({self.scheme}, in {self.place})"
 
 
 def is_bearer(value: bytes) -> bool:

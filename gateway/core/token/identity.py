@@ -3,14 +3,22 @@
 from collections.abc import Mapping
 from hashlib import sha256
 from sys import intern
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gateway.core.claims import ClaimName
 from gateway.core.http.facts import HeaderLine
+from gateway.core.token.confirmation import Confirmation
 from gateway.core.token.markers import Verdict
 
 #: hex digits that stand for a subject
 _SUBJECT_DIGITS: Final = 16
+
+
+class PublishedKeys(Protocol):
+    """Which keys issuers publish, as far as is known now."""
+
+    def has_key(self, issuer: str, thumbprint: str) -> bool:
+        """Whether the issuer still publishes the key."""
 
 
 class Identity:
@@ -20,6 +28,7 @@ class Identity:
         "_hashed_subject",
         "claims",
         "client",
+        "confirmation",
         "expires_at",
         "headers",
         "issuer",
@@ -49,6 +58,7 @@ class Identity:
         token_id: str,
         headers: tuple[HeaderLine, ...],
         unread: str = "",
+        confirmation: Confirmation | None = None,
     ) -> None:
         #: configured name of the issuer
         self.issuer: Final = issuer
@@ -61,7 +71,7 @@ class Identity:
         self.expires_at: Final = expires_at
         self.not_before: Final = not_before
         self.leeway: Final = leeway
-        #: RFC 7638 thumbprint of the key that signed
+        #: RFC 7638 thumbprint of the key that signed: the ground on which the token is believed
         self.key: Final = key
         self.verdict: Final = verdict
         #: first 12 hex digits of the token's SHA-256
@@ -70,7 +80,20 @@ class Identity:
         self.headers: Final = headers
         #: what the token has that might be scopes and is not read as such, in words; empty for most
         self.unread: Final = unread
+        #: what the token is bound to; None: a bearer token
+        self.confirmation: Final = confirmation
         self._hashed_subject: str | None = None
+
+    def still_holds(self, now: float, keys: PublishedKeys) -> bool:
+        """Whether the token would pass now as it did before: its times, and the ground on which it was believed.
+
+        `now`: seconds since the epoch. What depends on the request is not judged.
+        """
+        return (
+            now < self.expires_at + self.leeway
+            and (self.not_before is None or self.not_before <= now + self.leeway)
+            and keys.has_key(self.issuer, self.key)
+        )
 
     @property
     def hashed_subject(self) -> str | None:

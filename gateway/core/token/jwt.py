@@ -25,11 +25,11 @@ from gateway.core.errors import (
     WrongAudience,
 )
 from gateway.core.jsontext import parse_json
-from gateway.core.proof.binding import check_binding
 from gateway.core.shown import shown
 from gateway.core.token.keys import Key
 from gateway.core.token.kind import check_class, check_kind, classify
 from gateway.core.token.rules import Candidate, IssuerRules, Token
+from gateway.core.trail import AUDIENCE, CLASS, ISSUER, SUBJECT, TIME, Trail
 
 #: characters
 MAX_KID: Final = 256
@@ -104,34 +104,36 @@ def _parse_object(text: bytes, part: str) -> dict[str, Any]:
     return value
 
 
-def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float) -> Candidate:
-    """Every check that needs no key, in order: issuer, algorithm, class, time, audience, binding, subject, client.
+def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float, trail: Trail) -> Candidate:
+    """Every check that needs no key, in order: issuer, algorithm, class, time, audience, subject, client.
 
-    `now`: seconds since the epoch. Raises the InvalidToken of the first check that fails.
+    `now`: seconds since the epoch. Raises the InvalidToken of the first check that fails, where `trail` then stands.
     """
     claims = token.claims
-    step = "issuer"
-    try:
-        rules = _find_rules(claims, issuers)
-        if token.alg not in rules.algorithms:
-            step = "class"
+    trail.enter(ISSUER)
+    rules = _find_rules(claims, issuers)
+    trail.saw("name", rules.name)
+    trail.saw("iss", rules.issuer)
+    if token.alg not in rules.algorithms:
+        try:
             check_kind(claims, rules.preset, also=f"alg is {token.alg}")
-            step = "issuer"
-            raise AlgorithmNotAllowed(f"alg is {token.alg}, which is not configured for {rules.name}")
-        step = "class"
-        verdict = classify(token.header, claims, rules.preset, require_typ=rules.require_typ)
-        check_class(verdict, allow_unclassified=rules.allow_unclassified)
-        step = "time"
-        expires_at, not_before = check_times(claims, rules, now=now)
-        step = "audience"
-        check_audience(claims, rules)
-        step = "binding"
-        check_binding(claims)
-        step = "subject"
-        subject, client = _parties(claims, rules)
-    except InvalidToken as refusal:
-        refusal.step = step
-        raise
+        except InvalidToken:
+            trail.enter(CLASS)
+            raise
+        raise AlgorithmNotAllowed(f"alg is {token.alg}, which is not configured for {rules.name}")
+    trail.enter(CLASS)
+    verdict = classify(token.header, claims, rules.preset, require_typ=rules.require_typ)
+    trail.saw("verdict", verdict)
+    check_class(verdict, allow_unclassified=rules.allow_unclassified)
+    trail.enter(TIME)
+    expires_at, not_before = check_times(claims, rules, now=now)
+    trail.saw("seconds left", expires_at - now)
+    trail.enter(AUDIENCE)
+    check_audience(claims, rules, trail=trail)
+    trail.enter(SUBJECT)
+    subject, client = _parties(claims, rules)
+    trail.saw("sub", subject)
+    trail.saw("client", client)
     scopes = find_words(claims, rules.scope_claims)
     return Candidate(
         rules,
@@ -201,12 +203,15 @@ def _no_time(value: object) -> str:
     return shown(value)
 
 
-def check_audience(claims: Mapping[str, Any], rules: IssuerRules) -> None:
+def check_audience(claims: Mapping[str, Any], rules: IssuerRules, *, trail: Trail) -> None:
     """RFC 7519 section 4.1.3: the first of the configured claims that is present decides."""
     found = find_first(claims, rules.audience_claims)
     if found is None:
         raise MissingClaim(f"there is no {' or '.join(rules.audience_claims)}; {_advice(rules)}")
     name, value = found
+    trail.saw("claim", name)
+    trail.saw("value", value)
+    trail.saw("expected", rules.audiences)
     audiences = [value] if isinstance(value, str) else value
     if not isinstance(audiences, list) or not all(isinstance(member, str) for member in audiences):
         raise TokenMalformed(f"{name} is neither a string nor an array of strings")

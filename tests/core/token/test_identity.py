@@ -111,3 +111,33 @@ def test_a_subject_is_hashed_for_the_log_once() -> None:
     assert it.hashed_subject == sha256(b"alice").hexdigest()[:16]
     assert it.hashed_subject is it.hashed_subject
     assert changed(it, subject=None).hashed_subject is None
+
+
+class Published:
+    """One key of one issuer, or none."""
+
+    def __init__(self, *keys: tuple[str, str]) -> None:
+        self.keys = keys
+
+    def has_key(self, issuer: str, thumbprint: str) -> bool:
+        return (issuer, thumbprint) in self.keys
+
+
+@pytest.mark.parametrize(
+    ("now", "not_before", "keys", "holds"),
+    [
+        (1_000.0, None, [("local", "thumbprint")], True),
+        (1_029.9, None, [("local", "thumbprint")], True),
+        (1_030.0, None, [("local", "thumbprint")], False),
+        (470.0, 500.0, [("local", "thumbprint")], True),
+        (469.9, 500.0, [("local", "thumbprint")], False),
+        (1_000.0, None, [("local", "other")], False),
+        (1_000.0, None, [("other", "thumbprint")], False),
+        (1_000.0, None, [], False),
+    ],
+)
+def test_an_identity_holds_while_its_times_and_its_key_do(
+    now: float, not_before: float | None, keys: list[tuple[str, str]], *, holds: bool
+) -> None:
+    remembered = changed(identity(), expires_at=1_000.0, not_before=not_before)
+    assert remembered.still_holds(now, Published(*keys)) is holds

@@ -10,7 +10,6 @@ import pytest
 
 from gateway.core.errors import (
     AlgorithmNotAllowed,
-    BindingUnsupported,
     ClientNotAllowed,
     CriticalHeader,
     IdToken,
@@ -18,7 +17,6 @@ from gateway.core.errors import (
     LogoutToken,
     MissingClaim,
     OtherToken,
-    ProofRequired,
     RefreshToken,
     Refusal,
     TokenEncrypted,
@@ -33,6 +31,7 @@ from gateway.core.errors import (
 )
 from gateway.core.token.jwt import MAX_KID, MAX_TIME, check_token, find_signer, find_unread, parse_token
 from gateway.core.token.rules import Candidate, rules_of
+from gateway.core.trail import Step, Trail
 from tests.signer import (
     AUDIENCE,
     ISSUER,
@@ -53,10 +52,17 @@ PUBLIC_KEY = key("rsa-2048-a").public.as_pem(private=False)
 
 
 def check(
-    claims: Mapping[str, Any], *, now: float = NOW, header: Mapping[str, Any] | None = None, **settings: Any
+    claims: Mapping[str, Any],
+    *,
+    now: float = NOW,
+    header: Mapping[str, Any] | None = None,
+    trail: Trail | None = None,
+    **settings: Any,
 ) -> Candidate:
     rules = rules_of(issuer(**settings))
-    return check_token(parse_token(compact(header or some_header(), claims)), {rules.issuer: rules}, now=now)
+    return check_token(
+        parse_token(compact(header or some_header(), claims)), {rules.issuer: rules}, now=now, trail=trail or Trail()
+    )
 
 
 def refusal_of(claims: Mapping[str, Any], *, now: float = NOW, **settings: Any) -> type[Refusal]:
@@ -169,9 +175,10 @@ def test_a_kind_that_the_payload_shows_goes_before_an_algorithm_that_is_not_allo
 
 def test_a_kind_goes_before_an_algorithm_that_is_not_configured_and_its_step_is_the_class() -> None:
     for claims, refusal, step in (({"typ": "Refresh"}, RefreshToken, "class"), ({}, AlgorithmNotAllowed, "issuer")):
-        with pytest.raises(refusal) as caught:
-            check(some_claims(**claims), algorithms=("ES256",))
-        assert caught.value.step == step
+        trail = Trail()
+        with pytest.raises(refusal):
+            check(some_claims(**claims), algorithms=("ES256",), trail=trail)
+        assert trail.step == step
 
 
 @pytest.mark.parametrize("alg", [..., None, True, 256, ["RS256"], {"RS256": 1}])
@@ -304,9 +311,9 @@ def test_a_token_is_judged_by_the_rules_of_its_own_issuer() -> None:
     other = rules_of(issuer(issuer="https://other.example", name="other", audience="two"))
     rules = {one.issuer: one, other.issuer: other}
     token = parse_token(compact(some_header(), some_claims(iss="https://other.example", aud="two")))
-    assert check_token(token, rules, now=NOW).rules is other
+    assert check_token(token, rules, now=NOW, trail=Trail()).rules is other
     with pytest.raises(WrongAudience):
-        check_token(parse_token(compact(some_header(), some_claims(aud="two"))), rules, now=NOW)
+        check_token(parse_token(compact(some_header(), some_claims(aud="two"))), rules, now=NOW, trail=Trail())
 
 
 def test_an_algorithm_that_the_issuer_is_not_configured_for_is_refused() -> None:
@@ -503,22 +510,18 @@ def test_the_first_audience_claim_that_is_present_decides(
         assert refusal_of(some_claims(**changes), **settings) is refusal
 
 
-# Binding, subject and client
+def test_the_claim_that_decided_is_seen_as_it_is_also_where_it_is_nested() -> None:
+    trail = Trail()
+    claims = some_claims(aud=..., resource={"aud": ["other", AUDIENCE]})
+    check(claims, trail=trail, audience_claims=("/resource/aud", "aud"))
+    assert trail.values(Step.AUDIENCE) == {
+        "claim": "/resource/aud",
+        "value": ["other", AUDIENCE],
+        "expected": frozenset({AUDIENCE}),
+    }
 
 
-@pytest.mark.parametrize(
-    ("cnf", "refusal"),
-    [
-        ({"jkt": "abc"}, ProofRequired),
-        ({"x5t#S256": "abc"}, ProofRequired),
-        ({"jwk": {}}, BindingUnsupported),
-        ({}, BindingUnsupported),
-        (None, BindingUnsupported),
-        ("jkt", BindingUnsupported),
-    ],
-)
-def test_a_bound_token_is_refused(cnf: Any, refusal: type[Refusal]) -> None:
-    assert refusal_of(some_claims(cnf=cnf)) is refusal
+# Subject and client
 
 
 @pytest.mark.parametrize(
@@ -576,19 +579,20 @@ def test_only_listed_clients_may_call(changes: dict[str, Any], *, admitted: bool
 
 
 def test_checks_come_in_the_documented_order() -> None:
-    wrong: list[tuple[str, Any, type[Refusal]]] = [
-        ("iss", "https://evil.example", UnknownIssuer),
-        ("at_hash", "abc", IdToken),
-        ("exp", NOW - 900, TokenExpired),
-        ("nbf", NOW + 900, TokenNotYetValid),
-        ("iat", NOW + 900, TokenFromTheFuture),
-        ("aud", "other", WrongAudience),
-        ("cnf", {"jkt": "abc"}, ProofRequired),
-        ("sub", 7, MissingClaim),
+    wrong: list[tuple[str, Any, type[Refusal], Step]] = [
+        ("iss", "https://evil.example", UnknownIssuer, Step.ISSUER),
+        ("at_hash", "abc", IdToken, Step.CLASS),
+        ("exp", NOW - 900, TokenExpired, Step.TIME),
+        ("nbf", NOW + 900, TokenNotYetValid, Step.TIME),
+        ("iat", NOW + 900, TokenFromTheFuture, Step.TIME),
+        ("aud", "other", WrongAudience, Step.AUDIENCE),
+        ("sub", 7, MissingClaim, Step.SUBJECT),
     ]
-    claims = some_claims() | {name: value for name, value, _ in wrong}
-    for name, _, refusal in wrong:
-        assert refusal_of(claims) is refusal
+    claims = some_claims() | {name: value for name, value, *_ in wrong}
+    for name, _, refusal, step in wrong:
+        trail = Trail()
+        assert refusal_of(claims, trail=trail) is refusal
+        assert trail.step is step
         if name in some_claims():
             claims[name] = some_claims()[name]
         else:
@@ -690,10 +694,10 @@ def test_a_provider_that_a_preset_would_fit_is_known_by_its_url_for_advice() -> 
 def test_evidence_lists_a_few_issuers_and_counts_the_others() -> None:
     known = {f"https://{number}.example": rules_of(issuer()) for number in range(7)}
     with pytest.raises(UnknownIssuer) as caught:
-        check_token(parse_token(compact(some_header(), some_claims())), known, now=NOW)
+        check_token(parse_token(compact(some_header(), some_claims())), known, now=NOW, trail=Trail())
     assert caught.value.evidence.endswith("'https://3.example', 'https://4.example' and 2 more")
     with pytest.raises(UnknownIssuer, match="configured: none"):
-        check_token(parse_token(compact(some_header(), some_claims())), {}, now=NOW)
+        check_token(parse_token(compact(some_header(), some_claims())), {}, now=NOW, trail=Trail())
 
 
 def test_roles_that_the_suggested_preset_would_read_are_seen() -> None:

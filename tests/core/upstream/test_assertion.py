@@ -13,6 +13,7 @@ from gateway.core.errors import OtherToken
 from gateway.core.token.identity import Identity
 from gateway.core.token.jwt import check_token, parse_token
 from gateway.core.token.rules import rules_of
+from gateway.core.trail import Trail
 from gateway.core.upstream.assertion import (
     RESERVED_CLAIMS,
     AssertionRules,
@@ -118,7 +119,7 @@ def test_it_is_refused_as_a_bearer_token_whatever_its_claims_say() -> None:
     caller = identity(claims={"scope": "read:orders", "token_use": "access"})
     made = rules(claims=("scope", "token_use")).make(caller, upstream="orders", key=EC, now=NOW)
     with pytest.raises(OtherToken, match="gateway-assertion"):
-        check_token(parse_token(made.value), {trusting.issuer: rules_of(trusting)}, now=NOW)
+        check_token(parse_token(made.value), {trusting.issuer: rules_of(trusting)}, now=NOW, trail=Trail())
 
 
 # keys

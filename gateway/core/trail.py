@@ -1,0 +1,81 @@
+"""The account of one request: the steps it took, in order, and what each of them saw.
+
+Whoever judges writes it; whoever tells of a request (`explain`, a console, traces) reads it, and judges nothing again.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Step(StrEnum):
+    """The steps of a request, in order of admission."""
+
+    REQUEST = "request"
+    ROUTE = "route"
+    CREDENTIAL = "credential"
+    #: the token passed before, and would pass now: nothing up to `headers` is done again
+    REMEMBERED = "remembered"
+    FORM = "form"
+    ISSUER = "issuer"
+    CLASS = "class"
+    TIME = "time"
+    AUDIENCE = "audience"
+    SUBJECT = "subject"
+    SIGNATURE = "signature"
+    #: what the API is told of the caller can be written
+    HEADERS = "headers"
+    BINDING = "binding"
+    POLICY = "policy"
+    BODY = "body"
+    #: admitted; what follows is the API's to say
+    UPSTREAM = "upstream"
+
+
+# On the way of a request: `Step.ROUTE` costs as much as a call does.
+ROUTE: Final = Step.ROUTE
+CREDENTIAL: Final = Step.CREDENTIAL
+REMEMBERED: Final = Step.REMEMBERED
+FORM: Final = Step.FORM
+ISSUER: Final = Step.ISSUER
+CLASS: Final = Step.CLASS
+TIME: Final = Step.TIME
+AUDIENCE: Final = Step.AUDIENCE
+SUBJECT: Final = Step.SUBJECT
+SIGNATURE: Final = Step.SIGNATURE
+HEADERS: Final = Step.HEADERS
+BINDING: Final = Step.BINDING
+POLICY: Final = Step.POLICY
+BODY: Final = Step.BODY
+UPSTREAM: Final = Step.UPSTREAM
+
+_FIRST: Final = Step.REQUEST
+
+
+class Trail:
+    """The steps that a request took. One that is refused stands at the step that refused it."""
+
+    def __init__(self) -> None:
+        #: in the order in which they were entered
+        self.steps: Final = [_FIRST]
+        #: step, name and value, each as it was found: whoever shows one cuts it first
+        self.seen: Final[list[tuple[Step, str, object]]] = []
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({' > '.join(self.steps)})"
+
+    @property
+    def step(self) -> Step:
+        """Where the request stands."""
+        return self.steps[-1]
+
+    def enter(self, step: Step) -> None:
+        """All before it passed, or was not needed."""
+        self.steps.append(step)
+
+    def saw(self, name: str, value: object) -> None:
+        """What the step found. Never a credential, nor a claim that no check names."""
+        self.seen.append((self.steps[-1], name, value))
+
+    def values(self, step: Step) -> dict[str, object]:
+        """What a step found, by name; empty when it was not entered, or there is nothing to say of it."""
+        return {name: value for at, name, value in self.seen if at is step}
