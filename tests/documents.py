@@ -1,11 +1,13 @@
 """Writes the parts of docs/ that are made from the code: `make docs`. tests/test_documents.py fails when one is stale."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.core.config.file import Config
 from gateway.core.config.schema import schema
+from gateway.core.config.walk import sections_of
 from gateway.core.token.markers import MARKERS, Expected, Marker
 from gateway.core.token.presets import PRESETS, Preset
 
@@ -20,21 +22,12 @@ _KINDS = {
     "hint": "access, unless `nonce`",
     "sure": "access, unless an ID token's",
 }
-_SECTIONS = {
-    "UpstreamSection": "upstreams.NAME",
-    "UpstreamTls": "upstreams.NAME.tls",
-    "UpstreamCredential": "upstreams.NAME.authorization",
-    "BasicCredential": "upstreams.NAME.authorization.basic",
-    "Secret": "SECRET",
-    "Issuer": "issuers[]",
-    "IdentityHeader": "identity_headers.NAME",
-    "RouteSection": "routes[]",
-    "Cors": "cors",
-    "AssertionSection": "assertion",
-    "KeyFile": "assertion.key",
-    "Limits": "limits",
-    "Log": "log",
-}
+
+
+def section_paths(kind: type[Config] = Config) -> dict[str, str]:
+    """Name of a section in the schema to the heading it stands under: where it stands, or what it is called there."""
+    found = {section.__name__: path for section, path in sections_of(kind).items() if path}
+    return found | {"Secret": "SECRET"}
 
 
 def _words(names: object) -> str:
@@ -79,31 +72,31 @@ def preset_table() -> Iterator[str]:
         yield f"| `{preset.name}` | {'; '.join(changes) or 'nothing'} | {preset.source} | {preset.audience} |"
 
 
-def key_tables() -> Iterator[str]:
+def key_tables(kind: type[Config] = Config) -> Iterator[str]:
     """Every key of the configuration file, section by section."""
-    made = schema()
-    yield from _key_table(made)
-    for name, path in _SECTIONS.items():
+    made, paths = schema(kind), section_paths(kind)
+    yield from _key_table(made, paths)
+    for name, path in paths.items():
         yield ""
         yield f"## {path}"
         yield ""
         yield made["$defs"][name]["description"]
         yield ""
-        yield from _key_table(made["$defs"][name])
+        yield from _key_table(made["$defs"][name], paths)
 
 
-def _key_table(section: dict[str, Any]) -> Iterator[str]:
+def _key_table(section: dict[str, Any], paths: Mapping[str, str]) -> Iterator[str]:
     yield "| key | value | default | meaning |"
     yield "|---|---|---|---|"
     for key, member in section["properties"].items():
-        default = "**required**" if key in section.get("required", ()) else _default(member)
-        yield f"| `{key}` | {_type(member)} | {default} | {member.get('description', '')} |"
+        default = "**required**" if key in section.get("required", ()) else _default(member, paths)
+        yield f"| `{key}` | {_type(member, paths)} | {default} | {member.get('description', '')} |"
 
 
-def _default(member: dict[str, Any]) -> str:
+def _default(member: dict[str, Any], paths: Mapping[str, str]) -> str:
     if "default" not in member:
         return "see below"
-    match member["default"], _type(member):
+    match member["default"], _type(member, paths):
         case None, _:
             return "`null`"
         case {}, _:
@@ -120,27 +113,28 @@ def _default(member: dict[str, Any]) -> str:
             return f"`{value}`"
 
 
-def _type(member: dict[str, Any]) -> str:
+def _type(member: dict[str, Any], paths: Mapping[str, str]) -> str:
     if "enum" in member:
         return " \\| ".join(f"`{value}`" for value in member["enum"])
     if "$ref" in member:
-        return f"[{_SECTIONS[member['$ref'].rpartition('/')[2]]}](#{_anchor(member['$ref'])})"
+        path = paths[member["$ref"].rpartition("/")[2]]
+        return f"[{path}](#{_anchor(path)})"
     forms = member.get("anyOf")
     if forms is None:
         kind = str(member["type"])
         if kind == "array":
-            return f"list of {_type(member['items'])}"
-        return f"mapping to {_type(member['additionalProperties'])}" if kind == "object" else kind
+            return f"list of {_type(member['items'], paths)}"
+        return f"mapping to {_type(member['additionalProperties'], paths)}" if kind == "object" else kind
     patterns = [form.get("pattern", "") for form in forms]
     if any("KiB" in pattern for pattern in patterns):
         return "size"
     if any(pattern for pattern in patterns):
         return "duration"
-    return " or ".join(dict.fromkeys(_type(form) for form in forms if form.get("type") != "null"))
+    return " or ".join(dict.fromkeys(_type(form, paths) for form in forms if form.get("type") != "null"))
 
 
-def _anchor(reference: str) -> str:
-    return re.sub(r"[^a-z_]", "", _SECTIONS[reference.rpartition("/")[2]].lower())
+def _anchor(path: str) -> str:
+    return re.sub(r"[^a-z_]", "", path.lower())
 
 
 PARTS = {

@@ -22,7 +22,7 @@ from gateway.core.errors import reasons
 from gateway.observe.access_line import AccessLine
 from gateway.observe.log import set_up_logging
 from gateway.observe.metrics.metrics import Metrics
-from gateway.settings.variables import VARIABLES
+from gateway.settings.variables import CONFIG, paths_of, variables_of
 from tests.wire import demo_issuer, good_token
 
 ROOT = Path(__file__).parents[1]
@@ -159,7 +159,7 @@ def test_a_required_key_is_no_addition() -> None:
 
 
 def test_a_variable_keeps_its_name_and_its_key() -> None:
-    assert PROMISED["variables"].items() <= VARIABLES.items()
+    assert PROMISED["variables"].items() <= {CONFIG: "", **paths_of(variables_of())}.items()
 
 
 def test_what_explain_prints_for_machines_keeps_its_members(tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
 """Reads the files that a configuration names: bounded, each with a sentence for what is wrong."""
 
 import ssl
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
+from gateway.core.config.section import FileKind, Section
+from gateway.core.config.upstreams import UpstreamTls
 from gateway.core.jsontext import parse_json
 from gateway.core.token.keys import KeySet, parse_key_set
 from gateway.core.upstream.assertion import SigningKey, parse_signing_key
@@ -101,3 +105,18 @@ def decoded(content: bytes) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(f"is not UTF-8 text: byte 0x{content[error.start]:02x} at line {line}") from None
+
+
+def _check_shown(path: str, section: Section) -> None:
+    """A client certificate beside its key; without one there is nothing to check it with."""
+    if isinstance(section, UpstreamTls) and section.key:
+        check_client_certificate(path, section.key)
+
+
+#: What reads a file that a key names, by its kind; with the section that has the key. ValueError as in each.
+READERS: Final[Mapping[FileKind, Callable[[str, Section], object]]] = {
+    "key set": lambda path, _: read_key_set(path),
+    "authorities": lambda path, _: read_trust(path),
+    "signing key": lambda path, _: read_signing_key(path),
+    "client certificate": _check_shown,
+}

@@ -3,27 +3,19 @@
 Decides precedence and where each value came from; what values mean is `core`. Touches no network.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from gateway.core.checks.problems import notes, problems, warnings
 from gateway.core.config.conversion import Conversion, convert
-from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
-from gateway.core.config.words import REQUIRED, ConfigProblem, joined
+from gateway.core.config.walk import values_of
+from gateway.core.config.words import REQUIRED, ConfigProblem
 from gateway.core.token.keys import KeySet
 from gateway.core.upstream.own_lines import secret_uses
 from gateway.settings.document import Document, parse_document
-from gateway.settings.files import (
-    MAX_FILE,
-    check_client_certificate,
-    decoded,
-    read_bounded,
-    read_key_set,
-    read_signing_key,
-    read_trust,
-)
+from gateway.settings.files import MAX_FILE, READERS, decoded, read_bounded
 from gateway.settings.secrets import read_secret
 from gateway.settings.variables import CONFIG, Overrides, is_within, read_variables, variable_for, variable_of
 
@@ -44,10 +36,11 @@ class Loaded:
     secrets: Mapping[Secret, str] = field(default_factory=dict, repr=False)
 
 
-def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
+def load(path: str | None, environ: Mapping[str, str], *, kind: type[Config] = Config) -> Loaded:
     """The configuration from the file at `path`, else the one that GATEWAY_CONFIG names, else variables alone.
 
     Never raises for what is in the file, the variables or the files they name: that is in `problems`, all of it.
+    `kind`: one with more sections.
     """
     source = environ.get(CONFIG) or None if path is None else path
     if source == "":
@@ -59,8 +52,8 @@ def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
         except ValueError as error:
             # Without the file, whatever else could be said would be guessed.
             return Loaded(None, [ConfigProblem("", f"the configuration file {source!r} {error}")])
-    overrides = read_variables(environ, document.values)
-    conversion = convert(overrides.values)
+    overrides = read_variables(environ, document.values, kind)
+    conversion = convert(overrides.values, kind)
     told = (problem for problem in document.problems if not conversion.is_hidden(problem.path))
     found = [*told, *overrides.problems, *conversion.problems]
     found.extend(problem for problem in problems(conversion.config) if conversion.is_readable(problem.path))
@@ -88,37 +81,19 @@ def load(path: str | None, environ: Mapping[str, str]) -> Loaded:
 
 def _named_files(conversion: Conversion) -> Iterator[tuple[ConfigProblem, bool]]:
     """What is wrong with the files that the configuration names; True: it cannot start like that."""
-    for path, check in _file_checks(conversion.config):
-        if not conversion.is_readable(path):
+    for place in values_of(conversion.config):
+        # What names none at all has been told of already.
+        if place.known.file is None or not place.value or not conversion.is_readable(place.path):
             continue
         try:
-            content = check()
+            content = READERS[place.known.file](place.value, place.section)
         except ValueError as error:
-            yield ConfigProblem(path, str(error)), True
+            yield ConfigProblem(place.path, str(error)), True
             continue
         if isinstance(content, KeySet):
             for skipped in content.skipped:
                 if not skipped.is_meant:
-                    yield ConfigProblem(path, str(skipped)), False
-
-
-def _file_checks(config: Config) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Key paths that name files, and what reads each. What names none at all has been told of already."""
-    for index, issuer in enumerate(config.issuers):
-        path = joined("issuers", index)
-        if issuer.jwks_file:
-            yield f"{path}.jwks_file", partial(read_key_set, issuer.jwks_file)
-        if issuer.ca_file:
-            yield f"{path}.ca_file", partial(read_trust, issuer.ca_file)
-    for name, upstream in upstreams_of(config).items():
-        path = joined("upstreams", name)
-        if upstream.tls is not None and upstream.tls.ca_file:
-            yield f"{path}.tls.ca_file", partial(read_trust, upstream.tls.ca_file)
-        if upstream.tls is not None and upstream.tls.certificate and upstream.tls.key:
-            read = partial(check_client_certificate, upstream.tls.certificate, upstream.tls.key)
-            yield f"{path}.tls.certificate", read
-    if config.assertion is not None and config.assertion.key is not None and config.assertion.key.file:
-        yield "assertion.key.file", partial(read_signing_key, config.assertion.key.file)
+                    yield ConfigProblem(place.path, str(skipped)), False
 
 
 def _read_secrets(conversion: Conversion, environ: Mapping[str, str]) -> tuple[dict[Secret, str], list[ConfigProblem]]:

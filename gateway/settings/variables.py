@@ -5,6 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import inspect
+
+from gateway.core.config.file import Config
+from gateway.core.config.walk import Key, keys_of
 from gateway.core.config.words import ConfigProblem, nearest
 from gateway.settings.document import UnreadableDocument, parse_document
 
@@ -12,38 +16,23 @@ PREFIX = "GATEWAY_"
 #: Names the file; read by `settings` when there is no --config.
 CONFIG = "GATEWAY_CONFIG"
 ISSUER = "GATEWAY_ISSUER"
-IDENTITY_HEADERS = "GATEWAY_IDENTITY_HEADERS"
 
-#: Variable to key.
-_PLAIN = {
-    "GATEWAY_LISTEN": "listen",
-    "GATEWAY_ADMIN": "admin",
-    "GATEWAY_UPSTREAM": "upstream",
-    "GATEWAY_WORKERS": "workers",
-    "GATEWAY_LOG_LEVEL": "log.level",
-    "GATEWAY_LOG_FORMAT": "log.format",
-    "GATEWAY_LOG_ACCESS": "log.access",
-    "GATEWAY_TRUSTED_PROXIES": "trusted_proxies",
-    IDENTITY_HEADERS: "identity_headers",
-}
-_OF_ISSUER = {
-    ISSUER: "issuers[0].issuer",
-    "GATEWAY_AUDIENCE": "issuers[0].audience",
-    "GATEWAY_PRESET": "issuers[0].preset",
-    "GATEWAY_ALGORITHMS": "issuers[0].algorithms",
-    "GATEWAY_JWKS_URL": "issuers[0].jwks_url",
-    "GATEWAY_JWKS_FILE": "issuers[0].jwks_file",
-    "GATEWAY_CA_FILE": "issuers[0].ca_file",
-    "GATEWAY_ALLOW_HTTP": "issuers[0].allow_http",
-}
-VARIABLES = {CONFIG: "", **_PLAIN, **_OF_ISSUER}
+#: the section of the one issuer that variables describe
+_OF_ISSUER = "issuers[0]."
 
-_LISTS = {"GATEWAY_TRUSTED_PROXIES", "GATEWAY_AUDIENCE", "GATEWAY_ALGORITHMS"}
-_BOOLEANS = {"GATEWAY_ALLOW_HTTP"}
-_NUMBERS = {"GATEWAY_WORKERS"}
 _NUMBER = re.compile(r"[0-9]{1,9}")
 #: Kubernetes makes such variables for a Service named "gateway".
 _OF_KUBERNETES = ("GATEWAY_SERVICE_", "GATEWAY_PORT")
+
+
+def variables_of(kind: type[Config] = Config) -> dict[str, Key]:
+    """Variable to the key that it overrides; of keys in a list, that of its first member."""
+    return {key.known.variable: key for key in keys_of(kind) if key.known.variable is not None}
+
+
+def paths_of(keys: Mapping[str, Key]) -> dict[str, str]:
+    """Variable to the path of the value that it gives."""
+    return {name: key.path.replace("[]", "[0]") for name, key in keys.items()}
 
 
 @dataclass(slots=True)
@@ -55,30 +44,40 @@ class Overrides:
     warnings: list[ConfigProblem] = field(default_factory=list)
     #: key path to variable
     origins: dict[str, str] = field(default_factory=dict)
+    #: every variable that there is, and the path of its key
+    known: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_variables(environ: Mapping[str, str], file: Mapping[str, Any]) -> Overrides:
-    """The variables over the plain values of the file. What is wrong with a variable is in `problems`."""
-    overrides = Overrides({**file})
+def read_variables(environ: Mapping[str, str], file: Mapping[str, Any], kind: type[Config] = Config) -> Overrides:
+    """The variables over the plain values of the file. What is wrong with a variable is in `problems`.
+
+    `kind`: a configuration with more sections.
+    """
+    keys = variables_of(kind)
+    paths = paths_of(keys)
+    overrides = Overrides({**file}, known=paths)
+    names = {CONFIG, *paths}
     for variable in sorted(name for name in environ if name.startswith(PREFIX)):
-        if variable not in VARIABLES and not variable.startswith(_OF_KUBERNETES):
-            near = nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in VARIABLES])
+        if variable not in names and not variable.startswith(_OF_KUBERNETES):
+            near = nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in names])
             hint = f" (did you mean {PREFIX}{near}?)" if near else ""
             overrides.warnings.append(ConfigProblem(variable, f"is not a variable of the gateway{hint}"))
-    given = {name: path for name, path in {**_PLAIN, **_OF_ISSUER}.items() if name in environ}
+    given = [name for name in paths if name in environ]
+    of_issuer = [name for name in given if paths[name].startswith(_OF_ISSUER)]
     if ISSUER in given and "issuers" not in file:
         overrides.values["issuers"] = [{}]
         overrides.origins |= {"issuers": ISSUER, "issuers[0]": ISSUER}
     else:
-        overrides.problems.extend(_misplaced([name for name in _OF_ISSUER if given.pop(name, None)]))
-    for name, path in given.items():
+        overrides.problems.extend(_misplaced(of_issuer))
+        given = [name for name in given if name not in of_issuer]
+    for name in given:
         try:
-            value = _value(name, environ[name])
+            value = _value(environ[name], keys[name])
         except ValueError as error:
             overrides.problems.append(ConfigProblem(name, str(error)))
         else:
-            _put(overrides.values, path, value)
-            overrides.origins[path] = name
+            _put(overrides.values, paths[name], value)
+            overrides.origins[paths[name]] = name
     return overrides
 
 
@@ -87,7 +86,7 @@ def variable_of(path: str, overrides: Overrides) -> str | None:
     around = [origin for key, origin in overrides.origins.items() if is_within(path, key)]
     if not around:
         return None
-    return next((name for name, key in VARIABLES.items() if key and is_within(path, key)), around[-1])
+    return next((name for name, key in overrides.known.items() if is_within(path, key)), around[-1])
 
 
 def variable_for(path: str, overrides: Overrides) -> str | None:
@@ -96,7 +95,7 @@ def variable_for(path: str, overrides: Overrides) -> str | None:
         return ISSUER
     if path.startswith("issuers") and "issuers" not in overrides.origins:
         return None
-    return next((name for name, key in VARIABLES.items() if key == path), None)
+    return next((name for name, key in overrides.known.items() if key == path), None)
 
 
 def is_within(path: str, other: str) -> bool:
@@ -112,14 +111,15 @@ def _misplaced(names: list[str]) -> Iterator[ConfigProblem]:
             yield ConfigProblem(name, "needs GATEWAY_ISSUER, to which it belongs; issuers in the file have keys for it")
 
 
-def _value(name: str, text: str) -> Any:
-    if name in _LISTS:
+def _value(text: str, key: Key) -> Any:
+    """What the text of a variable is, by the forms that its key takes. ValueError: a mapping is no YAML."""
+    if key.takes(inspect.VarTupleType) and not key.takes(inspect.DictType):
         return [part.strip() for part in text.split(",")] if text.strip() else []
-    if name in _BOOLEANS:
+    if key.takes(inspect.BoolType):
         return {"true": True, "false": False}.get(text, text)
-    if name in _NUMBERS:
+    if key.takes(inspect.IntType):
         return int(text) if _NUMBER.fullmatch(text) else text
-    if name == IDENTITY_HEADERS:
+    if key.takes(inspect.DictType):
         document = parse_document(text)
         for problem in document.problems:
             raise UnreadableDocument(str(problem))
@@ -129,10 +129,11 @@ def _value(name: str, text: str) -> Any:
 
 def _put(values: dict[str, Any], path: str, value: Any) -> None:
     """Puts the value at its path, into copies of what is there; a section that is none is left to be complained of."""
-    section, _, key = path.rpartition(".")
-    if not section:
-        values[key] = value
-    elif section == "issuers[0]":
-        values["issuers"][0][key] = value
-    elif isinstance(values.get(section, {}), dict):
-        values[section] = {**values.get(section, {}), key: value}
+    first, _, rest = path.partition(".")
+    if not rest:
+        values[first] = value
+    elif path.startswith(_OF_ISSUER):
+        values["issuers"][0][rest] = value
+    elif isinstance(inner := values.get(first, {}), dict):
+        values[first] = {**inner}
+        _put(values[first], rest, value)

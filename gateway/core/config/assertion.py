@@ -12,13 +12,22 @@ ASSERTION_HEADER = "X-Gateway-Assertion"
 class KeyFile(Section, frozen=True, kw_only=True):
     """Where a private key is; never the key itself."""
 
-    file: Annotated[str, _doc("PEM file or JWK with a private key: EC P-256 or Ed25519; looked at again while running")]
+    unquoted = "{file: PATH}"
+
+    file: Annotated[
+        str,
+        _doc(
+            "PEM file or JWK with a private key: EC P-256 or Ed25519; looked at again while running",
+            stand_in="unreadable",
+            file="signing key",
+        ),
+    ]
 
 
 class AssertionSection(Section, frozen=True, kw_only=True):
     """A signed proof of origin for the API: a short-lived JWT about the caller, in a header."""
 
-    issuer: Annotated[str, _doc("its iss: what the API knows the gateway by")]
+    issuer: Annotated[str, _doc("its iss: what the API knows the gateway by", stand_in="https://unreadable.invalid")]
     audience: Annotated[str | None, _doc("its aud; default: the name of the upstream")] = None
     key: Annotated[KeyFile | None, _doc("what signs it; default: made at start, for one replica only")] = None
     lifetime: Annotated[Seconds, _doc("10s to 1h; it never outlives the token")] = default(Seconds(300))

@@ -11,11 +11,10 @@ from typing import Any
 
 from msgspec import inspect
 
-from gateway.core.config.assertion import KeyFile
 from gateway.core.config.file import Config
-from gateway.core.config.section import Seconds, Size
+from gateway.core.config.section import Seconds, Section, Size, known_of
 from gateway.core.config.units import parse_seconds, parse_size
-from gateway.core.config.upstreams import BasicCredential, Secret, UpstreamCredential
+from gateway.core.config.walk import forms_of
 from gateway.core.config.words import REQUIRED, ConfigProblem, did_you_mean, joined, nearest
 
 #: A number of more digits says nothing in a sentence.
@@ -23,43 +22,6 @@ MAX_SHOWN = 10**15
 
 #: Lone surrogates are what Python makes of undecodable bytes in a variable.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-
-#: What stands in for a value that could not be read, so that the other rules can still be asked. Its absence would
-#: make them complain of what is not wrong.
-_STAND_INS: dict[str, Any] = {
-    "url": "https://unreadable.invalid",
-    "path": "/unreadable",
-    "upstream": "http://unreadable.invalid",
-    "issuers": (),
-    "audience": "unreadable",
-    "jwks_url": "https://unreadable.invalid/jwks",
-    "discovery_url": "https://unreadable.invalid",
-    "jwks_file": "unreadable",
-    "file": "unreadable",
-    "allow_http": True,
-    "claim": "unreadable",
-    "from": "client",
-    "claims": "all",
-    "RouteSection.claims": {},
-    "Secret.env": "unreadable",
-    "bearer": Secret(file="unreadable"),
-    "password": Secret(file="unreadable"),
-    "user": "unreadable",
-    "basic": BasicCredential(user="unreadable", password=Secret(file="unreadable")),
-    "UpstreamTls.certificate": "unreadable",
-    "UpstreamTls.key": "unreadable",
-    "origins": ("https://unreadable.invalid",),
-}
-
-
-#: Sections that say where a secret is, in words. Where they belong somebody may have put the secret itself: not even a
-#: number is told, and no key that is not the misspelling of a known one.
-_UNQUOTED: dict[type, str] = {
-    Secret: "{file: PATH} or {env: NAME}",
-    KeyFile: "{file: PATH}",
-    BasicCredential: "{user: NAME, password: SECRET}",
-    UpstreamCredential: "{bearer: SECRET} or {basic: {user: NAME, password: SECRET}}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +46,13 @@ class Conversion:
         return not any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in self.unreadable)
 
 
-def convert(values: Mapping[str, Any]) -> Conversion:
-    """The whole file as plain values. Never raises for what is in it."""
+def convert(values: Mapping[str, Any], kind: type[Config] = Config) -> Conversion:
+    """The whole file as plain values. Never raises for what is in it. `kind`: one with more sections."""
     reader = _Reader()
     if "identity_headers" in values and values["identity_headers"] is None:
         values = {key: value for key, value in values.items() if key != "identity_headers"}
         reader.note("identity_headers", "must be {} for no headers, or left out for the default ones; null is neither")
-    config: Config = reader.read(inspect.type_info(Config), values, "")
+    config: Config = reader.read(inspect.type_info(kind), values, "")
     return Conversion(config, tuple(reader.problems), frozenset(reader.unreadable), frozenset(reader.hidden))
 
 
@@ -153,10 +115,8 @@ class _Reader:
             elif name not in misspelt and values is not None:
                 self.note(member, REQUIRED)
             self.unreadable.add(member)
-            if name == "issuer":
-                # One that is nobody else's.
-                read[field.name] = f"https://{''.join(filter(str.isdigit, path))}.unreadable.invalid"
-            elif (stand_in := _STAND_INS.get(f"{kind.cls.__name__}.{name}", _STAND_INS.get(name))) is not None:
+            extra = field.type.extra if isinstance(field.type, inspect.Metadata) else None
+            if (stand_in := known_of(extra).stands_in(path)) is not None:
                 read[field.name] = stand_in
         return kind.cls(**read)
 
@@ -170,13 +130,18 @@ class _Reader:
                 others = known - given.keys()
                 near = nearest(key, others)
                 meant.add(near)
-                if near is None and section in _UNQUOTED:
+                if near is None and (words := _unquoted(section)) is not None:
                     self.hidden.add(joined(path, key))
                     if path not in self.unreadable:
-                        self.note(path, f"must be {_UNQUOTED[section]}; what stands there is not shown")
+                        self.note(path, f"must be {words}; what stands there is not shown")
                 else:
                     self.note(joined(path, key), f"is not a key here{did_you_mean(key, others)}")
         return meant
+
+
+def _unquoted(section: type) -> str | None:
+    """What belongs into a section in which nothing is quoted; None: it is quoted."""
+    return section.unquoted if issubclass(section, Section) else None
 
 
 _PARSERS: dict[type, Callable[[object], Any]] = {Seconds: parse_seconds, Size: parse_size}
@@ -197,28 +162,28 @@ _FORMS: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
 
 def _fitting(kind: inspect.Type, value: Any) -> inspect.Type:
     """The kind, of a union the member, that takes a value of this form. _Unreadable: there is none."""
-    if isinstance(kind, inspect.Metadata):
-        kind = kind.type
-    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
-    for kind in kinds:
-        if type(value) in _FORMS[type(kind)][0] and (not isinstance(kind, inspect.LiteralType) or value in kind.values):
-            return kind
+    forms = forms_of(kind)
+    for form in forms:
+        if type(value) in _FORMS[type(form)][0] and (not isinstance(form, inspect.LiteralType) or value in form.values):
+            return form
     hint = ""
+    is_quoted = True
     expected = []
-    for kind in kinds:
-        name = _FORMS[type(kind)][1]
-        if isinstance(kind, inspect.LiteralType):
-            words = [str(word) for word in kind.values]
+    for form in forms:
+        name = _FORMS[type(form)][1]
+        if isinstance(form, inspect.LiteralType):
+            words = [str(word) for word in form.values]
             name = " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
             hint = did_you_mean(value.lower(), words) if isinstance(value, str) else ""
-        elif isinstance(kind, inspect.CustomType):
-            name = "a duration such as 30s" if kind.cls is Seconds else "a size such as 16KiB"
-        elif isinstance(kind, inspect.StructType):
-            name = _UNQUOTED.get(kind.cls, name)
-        elif isinstance(kind, inspect.StrType) and isinstance(value, bool | int | float):
+        elif isinstance(form, inspect.CustomType):
+            name = "a duration such as 30s" if form.cls is Seconds else "a size such as 16KiB"
+        elif isinstance(form, inspect.StructType):
+            unquoted = _unquoted(form.cls)
+            name = unquoted or name
+            is_quoted = is_quoted and unquoted is None
+        elif isinstance(form, inspect.StrType) and isinstance(value, bool | int | float):
             hint = " (put quotes around it)"
         expected.append(name)
-    is_quoted = _UNQUOTED.keys().isdisjoint(kind.cls for kind in kinds if isinstance(kind, inspect.StructType))
     found = f", not {_shown(value)}{hint}" if is_quoted else "; what stands there is not shown"
     raise _Unreadable(f"must be {' or '.join(filter(None, expected))}{found}")
 

@@ -10,7 +10,11 @@ class Cors(Section, frozen=True, kw_only=True):
     """Which pages of other origins may call, and what they may send and read. Tokens are judged all the same."""
 
     origins: Annotated[
-        tuple[str, ...], _doc("scheme://host:port, or https://*.example.com for any one label; or * alone")
+        tuple[str, ...],
+        _doc(
+            "scheme://host:port, or https://*.example.com for any one label; or * alone",
+            stand_in=("https://unreadable.invalid",),
+        ),
     ]
     methods: Annotated[tuple[str, ...], _doc("methods; empty: all that the routes take")] = ()
     headers: Annotated[tuple[str, ...], _doc("request headers, beside Authorization and Content-Type")] = ()

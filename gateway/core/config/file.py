@@ -1,6 +1,6 @@
 """The configuration file as frozen structs: the public contract, key by key.
 
-Knows nothing of files, variables or YAML (that is `settings`), and nothing of what the values are used for.
+Reads no file and no variable (that is `settings`), and knows nothing of what the values are used for.
 """
 
 from typing import Annotated, Literal
@@ -20,22 +20,38 @@ from gateway.core.config.upstreams import DEFAULT_UPSTREAM, UpstreamSection
 class Config(Section, frozen=True, kw_only=True):
     """The whole file."""
 
-    issuers: Annotated[tuple[Issuer, ...], _doc("whose access tokens are accepted; at least one")]
+    issuers: Annotated[tuple[Issuer, ...], _doc("whose access tokens are accepted; at least one", stand_in=())]
     upstream: Annotated[
-        str | None, _doc("the API: http://host:port, https://host:port or unix:/path; or upstreams.default")
+        str | None,
+        _doc(
+            "the API: http://host:port, https://host:port or unix:/path; or upstreams.default",
+            stand_in="http://unreadable.invalid",
+            variable="GATEWAY_UPSTREAM",
+        ),
     ] = None
     upstreams: Annotated[dict[str, UpstreamSection], _doc("APIs by name, in the long form")] = default({})
-    listen: Annotated[str, _doc("address:port, [::]:8080, :0 or unix:/path")] = "0.0.0.0:8080"
-    admin: Annotated[str, _doc("address:port of /livez, /readyz and /metrics")] = "0.0.0.0:9090"
+    listen: Annotated[str, _doc("address:port, [::]:8080, :0 or unix:/path", variable="GATEWAY_LISTEN")] = (
+        "0.0.0.0:8080"
+    )
+    admin: Annotated[str, _doc("address:port of /livez, /readyz and /metrics", variable="GATEWAY_ADMIN")] = (
+        "0.0.0.0:9090"
+    )
     decisions: Annotated[
         str | None, _doc("address:port of the decision API, for proxies that only ask; needs trusted_proxies")
     ] = None
     workers: Annotated[
-        int, _doc("processes, for one machine with many cores; several replicas are better where that is possible")
+        int,
+        _doc(
+            "processes, for one machine with many cores; several replicas are better where that is possible",
+            variable="GATEWAY_WORKERS",
+        ),
     ] = 1
     identity_headers: Annotated[
         dict[str, str | tuple[str, ...] | IdentityHeader] | None,
-        _doc("header name to a claim, a path of claims, or the long form; replaces the three default headers"),
+        _doc(
+            "header name to a claim, a path of claims, or the long form; replaces the three default headers",
+            variable="GATEWAY_IDENTITY_HEADERS",
+        ),
     ] = None
     routes: Annotated[tuple[RouteSection, ...], _doc("who may do what; the first that fits decides")] = ()
     unmatched: Annotated[
@@ -53,7 +69,10 @@ class Config(Section, frozen=True, kw_only=True):
     pass_override_headers: Annotated[
         bool, _doc("UNSAFE with routes: let X-HTTP-Method-Override and its kin through")
     ] = False
-    trusted_proxies: Annotated[tuple[str, ...], _doc("CIDRs, or unix, whose forwarding headers are believed")] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        _doc("CIDRs, or unix, whose forwarding headers are believed", variable="GATEWAY_TRUSTED_PROXIES"),
+    ] = ()
     readiness: Annotated[Literal["any", "all"], _doc("ready when any or all issuers have keys")] = "any"
     limits: Annotated[Limits, _doc("bounds on what a client may send and hold")] = default(Limits())
     log: Annotated[Log, _doc("what is logged, and how")] = default(Log())

@@ -11,13 +11,18 @@ class IdentityHeader(Section, frozen=True, kw_only=True, rename={"source": "from
 
     claim: Annotated[
         str | tuple[str, ...] | None,
-        _doc("name of a claim; a JSON Pointer when it starts with / and is no claim's name; or a list, a path"),
+        _doc(
+            "name of a claim; a JSON Pointer when it starts with / and is no claim's name; or a list, a path",
+            stand_in="unreadable",
+        ),
     ] = None
     source: Annotated[
         Literal["client", "scopes", "issuer"] | None,
-        _doc("the client's identifier, the scopes, or the configured name of the issuer"),
+        _doc("the client's identifier, the scopes, or the configured name of the issuer", stand_in="client"),
     ] = None
-    claims: Annotated[Literal["all"] | None, _doc("the whole payload; needs format json, encoding base64url")] = None
+    claims: Annotated[
+        Literal["all"] | None, _doc("the whole payload; needs format json, encoding base64url", stand_in="all")
+    ] = None
     format: Annotated[
         Literal["auto", "csv", "space", "json", "repeat"],
         _doc("auto: strings as they are, numbers and booleans as JSON, arrays as csv, objects as json"),

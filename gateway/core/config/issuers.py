@@ -22,14 +22,33 @@ ALGORITHMS = (
 )
 
 
+def _nobody_else(path: str) -> str:
+    """An issuer that no other in the list is."""
+    return f"https://{''.join(filter(str.isdigit, path))}.unreadable.invalid"
+
+
 class Issuer(Section, frozen=True, kw_only=True):
     """One issuer of access tokens. `issuer` is compared with `iss` as an exact string."""
 
-    issuer: Annotated[str, _doc("compared with iss as an exact string, the last slash included")]
-    audience: Annotated[str | tuple[str, ...], _doc("what aud must name; of a list, any one")]
+    issuer: Annotated[
+        str,
+        _doc(
+            "compared with iss as an exact string, the last slash included",
+            stand_in=_nobody_else,
+            variable="GATEWAY_ISSUER",
+        ),
+    ]
+    audience: Annotated[
+        str | tuple[str, ...],
+        _doc("what aud must name; of a list, any one", stand_in="unreadable", variable="GATEWAY_AUDIENCE"),
+    ]
     name: Annotated[str | None, _doc("label in metrics and logs; default: the host of the issuer")] = None
-    preset: Annotated[str | None, _doc("what is known of the provider's tokens; never guessed")] = None
-    algorithms: Annotated[tuple[str, ...], _doc("accepted signature algorithms")] = ALGORITHMS
+    preset: Annotated[
+        str | None, _doc("what is known of the provider's tokens; never guessed", variable="GATEWAY_PRESET")
+    ] = None
+    algorithms: Annotated[tuple[str, ...], _doc("accepted signature algorithms", variable="GATEWAY_ALGORITHMS")] = (
+        ALGORITHMS
+    )
     leeway: Annotated[Seconds, _doc("how far clocks may differ, at most 5m")] = default(Seconds(30))
     max_lifetime: Annotated[Seconds | None, _doc("longest iat to exp; tokens without iat are then refused")] = None
     require_typ: Annotated[bool, _doc("accept only tokens whose header says typ: at+jwt")] = False
@@ -41,9 +60,27 @@ class Issuer(Section, frozen=True, kw_only=True):
     scope_claims: Annotated[
         tuple[str, ...] | None, _doc("claims with scopes; default: scope, scp, or the preset's")
     ] = None
-    discovery_url: Annotated[str | None, _doc("where discovery is, when the issuer is not reachable as such")] = None
-    jwks_url: Annotated[str | None, _doc("where the keys are; no discovery then")] = None
-    jwks_file: Annotated[str | None, _doc("file with the keys; nothing is fetched then")] = None
+    discovery_url: Annotated[
+        str | None,
+        _doc("where discovery is, when the issuer is not reachable as such", stand_in="https://unreadable.invalid"),
+    ] = None
+    jwks_url: Annotated[
+        str | None,
+        _doc(
+            "where the keys are; no discovery then",
+            stand_in="https://unreadable.invalid/jwks",
+            variable="GATEWAY_JWKS_URL",
+        ),
+    ] = None
+    jwks_file: Annotated[
+        str | None,
+        _doc(
+            "file with the keys; nothing is fetched then",
+            stand_in="unreadable",
+            file="key set",
+            variable="GATEWAY_JWKS_FILE",
+        ),
+    ] = None
     jwks_refresh: Annotated[
         Seconds | None,
         _doc("longest life of a key set, at least 30s; null: 10m, or what Cache-Control says from 1m to 1h"),
@@ -51,8 +88,22 @@ class Issuer(Section, frozen=True, kw_only=True):
     jwks_max_stale: Annotated[Seconds, _doc("how long old keys serve while the issuer is unreachable")] = default(
         Seconds(24 * 3600)
     )
-    ca_file: Annotated[str | None, _doc("PEM file of authorities, replacing the system's, for this issuer")] = None
-    allow_http: Annotated[bool, _doc("UNSAFE: fetch discovery and keys over http from other hosts too")] = False
+    ca_file: Annotated[
+        str | None,
+        _doc(
+            "PEM file of authorities, replacing the system's, for this issuer",
+            file="authorities",
+            variable="GATEWAY_CA_FILE",
+        ),
+    ] = None
+    allow_http: Annotated[
+        bool,
+        _doc(
+            "UNSAFE: fetch discovery and keys over http from other hosts too",
+            stand_in=True,
+            variable="GATEWAY_ALLOW_HTTP",
+        ),
+    ] = False
 
 
 def issuer_name(issuer: Issuer) -> str:

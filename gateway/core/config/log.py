@@ -9,7 +9,14 @@ from gateway.core.config.section import described as _doc
 class Log(Section, frozen=True, kw_only=True):
     """What is logged, how, and how much of the subject."""
 
-    level: Annotated[Literal["debug", "info", "warning", "error"], _doc("of everything but the access log")] = "info"
-    format: Annotated[Literal["json", "text"], _doc("of everything but the access log, which is JSON")] = "json"
-    access: Annotated[Literal["all", "refused", "none"], _doc("which requests the access log has")] = "all"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        _doc("of everything but the access log", variable="GATEWAY_LOG_LEVEL"),
+    ] = "info"
+    format: Annotated[
+        Literal["json", "text"], _doc("of everything but the access log, which is JSON", variable="GATEWAY_LOG_FORMAT")
+    ] = "json"
+    access: Annotated[
+        Literal["all", "refused", "none"], _doc("which requests the access log has", variable="GATEWAY_LOG_ACCESS")
+    ] = "all"
     subject: Annotated[Literal["plain", "hashed", "off"], _doc("how the access log names the subject")] = "hashed"

@@ -10,7 +10,12 @@ from gateway.core.config.section import described as _doc
 class RouteSection(Section, frozen=True, kw_only=True):
     """Who may do what. The first route whose path, host and method fit decides."""
 
-    path: Annotated[str, _doc("/health: this path, also with a slash at the end; /orders/*: it and all below it")]
+    path: Annotated[
+        str,
+        _doc(
+            "/health: this path, also with a slash at the end; /orders/*: it and all below it", stand_in="/unreadable"
+        ),
+    ]
     methods: Annotated[tuple[str, ...], _doc("methods; GET includes HEAD; empty: all")] = ()
     hosts: Annotated[tuple[str, ...], _doc("hosts, without port; empty: all")] = ()
     access: Annotated[Literal["token", "public"], _doc("public: no token is asked for or read")] = "token"

@@ -1,20 +1,14 @@
 """The JSON Schema of the configuration file, made from the structs: for editors, the reference and the chart."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from gateway.core.config.assertion import AssertionSection
-from gateway.core.config.cors import Cors
 from gateway.core.config.file import Config
-from gateway.core.config.identity_headers import IdentityHeader
-from gateway.core.config.issuers import Issuer
-from gateway.core.config.limits import Limits
-from gateway.core.config.log import Log
-from gateway.core.config.routes import RouteSection
-from gateway.core.config.section import Seconds, Size
+from gateway.core.config.section import Seconds, Section, Size
 from gateway.core.config.units import MAX_SECONDS, MAX_SIZE, SECONDS_PATTERN, SIZE_PATTERN
-from gateway.core.config.upstreams import UpstreamSection
+from gateway.core.config.walk import sections_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "Bearer Gateway configuration"
@@ -32,13 +26,16 @@ _UNITS = {
 }
 
 
-def schema() -> dict[str, Any]:
-    """A JSON Schema (draft 2020-12) of plain values. Rules that span fields are not in it: `check` knows them."""
+def schema(kind: type[Config] = Config) -> dict[str, Any]:
+    """A JSON Schema (draft 2020-12) of plain values. Rules that span fields are not in it: `check` knows them.
+
+    `kind`: one with more sections.
+    """
     (_,), definitions = msgspec.json.schema_components(
-        [Config], schema_hook=lambda kind: {"anyOf": _UNITS[kind]}, ref_template=_DEFINITIONS
+        [kind], schema_hook=lambda unit: {"anyOf": _UNITS[unit]}, ref_template=_DEFINITIONS
     )
-    _add_defaults(definitions)
-    top = definitions.pop(Config.__name__)
+    _add_defaults(definitions, sections_of(kind))
+    top = definitions.pop(kind.__name__)
     # Null is neither "none" nor "the default ones" here, so it is refused.
     headers = top["properties"]["identity_headers"]
     headers |= next(form for form in headers.pop("anyOf") if form["type"] == "object")
@@ -48,9 +45,9 @@ def schema() -> dict[str, Any]:
     return result
 
 
-def _add_defaults(definitions: dict[str, Any]) -> None:
+def _add_defaults(definitions: dict[str, Any], sections: Iterable[type[Section]]) -> None:
     """Writes the defaults that msgspec cannot write: durations and sizes as numbers, sections as empty ones."""
-    for kind in (Config, UpstreamSection, Issuer, IdentityHeader, RouteSection, Cors, AssertionSection, Limits, Log):
+    for kind in sections:
         for field in msgspec.structs.fields(kind):
             if field.default_factory is not msgspec.NODEFAULT:
                 default = field.default_factory()

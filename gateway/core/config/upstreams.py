@@ -12,32 +12,61 @@ DEFAULT_UPSTREAM = "default"
 class Secret(Section, frozen=True, kw_only=True):
     """Where a secret is; never the secret itself. Exactly one of the two is given."""
 
+    unquoted = "{file: PATH} or {env: NAME}"
+
     file: Annotated[
-        str | None, _doc("file with the secret, less a line break at its end; looked at again while running")
+        str | None,
+        _doc(
+            "file with the secret, less a line break at its end; looked at again while running", stand_in="unreadable"
+        ),
     ] = None
-    env: Annotated[str | None, _doc("variable of the environment with the secret")] = None
+    env: Annotated[str | None, _doc("variable of the environment with the secret", stand_in="unreadable")] = None
+
+
+#: in place of one that could not be read
+_SOME_SECRET = Secret(file="unreadable")
 
 
 class BasicCredential(Section, frozen=True, kw_only=True):
     """A name and a password (RFC 7617)."""
 
-    user: Annotated[str, _doc("name, without colon")]
-    password: Annotated[Secret, _doc("where the password is")]
+    unquoted = "{user: NAME, password: SECRET}"
+
+    user: Annotated[str, _doc("name, without colon", stand_in="unreadable")]
+    password: Annotated[Secret, _doc("where the password is", stand_in=_SOME_SECRET)]
 
 
 class UpstreamCredential(Section, frozen=True, kw_only=True):
     """What the gateway itself shows to the API, on every request. Exactly one of the two is given."""
 
-    bearer: Annotated[Secret | None, _doc("where the token is that follows the word Bearer")] = None
-    basic: Annotated[BasicCredential | None, _doc("name and password")] = None
+    unquoted = "{bearer: SECRET} or {basic: {user: NAME, password: SECRET}}"
+
+    bearer: Annotated[
+        Secret | None, _doc("where the token is that follows the word Bearer", stand_in=_SOME_SECRET, holds="bearer")
+    ] = None
+    basic: Annotated[
+        BasicCredential | None,
+        _doc("name and password", stand_in=BasicCredential(user="unreadable", password=_SOME_SECRET)),
+    ] = None
 
 
 class UpstreamTls(Section, frozen=True, kw_only=True):
     """How the gateway knows an API that speaks https, and how the API knows the gateway."""
 
-    ca_file: Annotated[str | None, _doc("PEM file of authorities, replacing the system's, for this API")] = None
-    certificate: Annotated[str | None, _doc("PEM file with the gateway's own certificate and its chain")] = None
-    key: Annotated[str | None, _doc("PEM file with the private key of certificate, not encrypted")] = None
+    ca_file: Annotated[
+        str | None, _doc("PEM file of authorities, replacing the system's, for this API", file="authorities")
+    ] = None
+    certificate: Annotated[
+        str | None,
+        _doc(
+            "PEM file with the gateway's own certificate and its chain",
+            stand_in="unreadable",
+            file="client certificate",
+        ),
+    ] = None
+    key: Annotated[
+        str | None, _doc("PEM file with the private key of certificate, not encrypted", stand_in="unreadable")
+    ] = None
     server_name: Annotated[
         str | None, _doc("name that the API's certificate must have, sent as SNI; default: the host of url")
     ] = None
@@ -47,7 +76,9 @@ class UpstreamTls(Section, frozen=True, kw_only=True):
 class UpstreamSection(Section, frozen=True, kw_only=True):
     """One API behind the gateway, in the long form."""
 
-    url: Annotated[str, _doc("http://host:port, https://host:port or unix:/path")]
+    url: Annotated[
+        str, _doc("http://host:port, https://host:port or unix:/path", stand_in="https://unreadable.invalid")
+    ]
     connect_timeout: Annotated[Seconds, _doc("time for a connection, TLS included")] = default(Seconds(5))
     response_timeout: Annotated[
         Seconds, _doc("time from the last byte of a request to the head of its response; then the longest silence")
@@ -72,5 +103,5 @@ class UpstreamSection(Section, frozen=True, kw_only=True):
     ] = "drop"
     headers: Annotated[
         dict[str, str | Secret],
-        _doc("header name to text or a secret: added to each request, in place of the client's"),
+        _doc("header name to text or a secret: added to each request, in place of the client's", holds="header"),
     ] = default({})

@@ -7,10 +7,12 @@ import base64
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.section import SecretKind
 from gateway.core.config.upstreams import Secret, UpstreamSection
-from gateway.core.config.words import joined
+from gateway.core.config.walk import values_of
 from gateway.core.http.facts import HeaderLine
 from gateway.core.http.grammar import is_token68
 
@@ -31,18 +33,10 @@ class SecretUse:
 
 
 def secret_uses(config: Config) -> Iterator[SecretUse]:
-    """Every place where a secret is used, in the order of the file."""
-    for name, upstream in upstreams_of(config).items():
-        path = joined("upstreams", name)
-        own = upstream.authorization
-        if not isinstance(own, str):
-            if own.bearer is not None:
-                yield SecretUse(f"{path}.authorization.bearer", own.bearer, bearer_value)
-            if own.basic is not None:
-                yield SecretUse(f"{path}.authorization.basic.password", own.basic.password, _check_password)
-        for header, value in upstream.headers.items():
-            if isinstance(value, Secret):
-                yield SecretUse(joined(f"{path}.headers", header), value, header_value)
+    """Every place where a secret is used, in the order of the reference."""
+    for place in values_of(config):
+        if isinstance(place.value, Secret):
+            yield SecretUse(place.path, place.value, _CHECKS[place.known.holds])
 
 
 def own_lines(config: Config, secrets: Mapping[Secret, str]) -> dict[str, tuple[HeaderLine, ...]]:
@@ -86,10 +80,18 @@ def basic_value(user: str, password: str) -> bytes:
         raise ValueError("must not have a colon, at which the API would take the password to begin")
     if _CONTROL.search(user):
         raise ValueError(_HAS_CONTROL)
-    _check_password(password)
+    _check_line(password)
     return b"Basic " + base64.b64encode(f"{user}:{password}".encode())
 
 
-def _check_password(password: str) -> None:
+def _check_line(password: str) -> None:
     if _CONTROL.search(password):
         raise ValueError(_HAS_CONTROL)
+
+
+#: what a secret must be, by where it is used
+_CHECKS: Final[Mapping[SecretKind, Callable[[str], object]]] = {
+    "line": _check_line,
+    "bearer": bearer_value,
+    "header": header_value,
+}

@@ -325,3 +325,21 @@ def test_any_plain_values_become_a_config_and_sentences(values: dict[str, Any]) 
     assert isinstance(conversion.config, Config)
     for problem in conversion.problems:
         assert not conversion.is_readable(problem.path)
+
+
+def test_a_key_in_place_of_a_secret_is_hidden_with_all_that_is_in_it() -> None:
+    values = {"a": {"url": "http://a", "headers": {"X-Key": {"sesame": {"open": 1}}, "X-Other": {"fil": "/run/s"}}}}
+    conversion = convert({"issuers": [], "upstreams": values})
+    path = "upstreams.a.headers.X-Key"
+    assert [str(problem) for problem in conversion.problems] == [
+        f"{path}: must be {{file: PATH}} or {{env: NAME}}; what stands there is not shown",
+        "upstreams.a.headers.X-Other.fil: is not a key here (did you mean file?)",
+    ]
+    assert conversion.is_hidden(f"{path}.sesame")
+    assert conversion.is_hidden(f"{path}.sesame.open")
+    assert not conversion.is_hidden(path)
+
+
+def test_two_keys_in_place_of_a_secret_are_told_of_once() -> None:
+    values = {"a": {"url": "http://a", "headers": {"X-Key": {"open": 1, "sesame": 2}}}}
+    assert len(convert({"issuers": [], "upstreams": values}).problems) == 1

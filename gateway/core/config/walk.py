@@ -1,0 +1,107 @@
+"""The keys of a section and of all sections in it, by their types or with their values. Knows no section by name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from msgspec import inspect
+
+from gateway.core.config.section import Known, Section, known_of
+from gateway.core.config.words import joined
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of the configuration file."""
+
+    #: such as `issuers[].issuer`, `upstreams.NAME.url`
+    path: str
+    #: the forms of value that it takes
+    forms: tuple[inspect.Type, ...]
+    known: Known
+
+    def takes(self, form: type[inspect.Type]) -> bool:
+        """Whether a value may be of this form."""
+        return any(isinstance(one, form) for one in self.forms)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What stands at one place of a configuration: a value, a section, or a member of a list or a mapping."""
+
+    #: such as `issuers[0].issuer`
+    path: str
+    value: Any
+    #: of the key that it belongs to
+    known: Known
+    #: the section that has the key
+    section: Section
+
+
+def forms_of(kind: inspect.Type) -> tuple[inspect.Type, ...]:
+    """The members of a union, or the one that it is."""
+    kind = kind.type if isinstance(kind, inspect.Metadata) else kind
+    return kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+
+
+def keys_of(section: type[Section], path: str = "") -> Iterator[Key]:
+    """Every key below, each behind the one that it stands in."""
+    for field in fields_of(section):
+        inner = joined(path, field.encode_name)
+        yield Key(inner, forms_of(field.type), _known(field.type))
+        for kind, where in _sections_in(field.type, inner):
+            yield from keys_of(kind, where)
+
+
+def sections_of(section: type[Section], path: str = "") -> dict[type[Section], str]:
+    """This section and every one below, and the shortest of the paths where it stands."""
+    found = {section: path}
+    for field in fields_of(section):
+        for kind, where in _sections_in(field.type, joined(path, field.encode_name)):
+            for inner, place in sections_of(kind, where).items():
+                if inner not in found or len(place) < len(found[inner]):
+                    found[inner] = place
+    return found
+
+
+def values_of(section: Section, path: str = "") -> Iterator[Value]:
+    """Every value below, in the order of the reference, each behind the one that it stands in."""
+    for field in fields_of(type(section)):
+        inner = joined(path, field.encode_name)
+        yield from _values_in(getattr(section, field.name), inner, _known(field.type), section)
+
+
+def _values_in(value: Any, path: str, known: Known, section: Section) -> Iterator[Value]:
+    yield Value(path, value, known, section)
+    if isinstance(value, Section):
+        yield from values_of(value, path)
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _values_in(item, joined(path, index), known, section)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _values_in(item, joined(path, key), known, section)
+
+
+def _sections_in(kind: inspect.Type, path: str) -> Iterator[tuple[type[Section], str]]:
+    """The sections that a value may be or hold, and the path of each."""
+    for form in forms_of(kind):
+        if isinstance(form, inspect.StructType) and issubclass(form.cls, Section):
+            yield form.cls, path
+        elif isinstance(form, inspect.VarTupleType):
+            yield from _sections_in(form.item_type, f"{path}[]")
+        elif isinstance(form, inspect.DictType):
+            yield from _sections_in(form.value_type, f"{path}.NAME")
+
+
+def _known(kind: inspect.Type) -> Known:
+    return known_of(kind.extra if isinstance(kind, inspect.Metadata) else None)
+
+
+@cache
+def fields_of(section: type[Section]) -> tuple[inspect.Field, ...]:
+    """The fields of a section, with their types as msgspec understands them."""
+    kind = inspect.type_info(section)
+    assert isinstance(kind, inspect.StructType)
+    return kind.fields
