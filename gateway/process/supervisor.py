@@ -101,10 +101,10 @@ class _Worker:
         self._writer.close()
         return await self._process.wait()
 
-    def is_silent(self) -> bool:
-        """To be asked once a heartbeat: whether too many stayed away. Counted, so that a frozen machine is no death."""
+    def is_silent(self, most: int) -> bool:
+        """To be asked once a heartbeat: whether more stayed away than may. Counted: a frozen machine is no death."""
         self._silent += 1
-        return self._silent > (SILENT_AT_START if self.readiness is None else SILENT)
+        return self._silent > (SILENT_AT_START if self.readiness is None else most)
 
     def kill(self) -> None:
         """Ends it now."""
@@ -115,8 +115,20 @@ class _Worker:
 class Supervisor:
     """All workers of one program."""
 
-    def __init__(self, config: Config, *, secrets: Mapping[Secret, str] = MappingProxyType({})) -> None:
-        """`config` is sound: nothing is checked here. `secrets`: what was read for each that it names."""
+    def __init__(
+        self,
+        config: Config,
+        *,
+        secrets: Mapping[Secret, str] = MappingProxyType({}),
+        heartbeat: float = HEARTBEAT,
+        silent: int = SILENT,
+    ) -> None:
+        """`config` is sound: nothing is checked here. `secrets`: what was read for each that it names.
+
+        `heartbeat`: seconds between two signs of life of a worker, of which `silent` may stay away.
+        """
+        self._heartbeat = heartbeat
+        self._silent = silent
         self._config = config
         self._secrets = secrets
         self._workers: dict[int, _Worker] = {}
@@ -216,7 +228,7 @@ class Supervisor:
             except OSError as error:
                 log.error("no worker can be started: %s", error.strerror)  # noqa: TRY400
                 self._count_death()
-                await asyncio.sleep(HEARTBEAT)
+                await asyncio.sleep(self._heartbeat)
                 continue
             self._workers[place] = worker
             if self._is_stopping:
@@ -239,6 +251,7 @@ class Supervisor:
             secrets=dict(self._secrets),
             traffic=(traffic.where, traffic.descriptors()),
             decisions=None if decisions is None else (decisions.where, decisions.descriptors()),
+            heartbeat=self._heartbeat,
         )
 
     def _count_death(self) -> None:
@@ -255,9 +268,9 @@ class Supervisor:
     async def _watch(self) -> None:
         """Kills whoever does not show that it lives."""
         while True:
-            await asyncio.sleep(HEARTBEAT)
+            await asyncio.sleep(self._heartbeat)
             for place, worker in self._workers.items():
-                if worker.is_silent():
+                if worker.is_silent(self._silent):
                     log.error("worker %d (process %d) has not been heard of for too long: killed", place, worker.pid)
                     worker.kill()
 

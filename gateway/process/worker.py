@@ -51,6 +51,8 @@ class Job:
     #: as a person would write it, and the descriptors
     traffic: tuple[str, tuple[int, ...]]
     decisions: tuple[str, tuple[int, ...]] | None
+    #: seconds between two reports to the supervisor
+    heartbeat: float = HEARTBEAT
 
     def written(self) -> bytes:
         """The job on its way to the worker."""
@@ -120,7 +122,7 @@ async def _serve(job: Job, supervisor: socket.socket) -> None:
     await gateway.start()
     settle_memory()
     log.info("worker %d serves", job.place)
-    reporting = asyncio.create_task(_report(gateway, writer))
+    reporting = asyncio.create_task(_report(gateway, writer, heartbeat=job.heartbeat))
     listening = asyncio.create_task(_listen(reader, gateway, stop, hurry))
     await stop.wait()
     await gateway.stop(hurry=hurry)
@@ -144,8 +146,8 @@ async def _listen(reader: asyncio.StreamReader, gateway: Gateway, stop: asyncio.
     stop.set()
 
 
-async def _report(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
-    """Says how it is, at once when that changes and once a second when it does not."""
+async def _report(gateway: Gateway, writer: asyncio.StreamWriter, *, heartbeat: float) -> None:
+    """Says how it is, at once when that changes and once a heartbeat when it does not."""
     told = None
     with contextlib.suppress(ConnectionError):
         while True:
@@ -153,7 +155,7 @@ async def _report(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
                 now = gateway.readiness()
                 if now != told:
                     break
-                await asyncio.sleep(HEARTBEAT / _LOOKS)
+                await asyncio.sleep(heartbeat / _LOOKS)
             told = now
             gateway.tell_metrics()
             writer.write(encode_report(now))

@@ -19,7 +19,6 @@ from gateway.core.config.assertion import AssertionSection, KeyFile
 from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret, UpstreamSection
 from gateway.observe.metrics.shared_metrics import VARIABLE
-from gateway.process import supervisor as supervisor_module
 from gateway.process.listening import CannotStart
 from gateway.process.signals import STOPPING
 from gateway.process.supervisor import Supervisor
@@ -69,15 +68,15 @@ class Supervised:
 
 @asynccontextmanager
 async def supervised(
-    config: Config, log: pytest.LogCaptureFixture, *, secrets: Mapping[Secret, str] = MappingProxyType({})
+    config: Config, log: pytest.LogCaptureFixture, *, secrets: Mapping[Secret, str] = MappingProxyType({}), **more: Any
 ) -> AsyncIterator[Supervised]:
-    """Two workers that are ready; afterwards none is left."""
+    """Workers that are ready; afterwards none is left."""
     log.set_level("INFO")
-    supervisor = Supervisor(config, secrets=secrets)
+    supervisor = Supervisor(config, secrets=secrets, **more)
     it = Supervised(supervisor, asyncio.create_task(supervisor.run()), log)
     try:
         await until(lambda: it.told("listens on") or it.running.done())
-        await it.ready()
+        await it.ready(config.workers)
         yield it
     finally:
         supervisor.stop()
@@ -88,7 +87,7 @@ async def supervised(
 
 
 def config(jwks: str, upstream: str = "http://127.0.0.1:9", **settings: Any) -> Config:
-    return config_for(upstream, jwks, workers=2, **settings)
+    return config_for(upstream, jwks, **{"workers": 2, **settings})
 
 
 async def test_workers_serve_on_a_unix_socket_that_only_the_supervisor_removes(
@@ -111,11 +110,8 @@ async def test_workers_serve_on_a_unix_socket_that_only_the_supervisor_removes(
     await upstream.stop()
 
 
-async def test_one_that_falls_silent_is_killed_and_replaced(
-    jwks: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervisor_module, "SILENT", 3)
-    async with supervised(config(jwks), caplog) as it:
+async def test_one_that_falls_silent_is_killed_and_replaced(jwks: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with supervised(config(jwks), caplog, heartbeat=0.1, silent=5) as it:
         silent, other = it.pids
         os.kill(silent, signal.SIGSTOP)
         await until(lambda: it.told(rf"worker 0 \(process {silent}\) has not been heard of for too long: killed"))
@@ -131,7 +127,7 @@ async def test_it_is_not_ready_while_it_drains_and_workers_still_let_in_who_come
 ) -> None:
     upstream = RawUpstream()
     await upstream.start()
-    async with supervised(config(jwks, upstream.url, limits={"drain_delay": 600}), caplog) as it:
+    async with supervised(config(jwks, upstream.url, workers=1, limits={"drain_delay": 600}), caplog) as it:
         address = it.supervisor._listeners.traffic.where
         it.supervisor.stop()
         await until(lambda: it.told("stopping: draining"))
@@ -155,7 +151,7 @@ async def test_workers_have_the_secrets_that_the_supervisor_read(jwks: str, capl
     upstream, secret = RawUpstream(), Secret(file="/nonexistent/by/now")
     await upstream.start()
     upstreams = {"default": UpstreamSection(url=upstream.url, headers={"X-Api-Key": secret})}
-    settings = config_for(None, jwks, workers=2, upstreams=upstreams)
+    settings = config_for(None, jwks, workers=1, upstreams=upstreams)
     async with supervised(settings, caplog, secrets={secret: "open sesame"}) as it:
         client = await it.client()
         assert (await client.ask(get())).body == b"ok"
@@ -165,7 +161,7 @@ async def test_workers_have_the_secrets_that_the_supervisor_read(jwks: str, capl
 
 
 async def test_the_decision_listener_is_the_workers_too(jwks: str, caplog: pytest.LogCaptureFixture) -> None:
-    settings: dict[str, Any] = {"decisions": "127.0.0.1:0", "trusted_proxies": ("127.0.0.1/32",)}
+    settings: dict[str, Any] = {"workers": 1, "decisions": "127.0.0.1:0", "trusted_proxies": ("127.0.0.1/32",)}
     async with supervised(config(jwks, **settings), caplog) as it:
         decisions = it.supervisor._listeners.decisions
         assert decisions is not None
@@ -184,7 +180,7 @@ async def test_the_keys_of_assertions_are_published_by_the_supervisor(
     upstream = RawUpstream()
     await upstream.start()
     assertion = AssertionSection(issuer="https://gateway.test", key=KeyFile(file=str(path)))
-    async with supervised(config(jwks, upstream.url, assertion=assertion), caplog) as it:
+    async with supervised(config(jwks, upstream.url, workers=1, assertion=assertion), caplog) as it:
         (published,) = json.loads((await it.admin("/.well-known/jwks.json")).body)["keys"]
         assert published["x"] == key.as_dict(private=False)["x"]
         client = await it.client()
@@ -213,7 +209,7 @@ async def test_its_own_metrics_directory_is_gone_at_the_end(
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    async with supervised(config(jwks), caplog) as it:
+    async with supervised(config(jwks, workers=1), caplog) as it:
         directory = it.supervisor._directory
         assert directory.parent == tmp_path
         assert directory.stat().st_mode & 0o777 == 0o700
@@ -232,7 +228,7 @@ async def test_a_directory_that_cannot_be_used_is_told(
 async def test_an_address_in_use_is_told_and_nothing_is_left(
     jwks: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with supervised(config(jwks), caplog) as it:
+    async with supervised(config(jwks, workers=1), caplog) as it:
         taken = it.supervisor._listeners.traffic.where
         path = tmp_path / "s"
         with pytest.raises(CannotStart, match=f"cannot listen on {taken}: Address already in use"):

@@ -23,6 +23,8 @@ from gateway.process.listening import Bound, bind
 from gateway.process.worker import DRAIN, HURRY, Job, encode_report, main, parse_report
 from tests.wire import PATIENCE, config_for, demo_issuer
 
+#: seconds: shorter than that of the program
+HEARTBEAT = 0.1
 READY = Readiness(ready=True, started=True)
 
 
@@ -49,7 +51,8 @@ class Worker:
 
 
 def job(config: Config, bound: Bound) -> Job:
-    return Job(place=1, config=config, secrets={}, traffic=(bound.where, bound.descriptors()), decisions=None)
+    traffic = (bound.where, bound.descriptors())
+    return Job(place=1, config=config, secrets={}, traffic=traffic, decisions=None, heartbeat=HEARTBEAT)
 
 
 @pytest.fixture
