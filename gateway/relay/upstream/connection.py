@@ -13,6 +13,7 @@ from gateway.core.errors import UpstreamProtocolError, UpstreamTimeout
 from gateway.ports import Body
 from gateway.relay.http1.response_head import ResponseHead
 from gateway.relay.http1.response_parser import Inform, ResponseParser
+from gateway.relay.waiting import FlowControl, Signal
 
 #: bytes of a response's body that are held for a client that takes them slowly, before reading pauses
 HELD: Final = 64 * 1024
@@ -47,21 +48,21 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser: ResponseParser | None = None
         self._raw: Raw | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        #: something came, or the connection failed
+        self._news = Signal(loop)
         self._failure: Exception | None = None
         self._has_ended = False
         self._held = 0
         self._paused_reading = False
-        #: None while writing is not held back
-        self._writable: asyncio.Future[None] | None = None
+        self._flow = FlowControl(loop)
         self._body_task: asyncio.Task[None] | None = None
         #: all of the last request, body included
         self._is_sent = False
         self._timeout = 0.0
         #: loop time by which the upstream must have said or taken something
         self._deadline: float | None = None
-        #: while a client that expects 100 is not yet asked for its body
-        self._invited: asyncio.Future[None] | None = None
+        #: a client that expects 100 may be asked for its body
+        self._invited = Signal(loop)
         #: loop time
         self.idle_since = 0.0
         #: it ended, or is about to
@@ -96,8 +97,8 @@ class UpstreamConnection(asyncio.Protocol):
                     parser.end()
                 except UpstreamProtocolError as problem:
                     self._failure = problem
-        self._release_writer()
-        self._wake()
+        self._flow.resume()
+        self._news.wake()
 
     def eof_received(self) -> None:
         """The upstream ended the connection in good order: over TLS, with a close_notify (RFC 9112 section 9.8)."""
@@ -217,9 +218,9 @@ class UpstreamConnection(asyncio.Protocol):
                     return
             while chunk := await body.read():
                 transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-                if self._writable is not None:
+                if self._flow.is_paused:
                     self._extend()
-                    await self._writable
+                    await self._flow.drained()
                     self._deadline = None
             if chunked:
                 transport.write(b"0\r\n\r\n")
@@ -233,12 +234,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     async def _until_invited(self) -> None:
         """RFC 9110 section 10.1.1: until the upstream says 100 or responds, or for CONTINUE_AFTER."""
-        self._invited = self._loop.create_future()
         with contextlib.suppress(TimeoutError):
             # Not wait_for: that of Python 3.11 loses a cancellation that comes with the invitation.
             async with asyncio.timeout(CONTINUE_AFTER):
-                await self._invited
-        self._invited = None
+                await self._invited.next()
 
     async def read(self) -> bytes:
         """What arrived of the response's body, once something did; empty at its end.
@@ -265,7 +264,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._held = 0
         if self._paused_reading:
             self._paused_reading = False
-            if self._is_sent or self._writable is not None:
+            if self._is_sent or self._flow.is_paused:
                 self._extend()
             if self._transport is not None and not self.is_lost:
                 self._transport.resume_reading()
@@ -291,8 +290,8 @@ class UpstreamConnection(asyncio.Protocol):
         except UpstreamProtocolError as problem:
             self._fail(problem)
             return
-        if self._invited is not None and not self._invited.done() and (parser.is_invited or parser.head is not None):
-            self._invited.set_result(None)
+        if self._invited.is_awaited and (parser.is_invited or parser.head is not None):
+            self._invited.wake()
         if parser.is_complete:
             self._deadline = None
         elif self._deadline is not None:
@@ -303,26 +302,19 @@ class UpstreamConnection(asyncio.Protocol):
             self._deadline = None
             assert self._transport is not None
             self._transport.pause_reading()
-        self._wake()
+        self._news.wake()
 
     def pause_writing(self) -> None:
         """The upstream takes less than is written."""
+        self._flow.pause()
         if self._raw is not None:
             self._raw.upstream_ready(ready=False)
-        else:
-            self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
         """It takes more again."""
+        self._flow.resume()
         if self._raw is not None:
             self._raw.upstream_ready(ready=True)
-        self._release_writer()
-
-    def _release_writer(self) -> None:
-        if self._writable is not None:
-            if not self._writable.done():
-                self._writable.set_result(None)
-            self._writable = None
 
     def _extend(self) -> None:
         if not self._paused_reading:
@@ -330,24 +322,18 @@ class UpstreamConnection(asyncio.Protocol):
 
     def news(self) -> "asyncio.Future[None]":
         """Done when something came, or the connection failed."""
-        self._waiter = waiter = self._loop.create_future()
-        return waiter
+        return self._news.next()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
 
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
     def _fail(self, failure: Exception) -> None:
         if self._failure is None:
             self._failure = failure
         self.abort()
-        self._release_writer()
-        self._wake()
+        self._flow.resume()
+        self._news.wake()
 
     def _stop_body(self) -> None:
         """The rest of the client's body has nobody to go to."""
