@@ -46,6 +46,38 @@ class Assertions(Protocol):
         """The header that proves to this upstream who is calling. Waits for nothing."""
 
 
+class Receiver(Protocol):
+    """Who takes what comes of a `Stream`."""
+
+    def from_upstream(self, data: bytes) -> None:
+        """Bytes that the upstream sent."""
+
+    def upstream_ready(self, *, ready: bool) -> None:
+        """Whether the upstream takes more bytes."""
+
+    def upstream_lost(self) -> None:
+        """The connection ended."""
+
+
+class Stream(Protocol):
+    """The upstream's end of a connection that left HTTP (RFC 9110 section 7.8). Whoever got one must end it."""
+
+    def start(self, receiver: Receiver) -> bytes:
+        """From now on the receiver hears of everything. Gives the bytes that came behind the head of the 101."""
+
+    def write(self, data: bytes) -> None:
+        """Bytes for the upstream, whatever became of it."""
+
+    def hold(self, *, held: bool) -> None:
+        """Stops reading from the upstream, or reads again."""
+
+    def close(self) -> None:
+        """Ends it once what was written is sent."""
+
+    def abort(self) -> None:
+        """Ends it at once."""
+
+
 class Response(Protocol):
     """The upstream's response: its head, and its body as it comes."""
 
@@ -70,6 +102,10 @@ class Response(Protocol):
         """The whole body, when it came with the head; None while some of it may still be under way."""
 
     @property
+    def stream(self) -> Stream | None:
+        """What follows a 101 instead of a body; None for any other status."""
+
+    @property
     def is_endless(self) -> bool:
         """An event stream or a tunnel: it goes on for as long as both sides like, and no longer than the token."""
 
@@ -89,6 +125,7 @@ class OwnResponse:
     headers: tuple[HeaderLine, ...] = ()
     whole: bytes = b""
     is_endless: bool = False
+    stream: None = None
 
     @property
     def content_length(self) -> int:

@@ -7,7 +7,8 @@ import asyncio
 from typing import Protocol
 
 from gateway.core.errors import ClientDisconnected
-from gateway.relay.upstream.connection import UpstreamConnection
+from gateway.ports import Stream
+from gateway.relay.waiting import Signal
 
 #: seconds for which the other side may still take what was written when one side has ended
 LAST_WORDS = 5.0
@@ -26,25 +27,28 @@ class ClientSide(Protocol):
 class Tunnel:
     """One client and one upstream, once both left HTTP."""
 
-    def __init__(self, client: ClientSide, upstream: UpstreamConnection) -> None:
+    def __init__(self, client: ClientSide, upstream: Stream) -> None:
         """Needs a running loop."""
         self._client = client
         self._upstream = upstream
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._has_ended = False
+        self._ended = Signal(self._loop)
         #: bytes from and to the client
         self.bytes_in = self.bytes_out = 0
 
     async def run(self, early: bytes) -> None:
         """Until one side ends. `early`: what the client sent before it had its 101."""
-        if tail := self._upstream.go_raw(self):
+        if tail := self._upstream.start(self):
             self.from_upstream(tail)
         if early:
             self.from_client(early)
         try:
-            await self._ended
+            if not self._has_ended:
+                await self._ended.next()
         finally:
             self._upstream.close()
-            asyncio.get_running_loop().call_later(LAST_WORDS, self._upstream.abort)
+            self._loop.call_later(LAST_WORDS, self._upstream.abort)
 
     def from_client(self, data: bytes) -> None:
         """To the upstream."""
@@ -72,5 +76,5 @@ class Tunnel:
         self._end()
 
     def _end(self) -> None:
-        if not self._ended.done():
-            self._ended.set_result(None)
+        self._has_ended = True
+        self._ended.wake()

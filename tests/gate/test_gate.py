@@ -38,7 +38,7 @@ from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.routing.admission import Admission
 from gateway.core.trail import Step
 from gateway.gate import Gate
-from gateway.ports import Body, Ending, Exchange, Response
+from gateway.ports import Body, Ending, Exchange, Response, Stream
 from tests.memory import MemoryIssuers, Recorder, facts
 from tests.signer import NOW, issuer, sign, some_claims
 
@@ -53,6 +53,7 @@ class MemoryResponse:
     content_length: int | None = None
     whole: bytes | None = None
     is_endless: bool = False
+    stream: Stream | None = None
     body: Sequence[bytes | Exception] = (b"hello ", b"world")
     closed: int = 0
 

@@ -19,7 +19,7 @@ from gateway.core.http.challenge import compose_refusal
 from gateway.core.http.cors import with_lines
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.upstream.headers import response_headers
-from gateway.ports import Response
+from gateway.ports import Response, Stream
 from gateway.relay.client.body import IncomingBody
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.wire import Wire
@@ -27,7 +27,6 @@ from gateway.relay.http1.head import written
 from gateway.relay.http1.request_parser import RequestHead
 from gateway.relay.http1.response_head import BODYLESS
 from gateway.relay.tunnel import Tunnel
-from gateway.relay.upstream.pool import UpstreamResponse
 
 
 class RequestBody:
@@ -161,9 +160,8 @@ class ClientExchange:
         self, response: Response, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
         """The upstream's response: its head as it is, `cors` excepted, its body as it comes."""
-        if response.status == 101:
-            assert isinstance(response, UpstreamResponse)
-            await self._tunnel(response, cors, seconds_left)
+        if response.stream is not None:
+            await self._tunnel(response, response.stream, cors, seconds_left)
             return
         request = self._request
         bodyless = request.method == "HEAD" or response.status in BODYLESS
@@ -200,13 +198,13 @@ class ClientExchange:
             wire.write(b"0\r\n\r\n")
 
     async def _tunnel(
-        self, response: UpstreamResponse, cors: tuple[HeaderLine, ...], seconds_left: float | None
+        self, response: Response, stream: Stream, cors: tuple[HeaderLine, ...], seconds_left: float | None
     ) -> None:
         """RFC 6455: from here on bytes."""
         self.has_begun = True
         lines = [*with_lines(list(response.headers), cors), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
         self._wire.write(response_bytes(response.status, response.reason, lines))
-        tunnel = Tunnel(self._wire, response.connection)
+        tunnel = Tunnel(self._wire, stream)
         try:
             await self._go_on(self._wire.run_tunnel(tunnel), seconds_left)
         finally:

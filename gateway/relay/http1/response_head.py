@@ -9,8 +9,9 @@ from typing import Final
 from gateway.core.errors import UpstreamProtocolError
 from gateway.core.http.facts import HeaderLine
 from gateway.core.http.header_names import HOP_BY_HOP, NameMemo, nominated
-from gateway.relay.client.facts import MAX_LENGTH
 
+#: bytes of a body
+MAX_LENGTH: Final = (1 << 63) - 1
 #: RFC 9110 sections 15.3.5 and 15.4.5: responses that never have a body
 BODYLESS: Final = frozenset({204, 304})
 #: options of Connection that name no header

@@ -7,10 +7,10 @@ import asyncio
 import contextlib
 import select
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from gateway.core.errors import UpstreamProtocolError, UpstreamTimeout
-from gateway.ports import Body
+from gateway.ports import Body, Receiver
 from gateway.relay.http1.response_head import ResponseHead
 from gateway.relay.http1.response_parser import Inform, ResponseParser
 from gateway.relay.waiting import FlowControl, Signal
@@ -19,19 +19,6 @@ from gateway.relay.waiting import FlowControl, Signal
 HELD: Final = 64 * 1024
 #: seconds for which the upstream's 100 is awaited before the client is asked for its body all the same
 CONTINUE_AFTER = 1.0
-
-
-class Raw(Protocol):
-    """Who takes what arrives once a connection left HTTP."""
-
-    def from_upstream(self, data: bytes) -> None:
-        """Bytes of the new protocol."""
-
-    def upstream_ready(self, *, ready: bool) -> None:
-        """Whether the upstream takes more bytes."""
-
-    def upstream_lost(self) -> None:
-        """The connection ended."""
 
 
 class Closed(Exception):
@@ -47,7 +34,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._parser: ResponseParser | None = None
-        self._raw: Raw | None = None
+        self._receiver: Receiver | None = None
         #: something came, or the connection failed
         self._news = Signal(loop)
         self._failure: Exception | None = None
@@ -83,8 +70,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.is_lost = True
         self._stop_body()
         self._lost(self)
-        if self._raw is not None:
-            self._raw.upstream_lost()
+        if self._receiver is not None:
+            self._receiver.upstream_lost()
             return
         parser = self._parser
         if self._failure is None and parser is not None and not parser.is_complete:
@@ -277,8 +264,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """More of the response, or what nobody asked for."""
-        if self._raw is not None:
-            self._raw.from_upstream(data)
+        if self._receiver is not None:
+            self._receiver.from_upstream(data)
             return
         parser = self._parser
         if parser is None:
@@ -307,14 +294,14 @@ class UpstreamConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The upstream takes less than is written."""
         self._flow.pause()
-        if self._raw is not None:
-            self._raw.upstream_ready(ready=False)
+        if self._receiver is not None:
+            self._receiver.upstream_ready(ready=False)
 
     def resume_writing(self) -> None:
         """It takes more again."""
         self._flow.resume()
-        if self._raw is not None:
-            self._raw.upstream_ready(ready=True)
+        if self._receiver is not None:
+            self._receiver.upstream_ready(ready=True)
 
     def _extend(self) -> None:
         if not self._paused_reading:
@@ -344,11 +331,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     # After 101
 
-    def go_raw(self, raw: Raw) -> bytes:
-        """Leaves HTTP: bytes go to `raw` from now on. Gives those that came behind the response's head."""
+    def start(self, receiver: Receiver) -> bytes:
+        """Leaves HTTP: the receiver hears of everything now. Gives the bytes that came behind the response's head."""
         parser = self._parser
         assert parser is not None
-        self._raw = raw
+        self._receiver = receiver
         self._deadline = None
         return parser.tail
 

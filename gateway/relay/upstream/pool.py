@@ -17,7 +17,7 @@ from gateway.core.config.upstreams import UpstreamSection
 from gateway.core.errors import UpstreamBusy, UpstreamUnreachable
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.routing.admission import Admission
-from gateway.ports import Exchange, Observer
+from gateway.ports import Exchange, Observer, Stream
 from gateway.relay.http1.head import written
 from gateway.relay.http1.response_head import ResponseHead
 from gateway.relay.upstream.connection import Closed, UpstreamConnection
@@ -38,27 +38,38 @@ log = logging.getLogger("gateway.relay")
 class UpstreamResponse:
     """The upstream's response, on the connection it comes on."""
 
-    __slots__ = ("_pool", "connection", "content_length", "headers", "is_endless", "reason", "status", "whole")
+    __slots__ = (
+        "_connection",
+        "_pool",
+        "content_length",
+        "headers",
+        "is_endless",
+        "reason",
+        "status",
+        "stream",
+        "whole",
+    )
 
     def __init__(self, pool: "HttpUpstream", connection: UpstreamConnection, head: ResponseHead) -> None:
         self._pool = pool
-        self.connection = connection
+        self._connection = connection
         self.status = head.status
         self.reason = head.reason
         self.headers: tuple[HeaderLine, ...] = head.lines
         self.content_length = None if head.chunked else head.length
         self.whole = connection.take_whole()
+        self.stream: Stream | None = connection if head.status == 101 else None
         self.is_endless = head.is_event_stream or head.status == 101
         if self.is_endless:
             connection.be_patient()
 
     async def read(self) -> bytes:
         """The next piece of the body as it arrives; empty at its end."""
-        return await self.connection.read()
+        return await self._connection.read()
 
     def close(self) -> None:
         """Lets go of the connection; when the response was not read to its end it is closed."""
-        self._pool.put(self.connection)
+        self._pool.put(self._connection)
 
 
 class HttpUpstream:
