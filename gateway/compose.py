@@ -16,7 +16,7 @@ from gateway.core.upstream.own_lines import own_lines, secret_uses
 from gateway.decisions.http import Decisions
 from gateway.gate import Gate
 from gateway.ports import Exchange, Observer, Upstream
-from gateway.relay.upstream.pool import HttpUpstreams
+from gateway.relay.upstream.upstreams import HttpUpstreams
 from gateway.remote.keys.issuers import RemoteIssuers
 from gateway.settings.files import read_signing_key
 from gateway.settings.watch import FollowedSecrets

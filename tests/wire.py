@@ -6,13 +6,14 @@ import functools
 import io
 import json
 import logging
+import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
@@ -25,7 +26,8 @@ from gateway.observe.log import set_up_logging
 from gateway.process.app import Gateway
 from gateway.relay.client.connection import Connection
 from gateway.relay.client.server import Server
-from gateway.relay.upstream.pool import HttpUpstream, HttpUpstreams
+from gateway.relay.upstream.pool import Pool
+from gateway.relay.upstream.upstreams import HttpUpstream, HttpUpstreams
 
 #: Real seconds after which a test that waits for something gives up.
 PATIENCE = 10.0
@@ -326,6 +328,25 @@ class Lines(io.StringIO):
         return [json.loads(line) for line in self.getvalue().splitlines()]
 
 
+class Places(NamedTuple):
+    """What a pool says of itself."""
+
+    idle: int
+    busy: int
+    opening: int
+    waiting: int
+
+    @classmethod
+    def of(cls, pool: Pool) -> "Places":
+        said = re.fullmatch(r"<Pool of \d+: (\d+) idle, (\d+) busy, (\d+) opening, (\d+) waiting>", repr(pool))
+        assert said is not None
+        return cls(*map(int, said.groups()))
+
+    @property
+    def taken(self) -> int:
+        return self.idle + self.busy + self.opening
+
+
 @dataclass
 class Running:
     """A gateway that runs, its upstream, and what it wrote."""
@@ -343,15 +364,16 @@ class Running:
         return self.gateway._server
 
     @property
-    def upstreams(self) -> HttpUpstreams:
+    def to_upstream(self) -> HttpUpstream:
+        """The gateway's side of its upstream."""
         made = self.gateway.assembly.upstream
         assert isinstance(made, HttpUpstreams)
-        return made
+        return made.by_name["default"]
 
     @property
-    def pool(self) -> HttpUpstream:
-        """The connections to the default upstream."""
-        return self.upstreams._upstreams["default"]
+    def places(self) -> Places:
+        """How its connections to the upstream stand."""
+        return Places.of(self.to_upstream.pool)
 
     async def client(self, address: str | None = None) -> RawClient:
         client = await RawClient.connect(address or self.gateway.address)

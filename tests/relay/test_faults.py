@@ -133,7 +133,7 @@ async def test_garbage_reaches_nobody_and_least_of_all_another_client(start: Sta
     await asked.wait()
     # The other client waits for this very connection.
     await other.send(get("/other"))
-    await until(lambda: gateway.pool._waiting)
+    await until(lambda: gateway.places.waiting)
     say.set()
     got, was_cut = await what_arrives(first, row.method)
     assert_responds(await other.response(), "/other")
@@ -222,14 +222,14 @@ async def say_too_early(gateway: Running, turns: int, *, waits: bool) -> None:
 
     gateway.upstream.behaviour = behave
     cut_off_all(gateway.upstream)
-    await until(lambda: not gateway.pool._idle)
+    await until(lambda: not gateway.places.idle)
     client = await gateway.client()
     other = await gateway.client() if waits else client
     await client.send(get("/first"))
     await gateway.upstream.connected(known + 1)
     await other.send(get("/second"))
     if waits:
-        await until(lambda: gateway.pool._waiting)
+        await until(lambda: gateway.places.waiting)
     go.set()
     assert (await client.response()).body == b"ok"
     response = await other.response()
@@ -302,7 +302,7 @@ async def cut_response(
         if way == "RST":
             if pace == "head first" and end == len(raw):
                 # What the reset overtakes would be lost; here everything arrives before it.
-                await until(lambda: gateway.pool._idle or unframed)
+                await until(lambda: gateway.places.idle or unframed)
             upstream.reset()
 
     gateway.upstream.behaviour = behave
@@ -614,10 +614,7 @@ async def settle(before: dict[str, int]) -> None:
 @LOOPS
 @pytest.mark.parametrize("way", ["FIN", "RST"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_client_that_vanishes_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run, stage: str, way: str
-) -> None:
-    monkeypatch.setattr("gateway.relay.upstream.connection.CONTINUE_AFTER", 0.05)
+def test_a_client_that_vanishes_leaves_nothing_behind(tmp_path: Path, run: Run, stage: str, way: str) -> None:
     sent, awaited, behave = STAGES[stage]
     times = 5
 
@@ -646,6 +643,7 @@ def test_a_client_that_vanishes_leaves_nothing_behind(
 
     async def main() -> None:
         async with a_gateway(tmp_path) as gateway:
+            gateway.to_upstream.continue_after = 0.05
             gateway.upstream.behaviour = behave
             await vanish(gateway)
             forget(gateway)
@@ -662,8 +660,7 @@ def test_a_client_that_vanishes_leaves_nothing_behind(
                 # Leaving an event stream is how it ends; whoever leaves anything else leaves it half done.
                 reason = None if stage == "in an event stream" else "client_disconnected"
                 assert {record.get("reason") for record in records} == {reason}
-            pool = gateway.pool
-            assert (pool._count, len(pool._open), len(pool._waiting)) == (0, 0, 0)
+            assert gateway.places == (0, 0, 0, 0)
 
     run(main())
 
@@ -696,23 +693,22 @@ def test_a_client_that_vanishes_while_it_waits_for_a_connection_leaves_nothing_b
             first = await gateway.client()
             await first.send(get())
             await gateway.upstream.connected()
-            pool = gateway.pool
             for way in ("RST", "FIN") * 5:
                 client = await gateway.client()
                 await client.send(get())
-                await until(lambda: any(not waiter.done() for waiter in pool._waiting))
+                await until(lambda: gateway.places.waiting)
                 if way == "RST":
                     cut_off(client)
                 else:
                     client.writer.write_eof()
-                await until(lambda: all(waiter.done() for waiter in pool._waiting))
+                await until(lambda: not gateway.places.waiting)
                 await gateway.connections(1)
                 cut_off(client)
             gateway.upstream.behaviour = response_by_target
             cut_off(first)
             await gateway.connections(0)
             assert_responds(await (await gateway.client()).ask(get("/a")), "/a")
-            assert pool._count == 1
+            assert gateway.places.taken == 1
 
     run(main())
 
@@ -765,7 +761,7 @@ def test_hundreds_of_faults_at_once_leave_nothing_behind(tmp_path: Path, run: Ru
             await asyncio.gather(*(one(gateway, number) for number in range(count)))
         await gateway.connections(0)
         cut_off_all(gateway.upstream)
-        await until(lambda: not gateway.pool._open)
+        await until(lambda: not gateway.places.taken)
         forget(gateway)
 
     async def main() -> None:
@@ -776,8 +772,7 @@ def test_hundreds_of_faults_at_once_leave_nothing_behind(tmp_path: Path, run: Ru
             before = things()
             await round_of(gateway, 400)
             await settle(before)
-            pool = gateway.pool
-            assert (pool._count, len(pool._open), len(pool._idle)) == (0, 0, 0)
+            assert gateway.places == (0, 0, 0, 0)
             assert gateway.errors() == [], gateway.errors()[0]
 
     run(main())

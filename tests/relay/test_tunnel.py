@@ -80,8 +80,7 @@ async def opened(gateway: Running, raw: bytes | None = None) -> tuple[RawClient,
 
 def upstream_sides(gateway: Running) -> set[UpstreamConnection]:
     """The gateway's connections to its only upstream."""
-    upstreams = gateway.upstreams
-    return upstreams._upstreams["default"]._open
+    return set(gateway.to_upstream.pool.connections)
 
 
 def transport_to_upstream(gateway: Running) -> asyncio.Transport:

@@ -18,7 +18,7 @@ from gateway.relay.waiting import FlowControl, Signal
 #: bytes of a response's body that are held for a client that takes them slowly, before reading pauses
 HELD: Final = 64 * 1024
 #: seconds for which the upstream's 100 is awaited before the client is asked for its body all the same
-CONTINUE_AFTER = 1.0
+CONTINUE_AFTER: Final = 1.0
 
 
 class Closed(Exception):
@@ -28,10 +28,17 @@ class Closed(Exception):
 class UpstreamConnection(asyncio.Protocol):
     """One connection. One request at a time: `ask`, `response`, then `read` to the end, then `is_reusable` tells."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, lost: Callable[["UpstreamConnection"], None]) -> None:
-        """`lost` is called once, when the connection has ended."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        lost: Callable[["UpstreamConnection"], None],
+        *,
+        continue_after: float = CONTINUE_AFTER,
+    ) -> None:
+        """`lost` is called once, when the connection has ended. `continue_after`: seconds."""
         self._loop = loop
         self._lost = lost
+        self._continue_after = continue_after
         self._transport: asyncio.Transport | None = None
         self._parser: ResponseParser | None = None
         self._receiver: Receiver | None = None
@@ -52,6 +59,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._invited = Signal(loop)
         #: loop time
         self.idle_since = 0.0
+        #: nobody has it; `pool` keeps this
+        self.is_idle = False
         #: it ended, or is about to
         self.is_lost = False
         #: it carried a response before
@@ -59,6 +68,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._poll: select.poll | None = None
 
     # Life of a connection
+
+    def __repr__(self) -> str:
+        state = "lost" if self.is_lost else "idle" if self.is_idle else "busy"
+        return f"<UpstreamConnection {state}{', reused' if self.is_reused else ''}>"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready for a request."""
@@ -220,10 +233,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._extend()
 
     async def _until_invited(self) -> None:
-        """RFC 9110 section 10.1.1: until the upstream says 100 or responds, or for CONTINUE_AFTER."""
+        """RFC 9110 section 10.1.1: until the upstream says 100 or responds, or for `continue_after`."""
         with contextlib.suppress(TimeoutError):
             # Not wait_for: that of Python 3.11 loses a cancellation that comes with the invitation.
-            async with asyncio.timeout(CONTINUE_AFTER):
+            async with asyncio.timeout(self._continue_after):
                 await self._invited.next()
 
     async def read(self) -> bytes:

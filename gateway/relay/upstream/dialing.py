@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
+from typing import Final
 
 from gateway.core.addresses import parse_upstream
 from gateway.core.config.upstreams import UpstreamSection, UpstreamTls
@@ -13,7 +14,7 @@ from gateway.core.errors import UpstreamUnreachable
 from gateway.relay.upstream.connection import UpstreamConnection
 
 #: seconds for which the addresses behind a name are remembered
-ADDRESSES_KEPT = 10.0
+ADDRESSES_KEPT: Final = 10.0
 
 Factory = Callable[[], UpstreamConnection]
 
@@ -32,6 +33,8 @@ class Dialer:
         self._addresses: list[str] = []
         self._resolved_at = float("-inf")
         self._turn = 0
+        #: seconds
+        self.addresses_kept = ADDRESSES_KEPT
         if origin.host is not None and _is_literal(origin.host):
             self._addresses = [origin.host]
             self._resolved_at = float("inf")
@@ -80,7 +83,7 @@ class Dialer:
 
     async def _resolve(self, loop: asyncio.AbstractEventLoop) -> list[str]:
         """The addresses behind the name. OSError."""
-        if loop.time() - self._resolved_at > ADDRESSES_KEPT:
+        if loop.time() - self._resolved_at > self.addresses_kept:
             found = await loop.getaddrinfo(self._origin.host, self._origin.port, type=socket.SOCK_STREAM)
             self._addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
             self._resolved_at = loop.time()

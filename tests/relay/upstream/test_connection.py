@@ -10,7 +10,7 @@ import pytest
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.core.config.upstreams import UpstreamSection
-from gateway.relay.upstream.pool import HttpUpstreams
+from gateway.relay.upstream.upstreams import HttpUpstreams
 from tests.wire import OK, Conversation, RawClient, RawUpstream, Running, Start, chunked, chunks, get, post, until
 
 
@@ -599,7 +599,7 @@ async def test_what_an_upstream_says_unasked_is_nobodys_response(
 
     gateway.upstream.behaviour = behave
     assert (await client.ask(get("/1"))).body == b"ok"
-    (connection,) = gateway.pool._idle
+    (connection,) = gateway.to_upstream.pool.connections
     said.set()
     await until(lambda: connection.is_lost)
     assert (await client.ask(get("/2"))).body == b"ok"

@@ -21,7 +21,6 @@ from cryptography.x509.oid import NameOID
 
 from gateway.core.config.section import Seconds
 from gateway.core.config.upstreams import UpstreamSection, UpstreamTls
-from gateway.relay.upstream import dialing
 from gateway.relay.upstream.dialing import Dialer, tls_context
 from tests.relay.test_faults import LOOPS, Run, a_gateway
 from tests.wire import OK, PATIENCE, RawUpstream, Running, Start, get, post, until
@@ -179,22 +178,21 @@ async def test_a_connection_that_takes_too_long_is_unreachable(start: Start, bla
 
 async def test_who_gives_up_while_a_connection_is_made_leaves_its_place(start: Start, black_hole: int) -> None:
     gateway = await start(upstream=f"http://127.0.0.3:{black_hole}", connect_timeout=Seconds(30), max_connections=2)
-    pool = gateway.pool
     for _ in range(5):
         clients = [await gateway.client() for _ in range(2)]
         for client in clients:
             await client.send(get())
-        await until(lambda: pool._count == 2)
+        await until(lambda: gateway.places.opening == 2)
         for client in clients:
             client.reset()
-        await until(lambda: pool._count == 0)
+        await until(lambda: gateway.places.taken == 0)
 
 
 async def test_addresses_are_asked_for_again_after_a_while(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialing, "ADDRESSES_KEPT", 0.1)
     async with places("127.0.0.1", "127.0.0.2") as (port, _):
         resolve(monkeypatch, "127.0.0.1")
         gateway = await start(upstream=f"http://{NAME}:{port}")
+        gateway.to_upstream.dialer.addresses_kept = 0.1
         assert await ask(gateway) == b"127.0.0.1"
         resolve(monkeypatch, "127.0.0.2")
         async with asyncio.timeout(PATIENCE):
@@ -348,12 +346,11 @@ def test_a_tls_connection_that_was_closed_while_idle_costs_nobody_a_response(
         async with secure(authority.issue("127.0.0.1")) as it:
             settings = {"upstream": it.url, "tls": UpstreamTls(ca_file=str(authority.file))}
             async with a_gateway(tmp_path, **settings) as gateway:
-                pool = gateway.pool
                 for _ in range(5):
                     assert await ask(gateway) == b"ok"
                     it.upstream.conversations[-1].writer.close()
                     await it.upstream.conversations[-1].ended.wait()
-                    await until(lambda: not pool._open)
+                    await until(lambda: not gateway.places.taken)
                     assert await ask(gateway, get() if method == "GET" else post(b"x")) == b"ok"
                 it.upstream.conversations.clear()
 

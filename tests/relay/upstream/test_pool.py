@@ -1,580 +1,356 @@
-"""Who gets which connection, how many there are, and what is sent a second time."""
+"""Which connection a request gets: counts that never drift, and nobody who waits though there is room."""
 
 import asyncio
-import random
-from collections.abc import Callable
-from pathlib import Path
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gateway.core.config.section import Seconds
-from gateway.relay.upstream.pool import IDEMPOTENT, HttpUpstream
-from tests.relay.test_faults import (
-    CHUNKED,
-    LOOPS,
-    Run,
-    a_gateway,
-    assert_responds,
-    cut_off,
-    has_arrived,
-    is_readable,
-    response_by_target,
-)
-from tests.wire import (
-    OK,
-    PATIENCE,
-    Conversation,
-    Message,
-    RawClient,
-    Running,
-    Start,
-    chunked,
-    chunks,
-    get,
-    post,
-    until,
-)
+from gateway.relay.upstream.connection import UpstreamConnection
+from gateway.relay.upstream.pool import Grant, Pool
+from tests.wire import Places
 
 
-def pool_of(gateway: Running) -> HttpUpstream:
-    return gateway.pool
+class Transport(asyncio.Transport):
+    """A connection's transport on one end of a pair of sockets: its other end says something, or not."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        self.aborted = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.ours if name == "socket" else default
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def write(self, data: Any) -> None:
+        pass
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def close_both(self) -> None:
+        self.ours.close()
+        self.theirs.close()
 
 
-class Held:
-    """An upstream that responds a request when it is told to."""
+class Side:
+    """A pool, and requests that take from it."""
 
-    def __init__(self, gateway: Running) -> None:
-        self.gateway = gateway
-        #: targets, in the order in which they came
-        self.came: list[str] = []
-        self._released: dict[str, asyncio.Event] = {}
-        gateway.upstream.behaviour = self.behave
+    def __init__(self, most: int = 2) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.pool = Pool(most)
+        self.transports: dict[UpstreamConnection, Transport] = {}
 
-    async def behave(self, upstream: Conversation) -> None:
-        while True:
-            target = (await upstream.request()).start.split()[1].decode()
-            self.came.append(target)
-            await self._released.setdefault(target, asyncio.Event()).wait()
-            await upstream.say(
-                f"HTTP/1.1 200 OK\r\nX-Target: {target}\r\nContent-Length: {len(target)}\r\n\r\n{target}".encode()
-            )
+    def connect(self) -> UpstreamConnection:
+        connection = UpstreamConnection(self.loop, self.pool.lost)
+        self.transports[connection] = transport = Transport()
+        connection.connection_made(transport)
+        return connection
 
-    def release(self, target: str) -> None:
-        self._released.setdefault(target, asyncio.Event()).set()
+    def opened(self) -> UpstreamConnection:
+        assert self.pool.reserve()
+        connection = self.connect()
+        self.pool.opened(connection)
+        return connection
 
-    async def until_came(self, target: str) -> None:
-        await until(lambda: target in self.came)
+    def respond(self, connection: UpstreamConnection, *, closes: bool = False) -> None:
+        """A whole request and its response."""
+        connection.ask("GET", b"", None, chunked=False, timeout=1, inform=lambda *_: None)
+        more = b"Connection: close\r\n" if closes else b""
+        connection.data_received(b"HTTP/1.1 200 OK\r\n" + more + b"Content-Length: 0\r\n\r\n")
 
+    def wait(self) -> tuple[int, "asyncio.Future[Grant]"]:
+        waiter: asyncio.Future[Grant] = self.loop.create_future()
+        return self.pool.wait(waiter), waiter
 
-async def sent(gateway: Running, request: bytes) -> RawClient:
-    client = await gateway.client()
-    await client.send(request)
-    return client
-
-
-def used(gateway: Running, target: str) -> int:
-    """Which of the upstream's connections a request came on."""
-    return next(
-        number
-        for number, conversation in enumerate(gateway.upstream.conversations)
-        if any(request.start.split()[1] == target.encode() for request in conversation.requests)
-    )
+    def close(self) -> None:
+        for transport in self.transports.values():
+            transport.close_both()
+        self.loop.close()
 
 
-# Reuse
+@pytest.fixture
+def side() -> Iterator[Side]:
+    it = Side()
+    yield it
+    it.close()
 
 
-async def test_the_connection_that_was_used_last_is_used_first(gateway: Running) -> None:
-    held = Held(gateway)
-    clients = {}
-    for target in ("/a", "/b", "/c"):
-        clients[target] = await sent(gateway, get(target))
-        await held.until_came(target)
-    for target in ("/c", "/a", "/b"):
-        held.release(target)
-        assert_responds(await clients[target].response(), target)
-    for target in ("/d", "/e"):
-        clients[target] = await sent(gateway, get(target))
-        await held.until_came(target)
-    assert [used(gateway, target) for target in ("/d", "/e")] == [used(gateway, "/b"), used(gateway, "/a")]
-    for target in ("/d", "/e"):
-        held.release(target)
-        await clients[target].response()
+def test_there_is_nothing_at_first(side: Side) -> None:
+    assert side.pool.take() is None
+    assert repr(side.pool) == "<Pool of 2: 0 idle, 0 busy, 0 opening, 0 waiting>"
 
 
-async def test_an_idle_connection_is_closed_after_keepalive(start: Start) -> None:
-    gateway = await start(keepalive=Seconds(0.2))
-    client = await gateway.client()
-    started = asyncio.get_running_loop().time()
-    await client.ask(get())
-    await asyncio.wait_for(gateway.upstream.conversations[0].ended.wait(), PATIENCE)
-    assert 0.15 < asyncio.get_running_loop().time() - started < 1
-    await until(lambda: pool_of(gateway)._count == 0)
-    assert (await client.ask(get())).body == b"ok"
-    assert len(gateway.upstream.conversations) == 2
+def test_a_connection_that_comes_back_is_taken_again(side: Side) -> None:
+    connection = side.opened()
+    side.respond(connection)
+    side.pool.give_back(connection)
+    assert repr(connection) == "<UpstreamConnection idle, reused>"
+    assert side.pool.counts() == (1, 0)
+    assert side.pool.take() is connection
+    assert repr(connection) == "<UpstreamConnection busy, reused>"
+    assert side.pool.counts() == (0, 1)
 
 
-async def test_a_connection_that_is_used_now_and_then_outlives_keepalive(start: Start) -> None:
-    gateway = await start(keepalive=Seconds(0.3))
-    client = await gateway.client()
-    for _ in range(5):
-        await client.ask(get())
-        await asyncio.sleep(0.15)  # shorter than keepalive, longer in sum
-    assert len(gateway.upstream.conversations) == 1
+def test_one_that_says_something_unasked_is_not(side: Side) -> None:
+    connection = side.opened()
+    side.respond(connection)
+    side.pool.give_back(connection)
+    side.transports[connection].theirs.send(b"x")
+    assert side.pool.take() is None
+    assert side.transports[connection].aborted
+    assert Places.of(side.pool).taken == 0
 
 
-async def test_of_several_idle_connections_the_one_unused_longest_is_closed_first(start: Start) -> None:
-    gateway = await start(keepalive=Seconds(0.4))
-    held = Held(gateway)
-    clients = {}
-    for target in ("/a", "/b"):
-        clients[target] = await sent(gateway, get(target))
-        await held.until_came(target)
-    for target in ("/a", "/b"):
-        held.release(target)
-        await clients[target].response()
-    first, second = (gateway.upstream.conversations[used(gateway, target)] for target in ("/a", "/b"))
-    client = await gateway.client()
-    held.release("/again")
-    while not first.reader.at_eof():
-        await client.ask(get("/again"))
-        await asyncio.sleep(0.02)
-    assert not second.reader.at_eof()
-    assert len(gateway.upstream.conversations) == 2
+def test_one_whose_response_ends_it_is_closed_and_counts_until_it_is(side: Side) -> None:
+    connection = side.opened()
+    side.respond(connection, closes=True)
+    side.pool.give_back(connection)
+    assert side.transports[connection].aborted
+    assert Places.of(side.pool) == (0, 1, 0, 0)
+    connection.connection_lost(None)
+    assert Places.of(side.pool) == (0, 0, 0, 0)
+    assert repr(connection) == "<UpstreamConnection lost>"
 
 
-@LOOPS
-def test_a_connection_whose_last_response_was_not_taken_serves_the_next_request(tmp_path: Path, run: Run) -> None:
-    """A client that is cut off leaves the rest of a whole response behind; its connection is kept, and starts afresh."""
-
-    async def main() -> None:
-        async with a_gateway(tmp_path) as gateway:
-            client = await gateway.client()
-            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-            relayed = asyncio.Event()
-
-            async def behave(upstream: Conversation) -> None:
-                await upstream.request()
-                await upstream.say(CHUNKED)
-                connection = await gateway.only_connection()
-                while not connection.is_full:
-                    await upstream.say(chunks(b"a" * 5_000))
-                    for _ in range(10):
-                        await asyncio.sleep(0)
-                await upstream.say(chunked(b"a" * 60_000))
-                await upstream.request()
-                await upstream.say(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 10_000 + b"\r\nContent-Length: 5\r\n\r\n")
-                await relayed.wait()
-                await upstream.say(b"hello")
-
-            gateway.upstream.behaviour = behave
-            await client.send(get("/first"))
-            await gateway.upstream.connected()
-            await until(lambda: pool_of(gateway)._open)
-            (connection,) = pool_of(gateway)._open
-            await until(lambda: connection._parser is not None and connection._parser.is_complete)
-            assert connection._parser is not None
-            assert connection._parser.parts
-            cut_off(client)
-            await gateway.connections(0)
-            second = await gateway.client()
-            await second.send(get("/second"))
-            assert (await second.head()).status == 200
-            relayed.set()
-            async with asyncio.timeout(PATIENCE / 2):
-                assert await second.reader.readexactly(5) == b"hello"
-            assert len(gateway.upstream.conversations) == 1
-
-    run(main())
+def test_there_are_no_more_than_there_may_be(side: Side) -> None:
+    side.opened()
+    assert side.pool.reserve()
+    assert not side.pool.reserve()
+    side.pool.failed()
+    assert side.pool.reserve()
 
 
-# How many
+def test_who_may_have_none_that_is_idle_takes_the_room_of_the_one_unused_longest(side: Side) -> None:
+    first, second = side.opened(), side.opened()
+    for connection in (first, second):
+        side.respond(connection)
+        side.pool.give_back(connection)
+    assert side.pool.reserve()
+    assert side.transports[first].aborted
+    assert Places.of(side.pool) == (1, 0, 1, 0)
 
 
-async def test_a_hundred_requests_at_once_never_have_more_connections_than_there_may_be(start: Start) -> None:
-    most = 7
-    gateway = await start(max_connections=most, pool_timeout=Seconds(20))
-    busy = highest = 0
-
-    async def behave(upstream: Conversation) -> None:
-        nonlocal busy, highest
-        while True:
-            request = await upstream.request()
-            busy += 1
-            highest = max(highest, busy)
-            await asyncio.sleep(0.002)
-            busy -= 1
-            target = request.start.split()[1]
-            await upstream.say(
-                b"HTTP/1.1 200 OK\r\nX-Target: %b\r\nContent-Length: %d\r\n\r\n%b" % (target, len(target), target)
-            )
-
-    gateway.upstream.behaviour = behave
-
-    async def one(number: int) -> None:
-        client = await gateway.client()
-        for turn in range(3):
-            assert_responds(await client.ask(get(f"/{number}-{turn}")), f"/{number}-{turn}")
-
-    async with asyncio.timeout(PATIENCE * 2):
-        await asyncio.gather(*(one(number) for number in range(100)))
-    assert highest == len(gateway.upstream.conversations) == most
-    assert (pool_of(gateway)._count, len(pool_of(gateway)._idle)) == (most, most)
+def test_what_comes_back_goes_to_the_one_who_waits_longest(side: Side) -> None:
+    first, second = side.opened(), side.opened()
+    waiting = [side.wait()[1] for _ in range(3)]
+    side.respond(first)
+    side.pool.give_back(first)
+    assert [waiter.done() for waiter in waiting] == [True, False, False]
+    assert waiting[0].result() is first
+    second.connection_lost(None)
+    assert waiting[1].result() is None
+    assert Places.of(side.pool) == (0, 1, 1, 1)
 
 
-async def test_who_waits_too_long_is_told_so_and_who_waits_longest_is_served_first(start: Start) -> None:
-    gateway = await start(max_connections=1, pool_timeout=Seconds(0.4))
-    held = Held(gateway)
-    first = await sent(gateway, get("/first"))
-    await held.until_came("/first")
-    started = asyncio.get_running_loop().time()
-    late = await sent(gateway, get("/late"))
-    response = await late.response()
-    assert (response.status, response.problem["reason"]) == (503, "upstream_busy")
-    assert response.values(b"Retry-After")
-    assert 0.4 <= asyncio.get_running_loop().time() - started < 1.5
-    record = await gateway.ended()
-    assert record["evidence"] == "1 connections are in use"
-    waiting = []
-    for number in range(5):
-        waiting.append(await sent(gateway, get(f"/{number}")))
-        await until(lambda: sum(not one.done() for one in pool_of(gateway)._waiting) == number + 1)  # noqa: B023
-        held.release(f"/{number}")
-    held.release("/first")
-    assert_responds(await first.response(), "/first")
-    for number, client in enumerate(waiting):
-        assert_responds(await client.response(), f"/{number}")
-    assert held.came == ["/first", *(f"/{number}" for number in range(5))]
-    assert len(gateway.upstream.conversations) == 1
+def test_who_gave_up_leaves_nothing(side: Side) -> None:
+    side.opened()
+    side.opened()
+    for _ in range(1000):
+        number, _ = side.wait()
+        side.pool.leave(number)
+        side.pool.leave(number)
+    assert Places.of(side.pool).waiting == 0
 
 
-@pytest.mark.parametrize("ending", ["close", "reset", "garbage"])
-async def test_who_waits_gets_the_room_of_a_connection_that_ends(start: Start, ending: str) -> None:
-    gateway = await start(max_connections=1)
-    go = asyncio.Event()
+def test_who_was_cancelled_and_has_not_left_yet_is_passed_over(side: Side) -> None:
+    connection = side.opened()
+    side.opened()
+    side.wait()[1].cancel()
+    waiter = side.wait()[1]
+    connection.connection_lost(None)
+    assert waiter.done()
 
-    async def behave(upstream: Conversation) -> None:
-        if len(gateway.upstream.conversations) > 1:
-            await response_by_target(upstream)
-        await upstream.request()
-        await go.wait()
-        if ending == "close":
-            await upstream.say(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-        elif ending == "garbage":
-            await upstream.say(b"garbage\r\n")
+
+def test_what_was_given_to_somebody_who_left_goes_on(side: Side) -> None:
+    first, second = side.opened(), side.opened()
+    waiting = [side.wait()[1] for _ in range(4)]
+    side.respond(first)
+    side.pool.give_back(first)
+    second.connection_lost(None)
+    side.pool.decline(waiting[0].result())
+    side.pool.decline(waiting[1].result())
+    assert waiting[2].result() is first
+    assert waiting[3].result() is None
+    side.pool.decline(first)
+    assert Places.of(side.pool) == (1, 0, 1, 0)
+
+
+def test_a_connection_that_ended_on_its_way_to_a_waiter_is_nobodys(side: Side) -> None:
+    side.opened()
+    connection = side.opened()
+    waiter = side.wait()[1]
+    side.respond(connection)
+    side.pool.give_back(connection)
+    assert waiter.result() is connection
+    connection.connection_lost(None)
+    assert not side.pool.replace(connection)
+    side.pool.decline(connection)
+    assert Places.of(side.pool) == (0, 1, 0, 0)
+
+
+def test_a_connection_is_replaced_in_its_place(side: Side) -> None:
+    connection = side.opened()
+    assert side.pool.replace(connection)
+    assert side.transports[connection].aborted
+    assert Places.of(side.pool) == (0, 0, 1, 0)
+    connection.connection_lost(None)
+    assert Places.of(side.pool) == (0, 0, 1, 0)
+
+
+def test_one_that_ended_while_it_was_opened_leaves_its_room(side: Side) -> None:
+    assert side.pool.reserve()
+    connection = side.connect()
+    connection.connection_lost(None)
+    side.pool.opened(connection)
+    assert Places.of(side.pool) == (0, 0, 0, 0)
+
+
+def test_those_unused_for_long_are_closed(side: Side) -> None:
+    first, second = side.opened(), side.opened()
+    for connection, since in ((first, 1.0), (second, 2.0)):
+        side.respond(connection)
+        side.pool.give_back(connection)
+        connection.idle_since = since
+    side.pool.close_idle(1.5)
+    assert (side.transports[first].aborted, side.transports[second].aborted) == (True, False)
+    assert side.pool.counts() == (1, 0)
+
+
+class Anything(RuleBasedStateMachine):
+    """Whatever requests, connections and waiters do, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.side = Side(most=3)
+        self.pool = self.side.pool
+        #: what requests have
+        self.having: list[UpstreamConnection] = []
+        self.opening = 0
+        self.waiting: dict[int, asyncio.Future[Grant]] = {}
+
+    def teardown(self) -> None:
+        self.side.close()
+
+    @rule()
+    def ask(self) -> None:
+        connection = self.pool.take()
+        if connection is not None:
+            self.having.append(connection)
+        elif self.pool.reserve():
+            self.opening += 1
         else:
-            upstream.reset()
+            number, waiter = self.side.wait()
+            self.waiting[number] = waiter
 
-    gateway.upstream.behaviour = behave
-    first = await sent(gateway, get("/first"))
-    await gateway.upstream.connected()
-    other = await sent(gateway, post(b"x", target="/other"))
-    await until(lambda: pool_of(gateway)._waiting)
-    go.set()
-    assert (await first.response()).status == (200 if ending == "close" else 502)
-    assert_responds(await other.response(), "/other")
-    assert len(gateway.upstream.conversations) == 2
+    @precondition(lambda self: self.opening)
+    @rule(ends=st.booleans())
+    def open(self, *, ends: bool) -> None:
+        connection = self.side.connect()
+        if ends:
+            connection.connection_lost(None)
+        self.opening -= 1
+        self.pool.opened(connection)
+        if not ends:
+            self.having.append(connection)
 
+    @precondition(lambda self: self.opening)
+    @rule()
+    def fail(self) -> None:
+        self.opening -= 1
+        self.pool.failed()
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_who_waits_and_is_given_a_connection_that_ends_gets_another(start: Start, method: str) -> None:
-    """The upstream responds and closes without saying so; the connection changes hands in between."""
-    gateway = await start(max_connections=1)
-    for turns in range(8):
-        known = len(gateway.upstream.conversations)
-        go = asyncio.Event()
+    @precondition(lambda self: self.having)
+    @rule(data=st.data(), closes=st.booleans())
+    def respond(self, data: st.DataObject, *, closes: bool) -> None:
+        connection = data.draw(st.sampled_from(self.having))
+        self.having.remove(connection)
+        self.side.respond(connection, closes=closes)
+        self.pool.give_back(connection)
 
-        async def behave(upstream: Conversation) -> None:
-            if len(gateway.upstream.conversations) > known + 1:  # noqa: B023
-                await response_by_target(upstream)
-            await upstream.request()
-            await go.wait()  # noqa: B023
-            upstream.writer.write(OK)
-            for _ in range(turns):  # noqa: B023
-                await asyncio.sleep(0)
-            if not has_arrived(upstream):
-                upstream.writer.write_eof()
-            await response_by_target(upstream)
+    @precondition(lambda self: self.having)
+    @rule(data=st.data())
+    def abandon(self, data: st.DataObject) -> None:
+        connection = data.draw(st.sampled_from(self.having))
+        self.having.remove(connection)
+        self.pool.give_back(connection)
 
-        gateway.upstream.behaviour = behave
-        for conversation in gateway.upstream.conversations:
-            cut_off(conversation)
-        await until(lambda: not pool_of(gateway)._open)
-        first = await sent(gateway, get("/first"))
-        await gateway.upstream.connected(known + 1)
-        other = await sent(gateway, get("/other") if method == "GET" else post(b"x", target="/other"))
-        await until(lambda: pool_of(gateway)._waiting)
-        go.set()
-        assert (await first.response()).body == b"ok"
-        response = await other.response()
-        twice = sum(request.start.split()[1] == b"/other" for request in gateway.upstream.requests)
-        if method == "GET" or twice == 0:
-            assert_responds(response, "/other")
-        else:
-            # What reached an upstream may have been acted on.
-            assert response.status in {200, 502}
-        cut_off(first)
-        cut_off(other)
-    posts = [request.start for request in gateway.upstream.requests if request.start.startswith(b"POST")]
-    assert len(posts) <= 8
+    @precondition(lambda self: self.pool.connections)
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        connection = data.draw(st.sampled_from(sorted(self.pool.connections, key=id)))
+        connection.connection_lost(None)
+        if connection in self.having:
+            self.having.remove(connection)
 
+    @precondition(lambda self: self.pool.counts()[0])
+    @rule(data=st.data())
+    def say_unasked(self, data: st.DataObject) -> None:
+        idle = [connection for connection in self.pool.connections if connection.is_idle]
+        self.side.transports[data.draw(st.sampled_from(sorted(idle, key=id)))].theirs.send(b"x")
 
-# Capacity
+    @rule(before=st.floats(0, 1))
+    def close_idle(self, before: float) -> None:
+        self.pool.close_idle(before)
 
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data(), cancelled=st.booleans())
+    def give_up(self, data: st.DataObject, *, cancelled: bool) -> None:
+        number = data.draw(st.sampled_from(sorted(self.waiting)))
+        waiter = self.waiting[number]
+        if cancelled and not waiter.done():
+            waiter.cancel()
+            return
+        del self.waiting[number]
+        self.pool.leave(number)
+        if waiter.done() and not waiter.cancelled():
+            self.pool.decline(waiter.result())
 
-@LOOPS
-def test_capacity_is_whole_after_waiters_gave_up_in_any_order(tmp_path: Path, run: Run) -> None:
-    most, waiters = 3, 10
+    @rule()
+    def wake(self) -> None:
+        """Those who were given something find out."""
+        for number, waiter in tuple(self.waiting.items()):
+            if not waiter.done():
+                continue
+            del self.waiting[number]
+            self.pool.leave(number)
+            if waiter.cancelled():
+                continue
+            grant = waiter.result()
+            if grant is None:
+                self.opening += 1
+            elif grant.is_sound():
+                self.having.append(grant)
+            elif self.pool.replace(grant):
+                self.opening += 1
 
-    async def main() -> None:
-        chance = random.Random(1)
-        async with a_gateway(tmp_path, max_connections=most, pool_timeout=Seconds(30)) as gateway:
-            held = Held(gateway)
-            for turn in range(50):
-                clients = [await sent(gateway, get(f"/{turn}-{number}")) for number in range(most)]
-                await until(lambda: all(f"/{turn}-{number}" in held.came for number in range(most)))  # noqa: B023
-                late = [await sent(gateway, get(f"/{turn}-late-{number}")) for number in range(waiters)]
-                await until(lambda: sum(not one.done() for one in pool_of(gateway)._waiting) == waiters)
-                steps: list[tuple[Callable[[Any], None], Any]] = [
-                    *((held.release, f"/{turn}-{number}") for number in range(most))
-                ]
-                steps += [(cut_off, client) for client in chance.sample(late, waiters - 2)]
-                for number in range(waiters):
-                    held.release(f"/{turn}-late-{number}")
-                chance.shuffle(steps)
-                for step, what in steps:
-                    step(what)
-                    for _ in range(chance.randrange(4)):
-                        await asyncio.sleep(0)
-                for client in (*clients, *late):
-                    if not client.writer.is_closing():
-                        assert (await client.response()).status == 200
-                    cut_off(client)
-                await gateway.connections(0)
-                gateway.clients.clear()
-                assert pool_of(gateway)._count == len(pool_of(gateway)._open) <= most
-            await capacity_is_whole(gateway, most)
+    @invariant()
+    def counts_are_what_they_are(self) -> None:
+        places = Places.of(self.pool)
+        grants = [one.result() for one in self.waiting.values() if one.done() and not one.cancelled()]
+        assert places.taken <= self.pool.most
+        assert places.opening == self.opening + grants.count(None)
+        held = {*self.having, *(grant for grant in grants if grant is not None)}
+        ending = {one for one in self.pool.connections if one.is_lost}
+        busy = {one for one in self.pool.connections if not one.is_idle}
+        assert busy - ending == {one for one in held if one in self.pool.connections} - ending
+        assert places.busy == len(busy)
 
-    run(main())
-
-
-@LOOPS
-def test_capacity_is_whole_after_connections_ended_in_any_way(tmp_path: Path, run: Run) -> None:
-    most = 3
-
-    async def main() -> None:
-        chance = random.Random(2)
-        async with a_gateway(tmp_path, max_connections=most, pool_timeout=Seconds(0.3)) as gateway:
-
-            async def behave(upstream: Conversation) -> None:
-                while True:
-                    await upstream.request()
-                    for _ in range(chance.randrange(6)):
-                        await asyncio.sleep(0)
-                    way = chance.randrange(6)
-                    if way == 0:
-                        return
-                    if way == 1:
-                        # All at once: rooms become free while others are being given.
-                        for conversation in gateway.upstream.conversations:
-                            cut_off(conversation)
-                        return
-                    await upstream.say(OK)
-                    if way == 2:
-                        return
-
-            gateway.upstream.behaviour = behave
-
-            async def one() -> None:
-                client = await gateway.client()
-                for _ in range(10):
-                    await client.send(get() if chance.random() < 0.8 else post(b"x"))
-                    if chance.random() < 0.1:
-                        break
-                    assert (await client.response()).status in {200, 502, 503}
-                cut_off(client)
-
-            async with asyncio.timeout(60):
-                for _ in range(5):
-                    await asyncio.gather(*(one() for _ in range(20)))
-                    gateway.clients.clear()
-            await gateway.connections(0)
-            assert gateway.errors() == []
-            await capacity_is_whole(gateway, most)
-
-    run(main())
+    @invariant()
+    def nobody_waits_who_could_be_served(self) -> None:
+        waiting = [waiter for waiter in self.waiting.values() if not waiter.done()]
+        places = Places.of(self.pool)
+        assert not waiting or (places.taken == self.pool.most and not places.idle)
+        assert [waiter.done() for waiter in self.waiting.values() if not waiter.cancelled()] == sorted(
+            (waiter.done() for waiter in self.waiting.values() if not waiter.cancelled()), reverse=True
+        )
 
 
-async def capacity_is_whole(gateway: Running, most: int) -> None:
-    """As many requests as there may be connections are under way at the same time, and one more waits."""
-    for conversation in gateway.upstream.conversations:
-        cut_off(conversation)
-    pool = pool_of(gateway)
-    await until(lambda: not pool._open)
-    assert (pool._count, len(pool._idle), sum(not one.done() for one in pool._waiting)) == (0, 0, 0)
-    held = Held(gateway)
-    clients = [await sent(gateway, get(f"/whole-{number}")) for number in range(most + 1)]
-    await until(lambda: len(held.came) == most and any(not one.done() for one in pool._waiting))
-    for number in range(most + 1):
-        held.release(f"/whole-{number}")
-    for number, client in enumerate(clients):
-        assert_responds(await client.response(), f"/whole-{number}")
-    assert pool._count == len(pool._open) == most
-
-
-async def test_gauges_tell_how_many_connections_are_idle_and_busy(gateway: Running) -> None:
-    held = Held(gateway)
-    clients = [await sent(gateway, get(f"/{number}")) for number in range(3)]
-    await until(lambda: len(held.came) == 3)
-    held.release("/0")
-    await clients[0].response()
-
-    async def gauge(state: str) -> float:
-        text = (await gateway.admin("/metrics")).body.decode()
-        lines = [line for line in text.splitlines() if line.startswith("gateway_upstream_connections{")]
-        return sum(float(line.split()[-1]) for line in lines if f'"{state}"' in line)
-
-    async with asyncio.timeout(PATIENCE):
-        while (await gauge("idle"), await gauge("busy")) != (1, 2):  # noqa: ASYNC110 -- a page is asked again
-            await asyncio.sleep(0.1)
-
-
-# What is sent a second time
-
-
-@LOOPS
-@pytest.mark.parametrize(
-    ("method", "body"),
-    [
-        *((method, b"") for method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH", "PROPFIND")),
-        *((method, b"x") for method in ("GET", "PUT", "DELETE", "POST", "PATCH")),
-    ],
-)
-@pytest.mark.parametrize("way", ["FIN", "RST"])
-@pytest.mark.parametrize("turns", [0, 1, 20])
-def test_a_connection_that_was_closed_while_idle_costs_nobody_a_response(
-    tmp_path: Path, run: Run, way: str, method: str, body: bytes, turns: int
-) -> None:
-    """Whether the gateway has heard of it (some turns of the loop later) or only its kernel (none)."""
-
-    async def main() -> None:
-        async with a_gateway(tmp_path) as gateway:
-            gateway.upstream.behaviour = response_by_target
-            client = await gateway.client()
-            assert_responds(await client.ask(get("/first")), "/first")
-            (connection,) = pool_of(gateway)._idle
-            (upstream,) = gateway.upstream.conversations
-            if way == "FIN":
-                upstream.writer.write_eof()
-            else:
-                upstream.reset()
-            assert connection._transport is not None
-            while not (connection.is_lost or is_readable(connection._transport)):  # noqa: ASYNC110 -- turns are what is counted
-                await asyncio.sleep(0)
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            raw = post(body, target="/b", method=method) if body else get("/b", method=method)
-            response = await client.ask(raw, method)
-            assert response.status == 200
-            times = [request.start.split()[1] for request in gateway.upstream.requests].count(b"/b")
-            # A request without harm may have been tried on the connection that was closing.
-            assert times == 1 or (times == 2 and not body and method in IDEMPOTENT)
-
-    run(main())
-
-
-@LOOPS
-@pytest.mark.parametrize(
-    ("method", "body", "again"),
-    [
-        ("GET", b"", True),
-        ("HEAD", b"", True),
-        ("OPTIONS", b"", True),
-        ("DELETE", b"", True),
-        ("PUT", b"", True),
-        ("PUT", b"x", False),
-        ("GET", b"x", False),
-        ("POST", b"", False),
-        ("POST", b"x", False),
-        ("PATCH", b"x", False),
-        ("PROPFIND", b"", False),
-    ],
-)
-@pytest.mark.parametrize("taken", ["nothing", "half", "all"])
-@pytest.mark.parametrize("way", ["FIN", "RST"])
-def test_what_may_have_been_acted_on_is_sent_again_only_when_that_does_no_harm(
-    tmp_path: Path, run: Run, method: str, body: bytes, taken: str, way: str, *, again: bool
-) -> None:
-    """The connection ends when the request is on its way: unread, half read, or read whole."""
-
-    async def main() -> None:
-        begun: list[bytes] = []
-        async with a_gateway(tmp_path) as gateway:
-
-            async def behave(upstream: Conversation) -> None:
-                await upstream.request()
-                await upstream.say(OK)
-                if len(gateway.upstream.conversations) > 1:
-                    return
-                if taken == "nothing":
-                    await until(lambda: upstream.reader._buffer)  # type: ignore[attr-defined]
-                elif taken == "half":
-                    begun.append(await upstream.reader.readexactly(20))
-                else:
-                    await upstream.request()
-                if way == "RST":
-                    upstream.reset()
-
-            gateway.upstream.behaviour = behave
-            client = await gateway.client()
-            assert (await client.ask(get("/first"))).body == b"ok"
-            raw = post(body, target="/b", method=method) if body else get("/b", method=method)
-            response = await client.ask(raw, method)
-            assert len(gateway.upstream.conversations) == 1 + again
-            assert response.status == (200 if again else 502)
-            if not again:
-                assert response.problem["reason"] == "upstream_unreachable"
-
-    run(main())
-
-
-async def test_a_request_is_sent_twice_at_most(gateway: Running, client: RawClient) -> None:
-    async def behave(upstream: Conversation) -> None:
-        await upstream.request()
-        if len(gateway.upstream.conversations) == 1:
-            await upstream.say(OK)
-            await upstream.request()
-
-    gateway.upstream.behaviour = behave
-    assert (await client.ask(get("/first"))).status == 200
-    response = await client.ask(get("/b"))
-    assert (response.status, response.problem["reason"]) == (502, "upstream_unreachable")
-    assert [request.start for request in gateway.upstream.requests].count(b"GET /b HTTP/1.1") == 2
-
-
-@pytest.mark.parametrize(
-    "said", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"]
-)
-async def test_a_request_is_not_sent_again_once_a_byte_of_a_response_came(
-    gateway: Running, client: RawClient, said: bytes
-) -> None:
-    async def behave(upstream: Conversation) -> None:
-        await upstream.request()
-        await upstream.say(OK)
-        await upstream.request()
-        await upstream.say(said)
-
-    gateway.upstream.behaviour = behave
-    assert (await client.ask(get("/first"))).status == 200
-    await client.send(get("/b"))
-    got: Message | None = None
-    try:
-        got = await client.response()
-        while got.status < 200:
-            got = await client.response()
-    except (ConnectionResetError, asyncio.IncompleteReadError):
-        assert b"200" in said
-    else:
-        assert got.status == 502
-    assert [request.start for request in gateway.upstream.requests].count(b"GET /b HTTP/1.1") == 1
+TestAnything = Anything.TestCase
+TestAnything.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)

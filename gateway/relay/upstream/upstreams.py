@@ -1,0 +1,249 @@
+"""Requests to upstreams: what is sent, on which connection, and what is sent a second time.
+
+Which connection a request gets is decided in `pool`; what one does, `connection`; how it is opened, `dialing`.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine, Mapping
+from typing import Final, cast
+
+from yarl import URL
+
+from gateway.core.addresses import parse_upstream
+from gateway.core.config.upstreams import UpstreamSection
+from gateway.core.errors import UpstreamBusy, UpstreamUnreachable
+from gateway.core.http.facts import Facts
+from gateway.core.routing.admission import Admission
+from gateway.ports import Exchange, Observer
+from gateway.relay.http1.head import written
+from gateway.relay.http1.response_head import ResponseHead
+from gateway.relay.upstream.connection import CONTINUE_AFTER, Closed, UpstreamConnection
+from gateway.relay.upstream.dialing import Dialer
+from gateway.relay.upstream.pool import Grant, Pool
+from gateway.relay.upstream.response import UpstreamResponse
+
+#: RFC 9110 section 9.2.2, less TRACE: may be sent again when a reused connection turns out to be closed
+IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+#: seconds between two looks at connections that may be silent or idle for too long
+SWEEP: Final = 1.0
+#: how many looks there are at least within the shortest timeout
+_LOOKS: Final = 4
+#: seconds
+_CLOSING: Final = 1.0
+
+log = logging.getLogger("gateway.relay")
+
+
+class HttpUpstream:
+    """One upstream: `http://`, `https://` or `unix:`."""
+
+    def __init__(self, name: str, upstream: UpstreamSection, *, observer: Observer | None) -> None:
+        """ValueError: a file of `tls` cannot be used."""
+        self._name = name
+        self._observer = observer
+        self.dialer = Dialer(upstream)
+        self._shown = upstream.url
+        self._own_host = upstream.host == "upstream"
+        self._authority = _authority(upstream.url)
+        self._response_timeout = float(upstream.response_timeout)
+        self._pool_timeout = float(upstream.pool_timeout)
+        self._keepalive = float(upstream.keepalive)
+        self._failing = False
+        self._told = (0, 0)
+        self.pool = Pool(upstream.max_connections)
+        #: seconds, for connections opened from now on
+        self.continue_after = CONTINUE_AFTER
+
+    # One request
+
+    async def send(self, facts: Facts, admission: Admission, client: Exchange) -> UpstreamResponse:
+        """One request. UpstreamBusy, UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, or the body's own."""
+        head = self._head(facts, admission)
+        route_timeout = admission.route.timeout
+        timeout = self._response_timeout if route_timeout is None else route_timeout
+        connection = self.pool.take()
+        if connection is None:
+            connection = await self._open_or_wait()
+        is_second = False
+        response: ResponseHead | None = None
+        while response is None:
+            if is_second:
+                connection = await self._open_fresh()
+            try:
+                connection.ask(
+                    facts.method,
+                    head,
+                    client.body,
+                    chunked=facts.chunked,
+                    timeout=timeout,
+                    inform=client.inform,
+                    waits=facts.expects_continue,
+                    upgrades=facts.is_websocket,
+                )
+                while (response := connection.response()) is None:
+                    await connection.news()
+            except Closed:
+                connection.abort()
+                self._check_again(facts, client, is_reused=connection.is_reused, is_second=is_second)
+                is_second = True
+            except BaseException:
+                connection.abort()
+                raise
+        if self._failing:
+            self._failing = False
+            log.info("upstream %s responds again", self._shown)
+        return UpstreamResponse(connection, response, self.pool.give_back)
+
+    def _check_again(self, facts: Facts, client: Exchange, *, is_reused: bool, is_second: bool) -> None:
+        """RFC 9110 section 9.2.2: once more, where the connection had served before and was closing.
+
+        UpstreamUnreachable: not this one.
+        """
+        if is_second:
+            raise UpstreamUnreachable(f"{self._shown}: the connection ended before a response, twice") from None
+        untouched = client.body is None or not client.body.is_touched
+        if not (is_reused and untouched and facts.method in IDEMPOTENT):
+            raise UpstreamUnreachable(f"{self._shown}: the connection ended before a response") from None
+
+    def _head(self, facts: Facts, admission: Admission) -> bytes:
+        """Request line and lines as they are, then framing from the parsed message (RFC 9112 section 6)."""
+        headers = admission.headers
+        if facts.host is None or self._own_host:
+            headers = ((b"Host", self._authority), *(line for line in headers if line[0].lower() != b"host"))
+        more = b""
+        if facts.chunked:
+            more = b"\r\nTransfer-Encoding: chunked"
+        elif facts.content_length is not None:
+            more = b"\r\nContent-Length: %d" % facts.content_length
+        if facts.is_websocket:
+            more += b"\r\nConnection: Upgrade\r\nUpgrade: websocket"
+        return written(b"%b %b HTTP/1.1" % (facts.method.encode("ascii"), admission.target), headers, more=more)
+
+    # Its connection
+
+    async def _open_or_wait(self) -> UpstreamConnection:
+        """A new connection, or one that somebody gives back. UpstreamBusy, UpstreamUnreachable."""
+        while not self.pool.reserve():
+            grant = await self._wait()
+            if grant is None:
+                break
+            if grant.is_sound():
+                return grant
+            if self.pool.replace(grant):
+                break
+        return await self._dial()
+
+    async def _open_fresh(self) -> UpstreamConnection:
+        """A connection that nobody had before."""
+        while not self.pool.reserve():
+            grant = await self._wait()
+            if grant is None or self.pool.replace(grant):
+                break
+        return await self._dial()
+
+    async def _wait(self) -> Grant:
+        """What somebody gives back: a connection, or room for one. UpstreamBusy."""
+        waiter: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+        number = self.pool.wait(waiter)
+        try:
+            async with asyncio.timeout(self._pool_timeout):
+                return await waiter
+        except BaseException as error:
+            self.pool.leave(number)
+            if waiter.done() and not waiter.cancelled():
+                # It came at the very moment in which nobody waited any more.
+                self.pool.decline(waiter.result())
+            if isinstance(error, TimeoutError):
+                raise UpstreamBusy(f"{self.pool.most} connections are in use") from None
+            raise
+
+    async def _dial(self) -> UpstreamConnection:
+        """A new connection, in the room that was reserved for it."""
+        loop = asyncio.get_running_loop()
+        try:
+            connection = await self.dialer.open(
+                lambda: UpstreamConnection(loop, self.pool.lost, continue_after=self.continue_after)
+            )
+        except BaseException as error:
+            self.pool.failed()
+            if isinstance(error, UpstreamUnreachable) and not self._failing:
+                self._failing = True
+                log.warning("upstream cannot be reached: %s", error.evidence)
+            raise
+        self.pool.opened(connection)
+        return connection
+
+    def sweep(self, now: float) -> None:
+        """Ends what is silent or idle for too long. `now`: loop time."""
+        for connection in self.pool.connections:
+            connection.check(now)
+        self.pool.close_idle(now - self._keepalive)
+        counts = self.pool.counts()
+        if counts != self._told and self._observer is not None:
+            self._told = counts
+            self._observer.upstream_connections(self._name, idle=counts[0], busy=counts[1])
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        for connection in self.pool.connections:
+            connection.abort()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING):
+                while self.pool.connections:  # noqa: ASYNC110 -- it takes a turn or two of the loop
+                    await asyncio.sleep(0)
+
+
+class HttpUpstreams:
+    """Every configured upstream, by the name that routes know it by."""
+
+    def __init__(
+        self,
+        upstreams: Mapping[str, UpstreamSection],
+        *,
+        timeouts: tuple[float, ...] = (),
+        observer: Observer | None = None,
+    ) -> None:
+        """Needs a running loop; `close` lets go of it. `timeouts`: those of routes, in seconds.
+
+        ValueError: a file of an upstream's `tls` cannot be used; the sentence begins with its key.
+        """
+        self.by_name: dict[str, HttpUpstream] = {}
+        for name, upstream in upstreams.items():
+            try:
+                self.by_name[name] = HttpUpstream(name, upstream, observer=observer)
+            except ValueError as error:
+                raise ValueError(f"upstreams.{name}.{error}") from None
+        shortest = min(
+            (*timeouts, *(min(one.response_timeout, one.keepalive) for one in upstreams.values())), default=SWEEP
+        )
+        self._interval = min(SWEEP, float(shortest) / _LOOKS)
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sweep upstreams")
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._interval)
+            now = loop.time()
+            for upstream in self.by_name.values():
+                upstream.sweep(now)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        self._sweeper.cancel()
+        for upstream in self.by_name.values():
+            await upstream.close()
+
+    def send(self, facts: Facts, admission: Admission, client: Exchange) -> Coroutine[None, None, UpstreamResponse]:
+        """One request to the upstream of its route, as `HttpUpstream.send`."""
+        return self.by_name[admission.route.upstream].send(facts, admission, client)
+
+
+def _authority(url: str) -> bytes:
+    """What Host says to the upstream itself."""
+    origin = parse_upstream(url)
+    if origin.path is not None:
+        return b"localhost"
+    made = URL.build(scheme=origin.scheme, host=origin.host or "", port=origin.port)
+    return cast("str", made.host_port_subcomponent).encode("ascii")
