@@ -141,7 +141,7 @@ _FRAMING = (
     Garbage("a length in letters", _head(b"Content-Length: four") + EVIL),
     Garbage("a length of 2 to the 63rd", _head(b"Content-Length: 9223372036854775808") + EVIL),
     Garbage("a length of 2 to the 64th and 4", _head(b"Content-Length: 18446744073709551620") + EVIL),
-    Garbage("a length behind too many zeros", _head(b"Content-Length: " + b"0" * 20 + b"4") + EVIL),
+    Garbage("a length of too many digits", _head(b"Content-Length: 4" + b"0" * 20) + EVIL),
     Garbage("an empty coding", _head(b"Transfer-Encoding: ") + EVIL, ends=True),
     Garbage("the coding gzip", _head(b"Transfer-Encoding: gzip") + EVIL, ends=True),
     Garbage("gzip, then chunked", _head(b"Transfer-Encoding: gzip, chunked") + _EVIL_CHUNK + _END),

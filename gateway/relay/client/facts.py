@@ -16,11 +16,9 @@ from gateway.core.http.header_names import NameMemo
 from gateway.core.http.request_line import check_request_line
 from gateway.core.upstream.headers import parse_request_id
 from gateway.relay.client.peer import Peer
+from gateway.relay.http1.framing import parse_length
 
 _ABSOLUTE: Final = re.compile(rb"https?://(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
-#: bytes of a body
-MAX_LENGTH: Final = (1 << 63) - 1
-_LENGTH_DIGITS: Final = len(str(MAX_LENGTH))
 #: header lines that may stand once: whoever takes the first of two would see another request than who takes the last
 _ONCE: Final = frozenset(
     {
@@ -142,11 +140,10 @@ def _new_id() -> str:
 
 
 def _parse_length(digits: bytes) -> int:
-    """RFC 9112 section 6.2. Beyond 2^63-1 no body can end, and parsers differ in what they make of the number."""
-    significant = digits.lstrip(b"0")
-    if not digits.isdigit() or len(significant) > _LENGTH_DIGITS or int(significant or b"0") > MAX_LENGTH:
-        raise BadRequest("Content-Length is not a number up to 2^63-1")
-    return int(significant or b"0")
+    try:
+        return parse_length(digits)
+    except ValueError:
+        raise BadRequest("Content-Length is not a number up to 2^63-1") from None
 
 
 def _origin_form(method: str, target: bytes, host: bytes | None) -> tuple[bytes, bytes | None]:

@@ -12,6 +12,7 @@ from gateway.core.errors import BadRequest, Refusal, TooLarge, UriTooLong
 from gateway.core.http.facts import HeaderLine
 from gateway.relay.client.body import IncomingBody
 from gateway.relay.client.wire import Wire
+from gateway.relay.http1.framing import parse_length
 from gateway.relay.http1.parser_errors import parser_refusal
 
 _VERSIONS: Final = {"1.1": (1, 1), "1.0": (1, 0)}
@@ -190,10 +191,8 @@ class RequestParser:
             return
         if self._coded:
             self.body = IncomingBody(self._wire, length=None)
-        elif self._length and (significant := self._length.lstrip(b"0")):
-            # More than 20 digits, or no digits: refused by llhttp, or as a fact.
-            digits = significant[:20]
-            self.body = IncomingBody(self._wire, length=int(digits) if digits.isdigit() else 0)
+        elif self._length and (length := _presumed_length(self._length)):
+            self.body = IncomingBody(self._wire, length=length)
         version = llhttp.get_http_version()
         self.heads.append(
             RequestHead(
@@ -220,6 +219,14 @@ class RequestParser:
         if body is not None and not (self._llhttp is not None and self._llhttp.should_upgrade()):
             self.body = None
             body.end()
+
+
+def _presumed_length(digits: bytes) -> int:
+    """What is no length is refused by llhttp, or as a fact."""
+    try:
+        return parse_length(digits)
+    except ValueError:
+        return 0
 
 
 def _parse_version(text: str) -> tuple[int, int]:

@@ -9,9 +9,8 @@ from typing import Final
 from gateway.core.errors import UpstreamProtocolError
 from gateway.core.http.facts import HeaderLine
 from gateway.core.http.header_names import HOP_BY_HOP, NameMemo, nominated
+from gateway.relay.http1.framing import parse_length
 
-#: bytes of a body
-MAX_LENGTH: Final = (1 << 63) - 1
 #: RFC 9110 sections 15.3.5 and 15.4.5: responses that never have a body
 BODYLESS: Final = frozenset({204, 304})
 #: options of Connection that name no header
@@ -20,7 +19,6 @@ _EVENT_STREAM: Final = b"text/event-stream"
 _BEHIND_A_TYPE: Final = (b"", b";")
 #: RFC 9110 section 5.6.3: around values, which the parser leaves behind them
 _BLANKS: Final = b" \t"
-_LENGTH_DIGITS: Final = len(str(MAX_LENGTH))
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
 
@@ -105,7 +103,10 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
         elif meaning == _LENGTH:
             if length is not None:
                 raise UpstreamProtocolError("more than one length")
-            length = _parse_length(value.rstrip(_BLANKS))
+            try:
+                length = parse_length(value.rstrip(_BLANKS))
+            except ValueError as error:
+                raise UpstreamProtocolError(str(error)) from None
             lines.append(line)
         elif meaning == _CODING:
             if chunked or value.rstrip(_BLANKS).lower() != b"chunked" or version == "1.0":
@@ -134,9 +135,3 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
 
 def _is_event_stream(media_type: bytes) -> bool:
     return media_type[:17].lower() == _EVENT_STREAM and media_type[17:].lstrip(_BLANKS)[:1] in _BEHIND_A_TYPE
-
-
-def _parse_length(digits: bytes) -> int:
-    if not digits.isdigit() or len(digits) > _LENGTH_DIGITS or int(digits) > MAX_LENGTH:
-        raise UpstreamProtocolError("a length that is no number up to 2^63-1")
-    return int(digits)
