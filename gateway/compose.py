@@ -101,7 +101,9 @@ def build(
     signer = signing_keys(config)
     if upstream is None:
         timeouts = tuple(float(route.timeout) for route in config.routes if route.timeout is not None)
-        upstream = pools = HttpUpstreams(upstreams_of(config), timeouts=timeouts, observer=observer)
+        upstream = pools = HttpUpstreams(
+            upstreams_of(config), timeouts=timeouts, tunnels=config.limits.tunnels, observer=observer
+        )
         closing.push_async_callback(pools.close)
     if signer is not None:
         closing.push_async_callback(signer.stop)

@@ -338,7 +338,7 @@ class Places(NamedTuple):
 
     @classmethod
     def of(cls, pool: Pool) -> "Places":
-        said = re.fullmatch(r"<Pool of \d+: (\d+) idle, (\d+) busy, (\d+) opening, (\d+) waiting>", repr(pool))
+        said = re.fullmatch(r"<Pool of \d+: (\d+) idle, (\d+) busy, (\d+) opening, (\d+) waiting; .*>", repr(pool))
         assert said is not None
         return cls(*map(int, said.groups()))
 

@@ -140,6 +140,8 @@ def _limit_problems(limits: Limits) -> Iterator[tuple[str, str]]:
     for key, most in (("header_count", 10_000), ("connections", 1_000_000)):
         if not 1 <= getattr(limits, key) <= most:
             yield key, f"must be from 1 to {most}"
+    if limits.tunnels is not None and limits.tunnels < 1:
+        yield "tunnels", "must be at least 1; null is three quarters of each upstream's max_connections"
     if limits.body_bytes is not None and limits.body_bytes < 1:
         yield "body_bytes", "must be at least 1 byte; null is any"
     for key in ("header_timeout", "body_timeout", "send_timeout", "keepalive"):

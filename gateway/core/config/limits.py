@@ -19,5 +19,9 @@ class Limits(Section, frozen=True, kw_only=True):
     send_timeout: Annotated[Seconds, _doc("how long a client may take nothing of its response")] = default(Seconds(30))
     keepalive: Annotated[Seconds, _doc("how long an idle client connection stays open")] = default(Seconds(75))
     connections: Annotated[int, _doc("client connections at a time")] = 10_000
+    tunnels: Annotated[
+        int | None,
+        _doc("WebSockets at a time, to all upstreams together; null: three quarters of each max_connections"),
+    ] = None
     drain_delay: Annotated[Seconds, _doc("time between not being ready and refusing, at the end")] = default(Seconds(5))
     drain: Annotated[Seconds, _doc("time for requests in flight to end, after drain_delay")] = default(Seconds(20))

@@ -59,8 +59,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._invited = Signal(loop)
         #: loop time
         self.idle_since = 0.0
-        #: nobody has it; `pool` keeps this
+        #: nobody has it, and what kind of request has it or had it last; `pool` keeps these
         self.is_idle = False
+        self.kind = 0
         #: it ended, or is about to
         self.is_lost = False
         #: it carried a response before

@@ -3,12 +3,14 @@
 # A request has a place from `take`, `reserve` or the end of its wait until its connection is given back, was lost, or
 # could not be opened. What it gets, in this order:
 #
+# 0. a number in its kind's queue, where its kind has its share: those who showed no token, and tunnels, which may last
+#    for ever, get three quarters of the places at most, each for themselves;
 # 1. a connection that is idle and sound: the one used last, so that those too many grow old and are closed;
 # 2. room for a new one, while fewer than `most` are open or being opened;
 # 3. a number in the queue.
 #
-# A place that becomes free goes at once to the one who waits longest. So nobody waits who could be served, and
-# idle + busy + opening <= most.
+# A place that becomes free goes at once to the one who waits longest of those who may have it. So nobody waits who
+# could be served, and idle + busy + opening <= most.
 
 import asyncio
 from collections import OrderedDict
@@ -18,29 +20,50 @@ from gateway.relay.upstream.connection import UpstreamConnection
 
 #: what a waiter gets: a connection, or (None) room to open one
 Grant = UpstreamConnection | None
+#: kinds of requests: any sum of these. Plain numbers: they are looked at for every request.
+KNOWN: Final = 0
+STRANGER: Final = 1
+TUNNEL: Final = 2
 
 
 class Pool:
     """The connections of one upstream."""
 
-    __slots__ = ("_idle", "_number", "_open", "_opening", "_waiting", "most")
+    __slots__ = (
+        "_idle",
+        "_number",
+        "_open",
+        "_opening",
+        "_queued",
+        "_strangers",
+        "_tunnels",
+        "_waiting",
+        "most",
+        "share",
+    )
 
     def __init__(self, most: int) -> None:
         """`most`: connections at a time."""
         self.most: Final = most
+        #: places that strangers, and those that tunnels, may have
+        self.share: Final = max(1, most * 3 // 4)
+        #: places that they have
+        self._strangers = self._tunnels = 0
         self._open: set[UpstreamConnection] = set()
         #: the most recently used last
         self._idle: list[UpstreamConnection] = []
         #: places of those who open a connection
         self._opening = 0
-        #: by number, in order: whoever gives up is removed from anywhere at no cost
-        self._waiting: OrderedDict[int, asyncio.Future[Grant]] = OrderedDict()
-        self._number = 0
+        #: for each kind by number, in order: whoever gives up is removed from anywhere at no cost
+        self._waiting: tuple[OrderedDict[int, asyncio.Future[Grant]], ...] = tuple(OrderedDict() for _ in range(4))
+        #: of the last who waited, and how many do
+        self._number = self._queued = 0
 
     def __repr__(self) -> str:
         return (
             f"<Pool of {self.most}: {len(self._idle)} idle, {len(self._open) - len(self._idle)} busy, "
-            f"{self._opening} opening, {len(self._waiting)} waiting>"
+            f"{self._opening} opening, {self._queued} waiting; "
+            f"{self._strangers} for strangers, {self._tunnels} for tunnels>"
         )
 
     @property
@@ -54,40 +77,56 @@ class Pool:
 
     # For one request
 
-    def take(self) -> UpstreamConnection | None:
+    def is_full_for(self, kind: int) -> bool:
+        """Whether the kind has its share."""
+        return bool(
+            (kind & STRANGER and self._strangers >= self.share) or (kind & TUNNEL and self._tunnels >= self.share)
+        )
+
+    def take(self, kind: int) -> UpstreamConnection | None:
         """The idle connection that was used last, if one is sound. Those that are not are closed."""
+        if kind and self.is_full_for(kind):
+            return None
         while self._idle:
             connection = self._idle.pop()
             connection.is_idle = False
             if connection.is_sound():
+                connection.kind = kind
+                if kind:
+                    self._count(kind, 1)
                 return connection
             self._drop(connection)
         return None
 
-    def reserve(self) -> bool:
+    def reserve(self, kind: int) -> bool:
         """Takes room for a new connection, if there is any. Then one must be `opened`, or `failed` to be."""
+        if self.is_full_for(kind):
+            return False
         if len(self._open) + self._opening >= self.most:
             if not self._idle:
                 return False
             # Only who may have none that is idle comes here while one is.
             self._drop(self._idle.pop(0))
         self._opening += 1
+        self._count(kind, 1)
         return True
 
-    def wait(self, waiter: "asyncio.Future[Grant]") -> int:
+    def wait(self, kind: int, waiter: "asyncio.Future[Grant]") -> int:
         """Queues; the number to `leave` by. Once the future is done, the place it stands for is the waiter's."""
         self._number += 1
-        self._waiting[self._number] = waiter
+        self._waiting[kind][self._number] = waiter
+        self._queued += 1
         return self._number
 
-    def leave(self, number: int) -> None:
+    def leave(self, kind: int, number: int) -> None:
         """Gave up waiting."""
-        self._waiting.pop(number, None)
+        if self._waiting[kind].pop(number, None) is not None:
+            self._queued -= 1
 
-    def decline(self, grant: Grant) -> None:
+    def decline(self, kind: int, grant: Grant) -> None:
         """Does not want what it waited for."""
         if grant is None:
-            self.failed()
+            self.failed(kind)
         elif grant in self._open:
             self._rest(grant)
 
@@ -102,17 +141,19 @@ class Pool:
         self._opening += 1
         return True
 
-    def opened(self, connection: UpstreamConnection) -> None:
+    def opened(self, kind: int, connection: UpstreamConnection) -> None:
         """A connection in the room that was reserved."""
-        self._opening -= 1
         if connection.is_lost:
-            self._serve_waiting()
+            self.failed(kind)
         else:
+            self._opening -= 1
+            connection.kind = kind
             self._open.add(connection)
 
-    def failed(self) -> None:
+    def failed(self, kind: int) -> None:
         """No connection came of the room that was reserved."""
         self._opening -= 1
+        self._count(kind, -1)
         self._serve_waiting()
 
     def give_back(self, connection: UpstreamConnection) -> None:
@@ -131,6 +172,8 @@ class Pool:
             self._open.discard(connection)
             if connection.is_idle:
                 self._idle.remove(connection)
+            else:
+                self._count(connection.kind, -1)
             self._serve_waiting()
 
     def close_idle(self, before: float) -> None:
@@ -138,11 +181,18 @@ class Pool:
         while self._idle and self._idle[0].idle_since < before:
             self._drop(self._idle.pop(0))
 
+    def _count(self, kind: int, change: int) -> None:
+        if kind & STRANGER:
+            self._strangers += change
+        if kind & TUNNEL:
+            self._tunnels += change
+
     def _rest(self, connection: UpstreamConnection) -> None:
+        if connection.kind:
+            self._count(connection.kind, -1)
         connection.is_idle = True
         self._idle.append(connection)
-        if self._waiting:
-            self._serve_waiting()
+        self._serve_waiting()
 
     def _drop(self, connection: UpstreamConnection) -> None:
         """Closes one that was idle: its room is free from now on, not from when the loop is done with it."""
@@ -150,15 +200,26 @@ class Pool:
         connection.abort()
 
     def _serve_waiting(self) -> None:
-        """Gives what there is to those who wait, the one who waits longest first."""
-        while self._waiting:
-            number, waiter = next(iter(self._waiting.items()))
-            if waiter.done():
-                # Cancelled, and not yet gone.
-                del self._waiting[number]
-                continue
-            grant = self.take()
-            if grant is None and not self.reserve():
+        """Gives what there is to those who may have it, the one who waits longest first."""
+        while self._queued and (kind := self._next_kind()) >= 0:
+            grant = self.take(kind)
+            if grant is None and not self.reserve(kind):
                 return
-            del self._waiting[number]
-            waiter.set_result(grant)
+            self._queued -= 1
+            self._waiting[kind].popitem(last=False)[1].set_result(grant)
+
+    def _next_kind(self) -> int:
+        """Of the one who waits longest of those who may have a place; -1: nobody does."""
+        found, earliest = -1, 0
+        for kind, queue in enumerate(self._waiting):
+            while queue:
+                number, waiter = next(iter(queue.items()))
+                if waiter.done():
+                    # Cancelled, and not yet gone.
+                    del queue[number]
+                    self._queued -= 1
+                    continue
+                if (found < 0 or number < earliest) and not self.is_full_for(kind):
+                    found, earliest = kind, number
+                break
+        return found

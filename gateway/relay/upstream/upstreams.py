@@ -13,7 +13,7 @@ from yarl import URL
 
 from gateway.core.addresses import parse_upstream
 from gateway.core.config.upstreams import UpstreamSection
-from gateway.core.errors import UpstreamBusy, UpstreamUnreachable
+from gateway.core.errors import Overloaded, UpstreamBusy, UpstreamUnreachable
 from gateway.core.http.facts import Facts
 from gateway.core.routing.admission import Admission
 from gateway.ports import Exchange, Observer
@@ -21,7 +21,7 @@ from gateway.relay.http1.head import written
 from gateway.relay.http1.response_head import ResponseHead
 from gateway.relay.upstream.connection import CONTINUE_AFTER, Closed, UpstreamConnection
 from gateway.relay.upstream.dialing import Dialer
-from gateway.relay.upstream.pool import Grant, Pool
+from gateway.relay.upstream.pool import KNOWN, STRANGER, TUNNEL, Grant, Pool
 from gateway.relay.upstream.response import UpstreamResponse
 
 #: RFC 9110 section 9.2.2, less TRACE: may be sent again when a reused connection turns out to be closed
@@ -36,12 +36,34 @@ _CLOSING: Final = 1.0
 log = logging.getLogger("gateway.relay")
 
 
+class Tunnels:
+    """How many WebSockets there are, those about to be included, and how many there may be."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._open = 0
+
+    def __repr__(self) -> str:
+        return f"<Tunnels {self._open} of {self._most}>"
+
+    def begin(self) -> None:
+        """One more. Overloaded."""
+        if self._most is not None and self._open >= self._most:
+            raise Overloaded(f"{self._open} tunnels are open")
+        self._open += 1
+
+    def end(self) -> None:
+        """One less."""
+        self._open -= 1
+
+
 class HttpUpstream:
     """One upstream: `http://`, `https://` or `unix:`."""
 
-    def __init__(self, name: str, upstream: UpstreamSection, *, observer: Observer | None) -> None:
+    def __init__(self, name: str, upstream: UpstreamSection, *, tunnels: Tunnels, observer: Observer | None) -> None:
         """ValueError: a file of `tls` cannot be used."""
         self._name = name
+        self._tunnels = tunnels
         self._observer = observer
         self.dialer = Dialer(upstream)
         self._shown = upstream.url
@@ -63,14 +85,17 @@ class HttpUpstream:
         head = self._head(facts, admission)
         route_timeout = admission.route.timeout
         timeout = self._response_timeout if route_timeout is None else route_timeout
-        connection = self.pool.take()
+        kind = STRANGER if admission.identity is None else KNOWN
+        if facts.is_websocket:
+            kind |= TUNNEL
+        connection = self.pool.take(kind)
         if connection is None:
-            connection = await self._open_or_wait()
+            connection = await self._open_or_wait(kind)
         is_second = False
         response: ResponseHead | None = None
         while response is None:
             if is_second:
-                connection = await self._open_fresh()
+                connection = await self._open_fresh(kind)
             try:
                 connection.ask(
                     facts.method,
@@ -94,7 +119,24 @@ class HttpUpstream:
         if self._failing:
             self._failing = False
             log.info("upstream %s responds again", self._shown)
-        return UpstreamResponse(connection, response, self.pool.give_back)
+        return UpstreamResponse(connection, response, self._give_back)
+
+    async def open_tunnel(self, facts: Facts, admission: Admission, client: Exchange) -> UpstreamResponse:
+        """As `send`, for what asks for a tunnel. Overloaded: there are too many."""
+        self._tunnels.begin()
+        is_open = False
+        try:
+            response = await self.send(facts, admission, client)
+            is_open = True
+            return response
+        finally:
+            if not is_open:
+                self._tunnels.end()
+
+    def _give_back(self, connection: UpstreamConnection) -> None:
+        if connection.kind & TUNNEL:
+            self._tunnels.end()
+        self.pool.give_back(connection)
 
     def _check_again(self, facts: Facts, client: Exchange, *, is_reused: bool, is_second: bool) -> None:
         """RFC 9110 section 9.2.2: once more, where the connection had served before and was closing.
@@ -123,43 +165,49 @@ class HttpUpstream:
 
     # Its connection
 
-    async def _open_or_wait(self) -> UpstreamConnection:
+    async def _open_or_wait(self, kind: int) -> UpstreamConnection:
         """A new connection, or one that somebody gives back. UpstreamBusy, UpstreamUnreachable."""
-        while not self.pool.reserve():
-            grant = await self._wait()
+        while not self.pool.reserve(kind):
+            grant = await self._wait(kind)
             if grant is None:
                 break
             if grant.is_sound():
                 return grant
             if self.pool.replace(grant):
                 break
-        return await self._dial()
+        return await self._dial(kind)
 
-    async def _open_fresh(self) -> UpstreamConnection:
+    async def _open_fresh(self, kind: int) -> UpstreamConnection:
         """A connection that nobody had before."""
-        while not self.pool.reserve():
-            grant = await self._wait()
+        while not self.pool.reserve(kind):
+            grant = await self._wait(kind)
             if grant is None or self.pool.replace(grant):
                 break
-        return await self._dial()
+        return await self._dial(kind)
 
-    async def _wait(self) -> Grant:
+    async def _wait(self, kind: int) -> Grant:
         """What somebody gives back: a connection, or room for one. UpstreamBusy."""
         waiter: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
-        number = self.pool.wait(waiter)
+        number = self.pool.wait(kind, waiter)
         try:
             async with asyncio.timeout(self._pool_timeout):
                 return await waiter
         except BaseException as error:
-            self.pool.leave(number)
+            self.pool.leave(kind, number)
             if waiter.done() and not waiter.cancelled():
                 # It came at the very moment in which nobody waited any more.
-                self.pool.decline(waiter.result())
+                self.pool.decline(kind, waiter.result())
             if isinstance(error, TimeoutError):
-                raise UpstreamBusy(f"{self.pool.most} connections are in use") from None
+                raise UpstreamBusy(self._busy(kind)) from None
             raise
 
-    async def _dial(self) -> UpstreamConnection:
+    def _busy(self, kind: int) -> str:
+        most, share = self.pool.most, self.pool.share
+        if not self.pool.is_full_for(kind):
+            return f"{most} connections are in use"
+        return f"{share} of {most} connections are in use: all that public routes, or tunnels, may have"
+
+    async def _dial(self, kind: int) -> UpstreamConnection:
         """A new connection, in the room that was reserved for it."""
         loop = asyncio.get_running_loop()
         try:
@@ -167,12 +215,12 @@ class HttpUpstream:
                 lambda: UpstreamConnection(loop, self.pool.lost, continue_after=self.continue_after)
             )
         except BaseException as error:
-            self.pool.failed()
+            self.pool.failed(kind)
             if isinstance(error, UpstreamUnreachable) and not self._failing:
                 self._failing = True
                 log.warning("upstream cannot be reached: %s", error.evidence)
             raise
-        self.pool.opened(connection)
+        self.pool.opened(kind, connection)
         return connection
 
     def sweep(self, now: float) -> None:
@@ -203,16 +251,19 @@ class HttpUpstreams:
         upstreams: Mapping[str, UpstreamSection],
         *,
         timeouts: tuple[float, ...] = (),
+        tunnels: int | None = None,
         observer: Observer | None = None,
     ) -> None:
         """Needs a running loop; `close` lets go of it. `timeouts`: those of routes, in seconds.
 
+        `tunnels`: how many there may be, to all upstreams together.
         ValueError: a file of an upstream's `tls` cannot be used; the sentence begins with its key.
         """
         self.by_name: dict[str, HttpUpstream] = {}
+        self.tunnels = Tunnels(tunnels)
         for name, upstream in upstreams.items():
             try:
-                self.by_name[name] = HttpUpstream(name, upstream, observer=observer)
+                self.by_name[name] = HttpUpstream(name, upstream, tunnels=self.tunnels, observer=observer)
             except ValueError as error:
                 raise ValueError(f"upstreams.{name}.{error}") from None
         shortest = min(
@@ -237,7 +288,10 @@ class HttpUpstreams:
 
     def send(self, facts: Facts, admission: Admission, client: Exchange) -> Coroutine[None, None, UpstreamResponse]:
         """One request to the upstream of its route, as `HttpUpstream.send`."""
-        return self.by_name[admission.route.upstream].send(facts, admission, client)
+        upstream = self.by_name[admission.route.upstream]
+        if facts.is_websocket:
+            return upstream.open_tunnel(facts, admission, client)
+        return upstream.send(facts, admission, client)
 
 
 def _authority(url: str) -> bytes:

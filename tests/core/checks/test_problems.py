@@ -171,6 +171,8 @@ def test_a_cidr_with_host_bits_is_told_how_to_be_written() -> None:
         ({"body_timeout": 0, "send_timeout": 0}, ["body_timeout: must be longer than nothing", "send_timeout: must be longer than nothing"]),
         ({"body_bytes": 0}, ["body_bytes: must be at least 1 byte; null is any"]),
         ({"body_bytes": 1}, []),
+        ({"tunnels": 0}, ["tunnels: must be at least 1; null is three quarters of each upstream's max_connections"]),
+        ({"tunnels": 1}, []),
         ({"drain_delay": 0, "drain": 0}, []),
     ],
 )  # fmt: skip

@@ -71,7 +71,7 @@ def test_every_key_is_read() -> None:
         "readiness": "all",
         "limits": {
             "header_bytes": "64KiB", "header_count": 50, "uri_bytes": 1024, "token_bytes": "8KiB", "header_timeout": "5s",
-            "keepalive": 30.5, "connections": 10, "drain_delay": "0s", "drain": "1m",
+            "keepalive": 30.5, "connections": 10, "tunnels": 5, "drain_delay": "0s", "drain": "1m",
         },
         "log": {"level": "debug", "format": "text", "access": "none", "subject": "off"},
         "realm": "orders",
@@ -119,7 +119,7 @@ def test_every_key_is_read() -> None:
         pass_override_headers=True,
         trusted_proxies=("10.0.0.0/8", "unix"),
         readiness="all",
-        limits=Limits(header_bytes=65536, header_count=50, uri_bytes=1024, token_bytes=8192, header_timeout=5, keepalive=30.5, connections=10, drain_delay=0, drain=60),  # type: ignore[arg-type]
+        limits=Limits(header_bytes=65536, header_count=50, uri_bytes=1024, token_bytes=8192, header_timeout=5, keepalive=30.5, connections=10, tunnels=5, drain_delay=0, drain=60),  # type: ignore[arg-type]
         log=Log(level="debug", format="text", access="none", subject="off"),
         realm="orders",
         via=True,

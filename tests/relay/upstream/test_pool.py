@@ -1,6 +1,7 @@
 """Which connection a request gets: counts that never drift, and nobody who waits though there is room."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gateway.relay.upstream.connection import UpstreamConnection
-from gateway.relay.upstream.pool import Grant, Pool
+from gateway.relay.upstream.pool import KNOWN, STRANGER, TUNNEL, Grant, Pool
 from tests.wire import Places
 
 
@@ -53,10 +54,10 @@ class Side:
         connection.connection_made(transport)
         return connection
 
-    def opened(self) -> UpstreamConnection:
-        assert self.pool.reserve()
+    def opened(self, kind: int = KNOWN) -> UpstreamConnection:
+        assert self.pool.reserve(kind)
         connection = self.connect()
-        self.pool.opened(connection)
+        self.pool.opened(kind, connection)
         return connection
 
     def respond(self, connection: UpstreamConnection, *, closes: bool = False) -> None:
@@ -65,9 +66,16 @@ class Side:
         more = b"Connection: close\r\n" if closes else b""
         connection.data_received(b"HTTP/1.1 200 OK\r\n" + more + b"Content-Length: 0\r\n\r\n")
 
-    def wait(self) -> tuple[int, "asyncio.Future[Grant]"]:
+    def wait(self, kind: int = KNOWN) -> tuple[int, "asyncio.Future[Grant]"]:
         waiter: asyncio.Future[Grant] = self.loop.create_future()
-        return self.pool.wait(waiter), waiter
+        return self.pool.wait(kind, waiter), waiter
+
+    @property
+    def shares(self) -> tuple[int, int]:
+        """Places for strangers, and for tunnels."""
+        said = re.search(r"; (\d+) for strangers, (\d+) for tunnels>", repr(self.pool))
+        assert said is not None
+        return int(said[1]), int(said[2])
 
     def close(self) -> None:
         for transport in self.transports.values():
@@ -83,8 +91,8 @@ def side() -> Iterator[Side]:
 
 
 def test_there_is_nothing_at_first(side: Side) -> None:
-    assert side.pool.take() is None
-    assert repr(side.pool) == "<Pool of 2: 0 idle, 0 busy, 0 opening, 0 waiting>"
+    assert side.pool.take(KNOWN) is None
+    assert repr(side.pool) == "<Pool of 2: 0 idle, 0 busy, 0 opening, 0 waiting; 0 for strangers, 0 for tunnels>"
 
 
 def test_a_connection_that_comes_back_is_taken_again(side: Side) -> None:
@@ -93,7 +101,7 @@ def test_a_connection_that_comes_back_is_taken_again(side: Side) -> None:
     side.pool.give_back(connection)
     assert repr(connection) == "<UpstreamConnection idle, reused>"
     assert side.pool.counts() == (1, 0)
-    assert side.pool.take() is connection
+    assert side.pool.take(KNOWN) is connection
     assert repr(connection) == "<UpstreamConnection busy, reused>"
     assert side.pool.counts() == (0, 1)
 
@@ -103,7 +111,7 @@ def test_one_that_says_something_unasked_is_not(side: Side) -> None:
     side.respond(connection)
     side.pool.give_back(connection)
     side.transports[connection].theirs.send(b"x")
-    assert side.pool.take() is None
+    assert side.pool.take(KNOWN) is None
     assert side.transports[connection].aborted
     assert Places.of(side.pool).taken == 0
 
@@ -121,10 +129,10 @@ def test_one_whose_response_ends_it_is_closed_and_counts_until_it_is(side: Side)
 
 def test_there_are_no_more_than_there_may_be(side: Side) -> None:
     side.opened()
-    assert side.pool.reserve()
-    assert not side.pool.reserve()
-    side.pool.failed()
-    assert side.pool.reserve()
+    assert side.pool.reserve(KNOWN)
+    assert not side.pool.reserve(KNOWN)
+    side.pool.failed(KNOWN)
+    assert side.pool.reserve(KNOWN)
 
 
 def test_who_may_have_none_that_is_idle_takes_the_room_of_the_one_unused_longest(side: Side) -> None:
@@ -132,7 +140,7 @@ def test_who_may_have_none_that_is_idle_takes_the_room_of_the_one_unused_longest
     for connection in (first, second):
         side.respond(connection)
         side.pool.give_back(connection)
-    assert side.pool.reserve()
+    assert side.pool.reserve(KNOWN)
     assert side.transports[first].aborted
     assert Places.of(side.pool) == (1, 0, 1, 0)
 
@@ -154,8 +162,8 @@ def test_who_gave_up_leaves_nothing(side: Side) -> None:
     side.opened()
     for _ in range(1000):
         number, _ = side.wait()
-        side.pool.leave(number)
-        side.pool.leave(number)
+        side.pool.leave(KNOWN, number)
+        side.pool.leave(KNOWN, number)
     assert Places.of(side.pool).waiting == 0
 
 
@@ -174,11 +182,11 @@ def test_what_was_given_to_somebody_who_left_goes_on(side: Side) -> None:
     side.respond(first)
     side.pool.give_back(first)
     second.connection_lost(None)
-    side.pool.decline(waiting[0].result())
-    side.pool.decline(waiting[1].result())
+    side.pool.decline(KNOWN, waiting[0].result())
+    side.pool.decline(KNOWN, waiting[1].result())
     assert waiting[2].result() is first
     assert waiting[3].result() is None
-    side.pool.decline(first)
+    side.pool.decline(KNOWN, first)
     assert Places.of(side.pool) == (1, 0, 1, 0)
 
 
@@ -191,7 +199,7 @@ def test_a_connection_that_ended_on_its_way_to_a_waiter_is_nobodys(side: Side) -
     assert waiter.result() is connection
     connection.connection_lost(None)
     assert not side.pool.replace(connection)
-    side.pool.decline(connection)
+    side.pool.decline(KNOWN, connection)
     assert Places.of(side.pool) == (0, 1, 0, 0)
 
 
@@ -205,10 +213,10 @@ def test_a_connection_is_replaced_in_its_place(side: Side) -> None:
 
 
 def test_one_that_ended_while_it_was_opened_leaves_its_room(side: Side) -> None:
-    assert side.pool.reserve()
+    assert side.pool.reserve(KNOWN)
     connection = side.connect()
     connection.connection_lost(None)
-    side.pool.opened(connection)
+    side.pool.opened(KNOWN, connection)
     assert Places.of(side.pool) == (0, 0, 0, 0)
 
 
@@ -223,31 +231,103 @@ def test_those_unused_for_long_are_closed(side: Side) -> None:
     assert side.pool.counts() == (1, 0)
 
 
+# Shares
+
+
+@pytest.mark.parametrize(("most", "share"), [(1, 1), (2, 1), (3, 2), (4, 3), (8, 6), (10, 7), (256, 192)])
+def test_the_share_is_three_quarters_and_at_least_one(most: int, share: int) -> None:
+    assert Pool(most).share == share
+
+
+@pytest.mark.parametrize("kind", [STRANGER, TUNNEL, STRANGER | TUNNEL])
+def test_a_kind_gets_no_more_than_its_share_though_others_are_idle(side: Side, kind: int) -> None:
+    side.opened(kind)
+    connection = side.opened()
+    side.respond(connection)
+    side.pool.give_back(connection)
+    assert side.pool.take(kind) is None
+    assert not side.pool.reserve(kind)
+    assert side.pool.is_full_for(kind)
+    assert not side.pool.is_full_for(KNOWN)
+    assert side.pool.take(KNOWN) is connection
+
+
+def test_shares_are_each_for_themselves() -> None:
+    side = Side(4)
+    side.opened(STRANGER)
+    side.opened(STRANGER | TUNNEL)
+    assert side.shares == (2, 1)
+    side.opened(STRANGER)
+    assert side.pool.is_full_for(STRANGER)
+    assert side.pool.is_full_for(STRANGER | TUNNEL)
+    assert not side.pool.is_full_for(TUNNEL)
+    side.close()
+
+
+def test_who_may_not_does_not_stand_before_others_and_is_served_by_its_share(side: Side) -> None:
+    strange, known = side.opened(STRANGER), side.opened()
+    first, second = side.wait(STRANGER)[1], side.wait()[1]
+    side.respond(known)
+    side.pool.give_back(known)
+    assert not first.done()
+    assert second.result() is known
+    side.respond(known)
+    side.pool.give_back(known)
+    assert side.pool.counts() == (1, 1)
+    side.respond(strange)
+    side.pool.give_back(strange)
+    assert first.result() is strange
+    assert side.shares == (1, 0)
+
+
+def test_a_share_is_given_back_however_a_place_ends(side: Side) -> None:
+    both = STRANGER | TUNNEL
+    assert side.pool.reserve(both)
+    assert side.shares == (1, 1)
+    side.pool.failed(both)
+    connection = side.opened(both)
+    connection.connection_lost(None)
+    assert side.pool.reserve(both)
+    connection = side.connect()
+    connection.connection_lost(None)
+    side.pool.opened(both, connection)
+    connection = side.opened(both)
+    assert side.pool.replace(connection)
+    assert side.shares == (1, 1)
+    side.pool.failed(both)
+    assert side.shares == (0, 0)
+    assert Places.of(side.pool) == (0, 0, 0, 0)
+
+
+KINDS = st.sampled_from([KNOWN, STRANGER, TUNNEL, STRANGER | TUNNEL])
+
+
 class Anything(RuleBasedStateMachine):
     """Whatever requests, connections and waiters do, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.side = Side(most=3)
+        self.side = Side(most=4)
         self.pool = self.side.pool
         #: what requests have
         self.having: list[UpstreamConnection] = []
-        self.opening = 0
-        self.waiting: dict[int, asyncio.Future[Grant]] = {}
+        #: kinds of those who open one
+        self.opening: list[int] = []
+        self.waiting: dict[int, tuple[int, asyncio.Future[Grant]]] = {}
 
     def teardown(self) -> None:
         self.side.close()
 
-    @rule()
-    def ask(self) -> None:
-        connection = self.pool.take()
+    @rule(kind=KINDS)
+    def ask(self, kind: int) -> None:
+        connection = self.pool.take(kind)
         if connection is not None:
             self.having.append(connection)
-        elif self.pool.reserve():
-            self.opening += 1
+        elif self.pool.reserve(kind):
+            self.opening.append(kind)
         else:
-            number, waiter = self.side.wait()
-            self.waiting[number] = waiter
+            number, waiter = self.side.wait(kind)
+            self.waiting[number] = (kind, waiter)
 
     @precondition(lambda self: self.opening)
     @rule(ends=st.booleans())
@@ -255,16 +335,14 @@ class Anything(RuleBasedStateMachine):
         connection = self.side.connect()
         if ends:
             connection.connection_lost(None)
-        self.opening -= 1
-        self.pool.opened(connection)
+        self.pool.opened(self.opening.pop(0), connection)
         if not ends:
             self.having.append(connection)
 
     @precondition(lambda self: self.opening)
     @rule()
     def fail(self) -> None:
-        self.opening -= 1
-        self.pool.failed()
+        self.pool.failed(self.opening.pop(0))
 
     @precondition(lambda self: self.having)
     @rule(data=st.data(), closes=st.booleans())
@@ -303,53 +381,60 @@ class Anything(RuleBasedStateMachine):
     @rule(data=st.data(), cancelled=st.booleans())
     def give_up(self, data: st.DataObject, *, cancelled: bool) -> None:
         number = data.draw(st.sampled_from(sorted(self.waiting)))
-        waiter = self.waiting[number]
+        kind, waiter = self.waiting[number]
         if cancelled and not waiter.done():
             waiter.cancel()
             return
         del self.waiting[number]
-        self.pool.leave(number)
+        self.pool.leave(kind, number)
         if waiter.done() and not waiter.cancelled():
-            self.pool.decline(waiter.result())
+            self.pool.decline(kind, waiter.result())
 
     @rule()
     def wake(self) -> None:
         """Those who were given something find out."""
-        for number, waiter in tuple(self.waiting.items()):
+        for number, (kind, waiter) in tuple(self.waiting.items()):
             if not waiter.done():
                 continue
             del self.waiting[number]
-            self.pool.leave(number)
+            self.pool.leave(kind, number)
             if waiter.cancelled():
                 continue
             grant = waiter.result()
             if grant is None:
-                self.opening += 1
+                self.opening.append(kind)
             elif grant.is_sound():
                 self.having.append(grant)
             elif self.pool.replace(grant):
-                self.opening += 1
+                self.opening.append(kind)
 
     @invariant()
     def counts_are_what_they_are(self) -> None:
         places = Places.of(self.pool)
-        grants = [one.result() for one in self.waiting.values() if one.done() and not one.cancelled()]
+        given = [(kind, one.result()) for kind, one in self.waiting.values() if one.done() and not one.cancelled()]
+        grants = [grant for _, grant in given]
         assert places.taken <= self.pool.most
-        assert places.opening == self.opening + grants.count(None)
+        assert places.opening == len(self.opening) + grants.count(None)
         held = {*self.having, *(grant for grant in grants if grant is not None)}
         ending = {one for one in self.pool.connections if one.is_lost}
         busy = {one for one in self.pool.connections if not one.is_idle}
         assert busy - ending == {one for one in held if one in self.pool.connections} - ending
         assert places.busy == len(busy)
 
+        kinds = [one.kind for one in busy] + self.opening + [kind for kind, grant in given if grant is None]
+        shares = tuple(sum(bool(kind & which) for kind in kinds) for which in (STRANGER, TUNNEL))
+        assert self.side.shares == shares
+        assert max(shares) <= self.pool.share
+
     @invariant()
     def nobody_waits_who_could_be_served(self) -> None:
-        waiting = [waiter for waiter in self.waiting.values() if not waiter.done()]
         places = Places.of(self.pool)
-        assert not waiting or (places.taken == self.pool.most and not places.idle)
-        assert [waiter.done() for waiter in self.waiting.values() if not waiter.cancelled()] == sorted(
-            (waiter.done() for waiter in self.waiting.values() if not waiter.cancelled()), reverse=True
-        )
+        for which in (KNOWN, STRANGER, TUNNEL, STRANGER | TUNNEL):
+            waiters = [waiter for kind, waiter in self.waiting.values() if kind == which and not waiter.cancelled()]
+            done = [waiter.done() for waiter in waiters]
+            assert done == sorted(done, reverse=True)
+            if not all(done):
+                assert self.pool.is_full_for(which) or (places.taken == self.pool.most and not places.idle)
 
 
 TestAnything = Anything.TestCase
