@@ -3,6 +3,7 @@
 Pure: lines in, an `ResponseHead` out. RFC 9112 sections 6.3 and 9.3, RFC 9110 section 7.6.1.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,6 +20,11 @@ _EVENT_STREAM: Final = b"text/event-stream"
 _BEHIND_A_TYPE: Final = (b"", b";")
 #: RFC 9110 section 5.6.3: around values, which the parser leaves behind them
 _BLANKS: Final = b" \t"
+_ZERO: Final = 0x30
+#: a scheme of RFC 4559 or its kin, first or behind a comma, or what IIS says of one (`Persistent-Auth: true`)
+_CONNECTION_LOGIN: Final = re.compile(
+    rb"(?:^|,)[ \t]*(?:ntlm|negotiate|nego2|kerberos|true)(?:[ \t,]|$)", re.IGNORECASE
+)
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
 
@@ -62,12 +68,15 @@ _LENGTH: Final = 2
 _TYPE: Final = 3
 _CODING: Final = 4
 _CONNECTION: Final = 5
+_CHALLENGE: Final = 6
 
 _SPECIAL: Final = {
     b"content-length": _LENGTH,
     b"content-type": _TYPE,
     b"transfer-encoding": _CODING,
     b"connection": _CONNECTION,
+    b"www-authenticate": _CHALLENGE,
+    b"persistent-auth": _CHALLENGE,
 }
 
 
@@ -92,10 +101,14 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
     chunked = False
     options: frozenset[bytes] = _NO_OPTIONS
     media_type = b""
+    is_login = False
     for line in headers:
         name, value = line
         meaning = _MEANINGS[name]
         if meaning == _PASSED:
+            lines.append(line)
+        elif meaning == _CHALLENGE:
+            is_login = is_login or is_connection_login(value)
             lines.append(line)
         elif meaning == _TYPE:
             media_type = value
@@ -103,11 +116,8 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
         elif meaning == _LENGTH:
             if length is not None:
                 raise UpstreamProtocolError("more than one length")
-            try:
-                length = parse_length(value.rstrip(_BLANKS))
-            except ValueError as error:
-                raise UpstreamProtocolError(str(error)) from None
-            lines.append(line)
+            length = _read_length(value.rstrip(_BLANKS))
+            lines.append((name, b"%d" % length) if value[0] == _ZERO else line)
         elif meaning == _CODING:
             if chunked or value.rstrip(_BLANKS).lower() != b"chunked" or version == "1.0":
                 raise UpstreamProtocolError("a Transfer-Encoding other than chunked, or one in HTTP/1.0")
@@ -119,7 +129,7 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
     if not options <= _STANDARD and (gone := nominated(headers)):
         lines = [line for line in lines if line[0].lower() not in gone]
     # RFC 9112 section 9.3: close wins, and before 1.1 only keep-alive keeps.
-    keeps = b"close" not in options and (version == "1.1" or b"keep-alive" in options)
+    keeps = not is_login and b"close" not in options and (version == "1.1" or b"keep-alive" in options)
     bodyless = method == "HEAD" or status in BODYLESS
     return ResponseHead(
         status,
@@ -131,6 +141,18 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
         reusable=keeps and (bodyless or chunked or length is not None),
         is_event_stream=_is_event_stream(media_type),
     )
+
+
+def is_connection_login(value: bytes) -> bool:
+    """Whether credentials or challenges name a scheme that logs a connection in, not a request (RFC 4559 section 6)."""
+    return _CONNECTION_LOGIN.search(value) is not None
+
+
+def _read_length(digits: bytes) -> int:
+    try:
+        return parse_length(digits)
+    except ValueError as error:
+        raise UpstreamProtocolError(str(error)) from None
 
 
 def _is_event_stream(media_type: bytes) -> bool:

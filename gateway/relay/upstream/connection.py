@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from gateway.core.errors import UpstreamProtocolError, UpstreamTimeout
-from gateway.ports import Body, Receiver
+from gateway.core.http.facts import Facts
+from gateway.ports import Body, Exchange, Receiver
 from gateway.relay.http1.response_head import ResponseHead
-from gateway.relay.http1.response_parser import Inform, ResponseParser
+from gateway.relay.http1.response_parser import ResponseParser
 from gateway.relay.waiting import FlowControl, Signal
 
 #: bytes of a response's body that are held for a client that takes them slowly, before reading pauses
@@ -52,6 +53,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._body_task: asyncio.Task[None] | None = None
         #: all of the last request, body included
         self._is_sent = False
+        #: whatever the response says, no other request may follow
+        self._is_last = False
         self._timeout = 0.0
         #: loop time by which the upstream must have said or taken something
         self._deadline: float | None = None
@@ -140,6 +143,7 @@ class UpstreamConnection(asyncio.Protocol):
             not self.is_lost
             and self._failure is None
             and self._is_sent
+            and not self._is_last
             and parser is not None
             and parser.is_complete
             and not parser.surplus
@@ -167,28 +171,18 @@ class UpstreamConnection(asyncio.Protocol):
 
     # Request and response
 
-    def ask(
-        self,
-        method: str,
-        head: bytes,
-        body: Body | None,
-        *,
-        chunked: bool,
-        timeout: float,
-        inform: Inform,
-        waits: bool = False,
-        upgrades: bool = False,
-    ) -> None:
-        """Sends a request; `response` tells what came of it.
+    def ask(self, facts: Facts, head: bytes, client: Exchange, *, timeout: float, is_last: bool = False) -> None:
+        """Sends a request, its head as it stands; `response` tells what came of it.
 
-        `timeout`: seconds of silence. `waits`: the client does, for 100. `upgrades`: 101 is a response. Closed, or what
-        the client's body raises.
+        `timeout`: seconds of silence. `is_last`: no request may follow it here. Closed, or what the body raises.
         """
         if self.is_lost:
             raise Closed
-        self._parser = ResponseParser(method, accepts_upgrade=upgrades, inform=inform)
+        self._parser = ResponseParser(facts.method, accepts_upgrade=facts.is_websocket, inform=client.inform)
         assert self._transport is not None
+        body, chunked, waits = client.body, facts.chunked, facts.expects_continue
         self._timeout = timeout
+        self._is_last = is_last
         self._deadline = self._loop.time() + timeout
         whole = None if body is None or waits else body.take_whole()
         self._is_sent = body is None or whole is not None

@@ -18,7 +18,7 @@ from gateway.core.http.facts import Facts
 from gateway.core.routing.admission import Admission
 from gateway.ports import Exchange, Observer
 from gateway.relay.http1.head import written
-from gateway.relay.http1.response_head import ResponseHead
+from gateway.relay.http1.response_head import ResponseHead, is_connection_login
 from gateway.relay.upstream.connection import CONTINUE_AFTER, Closed, UpstreamConnection
 from gateway.relay.upstream.dialing import Dialer
 from gateway.relay.upstream.pool import KNOWN, STRANGER, TUNNEL, Grant, Pool
@@ -26,6 +26,8 @@ from gateway.relay.upstream.response import UpstreamResponse
 
 #: RFC 9110 section 9.2.2, less TRACE: may be sent again when a reused connection turns out to be closed
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+#: RFC 9110 section 9.3: a body means nothing there, and many servers leave it where it is
+BODYLESS_METHODS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 #: seconds between two looks at connections that may be silent or idle for too long
 SWEEP: Final = 1.0
 #: how many looks there are at least within the shortest timeout
@@ -82,12 +84,16 @@ class HttpUpstream:
 
     async def send(self, facts: Facts, admission: Admission, client: Exchange) -> UpstreamResponse:
         """One request. UpstreamBusy, UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, or the body's own."""
-        head = self._head(facts, admission)
+        # A server that reads no body there would take it for the next request, headers of ours included.
+        closes = facts.method in BODYLESS_METHODS and (facts.chunked or bool(facts.content_length))
+        head = self._head(facts, admission, closes=closes)
         route_timeout = admission.route.timeout
         timeout = self._response_timeout if route_timeout is None else route_timeout
         kind = STRANGER if admission.identity is None else KNOWN
         if facts.is_websocket:
             kind |= TUNNEL
+        # Whoever is admitted has shown a Bearer token, and nothing else.
+        is_last = closes or (kind & STRANGER != 0 and _logs_in(facts))
         connection = self.pool.take(kind)
         if connection is None:
             connection = await self._open_or_wait(kind)
@@ -97,16 +103,7 @@ class HttpUpstream:
             if is_second:
                 connection = await self._open_fresh(kind)
             try:
-                connection.ask(
-                    facts.method,
-                    head,
-                    client.body,
-                    chunked=facts.chunked,
-                    timeout=timeout,
-                    inform=client.inform,
-                    waits=facts.expects_continue,
-                    upgrades=facts.is_websocket,
-                )
+                connection.ask(facts, head, client, timeout=timeout, is_last=is_last)
                 while (response := connection.response()) is None:
                     await connection.news()
             except Closed:
@@ -149,7 +146,7 @@ class HttpUpstream:
         if not (is_reused and untouched and facts.method in IDEMPOTENT):
             raise UpstreamUnreachable(f"{self._shown}: the connection ended before a response") from None
 
-    def _head(self, facts: Facts, admission: Admission) -> bytes:
+    def _head(self, facts: Facts, admission: Admission, *, closes: bool) -> bytes:
         """Request line and lines as they are, then framing from the parsed message (RFC 9112 section 6)."""
         headers = admission.headers
         if facts.host is None or self._own_host:
@@ -161,6 +158,8 @@ class HttpUpstream:
             more = b"\r\nContent-Length: %d" % facts.content_length
         if facts.is_websocket:
             more += b"\r\nConnection: Upgrade\r\nUpgrade: websocket"
+        elif closes:
+            more += b"\r\nConnection: close"
         return written(b"%b %b HTTP/1.1" % (facts.method.encode("ascii"), admission.target), headers, more=more)
 
     # Its connection
@@ -292,6 +291,11 @@ class HttpUpstreams:
         if facts.is_websocket:
             return upstream.open_tunnel(facts, admission, client)
         return upstream.send(facts, admission, client)
+
+
+def _logs_in(facts: Facts) -> bool:
+    """Whether the API may take whoever comes next on the same connection for this client."""
+    return any(is_connection_login(value) for value in facts.authorization)
 
 
 def _authority(url: str) -> bytes:

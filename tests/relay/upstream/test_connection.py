@@ -697,7 +697,7 @@ async def test_closing_twice_and_without_a_request_is_fine() -> None:
 # What an attacker who controls a response, or only its Content-Type, can do
 
 
-@pytest.mark.parametrize("length", [b"18446744073709551615", b"9223372036854775808", b"0" * 5000 + b"2", b"+2"])
+@pytest.mark.parametrize("length", [b"18446744073709551615", b"9223372036854775808", b"+2"])
 async def test_a_length_that_parsers_disagree_on_is_refused(gateway: Running, client: RawClient, length: bytes) -> None:
     gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\nab"
     response = await client.ask(get())

@@ -13,6 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gateway.relay.upstream.connection import UpstreamConnection
 from gateway.relay.upstream.pool import KNOWN, STRANGER, TUNNEL, Grant, Pool
+from tests.gate.test_gate import MemoryExchange
+from tests.memory import facts
 from tests.wire import Places
 
 
@@ -62,7 +64,7 @@ class Side:
 
     def respond(self, connection: UpstreamConnection, *, closes: bool = False) -> None:
         """A whole request and its response."""
-        connection.ask("GET", b"", None, chunked=False, timeout=1, inform=lambda *_: None)
+        connection.ask(facts(), b"", MemoryExchange(facts()), timeout=1)
         more = b"Connection: close\r\n" if closes else b""
         connection.data_received(b"HTTP/1.1 200 OK\r\n" + more + b"Content-Length: 0\r\n\r\n")
 

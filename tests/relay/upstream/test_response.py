@@ -7,6 +7,8 @@ import pytest
 
 from gateway.relay.upstream.connection import UpstreamConnection
 from gateway.relay.upstream.response import UpstreamResponse
+from tests.gate.test_gate import MemoryExchange
+from tests.memory import facts
 
 SWITCH = b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 EVENTS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\n\r\n"
@@ -29,7 +31,8 @@ def back() -> list[UpstreamConnection]:
 async def respond(back: list[UpstreamConnection], raw: bytes) -> tuple[UpstreamConnection, UpstreamResponse]:
     connection = UpstreamConnection(asyncio.get_running_loop(), lambda _: None)
     connection.connection_made(Transport())
-    connection.ask("GET", b"", None, chunked=False, timeout=1, inform=lambda *_: None, upgrades=True)
+    asked = facts(is_websocket=True)
+    connection.ask(asked, b"", MemoryExchange(asked), timeout=1)
     connection.data_received(raw)
     head = connection.response()
     assert head is not None
