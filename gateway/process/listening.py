@@ -19,6 +19,7 @@ from typing import Final
 
 from gateway.core.addresses import Address, parse_address
 from gateway.core.config.file import Config
+from gateway.relay.keepalive import keep_asking
 
 #: pending connections that the kernel holds for us
 BACKLOG: Final = 1024
@@ -176,6 +177,7 @@ def _listening(family: int, where: tuple[object, ...]) -> socket.socket:
         if family == socket.AF_INET6:
             # Or it would take the IPv4 address of the same port as well.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        keep_asking(listener)
         listener.bind(where)
         listener.listen(BACKLOG)
     except OSError:

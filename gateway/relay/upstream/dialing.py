@@ -11,6 +11,7 @@ from typing import Final
 from gateway.core.addresses import parse_upstream
 from gateway.core.config.upstreams import UpstreamSection, UpstreamTls
 from gateway.core.errors import UpstreamUnreachable
+from gateway.relay.keepalive import keep_asking
 from gateway.relay.upstream.connection import UpstreamConnection
 
 #: seconds for which the addresses behind a name are remembered
@@ -75,10 +76,15 @@ class Dialer:
 
     async def _dial(self, loop: asyncio.AbstractEventLoop, factory: Factory, address: str) -> UpstreamConnection:
         if self._context is None:
-            return (await loop.create_connection(factory, address, self._origin.port))[1]
-        _, connection = await loop.create_connection(
-            factory, address, self._origin.port, ssl=self._context, server_hostname=self._server_name
-        )
+            transport, connection = await loop.create_connection(factory, address, self._origin.port)
+        else:
+            transport, connection = await loop.create_connection(
+                factory, address, self._origin.port, ssl=self._context, server_hostname=self._server_name
+            )
+        # It may have ended at once.
+        with contextlib.suppress(OSError, ValueError):
+            if (open_socket := transport.get_extra_info("socket")) is not None:
+                keep_asking(open_socket)
         return connection
 
     async def _resolve(self, loop: asyncio.AbstractEventLoop) -> list[str]:
