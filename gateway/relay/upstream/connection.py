@@ -5,6 +5,7 @@ Knows nothing of other connections: who gets which, and what is tried again, is 
 
 import asyncio
 import contextlib
+import os
 import select
 from collections.abc import Callable
 from typing import Final, cast
@@ -18,6 +19,10 @@ from gateway.relay.waiting import FlowControl, Signal
 
 #: bytes of a response's body that are held for a client that takes them slowly, before reading pauses
 HELD: Final = 64 * 1024
+#: bytes that are read at once of what was said before an end
+_READ: Final = 256 * 1024
+#: of the loop, until it has read what was here
+_TURNS: Final = 3
 #: seconds for which the upstream's 100 is awaited before the client is asked for its body all the same
 CONTINUE_AFTER: Final = 1.0
 
@@ -84,7 +89,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tells whoever waits."""
-        self.is_lost = True
+        is_news, self.is_lost = not self.is_lost, True
+        if is_news and exc is not None and self._receiver is None and self._parser is not None:
+            self._read_last_words()
         self._stop_body()
         self._lost(self)
         if self._receiver is not None:
@@ -103,6 +110,20 @@ class UpstreamConnection(asyncio.Protocol):
                     self._failure = problem
         self._flow.resume()
         self._news.wake()
+
+    def _read_last_words(self) -> None:
+        """What the upstream said before it closed, where a write found out first: the kernel still has it.
+
+        Over TLS nobody could read it any more: there `_listen` comes first.
+        """
+        transport = self._transport
+        assert transport is not None
+        if transport.get_extra_info("sslcontext") is not None:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            descriptor = transport.get_extra_info("socket").fileno()
+            while data := os.read(descriptor, _READ):
+                self.data_received(data)
 
     def eof_received(self) -> None:
         """The upstream ended the connection in good order: over TLS, with a close_notify (RFC 9112 section 9.8)."""
@@ -127,13 +148,15 @@ class UpstreamConnection(asyncio.Protocol):
         What came on it since its last response, an end or another response, may not be with the loop yet, and would
         be taken for the response to the next request.
         """
-        if self.is_lost:
-            return False
+        return not (self.is_lost or self._has_something())
+
+    def _has_something(self) -> bool:
+        """Whether the kernel has bytes of the upstream, or its end, that the loop did not read yet."""
         if self._poll is None:
             assert self._transport is not None
             self._poll = select.poll()
             self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not self._poll.poll(0)
+        return bool(self._poll.poll(0))
 
     @property
     def is_reusable(self) -> bool:
@@ -212,6 +235,7 @@ class UpstreamConnection(asyncio.Protocol):
                     # RFC 9110 section 10.1.1: answered instead of invited; the body stays where it is.
                     return
             while chunk := await body.read():
+                await self._listen()
                 transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
                 if self._flow.is_paused:
                     self._extend()
@@ -226,6 +250,13 @@ class UpstreamConnection(asyncio.Protocol):
             self._body_task = None
             self._is_sent = True
             self._extend()
+
+    async def _listen(self) -> None:
+        """Lets the loop read what is here before a write that may fail: who heard enough said so first."""
+        for _ in range(_TURNS):
+            if self._paused_reading or not self._has_something():
+                return
+            await asyncio.sleep(0)
 
     async def _until_invited(self) -> None:
         """RFC 9110 section 10.1.1: until the upstream says 100 or responds, or for `continue_after`."""
@@ -259,7 +290,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._held = 0
         if self._paused_reading:
             self._paused_reading = False
-            if self._is_sent or self._flow.is_paused:
+            if self._body_task is None or self._flow.is_paused:
                 self._extend()
             if self._transport is not None and not self.is_lost:
                 self._transport.resume_reading()
@@ -287,12 +318,16 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if self._invited.is_awaited and (parser.is_invited or parser.head is not None):
             self._invited.wake()
+        if self._body_task is not None and parser.head is not None and parser.head.status >= 400:
+            # It wants no more of the body: what is still sent could only reset the rest of its response.
+            self._stop_body()
+            self._extend()
         if parser.is_complete:
             self._deadline = None
         elif self._deadline is not None:
             self._extend()
         self._held += len(data)
-        if self._held > HELD and parser.parts and not (self._paused_reading or parser.is_complete):
+        if self._held > HELD and parser.parts and not (self._paused_reading or parser.is_complete or self.is_lost):
             self._paused_reading = True
             self._deadline = None
             assert self._transport is not None
