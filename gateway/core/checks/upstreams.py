@@ -75,6 +75,8 @@ def _reach_problems(upstream: UpstreamSection, bound: Mapping[str, Address]) -> 
     for key in _TIMES:
         if not getattr(upstream, key) > 0:
             yield key, "must be more than 0"
+    if upstream.max_age is not None and not upstream.max_age > 0:
+        yield "max_age", "must be more than 0; null is any"
     if not 1 <= upstream.max_connections <= MAX_CONNECTIONS:
         yield "max_connections", f"must be from 1 to {MAX_CONNECTIONS}"
     if upstream.tls is not None:

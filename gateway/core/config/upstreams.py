@@ -86,6 +86,10 @@ class UpstreamSection(Section, frozen=True, kw_only=True):
     keepalive: Annotated[Seconds, _doc("how long an idle connection is kept for the next request")] = default(
         Seconds(60)
     )
+    max_age: Annotated[
+        Seconds | None,
+        _doc("age of a connection from which a new one is preferred, so that a name that moved is followed; null: any"),
+    ] = default(Seconds(300))
     max_connections: Annotated[int, _doc("connections at a time")] = 256
     pool_timeout: Annotated[Seconds, _doc("how long a request waits when all connections are busy")] = default(
         Seconds(5)

@@ -70,6 +70,8 @@ class UpstreamConnection(asyncio.Protocol):
         #: nobody has it, and what kind of request has it or had it last; `pool` keeps these
         self.is_idle = False
         self.kind = 0
+        #: loop time from which a new one is preferred
+        self.retires_at = float("inf")
         #: it ended, or is about to
         self.is_lost = False
         #: it carried a response before

@@ -141,6 +141,15 @@ class Pool:
         self._opening += 1
         return True
 
+    def exchange(self, old: UpstreamConnection, new: UpstreamConnection) -> bool:
+        """Has a new connection take the place of an old one, which is closed. False: one of them ended before."""
+        if new.is_lost or old not in self._open:
+            return False
+        self._drop(old)
+        new.kind = old.kind
+        self._open.add(new)
+        return True
+
     def opened(self, kind: int, connection: UpstreamConnection) -> None:
         """A connection in the room that was reserved."""
         if connection.is_lost:

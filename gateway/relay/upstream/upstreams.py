@@ -6,6 +6,7 @@ Which connection a request gets is decided in `pool`; what one does, `connection
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import Coroutine, Mapping
 from typing import Final, cast
 
@@ -32,6 +33,10 @@ BODYLESS_METHODS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"
 SWEEP: Final = 1.0
 #: how many looks there are at least within the shortest timeout
 _LOOKS: Final = 4
+#: seconds over which the ends of connections are spread that were opened together
+_SPREAD: Final = 5.0
+#: seconds for which old connections will do, after a new one could not be had
+_AGAIN: Final = 30.0
 #: seconds
 _CLOSING: Final = 1.0
 
@@ -74,7 +79,11 @@ class HttpUpstream:
         self._response_timeout = float(upstream.response_timeout)
         self._pool_timeout = float(upstream.pool_timeout)
         self._keepalive = float(upstream.keepalive)
+        self._max_age = float("inf") if upstream.max_age is None else float(upstream.max_age)
+        self._loop = asyncio.get_running_loop()
         self._failing = False
+        #: loop time before which old connections will do
+        self._renews_from = 0.0
         self._told = (0, 0)
         self.pool = Pool(upstream.max_connections)
         #: seconds, for connections opened from now on
@@ -97,6 +106,8 @@ class HttpUpstream:
         connection = self.pool.take(kind)
         if connection is None:
             connection = await self._open_or_wait(kind)
+        if connection.retires_at <= (now := self._loop.time()) and self._renews_from <= now:
+            connection = await self._renewed(kind, connection)
         is_second = False
         response: ResponseHead | None = None
         while response is None:
@@ -207,19 +218,53 @@ class HttpUpstream:
         return f"{share} of {most} connections are in use: all that public routes, or tunnels, may have"
 
     async def _dial(self, kind: int) -> UpstreamConnection:
-        """A new connection, in the room that was reserved for it."""
-        loop = asyncio.get_running_loop()
+        """A new connection, in the room that was reserved for it. UpstreamUnreachable."""
+        connection: UpstreamConnection | None = None
+        try:
+            connection = await self._connect()
+        finally:
+            if connection is None:
+                self.pool.failed(kind)
+        self.pool.opened(kind, connection)
+        return connection
+
+    async def _renewed(self, kind: int, old: UpstreamConnection) -> UpstreamConnection:
+        """A new connection in the place of an old one; that one, where no other can be had."""
+        connection: UpstreamConnection | None = None
+        is_over = True
+        try:
+            connection = await self._connect()
+            is_over = False
+        except UpstreamUnreachable:
+            # Not each of them is to find out.
+            self._renews_from = self._loop.time() + _AGAIN
+            is_over = False
+        finally:
+            if is_over:
+                self.pool.give_back(old)
+        if connection is not None and self.pool.exchange(old, connection):
+            return connection
+        if connection is not None:
+            connection.abort()
+        if old.is_sound():
+            return old
+        self.pool.give_back(old)
+        return await self._open_fresh(kind)
+
+    async def _connect(self) -> UpstreamConnection:
+        """A connection that nobody counts yet. UpstreamUnreachable."""
         try:
             connection = await self.dialer.open(
-                lambda: UpstreamConnection(loop, self.pool.lost, continue_after=self.continue_after)
+                lambda: UpstreamConnection(self._loop, self.pool.lost, continue_after=self.continue_after)
             )
-        except BaseException as error:
-            self.pool.failed(kind)
-            if isinstance(error, UpstreamUnreachable) and not self._failing:
+        except UpstreamUnreachable as error:
+            if not self._failing:
                 self._failing = True
                 log.warning("upstream cannot be reached: %s", error.evidence)
             raise
-        self.pool.opened(kind, connection)
+        # Those that were opened together are not renewed together.
+        age = self._max_age + random.random() * min(_SPREAD, self._max_age / 10)  # noqa: S311 -- no secret
+        connection.retires_at = self._loop.time() + age
         return connection
 
     def sweep(self, now: float) -> None:

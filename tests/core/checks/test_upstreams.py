@@ -46,6 +46,11 @@ def test_no_time_is_nothing(key: str, value: float) -> None:
     assert reached(**{key: value}) == [f"{key}: must be more than 0"]
 
 
+@pytest.mark.parametrize(("age", "sound"), [(0, False), (-1, False), (float("nan"), False), (0.1, True), (None, True)])
+def test_a_connection_has_an_age_or_any(age: float | None, *, sound: bool) -> None:
+    assert reached(max_age=age) == ([] if sound else ["max_age: must be more than 0; null is any"])
+
+
 @pytest.mark.parametrize(
     ("connections", "sound"), [(0, False), (-1, False), (1, True), (65_535, True), (65_536, False)]
 )

@@ -266,6 +266,7 @@ def test_the_long_form_of_an_upstream_is_read_whole() -> None:
     values = {
         "url": "https://shop",
         "keepalive": "1m",
+        "max_age": "10m",
         "max_connections": 8,
         "pool_timeout": "1s",
         "tls": {"ca_file": "ca", "certificate": "c", "key": "k", "server_name": "n"},
@@ -275,6 +276,7 @@ def test_the_long_form_of_an_upstream_is_read_whole() -> None:
     assert convert({**SMALLEST, "upstreams": {"shop": values}}).config.upstreams["shop"] == UpstreamSection(
         url="https://shop",
         keepalive=Seconds(60),
+        max_age=Seconds(600),
         max_connections=8,
         pool_timeout=Seconds(1),
         tls=UpstreamTls(ca_file="ca", certificate="c", key="k", server_name="n"),

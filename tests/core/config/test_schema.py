@@ -32,7 +32,7 @@ def test_the_schema_has_every_default() -> None:
     assert made["$defs"]["Issuer"]["properties"]["jwks_max_stale"]["default"] == 86400
     upstream = made["$defs"]["UpstreamSection"]["properties"]
     assert {key: value.get("default") for key, value in upstream.items()} == {
-        "url": None, "connect_timeout": 5, "response_timeout": 60, "keepalive": 60, "max_connections": 256,
+        "url": None, "connect_timeout": 5, "response_timeout": 60, "keepalive": 60, "max_age": 300, "max_connections": 256,
         "pool_timeout": 5, "host": "preserve", "tls": None, "authorization": "drop", "headers": {},
     }  # fmt: skip
     route = made["$defs"]["RouteSection"]["properties"]

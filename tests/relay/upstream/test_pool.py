@@ -214,6 +214,19 @@ def test_a_connection_is_replaced_in_its_place(side: Side) -> None:
     assert Places.of(side.pool) == (0, 0, 1, 0)
 
 
+@pytest.mark.parametrize("ended", ["none", "the old", "the new"])
+def test_an_old_connection_is_exchanged_in_its_place(side: Side, ended: str) -> None:
+    old, new = side.opened(STRANGER), side.connect()
+    if ended != "none":
+        (old if ended == "the old" else new).connection_lost(None)
+    assert side.pool.exchange(old, new) == (ended == "none")
+    assert side.transports[old].aborted == (ended == "none")
+    assert Places.of(side.pool).busy == (ended != "the old")
+    old.connection_lost(None)
+    assert side.pool.connections == ((new,) if ended == "none" else ())
+    assert side.shares == (len(side.pool.connections), 0)
+
+
 def test_one_that_ended_while_it_was_opened_leaves_its_room(side: Side) -> None:
     assert side.pool.reserve(KNOWN)
     connection = side.connect()
@@ -374,6 +387,17 @@ class Anything(RuleBasedStateMachine):
     def say_unasked(self, data: st.DataObject) -> None:
         idle = [connection for connection in self.pool.connections if connection.is_idle]
         self.side.transports[data.draw(st.sampled_from(sorted(idle, key=id)))].theirs.send(b"x")
+
+    @precondition(lambda self: self.having)
+    @rule(data=st.data(), ends=st.booleans())
+    def renew(self, data: st.DataObject, *, ends: bool) -> None:
+        old = data.draw(st.sampled_from(self.having))
+        new = self.side.connect()
+        if ends:
+            new.connection_lost(None)
+        if self.pool.exchange(old, new):
+            self.having.remove(old)
+            self.having.append(new)
 
     @rule(before=st.floats(0, 1))
     def close_idle(self, before: float) -> None:
