@@ -13,6 +13,7 @@ from gateway.core.config.upstreams import UpstreamSection, UpstreamTls
 from gateway.core.errors import UpstreamUnreachable
 from gateway.relay.keepalive import keep_asking
 from gateway.relay.upstream.connection import UpstreamConnection
+from gateway.relay.upstream.tls import FollowedTls
 
 #: seconds for which the addresses behind a name are remembered
 ADDRESSES_KEPT: Final = 10.0
@@ -29,7 +30,7 @@ class Dialer:
         self._shown = upstream.url
         self._timeout = float(upstream.connect_timeout)
         tls = upstream.tls or UpstreamTls()
-        self._context = tls_context(tls) if origin.scheme == "https" else None
+        self._tls = FollowedTls(tls, upstream.url) if origin.scheme == "https" else None
         self._server_name = tls.server_name or origin.host
         self._addresses: list[str] = []
         self._resolved_at = float("-inf")
@@ -56,6 +57,10 @@ class Dialer:
         except OSError as error:
             raise self._unreachable(error.strerror or type(error).__name__) from None
 
+    def look_at_files(self) -> bool:
+        """Whether those of `tls` were replaced by others that can be used: connections from now on are by these."""
+        return self._tls is not None and self._tls.look()
+
     def _unreachable(self, why: str) -> UpstreamUnreachable:
         return UpstreamUnreachable(f"{self._shown}: {why}")
 
@@ -75,11 +80,11 @@ class Dialer:
         return await self._dial(loop, factory, in_turn[-1])
 
     async def _dial(self, loop: asyncio.AbstractEventLoop, factory: Factory, address: str) -> UpstreamConnection:
-        if self._context is None:
+        if self._tls is None:
             transport, connection = await loop.create_connection(factory, address, self._origin.port)
         else:
             transport, connection = await loop.create_connection(
-                factory, address, self._origin.port, ssl=self._context, server_hostname=self._server_name
+                factory, address, self._origin.port, ssl=self._tls.context, server_hostname=self._server_name
             )
         # It may have ended at once.
         with contextlib.suppress(OSError, ValueError):
@@ -102,25 +107,3 @@ def _is_literal(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def tls_context(tls: UpstreamTls) -> ssl.SSLContext:
-    """TLS as the configuration asks for. ValueError: a file of it cannot be used."""
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ValueError(f"tls.ca_file {tls.ca_file}: {_why(error)}") from None
-    context.set_alpn_protocols(["http/1.1"])
-    if tls.certificate is not None:
-        try:
-            context.load_cert_chain(tls.certificate, tls.key, password="")
-        except (OSError, ssl.SSLError) as error:
-            raise ValueError(f"tls.certificate {tls.certificate}: {_why(error)}") from None
-    if tls.allow_insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _why(error: OSError) -> str:
-    return (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or type(error).__name__

@@ -271,6 +271,10 @@ class HttpUpstream:
         """Ends what is silent or idle for too long. `now`: loop time."""
         for connection in self.pool.connections:
             connection.check(now)
+        if self.dialer.look_at_files():
+            self._renews_from = 0.0
+            for connection in self.pool.connections:
+                connection.retires_at = min(connection.retires_at, now + random.random() * _SPREAD)  # noqa: S311 -- as above
         self.pool.close_idle(now - self._keepalive)
         counts = self.pool.counts()
         if counts != self._told and self._observer is not None:

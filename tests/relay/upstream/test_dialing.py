@@ -21,7 +21,8 @@ from cryptography.x509.oid import NameOID
 
 from gateway.core.config.section import Seconds
 from gateway.core.config.upstreams import UpstreamSection, UpstreamTls
-from gateway.relay.upstream.dialing import Dialer, tls_context
+from gateway.relay.upstream.dialing import Dialer
+from gateway.relay.upstream.tls import tls_context
 from tests.relay.test_faults import LOOPS, Run, a_gateway
 from tests.wire import OK, PATIENCE, RawUpstream, Running, Start, get, post, until
 
