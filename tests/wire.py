@@ -26,8 +26,9 @@ from gateway.observe.log import set_up_logging
 from gateway.process.app import Gateway
 from gateway.relay.client.connection import Connection
 from gateway.relay.client.server import Server
+from gateway.relay.upstream.connections import Connections
 from gateway.relay.upstream.pool import Pool
-from gateway.relay.upstream.upstreams import HttpUpstream, HttpUpstreams
+from gateway.relay.upstream.upstreams import HttpUpstreams
 
 #: Real seconds after which a test that waits for something gives up.
 PATIENCE = 10.0
@@ -364,11 +365,11 @@ class Running:
         return self.gateway._server
 
     @property
-    def to_upstream(self) -> HttpUpstream:
-        """The gateway's side of its upstream."""
+    def to_upstream(self) -> Connections:
+        """The gateway's connections to its upstream."""
         made = self.gateway.assembly.upstream
         assert isinstance(made, HttpUpstreams)
-        return made.by_name["default"]
+        return made.by_name["default"].connections
 
     @property
     def places(self) -> Places:
