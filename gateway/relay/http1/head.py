@@ -18,3 +18,9 @@ def written(first: bytes, lines: Iterable[HeaderLine], *, more: bytes = b"", bod
     parts.append(b"\r\n\r\n")
     parts.append(body)
     return b"".join(parts)
+
+
+def response_bytes(status: int, reason: bytes, lines: Iterable[HeaderLine], body: bytes = b"") -> bytes:
+    """A response as it goes on the wire, or as much of it as there is."""
+    first = b"HTTP/1.1 200 OK" if status == 200 and reason == b"OK" else b"HTTP/1.1 %d %b" % (status, reason)
+    return written(first, lines, body=body)

@@ -24,7 +24,21 @@ def test_a_length_is_a_number_with_or_without_zeros_in_front(digits: bytes, leng
 @pytest.mark.parametrize(
     "digits",
     [
-        *(b"", b" ", b"+7", b"-7", b"7 ", b" 7", b"7,7", b"0x7", b"7.0", b"1_0", b"\xb2", "\u0667".encode(), b"1" * 5000),
+        *(
+            b"",
+            b" ",
+            b"+7",
+            b"-7",
+            b"7 ",
+            b" 7",
+            b"7,7",
+            b"0x7",
+            b"7.0",
+            b"1_0",
+            b"\xb2",
+            "\u0667".encode(),
+            b"1" * 5000,
+        ),
         b"%d" % (MAX_LENGTH + 1),
         b"%d" % (1 << 64),
     ],

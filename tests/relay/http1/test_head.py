@@ -1,6 +1,6 @@
 """Heads as they go on the wire."""
 
-from gateway.relay.http1.head import written
+from gateway.relay.http1.head import response_bytes, written
 
 
 def test_a_head_is_its_lines_and_an_empty_one() -> None:
@@ -10,3 +10,9 @@ def test_a_head_is_its_lines_and_an_empty_one() -> None:
 
 def test_more_lines_and_a_body_stand_behind_them() -> None:
     assert written(b"A", (), more=b"\r\nB: c", body=b"body") == b"A\r\nB: c\r\n\r\nbody"
+
+
+def test_a_response_has_its_status_line() -> None:
+    assert response_bytes(200, b"OK", (), b"ok") == b"HTTP/1.1 200 OK\r\n\r\nok"
+    assert response_bytes(200, b"Fine", ((b"A", b"b"),)) == b"HTTP/1.1 200 Fine\r\nA: b\r\n\r\n"
+    assert response_bytes(299, b"", ()) == b"HTTP/1.1 299 \r\n\r\n"
