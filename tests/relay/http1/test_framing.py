@@ -12,7 +12,7 @@ from gateway.relay.http1.framing import MAX_LENGTH, parse_length
         (b"000", 0),
         (b"7", 7),
         (b"0" * 25 + b"7", 7),
-        (b"0" * 127 + b"7", 7),
+        (b"0" * 10_000 + b"7", 7),
         (b"%d" % MAX_LENGTH, MAX_LENGTH),
         (b"00%d" % MAX_LENGTH, MAX_LENGTH),
     ],
@@ -41,7 +41,6 @@ def test_a_length_is_a_number_with_or_without_zeros_in_front(digits: bytes, leng
         ),
         b"%d" % (MAX_LENGTH + 1),
         b"%d" % (1 << 64),
-        b"0" * 128 + b"7",
     ],
 )
 def test_what_readers_disagree_on_is_no_length(digits: bytes) -> None:
