@@ -12,7 +12,7 @@ def test_where_a_secret_is_can_be_the_key_of_what_it_is() -> None:
 def test_an_upstream_without_more_is_the_short_form() -> None:
     upstream = UpstreamSection(url="http://a")
     assert (upstream.keepalive, upstream.pool_timeout) == (Seconds(60), Seconds(5))
-    assert upstream.max_age == 300
+    assert upstream.max_age == Seconds(300)
     assert upstream.max_connections == 256
     assert (upstream.tls, upstream.authorization, upstream.headers) == (None, "drop", {})
 
