@@ -215,7 +215,7 @@ async def test_a_response_that_the_client_is_slow_to_take_finishes(start: Start)
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
     await client.send(get())
     connection = await gateway.only_connection()
-    await until(lambda: connection.is_full)
+    await until(lambda: connection.wire.is_full)
     stopping = asyncio.create_task(gateway.stop())
     await until(lambda: gateway.server.closed)
     client.writer.transport.resume_reading()  # type: ignore[attr-defined]
@@ -231,7 +231,7 @@ async def test_a_response_in_the_buffer_of_an_idle_connection_is_not_lost(start:
     body = b"x" * 50_000
     gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     connection = await gateway.only_connection()
-    while not connection.transport.get_write_buffer_size():  # type: ignore[union-attr]
+    while not connection.wire.untaken:
         sizes += 1
         await client.send(get())
         await gateway.ended(sizes)
@@ -251,7 +251,7 @@ async def test_a_client_that_takes_nothing_does_not_hold_the_stop(start: Start) 
     body = b"x" * 50_000
     gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     connection = await gateway.only_connection()
-    while not connection.transport.get_write_buffer_size():  # type: ignore[union-attr]
+    while not connection.wire.untaken:
         sizes += 1
         await client.send(get())
         await gateway.ended(sizes)

@@ -159,7 +159,7 @@ async def test_a_body_held_back_by_the_gateway_is_no_fault_of_the_client(start: 
     client = await gateway.client()
     sending = asyncio.create_task(client.send(get("/", f"Content-Length: {size}", method="POST") + b"x" * size))
     connection = await gateway.only_connection()
-    await until(lambda: connection._is_held)
+    await until(lambda: connection.wire.is_held)
     await asyncio.sleep(0.5)  # longer than body_timeout
     more.set()
     await sending

@@ -435,7 +435,7 @@ async def test_a_client_that_takes_its_time_is_no_fault_of_the_upstream(start: S
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
     await client.send(get())
     connection = await gateway.only_connection()
-    await until(lambda: connection.is_full)
+    await until(lambda: connection.wire.is_full)
     await asyncio.sleep(0.6)
     client.writer.transport.resume_reading()  # type: ignore[attr-defined]
     assert len((await client.response()).body) == size
@@ -677,9 +677,9 @@ def test_a_connection_may_be_aborted_when_it_is_gone(tmp_path: Path, run: Run) -
             client = await gateway.client()
             await client.ask(get())
             connection = await gateway.only_connection()
-            connection.abort()
+            connection.wire.abort()
             await gateway.connections(0)
-            connection.abort()
+            connection.wire.abort()
             cut_off(client)
 
     run(main())

@@ -1,84 +1,135 @@
-"""The body of a request on its way: what the parser puts in, and whoever reads it takes out. Bounded by holding."""
+"""The body of a request on its way: what the parser finds goes in, and whoever reads it takes it out. Bounded."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
-from gateway.core.errors import Refusal
-from gateway.relay.client.wire import Wire
+from gateway.core.errors import BodyTooLarge, Refusal, RequestTimeout
+from gateway.relay.waiting import Signal
 
-#: bytes of a body that are held for whoever takes it slowly, before reading from the client pauses
+#: bytes that a body may cost while nobody takes it, before reading from the client pauses
 HELD: Final = 128 * 1024
+#: bytes that a piece costs besides what it carries
+_PIECE: Final = 96
+_NEVER: Final = float("inf")
 
 
-class IncomingBody:
-    """One body, without its framing."""
+class RequestBody:
+    """One body, without its framing, read at the pace of whoever takes it."""
 
-    __slots__ = ("_held", "_parts", "_waiter", "_wire", "failure", "is_complete", "missing", "received")
+    __slots__ = (
+        "_held",
+        "_limit",
+        "_news",
+        "_now",
+        "_parts",
+        "_room",
+        "_since",
+        "bytes_in",
+        "failure",
+        "has_arrived",
+        "invite",
+        "is_complete",
+        "is_touched",
+    )
 
-    def __init__(self, wire: Wire, *, length: int | None) -> None:
-        """`length`: bytes, as the head announces them; None: it comes in chunks."""
-        self._wire = wire
+    def __init__(self, *, limit: int | None, room: Callable[[], None], now: Callable[[], float]) -> None:
+        """Needs a running loop. `limit`: bytes. `room` is called when there is room for more of it. `now`: seconds."""
+        self._now = now
+        self._limit = limit
+        self._room = room
         self._parts: list[bytes] = []
-        #: bytes that nobody took yet
+        #: what those cost
         self._held = 0
-        self._waiter: asyncio.Future[None] | None = None
-        #: bytes that came, and bytes still to come; -1: nobody knows
-        self.received = 0
-        self.missing = -1 if length is None else length
+        self._news: Final = Signal(asyncio.get_running_loop())
+        #: since when somebody waits for more
+        self._since = _NEVER
+        #: asks a client for it that waits to be asked
+        self.invite: Callable[[], None] | None = None
+        #: some of it came
+        self.has_arrived = False
         #: all of it came
         self.is_complete = False
         #: why the rest of it never will
         self.failure: Refusal | None = None
+        #: somebody took of it: the request cannot be sent a second time
+        self.is_touched = False
+        #: bytes that were taken
+        self.bytes_in = 0
+
+    def __repr__(self) -> str:
+        how = "complete" if self.is_complete else "broken" if self.failure is not None else "on its way"
+        return f"<RequestBody {how}, {self.bytes_in} bytes taken, {sum(map(len, self._parts))} here>"
 
     @property
     def is_full(self) -> bool:
         """More is held than should be."""
         return self._held > HELD
 
-    # The parser's side
+    @property
+    def is_here(self) -> bool:
+        """Whether some of it arrived."""
+        return self.has_arrived or self.is_complete
+
+    # The connection's side
 
     def put(self, data: bytes) -> None:
         """More of it."""
         self._parts.append(data)
-        self._held += len(data)
-        self.received += len(data)
-        if self.missing >= 0:
-            self.missing -= len(data)
-        self._wake()
+        self._held += len(data) + _PIECE
+        self.has_arrived = True
+        self._news.wake()
 
     def end(self) -> None:
         """That was all."""
         self.is_complete = True
-        self._wake()
+        self._news.wake()
 
     def fail(self, failure: Refusal) -> None:
         """There will be no more of it."""
         if not self.is_complete and self.failure is None:
             self.failure = failure
-            self._wake()
+            self._news.wake()
 
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+    def drop(self) -> None:
+        """Nobody will take what is here."""
+        self._parts.clear()
+        self._held = 0
+
+    def check(self, now: float, *, timeout: float) -> None:
+        """Fails it when somebody waits for it for too long. `now`: seconds of the clock."""
+        if now - self._since > timeout:
+            self.fail(RequestTimeout("nothing came of the body within body_timeout"))
 
     # The reader's side
 
-    def take(self) -> bytes:
-        """What is here and nobody took yet; empty when there is nothing."""
+    def take_whole(self) -> bytes | None:
+        """All of it, where all of it is here already. BodyTooLarge."""
+        return self._take() if self.is_complete else None
+
+    async def read(self) -> bytes:
+        """The next piece; empty at its end. Raises its failure; BodyTooLarge."""
+        if self.invite is not None:
+            self.invite()
+        while self.failure is None and not (self._parts or self.is_complete):
+            self._since = self._now()
+            try:
+                await self._news.next()
+            finally:
+                self._since = _NEVER
+        if self.failure is not None:
+            raise self.failure
+        return self._take()
+
+    def _take(self) -> bytes:
         parts = self._parts
         taken = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
         if self._held:
             self._held = 0
-            self._wire.pace()
+            self._room()
+        self.is_touched = True
+        self.bytes_in += len(taken)
+        if self._limit is not None and self.bytes_in > self._limit:
+            raise BodyTooLarge(f"more than {self._limit} bytes of body")
         return taken
-
-    async def read(self) -> bytes:
-        """What is here, once something is; empty at the end. Raises its failure."""
-        while self.failure is None and not (self._parts or self.is_complete):
-            self._waiter = self._wire.loop.create_future()
-            await self._waiter
-        if self.failure is not None:
-            raise self.failure
-        return self.take()

@@ -5,22 +5,10 @@ import contextlib
 import select
 import socket
 import struct
-from collections.abc import Callable
-from typing import Protocol
+from typing import Final
 
-from gateway.core.errors import Refusal
-
-#: seconds for which the rest of a refused body is read and dropped, so that the response is not lost in a reset
-LINGERING = 1
 #: SO_LINGER (socket(7)): on, for no time at all
-_RESET = struct.pack("ii", 1, 0)
-
-
-class Rest(Protocol):
-    """A body of which something may still come."""
-
-    async def read(self) -> bytes:
-        """The next piece; empty at its end. A Refusal: there is no such end."""
+_RESET: Final = struct.pack("ii", 1, 0)
 
 
 def reset(transport: asyncio.Transport) -> None:
@@ -42,18 +30,7 @@ def has_left(transport: asyncio.Transport) -> bool:
     return False
 
 
-async def linger(transport: asyncio.Transport, body: Rest | None, *, deafen: Callable[[], None]) -> None:
-    """Ends our side only: closing while the client still sends would reset the connection, response included.
-
-    `deafen` is called when the body has ended: what comes then is dropped. Ends with the client, or after LINGERING.
-    """
-    transport.write_eof()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LINGERING):
-            # Whoever read the body until now lets go of it first.
-            await asyncio.sleep(0)
-            with contextlib.suppress(Refusal):
-                while body is not None and await body.read():
-                    pass
-            deafen()
-            await asyncio.get_running_loop().create_future()
+def end_writing(transport: asyncio.Transport) -> None:
+    """Tells the other side that nothing more comes, where that can be said without closing: not over TLS."""
+    if transport.can_write_eof():
+        transport.write_eof()

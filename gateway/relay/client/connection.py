@@ -1,345 +1,334 @@
-"""One client connection: bytes to requests, one request after another through the service, and the limits on heads.
+"""One client connection: what is read becomes requests, one after another through the service, each within its time.
 
-What an exchange needs of it is `wire`; how a head is read, `request_parser`.
+The states it goes through, and why there are no others: `phase`. How bytes are read: `http1.request_parser`.
 """
 
 import asyncio
 import logging
-from typing import Final
+import time
+from typing import Final, cast
 
-from gateway.core.errors import BadRequest, ClientDisconnected, InternalError, Refusal, RequestTimeout, TooLarge
-from gateway.relay.client.body import IncomingBody
-from gateway.relay.client.closing import linger
+from gateway.core.errors import BadRequest, ClientDisconnected, Draining, InternalError, RequestTimeout
+from gateway.ports import Exchange
+from gateway.relay.client import crowd
+from gateway.relay.client.body import RequestBody
+from gateway.relay.client.closing import end_writing
 from gateway.relay.client.exchange import ClientExchange, refusal_bytes
-from gateway.relay.client.wire import Listener, Wire
-from gateway.relay.http1.request_parser import RequestParser, no_request
+from gateway.relay.client.listener import Listener
+from gateway.relay.client.phase import (
+    ASKED,
+    ASKED_LAST,
+    BEGUN,
+    BROKEN,
+    BUSY,
+    DEAF,
+    ENDED,
+    FINISHED,
+    HEAD,
+    IDLE,
+    OVER,
+    SERVED,
+    SILENT,
+    UPGRADED,
+    Phase,
+)
+from gateway.relay.client.unreadable import Unreadable
+from gateway.relay.client.wire import Wire
+from gateway.relay.http1.events import Broken, Data, End
+from gateway.relay.http1.request_parser import Event, RequestHead, RequestParser
 from gateway.relay.tunnel import Tunnel
+from gateway.relay.waiting import Signal
 
-#: bytes of empty lines between two requests
-MAX_EMPTY: Final = 16
-#: requests read ahead of the one that is served; when as few are left as half of them, more are read
-MAX_AHEAD: Final = 16
-#: bytes of chunks that are read at a time
-_CHUNKS: Final = 16 * 1024
-#: bytes kept of what follows an upgrade before there is a tunnel
-MAX_EARLY: Final = 64 * 1024
-_HEAD_END: Final = b"\r\n\r\n"
+#: bytes that are kept, as they came, of what follows the request that is served; more, and the client is made to wait
+AHEAD: Final = 64 * 1024
+#: seconds for which what is still sent is read and dropped, so that the last response is not lost in a reset
+LINGERS: Final = 1.0
+#: seconds of one turn of the loop that one connection may use: others wait for theirs
+TURN: Final = 0.002
 
 log = logging.getLogger("gateway.relay")
 
 
-class Connection(Wire):
+class Connection(asyncio.Protocol):
     """One client connection."""
 
     __slots__ = (
-        "_empty_bytes",
-        "_head_bytes",
-        "_head_since",
-        "_idle_since",
-        "_is_ending",
-        "_is_serving",
+        "_body",
+        "_is_put_off",
+        "_listener",
         "_parser",
-        "_silent_since",
-        "_spoiled",
+        "_request",
+        "_requested",
         "_task",
-        "_unread",
-        "_waiter",
+        "_tunnel",
+        "phase",
+        "place",
+        "wire",
     )
 
-    def __init__(self, server: Listener) -> None:
+    #: from connection_made on
+    wire: Wire
+
+    def __init__(self, listener: Listener) -> None:
         """Needs a running loop."""
-        super().__init__(server)
-        self._parser = RequestParser(self)
-        #: bytes that are parsed once there is room for more requests
-        self._unread = b""
+        self._listener: Final = listener
+        self._parser: Final = RequestParser(listener.limits)
+        self.phase: Final = Phase(listener.now() + listener.header_timeout)
+        #: as `crowd` has it
+        self.place = crowd.NOWHERE
+        #: what is to be served next: a request, or what is none
+        self._request: RequestHead | Broken | None = None
+        #: of the request that is read or served
+        self._body: RequestBody | None = None
+        self._requested: Final = Signal(asyncio.get_running_loop())
         #: serves requests; None before the first
         self._task: asyncio.Task[None] | None = None
-        #: while that has nothing to do
-        self._waiter: asyncio.Future[None] | None = None
-        self._is_serving = False
-        #: no request is served after the one under way
-        self._is_ending = False
-        #: of a head that is not complete
-        self._head_bytes = 0
-        self._head_since: float | None = None
-        #: since when, while no request has come at all
-        self._silent_since: float | None = self.loop.time()
-        #: since when, between two requests
-        self._idle_since: float | None = None
-        self._empty_bytes = 0
-        #: nothing that still comes makes sense
-        self._spoiled = False
+        #: once the connection left HTTP
+        self._tunnel: Tunnel | None = None
+        #: it had its turn, and goes on reading in the next one
+        self._is_put_off = False
+
+    def __repr__(self) -> str:
+        tunnel = ", tunnel" if self._tunnel is not None else ""
+        return f"<Connection {self.phase!r}, {self.wire!r}, {self._parser!r}, {self._body!r}{tunnel}>"
 
     # Life of a connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Counts it, or sends it away when there are too many."""
-        super().connection_made(transport)
-        refusal = self._server.opened(self)
+        # uvloop's transports are no subclass of it, and have everything it has.
+        self.wire = Wire(
+            cast("asyncio.Transport", transport),
+            self._listener.trusted_proxies.peer(transport.get_extra_info("peername")),
+        )
+        refusal = self._listener.opened(self)
         if refusal is not None:
-            self.write(refusal_bytes(refusal, realm=self.realm))
+            self.wire.write(refusal_bytes(refusal, realm=self._listener.realm))
             self.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forgets it; a request under way is cancelled."""
-        super().connection_lost(exc)
-        if self._parser.body is not None:
-            self._parser.body.fail(ClientDisconnected("the client went away within its body"))
+        self.wire.lose()
+        if self._body is not None:
+            self._body.fail(ClientDisconnected("the client went away within its body"))
         self._parser.close()
-        self._is_ending = True
+        self.phase.enter(FINISHED)
         if self._task is not None:
             self._task.cancel()
-        self._server.lost(self)
+        self._listener.lost(self)
+
+    def pause_writing(self) -> None:
+        """The client takes less than is written."""
+        self.wire.flow.pause()
+        if self._tunnel is not None:
+            self._tunnel.client_ready(ready=False)
+
+    def resume_writing(self) -> None:
+        """It takes more again."""
+        self.wire.flow.resume()
+        if self._tunnel is not None:
+            self._tunnel.client_ready(ready=True)
 
     def close(self) -> None:
         """Ends it once what was written is sent. Not while a request is under way."""
-        self._is_ending = True
-        if self.transport is not None:
-            self.transport.close()
+        self.phase.enter(FINISHED)
+        self._stop_reading()
+        self.wire.close()
+
+    def give_way(self) -> bool:
+        """Ends it, since somebody else needs the place; unless its client has not taken all of its last response."""
+        if self.wire.untaken:
+            return False
+        self.close()
+        return True
+
+    def cut_short(self) -> None:
+        """Ends it at the end of a drain: at once, where something is under way."""
+        if self.is_busy:
+            self.wire.cut(Draining("the gateway cut it: it did not end within drain"))
+        else:
+            self.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing has come of a request, and none is under way."""
+        return self.phase.state in (SILENT, IDLE)
 
     @property
     def has_request(self) -> bool:
-        """Whether a request is under way, waits, or has begun to arrive."""
-        return self._is_serving or bool(self._parser.heads) or self._head_since is not None
+        """Whether a request is under way, or has begun to arrive."""
+        return self.phase.state == HEAD or self.phase.serves
 
     @property
     def is_busy(self) -> bool:
         """The same, or the client has not taken all of its last response."""
-        return self.has_request or (self.transport is not None and self.transport.get_write_buffer_size() > 0)
+        return self.has_request or self.wire.untaken > 0
 
     def check(self, now: float) -> None:
-        """Ends what takes too long: a head, a body, a response to be taken, idleness. `now`: loop time."""
-        limits = self.limits
-        if self._head_since is not None:
-            if now - self._head_since > limits.header_timeout:
-                self._break_off(RequestTimeout("the head did not end within header_timeout"))
-        elif self._silent_since is not None:
-            if now - self._silent_since > limits.header_timeout:
+        """Ends what takes too long: a head, a body, a response to be taken, idleness. `now`: seconds of the clock."""
+        if now > self.phase.deadline:
+            if self.phase.state == HEAD:
+                self._hear(Broken(RequestTimeout("the head did not end within header_timeout")))
+            else:
                 self.close()
-        elif self._idle_since is not None and now - self._idle_since > limits.keepalive:
-            self.close()
-        self.check_flow(now)
+        if self._body is not None:
+            self._body.check(now, timeout=self._listener.body_timeout)
+        self.wire.check(now, send_timeout=self._listener.send_timeout)
 
-    # Bytes to requests
+    # What is read
 
     def data_received(self, data: bytes) -> None:
         """What the client sent."""
         if self._tunnel is not None:
             self._tunnel.from_client(data)
-        elif self._unread:
-            self._unread += data
-        else:
-            self._read(data)
+        elif self.phase.state < DEAF:
+            self._parser.receive(data)
+            self._read()
 
-    def _read(self, data: bytes) -> None:
-        """Feeds the parser head by head, and no more of them than may wait."""
-        parser = self._parser
-        start, size = 0, len(data)
-        while start < size and not self._spoiled:
-            body = parser.body
-            if parser.is_upgraded:
-                parser.tail += data[start:]
+    def _read(self) -> None:
+        """Hears what there is room for; when the client is ahead by too much, it is made to wait."""
+        parser, phase = self._parser, self.phase
+        turn_ends = 0.0
+        while phase.reads and not self._is_put_off and (self._body is None or not self._body.is_full):
+            event = parser.next_event()
+            if event is None:
+                if parser.is_in_head and phase.state != HEAD:
+                    phase.enter(BEGUN, deadline=self._listener.now() + self._listener.header_timeout)
+                    self._listener.crowd.enter(self, crowd.BEGUN)
                 break
-            if body is not None and body.missing > 0:
-                end = min(size, start + body.missing)
-            elif body is not None:
-                # Chunks, whose end looks like that of a head: what follows it is read as heads are.
-                end = _behind(_HEAD_END, data, start, min(size, start + _CHUNKS))
-            elif len(parser.heads) >= MAX_AHEAD:
-                self._unread = data[start:]
-                break
-            else:
-                begin = start if self._head_since is not None else self._count_empty_lines(data, start)
-                if begin == size:
-                    self._feed(data[start:], is_empty=True)
-                    break
-                end = _behind(_HEAD_END, data, begin, size)
-            self._feed(data if end - start == size else data[start:end])
-            start = end
-        self.pace()
+            self._hear(event)
+            if isinstance(event, Data) and parser.unread:
+                now = time.monotonic()
+                if not turn_ends:
+                    turn_ends = now + TURN
+                elif now > turn_ends:
+                    self._is_put_off = True
+                    asyncio.get_running_loop().call_soon(self._go_on)
+        if parser.unread > AHEAD or self.wire.is_held:
+            self.wire.hold(held=parser.unread > AHEAD)
 
-    def _count_empty_lines(self, data: bytes, start: int) -> int:
-        """Where they end. RFC 9112 section 2.2: the parser passes over them; a stream of them is no client."""
-        while start < len(data) and (data[start] == 0x0D or data[start] == 0x0A):
-            start += 1
-            self._empty_bytes += 1
-            if self._empty_bytes > MAX_EMPTY:
-                self._break_off(BadRequest("empty lines where a request was due"))
-                return len(data)
-        return start
+    def _go_on(self) -> None:
+        """It is this connection's turn again."""
+        self._is_put_off = False
+        self._read()
 
-    def _feed(self, data: bytes, *, is_empty: bool = False) -> None:
-        """Counts the bytes of a head that is not complete, and of what frames a body. `is_empty`: line ends only."""
-        if self._spoiled:
-            return
-        parser = self._parser
-        body = parser.body
-        before = 0 if body is None else body.received
-        waiting = len(parser.heads)
-        try:
-            parser.feed(data)
-        except Refusal as refusal:
-            if len(parser.heads) > waiting and parser.body is not None and not parser.body.received:
-                # What is wrong came with the head itself.
-                parser.heads.pop()
-                parser.body = None
-            self._spoil(refusal)
-            return
-        if len(parser.heads) > waiting:
-            self._head_bytes, self._head_since = 0, None
-            self._empty_bytes, self._silent_since = 0, None
-            if parser.body is None:
-                self._note_rest(data, parser.heads[-1].body)
-            self._wake()
-        elif body is None:
-            if not is_empty:
-                self._note_head(len(data))
-        elif body.missing < 0:
-            self._note_framing(body, data, body.received - before)
-
-    def _note_head(self, size: int) -> None:
-        """`size` bytes belong to a head that is not complete."""
-        if size:
-            self._head_bytes += size
-            if self._head_since is None:
-                self._head_since = self.loop.time()
-            if self._head_bytes > self.limits.header_bytes:
-                self._break_off(TooLarge("the head did not end within header_bytes"))
-
-    def _note_rest(self, data: bytes, body: IncomingBody | None) -> None:
-        """What came behind the end of a head, or of chunks: first that request's `body`, then maybe the next head."""
-        counted = body.received if body is not None and body.missing >= 0 else 0
-        self._note_head(max(0, len(data.rpartition(_HEAD_END)[2].lstrip(b"\r\n")) - counted))
-
-    def _note_framing(self, body: IncomingBody, data: bytes, taken: int) -> None:
-        """Of `data`, `taken` bytes were body in chunks: the rest framed it, or began the next head."""
-        if body.is_complete:
-            self._head_bytes = 0
-            self._note_rest(data, body)
+    def _hear(self, event: Event) -> None:
+        """Another step of the request that is read."""
+        if isinstance(event, RequestHead):
+            self.phase.enter(ASKED_LAST if event.closes else ASKED)
+            if event.has_body:
+                listener = self._listener
+                self._body = RequestBody(limit=listener.body_bytes, room=self._read, now=listener.now)
+            self._ask(event)
+        elif isinstance(event, Data):
+            assert self._body is not None  # its head announced it
+            self._body.put(event.data)
+        elif isinstance(event, Broken):
+            is_served = self.phase.serves
+            self.phase.enter(BROKEN)
+            if self._body is not None:
+                # Whoever reads it says so, or has said something else already.
+                self._body.fail(BadRequest("the framing of the body broke"))
+            self._stop_reading()
+            if not is_served:
+                self._ask(event)
         else:
-            # Chunk extensions and trailers: they have no limit of their own.
-            self._head_bytes = 0 if taken else self._head_bytes + len(data)
-            if self._head_bytes > self.limits.header_bytes:
-                self._spoil(BadRequest("the framing of the body is longer than a head may be"))
+            self.phase.enter(ENDED if isinstance(event, End) else UPGRADED)
+            if self._body is not None:
+                self._body.end()
 
-    def _spoil(self, refusal: Refusal) -> None:
-        """The stream makes no sense any more: whoever reads a body from it is told, else the client."""
-        body = self._parser.body
-        if body is None:
-            self._break_off(refusal)
-        else:
-            self._spoiled = True
-            self._head_bytes, self._head_since, self._silent_since = 0, None, None
-            body.fail(BadRequest("the framing of the body broke"))
-            # Its head may have come with what is wrong.
-            self._wake()
+    def _stop_reading(self) -> None:
+        """Whatever still comes is taken, and dropped."""
+        self._parser.close()
+        self.wire.hold(held=False)
 
-    def _break_off(self, refusal: Refusal) -> None:
-        """Our own refusal is the last response."""
-        self._spoiled = True
-        self._head_bytes, self._head_since, self._silent_since = 0, None, None
-        self._parser.heads.append(no_request(refusal))
-        self._wake()
+    def _leave_http(self, tunnel: Tunnel) -> bytes:
+        """What comes goes to the tunnel from now on. Gives what came already."""
+        self._tunnel = tunnel
+        self.wire.hold(held=False)
+        return self._parser.rest()
 
-    def pace(self) -> None:
-        """Reads from the client while there is room."""
-        parser = self._parser
-        body = parser.body
-        full = (body is not None and body.is_full) or (parser.is_upgraded and len(parser.tail) > MAX_EARLY)
-        self.hold(held=not self._spoiled and (full or bool(self._unread)))
+    # What is served
 
-    # Requests
-
-    def _wake(self) -> None:
-        """There is a request."""
+    def _ask(self, request: RequestHead | Broken) -> None:
+        """There is something to serve."""
+        self._request = request
+        self._listener.crowd.leave(self)
         if self._task is None:
-            self._task = self.loop.create_task(self._serve())
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+            self._task = asyncio.get_running_loop().create_task(self._serve())
+        else:
+            self._requested.wake()
 
     async def _serve(self) -> None:
-        """One request after another, until the connection ends."""
-        heads, service = self._parser.heads, self._server.service
+        """One request after another, until there is a last one."""
+        listener = self._listener
+        turn_ends = 0.0
         try:
-            while not self._is_ending:
-                if not heads:
-                    if self._silent_since is None:
-                        self._idle_since = self.loop.time()
-                    self._waiter = self.loop.create_future()
-                    await self._waiter
-                    self._idle_since = None
+            while self.phase.state != OVER:
+                request, self._request = self._request, None
+                if request is None:
+                    turn_ends = 0.0
+                    await self._requested.next()
                     continue
-                head = heads.popleft()
-                if self._unread and len(heads) <= MAX_AHEAD // 2:
-                    self._read_on()
-                exchange = ClientExchange(self, head)
-                self._is_serving = True
-                self._server.count_request(1)
-                written = self._written
+                listener.count_request(1)
+                exchange = self._exchange(request)
+                written = self.wire.written
                 try:
-                    await service.handle(exchange)
+                    await listener.service.handle(exchange)
                 except Exception:
                     log.exception("the server failed")
-                    self._fail(has_begun=self._written > written)
+                    self._fail(has_begun=self.wire.written > written)
                 finally:
-                    self._is_serving = False
-                    self._server.count_request(-1)
-                if head.body is not None and head.body.is_complete:
-                    # What nobody wanted of it makes room.
-                    head.body.take()
-                if self._is_ending or not (exchange.keep_alive and exchange.is_read):
-                    self._is_ending = True
-                    await self._end_behind(exchange, head.body)
+                    listener.count_request(-1)
+                self._end_request(exchange)
+                if self._request is not None:
+                    # What is served without waiting for anybody leaves the loop to others all the same.
+                    now = time.monotonic()
+                    if now > turn_ends > 0:
+                        await asyncio.sleep(0)
+                        now = time.monotonic()
+                        turn_ends = 0.0
+                    turn_ends = turn_ends or now + TURN
         except Exception as error:  # noqa: BLE001 -- see below
             # Ours raise nothing, so this is a bug. The error is not shown: it may quote what was read.
             log.error("the server failed: %s", type(error).__name__)  # noqa: TRY400 -- see above
-            self.abort()
-        finally:
+            self.wire.abort()
+
+    def _exchange(self, request: RequestHead | Broken) -> Exchange:
+        if isinstance(request, Broken):
+            return Unreadable(self.wire, request.refusal, realm=self._listener.realm)
+        return ClientExchange(self._listener, self.wire, request, self._body, leave_http=self._leave_http)
+
+    def _end_request(self, exchange: Exchange) -> None:
+        """It was served: another one may be, or its response was the last."""
+        body, self._body = self._body, None
+        lingers = True
+        if isinstance(exchange, ClientExchange):
+            if self.phase.state == BUSY and exchange.keep_alive:
+                listener = self._listener
+                self.phase.enter(SERVED, deadline=listener.now() + listener.keepalive)
+                listener.crowd.enter(self, crowd.IDLE)
+                self._read()
+                return
+            lingers = exchange.lingers or not exchange.is_read
+        if body is not None:
+            body.drop()
+        if self.wire.is_open and lingers and self._tunnel is None:
+            self._linger()
+        else:
             self.close()
 
-    def _read_on(self) -> None:
-        """There is room for more of what was read."""
-        unread, self._unread = self._unread, b""
-        self._read(unread)
+    def _linger(self) -> None:
+        """Ends our side only: closing while the client still sends would reset the connection, response included."""
+        self.phase.enter(FINISHED, deadline=self._listener.now() + LINGERS)
+        self._stop_reading()
+        self._listener.crowd.enter(self, crowd.LINGERING)
+        end_writing(self.wire.transport)
 
     def _fail(self, *, has_begun: bool) -> None:
         """A bug in the service: the client is told, or cut off; and nothing more is served."""
-        self._is_ending = True
-        if has_begun or self.is_gone:
-            self.abort()
+        if has_begun or not self.wire.is_open:
+            self.wire.abort()
         else:
-            self.write(refusal_bytes(InternalError(), realm=self.realm))
-
-    async def _end_behind(self, exchange: ClientExchange, body: IncomingBody | None) -> None:
-        """The last response of this connection is written."""
-        transport = self.transport
-        if transport is None or self.is_gone or transport.is_closing() or self._tunnel is not None:
-            return
-        if exchange.lingers or not exchange.is_read:
-            await linger(transport, None if self._spoiled else body, deafen=self._deafen)
-
-    def _deafen(self) -> None:
-        """Whatever still comes is taken, and dropped."""
-        self._spoiled = True
-        self._unread = self._parser.tail = b""
-        self.pace()
-
-    # After 101
-
-    async def run_tunnel(self, tunnel: Tunnel) -> None:
-        """Bytes both ways until one side ends."""
-        self._tunnel = tunnel
-        early, self._parser.tail = self._parser.tail, b""
-        self.pace()
-        self._server.count_tunnel(1)
-        try:
-            await tunnel.run(early)
-        finally:
-            self._server.count_tunnel(-1)
-
-
-def _behind(mark: bytes, data: bytes, start: int, end: int) -> int:
-    """Where the next mark ends; else `end`."""
-    found = data.find(mark, start, end)
-    return end if found < 0 else found + len(mark)
+            self.wire.write(refusal_bytes(InternalError(), realm=self._listener.realm))
+        self.close()

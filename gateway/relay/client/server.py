@@ -1,61 +1,46 @@
-"""A listener's connections: how many there may be, which are busy, and how they end. One is `connection`."""
+"""Accepts the connections of one listener, looks at them again and again, and drains them in the end."""
 
 import asyncio
-from itertools import islice
+from typing import cast
 
 from gateway.core.config.file import Config
-from gateway.core.errors import Draining, Overloaded, Refusal
-from gateway.ports import Ending, Observer, Service
+from gateway.ports import Observer, Service
 from gateway.relay.client.connection import Connection
-from gateway.relay.client.peer import TrustedProxies
-
-#: how many of the oldest connections are looked at for an idle one when there are too many
-IDLE_SOUGHT = 64
-#: seconds between two looks at connections that are late with something
-SWEEP = 1.0
-#: how many looks there are at least within the shortest timeout
-_LOOKS = 4
+from gateway.relay.client.listener import Listener
+from gateway.relay.sweep import Clock, Sweep
 
 
 class Server:
     """Accepts connections for one service; knows how many there are, and drains on its own flag."""
 
-    def __init__(self, service: Service, config: Config, *, max_connections: int, observer: Observer | None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        config: Config,
+        *,
+        max_connections: int,
+        observer: Observer | None,
+        clock: Clock | None = None,
+    ) -> None:
         """Needs a running loop. `observer` None: the connections are not traffic, and not counted."""
-        self.service = service
-        self.config = config
-        self.max_connections = max_connections
-        self.observer = observer
-        self.trusted_proxies = TrustedProxies.of(config)
+        clock = clock or Clock.of_loop()
+        self.listener = Listener(service, config, max_connections=max_connections, observer=observer, clock=clock)
         #: in the order in which they came
-        self.open: dict[Connection, None] = {}
-        #: responses carry Connection: close
-        self.draining = False
-        #: requests on connections that were open before are refused
-        self.closed = False
-        self._in_flight = self._told_in_flight = 0
-        self._quiet = asyncio.Event()
+        self.open = cast("dict[Connection, None]", self.listener.open)
         limits = config.limits
         shortest = min(limits.header_timeout, limits.body_timeout, limits.send_timeout, limits.keepalive)
-        self._interval = min(SWEEP, float(shortest) / _LOOKS)
-        self._tunnels = 0
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sweep connections")
+        self._sweep = Sweep(self._look, shortest=float(shortest), clock=clock, name="sweep connections")
+
+    def __repr__(self) -> str:
+        return f"<Server {self.listener!r}>"
 
     def __call__(self) -> Connection:
         """A protocol for a new connection."""
-        return Connection(self)
-
-    async def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(self._interval)
-            self._look(loop.time())
+        return Connection(self.listener)
 
     def _look(self, now: float) -> None:
         """At what is late, and at what changed."""
-        if self.observer is not None and self._in_flight != self._told_in_flight:
-            self._told_in_flight = self._in_flight
-            self.observer.requests_in_flight(self._in_flight)
+        self.listener.tell()
         for connection in tuple(self.open):
             connection.check(now)
 
@@ -63,57 +48,25 @@ class Server:
         """Connections on which a request is under way or has begun to arrive, or a response is not yet sent."""
         return [connection for connection in self.open if connection.is_busy]
 
-    def count_request(self, change: int) -> None:
-        """A request begins (+1) or ends (-1)."""
-        self._in_flight += change
-        if self.closed:
-            self.something_ended()
+    @property
+    def draining(self) -> bool:
+        """Responses carry Connection: close."""
+        return self.listener.draining
 
-    def count_tunnel(self, change: int) -> None:
-        """A tunnel begins (+1) or ends (-1)."""
-        self._tunnels += change
-        if self.observer is not None:
-            self.observer.tunnels_open(self._tunnels)
+    @draining.setter
+    def draining(self, draining: bool) -> None:
+        self.listener.draining = draining
 
-    def opened(self, connection: Connection) -> Refusal | None:
-        """Counts a new connection; a refusal when there are too many."""
-        if len(self.open) >= self.max_connections and not self._close_an_idle_one():
-            refusal = Overloaded(f"{len(self.open)} connections are open")
-            if self.observer is not None:
-                self.observer.request_ended(Ending(status=refusal.status, refusal=refusal))
-            return refusal
-        self.open[connection] = None
-        self._count_connections()
-        return None
-
-    def _close_an_idle_one(self) -> bool:
-        """Makes room: of the connections that are open longest, one that has nothing to do gives way."""
-        idle = next((old for old in islice(self.open, IDLE_SOUGHT) if not old.is_busy), None)
-        if idle is None:
-            return False
-        self.open.pop(idle)
-        idle.close()
-        return True
-
-    def lost(self, connection: Connection) -> None:
-        """Forgets a connection."""
-        self.open.pop(connection, None)
-        self._count_connections()
-        self.something_ended()
-
-    def _count_connections(self) -> None:
-        if self.observer is not None:
-            self.observer.connections_open(len(self.open))
-
-    def something_ended(self) -> None:
-        """A request or a connection ended: wakes a drain that waits for the last."""
-        self._quiet.set()
+    @property
+    def closed(self) -> bool:
+        """No new request is served."""
+        return self.listener.closed
 
     def close_idle(self) -> None:
         """From now on no new request is served: idle connections close, the others after their response."""
-        self.closed = True
+        self.listener.closed = True
         for connection in tuple(self.open):
-            if not connection.has_request:
+            if connection.is_idle:
                 connection.close()
 
     async def drain(self, *, seconds: float, hurry: asyncio.Event | None = None) -> int:
@@ -127,18 +80,18 @@ class Server:
         waiting.cancel()
         hurrying.cancel()
         left = len(self.busy())
-        self._sweeper.cancel()
+        self._sweep.close()
         for connection in tuple(self.open):
-            if connection.is_busy:
-                connection.cut(Draining("the gateway cut it: it did not end within drain"))
-            else:
-                connection.close()
+            connection.cut_short()
         while self.open:
-            self._quiet.clear()
-            await self._quiet.wait()
+            await self._news()
         return left
 
     async def _until_quiet(self) -> None:
         while self.busy():
-            self._quiet.clear()
-            await self._quiet.wait()
+            await self._news()
+
+    async def _news(self) -> None:
+        """A request or a connection ended."""
+        self.listener.news.clear()
+        await self.listener.news.wait()

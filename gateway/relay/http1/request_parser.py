@@ -1,20 +1,25 @@
-"""The bytes of a client, head by head, to its requests. No sockets here; bounds what one head may grow to.
+"""The bytes of a client to events, one at a time and only when asked for: what nobody asked for stays as it came.
 
 llhttp (httptools) reads them, strictly; what it takes and this gateway does not is refused in `facts`.
 """
 
-from collections import deque
 from typing import Final
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from gateway.core.config.limits import Limits
 from gateway.core.errors import BadRequest, Refusal, TooLarge, UriTooLong
 from gateway.core.http.facts import HeaderLine
-from gateway.relay.client.body import IncomingBody
-from gateway.relay.client.wire import Wire
+from gateway.relay.http1.events import END, UPGRADE, Broken, Data, End, Upgrade
 from gateway.relay.http1.framing import parse_length
 from gateway.relay.http1.parser_errors import parser_refusal
 
+#: bytes of empty lines before a request
+MAX_EMPTY: Final = 16
+#: bytes of chunks that are read at a time
+_CHUNKS: Final = 16 * 1024
+#: behind a head, and behind chunks
+_MARK: Final = b"\r\n\r\n"
 _VERSIONS: Final = {"1.1": (1, 1), "1.0": (1, 0)}
 #: RFC 9110 section 5.6.3: around values, which llhttp leaves behind them
 _BLANKS: Final = b" \t"
@@ -24,9 +29,9 @@ _UPGRADE: Final = b"upgrade"
 
 
 class RequestHead:
-    """A request as it was sent, its body apart."""
+    """A request as it was sent, its body apart. Behind it: Data, as often as some comes, and End or Upgrade."""
 
-    __slots__ = ("body", "closes", "headers", "method", "refusal", "target", "upgrades", "version")
+    __slots__ = ("closes", "has_body", "headers", "method", "target", "upgrades", "version")
 
     def __init__(
         self,
@@ -35,88 +40,230 @@ class RequestHead:
         target: bytes,
         version: tuple[int, int],
         headers: tuple[HeaderLine, ...],
+        has_body: bool,
         closes: bool,
         upgrades: bool,
-        body: IncomingBody | None,
-        refusal: Refusal | None = None,
     ) -> None:
-        self.method = method
-        self.target = target
-        self.version = version
-        self.headers = headers
+        self.method: Final = method
+        self.target: Final = target
+        self.version: Final = version
+        self.headers: Final = headers
+        #: it announces one that is not empty, or comes in chunks
+        self.has_body: Final = has_body
         #: the connection is to end behind it
-        self.closes = closes
+        self.closes: Final = closes
         #: it asks for another protocol, in Connection and Upgrade together
-        self.upgrades = upgrades
-        #: None when it has none
-        self.body = body
-        #: what is wrong with it, where there is no request
-        self.refusal = refusal
+        self.upgrades: Final = upgrades
+
+    def __repr__(self) -> str:
+        body = ", body" if self.has_body else ""
+        return f"<RequestHead {self.method}, {len(self.headers)} lines{body}{', closes' if self.closes else ''}>"
 
 
-def no_request(refusal: Refusal) -> RequestHead:
-    """Stands where the parser found no request."""
-    return RequestHead(
-        method="", target=b"", version=(1, 0), headers=(), closes=True, upgrades=False, body=None, refusal=refusal
-    )
+Event = RequestHead | Data | End | Upgrade | Broken
 
 
 class RequestParser:
-    """The requests of one connection. `feed` it what comes; then look at its fields."""
+    """The requests of one connection: `receive` what comes, then ask for `next_event` until there is none."""
 
     __slots__ = (
         "_asks_upgrade",
+        "_at",
         "_coded",
+        "_data",
+        "_empty",
+        "_following",
+        "_head",
+        "_header_bytes",
         "_header_count",
-        "_is_in_head",
+        "_is_over",
         "_is_replaying",
+        "_last",
         "_length",
         "_lines",
         "_llhttp",
+        "_missing",
+        "_parts",
         "_problem",
+        "_size",
         "_target",
         "_uri_bytes",
-        "_wire",
-        "body",
-        "heads",
-        "is_upgraded",
-        "tail",
     )
 
-    def __init__(self, wire: Wire) -> None:
-        """`wire`: where bodies make room."""
-        self._wire = wire
-        self._uri_bytes = int(wire.limits.uri_bytes)
-        self._header_count = wire.limits.header_count
+    def __init__(self, limits: Limits) -> None:
+        """`limits`: on heads."""
+        self._header_bytes = int(limits.header_bytes)
+        self._header_count = limits.header_count
+        self._uri_bytes = int(limits.uri_bytes)
         self._llhttp: HttpRequestParser | None = HttpRequestParser(self)
-        self._is_in_head = False
+        #: what came, and how much of it was read
+        self._data = b""
+        self._at = 0
+        #: how the request ended, behind what was handed out last
+        self._following: End | Upgrade | Broken | None = None
+        #: nothing more will be read
+        self._is_over = False
+        #: bytes of empty lines before the head
+        self._empty = 0
+        #: bytes of a head that has not ended, or of framing since the last that were body; and the last of them
+        self._size = 0
+        self._last = b""
+        #: bytes of the body that is read that are still to come; -1: it comes in chunks; 0: no body is read
+        self._missing = 0
+        #: what llhttp found in what it was fed last
+        self._head: RequestHead | None = None
+        self._parts: list[bytes] | None = None
+        self._problem: Refusal | None = None
+        #: of the head that is read; None: none is
+        self._lines: list[HeaderLine] | None = None
         self._target = b""
-        self._lines: list[HeaderLine] = []
-        #: what the head says of a body: digits of its length, and whether it is coded
+        #: what it says of a body: digits of its length, and whether it is coded
         self._length = b""
         self._coded = False
         #: there is an Upgrade, whether or not Connection names it: some would act on it, so nothing may follow it
         self._asks_upgrade = False
-        self._problem: Refusal | None = None
         #: the head that is read is our own: see `_begin_body`
         self._is_replaying = False
-        #: requests that nobody took yet, in order
-        self.heads: deque[RequestHead] = deque()
-        #: of the last of them, while it is on its way
-        self.body: IncomingBody | None = None
-        #: the last request asked for another protocol, and all of it is here
-        self.is_upgraded = False
-        #: bytes behind it
-        self.tail = b""
 
-    def feed(self, data: bytes) -> None:
-        """What the client sent. A Refusal: nobody can tell what it means, nor what follows."""
-        assert self._llhttp is not None  # closed
-        upgraded_at = -1
+    def __repr__(self) -> str:
+        at = "over" if self._is_over else "in a body" if self._missing else "in a head" if self._size else "between"
+        return f"<RequestParser {at}, {self.unread} bytes unread>"
+
+    @property
+    def unread(self) -> int:
+        """Bytes that came and were not read."""
+        return len(self._data) - self._at
+
+    @property
+    def is_in_head(self) -> bool:
+        """A head has begun, and not ended."""
+        return self._size > 0 and not self._missing
+
+    def receive(self, data: bytes) -> None:
+        """What the client sent."""
+        self._data = self._data[self._at :] + data if self._at < len(self._data) else data
+        self._at = 0
+
+    def rest(self) -> bytes:
+        """What came and was not read, which nobody will read any more."""
+        rest, self._data, self._at = self._data[self._at :], b"", 0
+        return rest
+
+    def close(self) -> None:
+        """Nothing will come any more, or nobody cares."""
+        self._is_over = True
+        self._following = self._llhttp = None
+        self._data, self._at = b"", 0
+
+    def next_event(self) -> Event | None:
+        """What comes next; None: more must be received, or there is nothing behind an Upgrade or a Broken."""
+        following = self._following
+        if following is not None:
+            self._following = None
+            return following
+        event: Event | None = None
         try:
-            self._llhttp.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            upgraded_at = upgrade.args[0]
+            while event is None and not self._is_over:
+                end = self._find_end()
+                if end == self._at:
+                    break
+                event = self._read(end)
+        except Refusal as refusal:
+            parts, self._parts = self._parts, None
+            self.close()
+            event = Broken(refusal)
+            if parts is not None:
+                self._following = event
+                event = Data(b"".join(parts))
+        if self._at == len(self._data):
+            # Kept no longer than it must be: there may be thousands of idle connections.
+            self._data, self._at = b"", 0
+        return event
+
+    # Pieces: never more than a head, or the end of a body, so that nothing is read ahead
+
+    def _find_end(self) -> int:
+        """Where the next piece ends."""
+        data, start, size = self._data, self._at, len(self._data)
+        if self._missing > 0:
+            return min(size, start + self._missing)
+        if self._missing:
+            # The end of chunks looks like that of a head.
+            size = min(size, start + _CHUNKS)
+        elif not self._size:
+            start = self._at = self._skip_empty_lines(start)
+        if self._last:
+            found = (self._last + data[start : start + len(_MARK) - 1]).find(_MARK)
+            if found >= 0:
+                return start + found + len(_MARK) - len(self._last)
+        found = data.find(_MARK, start, size)
+        return size if found < 0 else found + len(_MARK)
+
+    def _skip_empty_lines(self, start: int) -> int:
+        """Where they end. RFC 9112 section 2.2: they are passed over; a stream of them is no client. BadRequest."""
+        data = self._data
+        while start < len(data) and (data[start] == 0x0D or data[start] == 0x0A):
+            start += 1
+            self._empty += 1
+            if self._empty > MAX_EMPTY:
+                raise BadRequest("empty lines where a request was due")
+        return start
+
+    def _read(self, end: int) -> Event | None:
+        """What comes of one piece; None: of its own nothing. A Refusal: nobody can tell what it means."""
+        data = self._data
+        piece = data if end - self._at == len(data) else data[self._at : end]
+        self._at = end
+        if self._missing:
+            return self._read_body(piece)
+        is_upgrade = self._feed(piece)
+        head = self._head
+        if head is None:
+            self._size += len(piece)
+            self._last = (self._last + piece)[1 - len(_MARK) :]
+            if self._size > self._header_bytes:
+                raise TooLarge("the head did not end within header_bytes")
+            return None
+        self._head = None
+        self._size, self._last, self._empty = 0, b"", 0
+        if is_upgrade and head.has_body:
+            self._begin_body()
+        elif is_upgrade:
+            self._is_over = True
+            self._following = UPGRADE
+        elif not head.has_body:
+            self._following = END
+        return head
+
+    def _read_body(self, piece: bytes) -> Event | None:
+        self._feed(piece)
+        parts, self._parts = self._parts, None
+        if self._lines is not None:
+            raise BadRequest("the parser finds another request before the end of this one")
+        if not self._missing:
+            self._size, self._last = 0, b""
+            if parts is None:
+                return END
+            self._following = END
+        elif self._missing < 0:
+            # Chunk extensions and trailers: they have no limit of their own.
+            self._size = 0 if parts else self._size + len(piece)
+            self._last = (self._last + piece)[1 - len(_MARK) :]
+            if self._size > self._header_bytes:
+                raise BadRequest("the framing of the body is longer than a head may be")
+        if parts is None:
+            return None
+        return Data(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def _feed(self, piece: bytes) -> bool:
+        """Whether an upgrade follows the piece. A Refusal."""
+        llhttp = self._llhttp
+        assert llhttp is not None  # closed
+        is_upgrade = False
+        try:
+            llhttp.feed_data(piece)
+        except HttpParserUpgrade:
+            is_upgrade = True
         except HttpParserCallbackError:
             # A bug in what is below: the connection ends with it.
             raise
@@ -124,26 +271,17 @@ class RequestParser:
             raise self._problem or parser_refusal(error) from None
         if self._problem is not None:
             raise self._problem
-        if upgraded_at >= 0 and self.body is not None:
-            self._begin_body(data[upgraded_at:])
-        elif upgraded_at >= 0:
-            self.is_upgraded = True
-            self.tail = data[upgraded_at:]
+        return is_upgrade
 
-    def _begin_body(self, data: bytes) -> None:
+    def _begin_body(self) -> None:
         """RFC 9110 section 7.8: an upgrade may be ignored, and its request has the body that it announces.
 
         httptools leaves that unread; another parser, at the end of a head with the same framing, does not.
         """
         self._llhttp, self._is_replaying = HttpRequestParser(self), True
-        framing = b"Transfer-Encoding: chunked" if self._coded else b"Content-Length: " + self._length
+        framing = b"Transfer-Encoding: chunked" if self._missing < 0 else b"Content-Length: %d" % self._missing
         self._llhttp.feed_data(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + framing + b"\r\n\r\n")
         self._is_replaying = False
-        self.feed(data)
-
-    def close(self) -> None:
-        """Nothing will come any more."""
-        self._llhttp = None
 
     # What llhttp calls
 
@@ -151,10 +289,10 @@ class RequestParser:
         """A request line is due."""
         if self._is_replaying:
             return
-        self._is_in_head = True
-        self._target = b""
+        if self._head is not None:
+            self._problem = self._problem or BadRequest("the parser finds another request in a head")
         self._lines = []
-        self._length = b""
+        self._target = self._length = b""
         self._coded = self._asks_upgrade = False
 
     def on_url(self, target: bytes) -> None:
@@ -167,14 +305,15 @@ class RequestParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header line; behind a body, a trailer, which is dropped."""
-        if not self._is_in_head:
+        lines = self._lines
+        if lines is None:
             return
-        if len(self._lines) >= self._header_count:
+        if len(lines) >= self._header_count:
             self._problem = self._problem or TooLarge(f"more than {self._header_count} header lines")
             return
         if value and (value[-1] == 0x20 or value[-1] == 0x09):
             value = value.rstrip(_BLANKS)
-        self._lines.append((name, value))
+        lines.append((name, value))
         size = len(name)
         if size == len(_LENGTH) and name.lower() == _LENGTH:
             self._length = value
@@ -185,40 +324,40 @@ class RequestParser:
 
     def on_headers_complete(self) -> None:
         """All of a head."""
-        self._is_in_head = False
-        llhttp = self._llhttp
-        if llhttp is None or self._is_replaying or self._problem is not None:
+        llhttp, lines = self._llhttp, self._lines
+        if llhttp is None or lines is None or self._problem is not None:
             return
-        if self._coded:
-            self.body = IncomingBody(self._wire, length=None)
-        elif self._length and (length := _presumed_length(self._length)):
-            self.body = IncomingBody(self._wire, length=length)
-        version = llhttp.get_http_version()
-        self.heads.append(
-            RequestHead(
-                method=llhttp.get_method().decode("ascii"),
-                target=self._target,
-                version=_VERSIONS.get(version) or _parse_version(version),
-                headers=tuple(self._lines),
-                closes=self._asks_upgrade or not llhttp.should_keep_alive(),
-                upgrades=llhttp.should_upgrade(),
-                body=self.body,
-            )
+        self._missing = -1 if self._coded else _presumed_length(self._length) if self._length else 0
+        version, upgrades = llhttp.get_http_version(), llhttp.should_upgrade()
+        self._head = RequestHead(
+            method=llhttp.get_method().decode("ascii"),
+            target=self._target,
+            version=_VERSIONS.get(version) or _parse_version(version),
+            headers=tuple(lines),
+            has_body=self._missing != 0,
+            closes=self._asks_upgrade or upgrades or not llhttp.should_keep_alive(),
+            upgrades=upgrades,
         )
+        # Kept no longer than it must be: there may be thousands of idle connections.
+        self._lines = None
+        self._target = b""
 
     def on_body(self, data: bytes) -> None:
         """Body, without chunk framing."""
-        if self.body is not None:
-            self.body.put(data)
-        else:
+        if not self._missing or self._head is not None:
             self._problem = self._problem or BadRequest("the parser gives a body where the head announces none")
+            return
+        if self._missing > 0:
+            self._missing -= len(data)
+        if self._parts is None:
+            self._parts = [data]
+        else:
+            self._parts.append(data)
 
     def on_message_complete(self) -> None:
         """The end of a request, or of a head with an upgrade, whose body is still to be read."""
-        body = self.body
-        if body is not None and not (self._llhttp is not None and self._llhttp.should_upgrade()):
-            self.body = None
-            body.end()
+        if self._head is None and self._missing < 0:
+            self._missing = 0
 
 
 def _presumed_length(digits: bytes) -> int:

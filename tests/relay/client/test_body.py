@@ -1,21 +1,31 @@
 """A body on its way: what is put in comes out, in order and once; and whoever waits hears how it ended."""
 
 import asyncio
-from types import SimpleNamespace
+from collections.abc import Callable
 
 import pytest
 
-from gateway.core.config.file import Config
-from gateway.core.config.issuers import Issuer
-from gateway.core.errors import BadRequest, ClientDisconnected
-from gateway.relay.client.body import HELD, IncomingBody
-from gateway.relay.client.connection import Connection
+from gateway.core.errors import BadRequest, BodyTooLarge, ClientDisconnected, RequestTimeout
+from gateway.relay.client.body import HELD, RequestBody
 
 
-def body(length: int | None = None) -> IncomingBody:
-    issuer = Issuer(issuer="https://a.test", audience="a")
-    listener = SimpleNamespace(config=Config(upstream="http://a", issuers=(issuer,)))
-    return IncomingBody(Connection(listener), length=length)
+class Time:
+    """A clock that stands still unless it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+
+def body(*, limit: int | None = None, room: Callable[[], None] = lambda: None, time: Time | None = None) -> RequestBody:
+    time = time or Time()
+    return RequestBody(limit=limit, room=room, now=lambda: time.now)
+
+
+async def reading(incoming: RequestBody) -> "asyncio.Task[bytes]":
+    task = asyncio.create_task(incoming.read())
+    await asyncio.sleep(0)
+    assert not task.done()
+    return task
 
 
 async def test_what_came_is_read_at_once_and_the_end_is_empty() -> None:
@@ -26,30 +36,27 @@ async def test_what_came_is_read_at_once_and_the_end_is_empty() -> None:
     incoming.put(b"d")
     incoming.end()
     assert (await incoming.read(), await incoming.read(), await incoming.read()) == (b"d", b"", b"")
-    assert (incoming.received, incoming.is_complete) == (4, True)
+    assert (incoming.bytes_in, incoming.is_complete, incoming.is_touched) == (4, True, True)
 
 
 async def test_a_reader_waits_for_the_next_piece() -> None:
     incoming = body()
-    reading = asyncio.create_task(incoming.read())
-    await asyncio.sleep(0)
-    assert not reading.done()
+    waits = await reading(incoming)
     incoming.put(b"a")
-    assert await reading == b"a"
+    assert await waits == b"a"
 
 
 @pytest.mark.parametrize("ends", [False, True])
 async def test_a_reader_that_waits_hears_the_end_or_why_there_is_none(*, ends: bool) -> None:
     incoming = body()
-    reading = asyncio.create_task(incoming.read())
-    await asyncio.sleep(0)
+    waits = await reading(incoming)
     if ends:
         incoming.end()
-        assert await reading == b""
+        assert await waits == b""
     else:
         incoming.fail(BadRequest())
         with pytest.raises(BadRequest):
-            await reading
+            await waits
 
 
 async def test_a_failure_comes_before_what_is_left_and_the_first_one_counts() -> None:
@@ -71,27 +78,81 @@ async def test_a_body_that_is_complete_fails_no_more() -> None:
 
 async def test_a_reader_that_was_cancelled_takes_nothing_with_it() -> None:
     incoming = body()
-    reading = asyncio.create_task(incoming.read())
-    await asyncio.sleep(0)
-    reading.cancel()
-    await asyncio.wait({reading})
+    waits = await reading(incoming)
+    waits.cancel()
+    await asyncio.wait({waits})
     incoming.put(b"a")
     assert await incoming.read() == b"a"
 
 
 async def test_it_is_full_until_somebody_takes_of_it() -> None:
-    incoming = body()
-    incoming.put(b"a" * HELD)
+    told: list[bool] = []
+    incoming = body(room=lambda: told.append(incoming.is_full))
+    incoming.put(b"a" * (HELD - 200))
     assert not incoming.is_full
-    incoming.put(b"b")
+    incoming.put(b"b" * 200)
     assert incoming.is_full
-    assert incoming.take() == b"a" * HELD + b"b"
+    assert await incoming.read() == b"a" * (HELD - 200) + b"b" * 200
+    assert told == [False]
+
+
+async def test_a_piece_costs_more_than_it_carries() -> None:
+    incoming = body()
+    for _ in range(HELD // 64):
+        incoming.put(b"x")
+    assert incoming.is_full
+
+
+async def test_what_nobody_wants_makes_room() -> None:
+    incoming = body()
+    incoming.put(b"a" * 2 * HELD)
+    incoming.drop()
+    assert repr(incoming) == "<RequestBody on its way, 0 bytes taken, 0 here>"
     assert not incoming.is_full
-    assert incoming.take() == b""
 
 
-async def test_it_knows_what_is_missing_where_the_head_said_so() -> None:
-    incoming, chunked = body(5), body()
-    for one in (incoming, chunked):
-        one.put(b"abc")
-    assert (incoming.missing, chunked.missing) == (2, -1)
+async def test_a_whole_body_is_taken_where_it_is_here() -> None:
+    incoming = body()
+    incoming.put(b"abc")
+    assert (incoming.take_whole(), incoming.is_touched, incoming.is_here) == (None, False, True)
+    incoming.end()
+    assert (incoming.take_whole(), incoming.is_touched) == (b"abc", True)
+    assert repr(incoming) == "<RequestBody complete, 3 bytes taken, 0 here>"
+
+
+async def test_an_empty_body_is_here_once_it_ended() -> None:
+    incoming = body()
+    assert not incoming.is_here
+    incoming.end()
+    assert (incoming.is_here, incoming.take_whole()) == (True, b"")
+
+
+async def test_no_more_is_taken_than_there_may_be() -> None:
+    for take in (RequestBody.read, None):
+        incoming = body(limit=3)
+        incoming.put(b"abc")
+        assert await incoming.read() == b"abc"
+        incoming.put(b"d")
+        incoming.end()
+        with pytest.raises(BodyTooLarge, match="3 bytes"):
+            await take(incoming) if take is not None else incoming.take_whole()
+
+
+async def test_whoever_reads_has_it_asked_for_first() -> None:
+    incoming = body()
+    incoming.invite = lambda: incoming.put(b"invited")
+    assert await incoming.read() == b"invited"
+
+
+async def test_only_who_waits_waits_too_long() -> None:
+    time = Time()
+    incoming = body(time=time)
+    incoming.check(time.now + 1000, timeout=30)
+    assert incoming.failure is None
+    waits = await reading(incoming)
+    incoming.check(time.now + 30, timeout=30)
+    assert incoming.failure is None
+    incoming.check(time.now + 31, timeout=30)
+    with pytest.raises(RequestTimeout):
+        await waits
+    assert repr(incoming) == "<RequestBody broken, 0 bytes taken, 0 here>"

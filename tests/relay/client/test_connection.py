@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.ports import Exchange
-from gateway.relay.client import server as server_module
-from gateway.relay.client.connection import MAX_AHEAD
+from gateway.relay.client.connection import AHEAD
 from tests.relay.smuggling import CASES, HIDDEN, Case
 from tests.wire import (
     OK,
@@ -260,8 +259,7 @@ async def test_a_token_of_16_kib_passes_the_server(gateway: Running, client: Raw
     assert (response.status, response.problem["reason"]) == (431, "token_too_large")
 
 
-async def test_a_slow_head_is_timed_out(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "SWEEP", 0.02)
+async def test_a_slow_head_is_timed_out(start: Start) -> None:
     gateway = await start(**limits(header_timeout=0.1))
     for beginning in (b"G", get()[:-1], b"POST / HTTP/1.1\r\n"):
         client = await gateway.client()
@@ -270,8 +268,7 @@ async def test_a_slow_head_is_timed_out(start: Start, monkeypatch: pytest.Monkey
         assert await client.is_closed()
 
 
-async def test_a_slow_head_behind_a_good_request_is_timed_out(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "SWEEP", 0.02)
+async def test_a_slow_head_behind_a_good_request_is_timed_out(start: Start) -> None:
     gateway = await start(**limits(header_timeout=0.1))
     client = await gateway.client()
     await client.send(get() + b"GET / HT")
@@ -279,8 +276,7 @@ async def test_a_slow_head_behind_a_good_request_is_timed_out(start: Start, monk
     assert (await client.response()).status == 408
 
 
-async def test_empty_lines_before_a_request_are_no_request(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "SWEEP", 0.02)
+async def test_empty_lines_before_a_request_are_no_request(start: Start) -> None:
     gateway = await start(**limits(header_timeout=0.05, keepalive=5.0))
     client = await gateway.client()
     await client.ask(post(b"x") + b"\r\n")
@@ -289,8 +285,7 @@ async def test_empty_lines_before_a_request_are_no_request(start: Start, monkeyp
     assert (await client.ask(b"\r\n" + get())).body == b"ok"
 
 
-async def test_a_slow_body_is_not_a_slow_head(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "SWEEP", 0.02)
+async def test_a_slow_body_is_not_a_slow_head(start: Start) -> None:
     gateway = await start(**limits(header_timeout=0.05))
     client = await gateway.client()
     await client.send(post(b"abc")[:-2])
@@ -303,7 +298,7 @@ async def test_a_slow_body_is_not_a_slow_head(start: Start, monkeypatch: pytest.
 
 
 async def test_an_idle_connection_is_closed_after_keepalive(start: Start) -> None:
-    gateway = await start(**limits(keepalive=0.1))
+    gateway = await start(**limits(keepalive=0.1, header_timeout=0.1))
     client, silent = await gateway.client(), await gateway.client()
     assert (await client.ask(get())).status == 200
     assert await client.is_closed()
@@ -350,8 +345,8 @@ async def test_pipelined_requests_wait_outside_when_there_are_many(gateway: Runn
     sending = asyncio.create_task(client.send(get() * count))
     await gateway.upstream.connected()
     connection = await gateway.only_connection()
-    await until(lambda: connection._unread)
-    assert len(connection._parser.heads) <= MAX_AHEAD
+    await until(lambda: connection.wire.is_held)
+    assert AHEAD < connection._parser.unread < 8 * AHEAD
     released.set()
     for _ in range(count):
         assert (await client.response()).body == b"ok"
@@ -371,20 +366,17 @@ async def test_a_body_behind_chunks_is_no_head(start: Start, cut: int, target: s
     await client.send(raw[: len(BEHIND_CHUNKS) - cut])
     connection = await gateway.only_connection()
     if cut:
-        await until(lambda: connection._parser.body is not None)
+        await until(lambda: "BODY" in repr(connection))
     await client.send(raw[len(BEHIND_CHUNKS) - cut :])
     for _ in range(2):
         assert (await client.response()).status == 200
     await until(lambda: not connection.has_request)
-    connection.check(connection.loop.time() + 1)
+    connection.check(asyncio.get_running_loop().time() + 1)
     assert (await client.ask(get("/3"))).status == 200
     assert [request.body for request in gateway.upstream.requests] == [b"", b"x" * 6000, b""]
 
 
-async def test_a_head_that_begins_behind_chunks_and_a_body_has_its_time(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server_module, "SWEEP", 0.02)
+async def test_a_head_that_begins_behind_chunks_and_a_body_has_its_time(start: Start) -> None:
     gateway = await start(limits={"header_timeout": 0.1, "keepalive": 60})
     client = await gateway.client()
     await client.send(BEHIND_CHUNKS + post(b"hello") + b"GET / HT")
@@ -543,7 +535,7 @@ class _Buggy:
 async def test_a_bug_is_500_or_cuts_the_response_that_has_begun(
     gateway: Running, client: RawClient, said: bytes
 ) -> None:
-    gateway.server.service = _Buggy(said)
+    gateway.server.listener.service = _Buggy(said)
     await client.send(get())
     if said:
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
@@ -585,22 +577,18 @@ async def test_a_stream_of_empty_lines_is_no_client(gateway: Running, client: Ra
     assert await client.is_closed()
 
 
-async def test_a_connection_that_never_begins_a_request_is_closed_after_header_timeout(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server_module, "SWEEP", 0.02)
+async def test_a_connection_that_never_begins_a_request_is_closed_after_header_timeout(start: Start) -> None:
     gateway = await start(limits={"header_timeout": 0.1, "keepalive": 60})
     silent = await gateway.client()
     assert await silent.is_closed()
 
 
 async def test_a_head_that_begins_late_has_its_own_time(gateway: Running, client: RawClient) -> None:
-    await client.send(b"GET / HTTP/1.1\r\n")
     connection = await gateway.only_connection()
-    await until(lambda: connection._head_since is not None)
-    timeout = gateway.server.config.limits.header_timeout
-    assert connection._silent_since is not None
-    assert connection._head_since is not None
-    connection._silent_since -= 2 * timeout
-    connection.check(connection._head_since + timeout / 2)
+    silent_until = connection.phase.deadline
+    await asyncio.sleep(0.01)
+    await client.send(b"GET / HTTP/1.1\r\n")
+    await until(lambda: "HEAD FREE" in repr(connection))
+    assert connection.phase.deadline > silent_until
+    connection.check((silent_until + connection.phase.deadline) / 2)
     assert (await client.ask(b"Host: api.test\r\n" + bearer() + b"\r\n")).status == 200

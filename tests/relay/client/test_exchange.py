@@ -180,10 +180,10 @@ async def test_an_upload_waits_for_an_upstream_that_does_not_read(gateway: Runni
     sending = asyncio.create_task(client.send(get("/", f"Content-Length: {total}", method="POST") + b"x" * total))
     await gateway.upstream.connected()
     connection = await gateway.only_connection()
-    await until(lambda: connection._is_held)
+    await until(lambda: connection.wire.is_held)
     assert not sending.done()
-    assert connection._parser.body is not None
-    assert connection._parser.body.received < 16 * MIB
+    assert connection._body is not None
+    assert connection._body.bytes_in < 16 * MIB
     more.set()
     await sending
     assert (await client.response()).body == b"ok"
@@ -205,7 +205,7 @@ async def test_a_download_waits_for_a_client_that_does_not_read(gateway: Running
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
     await client.send(get())
     connection = await gateway.only_connection()
-    await until(lambda: connection.is_full)
+    await until(lambda: connection.wire.is_full)
     assert said < 60 * MIB
     client.writer.transport.resume_reading()  # type: ignore[attr-defined]
     async with asyncio.timeout(60):

@@ -2,22 +2,20 @@
 
 import itertools
 import random
+import sys
 from collections.abc import Iterable, Iterator
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 
-from gateway.core.config.file import Config
-from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
 from gateway.core.config.section import Size
-from gateway.core.errors import BadRequest, Refusal
+from gateway.core.errors import Refusal
 from gateway.core.http.facts import HeaderLine
-from gateway.relay.client.connection import Connection
-from gateway.relay.http1.request_parser import RequestParser
+from gateway.relay.http1.events import Broken, Data, Upgrade
+from gateway.relay.http1.request_parser import Event, RequestHead, RequestParser
 from tests.relay.smuggling import CASES
-from tests.wire import chunked, get, post
+from tests.wire import chunked, chunks, get, post
 
 #: requests up to so many bytes are split at every position
 SPLIT_EVERYWHERE = 400
@@ -36,32 +34,45 @@ class Heard(NamedTuple):
 
 
 def parser(limits: Limits | None = None) -> RequestParser:
-    issuer = Issuer(issuer="https://a.test", audience="a")
-    config = Config(upstream="http://a", issuers=(issuer,), limits=limits or Limits())
-    return RequestParser(Connection(SimpleNamespace(config=config)))
+    return RequestParser(limits or Limits())
+
+
+def events(reads: RequestParser) -> Iterator[Event]:
+    while (event := reads.next_event()) is not None:
+        yield event
 
 
 def hear(pieces: Iterable[bytes]) -> tuple[list[Heard], str | None, bytes]:
     """The requests, the evidence of the refusal that ends them, and the bytes behind an upgrade."""
     reads = parser()
-    problem, tail = None, b""
-    try:
-        for piece in pieces:
-            if reads.is_upgraded:
-                tail += piece
-            else:
-                reads.feed(piece)
-                tail += reads.tail
-    except Refusal as refusal:
-        problem = refusal.evidence
-    heard = []
-    for head in reads.heads:
-        body = None
-        if head.body is not None:
-            body = head.body.take() + (b"" if head.body.is_complete else b"...")
-        line = (head.method, head.target, head.version)
-        heard.append(Heard(line, head.headers, head.closes, head.upgrades, body))
-    return heard, problem, tail
+    problem = None
+    heard: list[Heard] = []
+    ended: list[bool] = []
+    for piece in pieces:
+        if problem is None:
+            reads.receive(piece)
+        for event in events(reads):
+            match event:
+                case RequestHead():
+                    assert all(ended)
+                    line = (event.method, event.target, event.version)
+                    body = b"" if event.has_body else None
+                    heard.append(Heard(line, event.headers, event.closes, event.upgrades, body))
+                    ended.append(False)
+                case Data(data=data):
+                    last = heard[-1]
+                    assert last.body is not None
+                    heard[-1] = last._replace(body=last.body + data)
+                case Broken(refusal=refusal):
+                    problem = refusal.evidence
+                case _:
+                    assert not ended[-1]
+                    ended[-1] = True
+                    assert isinstance(event, Upgrade) == (heard[-1].upgrades and heard[-1].body is None)
+    if ended and not ended[-1]:
+        last = heard[-1]
+        heard[-1] = last._replace(body=(last.body or b"") + b"...")
+    return heard, problem, reads.rest()
 
 
 def ways_to_cut(raw: bytes) -> Iterator[list[bytes]]:
@@ -155,27 +166,97 @@ async def test_what_follows_the_body_of_an_upgrade_is_no_request() -> None:
             assert problem is not None
 
 
-async def test_a_target_is_bounded_before_its_line_ends() -> None:
+def broken(reads: RequestParser) -> Refusal:
+    *_, last = events(reads)
+    assert isinstance(last, Broken)
+    assert reads.next_event() is None
+    return last.refusal
+
+
+def test_a_target_is_bounded_before_its_line_ends() -> None:
     reads = parser(Limits(uri_bytes=Size(10)))
-    reads.feed(b"GET /23456789")
-    reads.feed(b"0")
-    with pytest.raises(Refusal) as raised:
-        reads.feed(b"x")
-    assert raised.value.reason == "uri_too_long"
+    for piece in (b"GET /23456789", b"0"):
+        reads.receive(piece)
+        assert reads.next_event() is None
+    reads.receive(b"x")
+    assert broken(reads).reason == "uri_too_long"
 
 
-async def test_no_more_lines_are_kept_than_there_may_be() -> None:
+def test_no_more_lines_are_kept_than_there_may_be() -> None:
     reads = parser(Limits(header_count=3))
-    reads.feed(b"GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n")
-    with pytest.raises(Refusal) as raised:
-        reads.feed(b"GET / HTTP/1.1\r\n" + b"A:\r\n" * 50_000 + b"\r\n")
-    assert raised.value.reason == "headers_too_large"
-    assert len(reads.heads) == 1
-    assert len(reads._lines) == 3
+    reads.receive(b"GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n")
+    assert len(list(events(reads))) == 2
+    reads.receive(b"GET / HTTP/1.1\r\n" + b"A:\r\n" * 50_000)
+    assert broken(reads).reason == "headers_too_large"
+    assert reads._lines is None or len(reads._lines) == 3
 
 
-async def test_requests_before_an_error_in_the_same_piece_are_kept() -> None:
+def test_a_head_is_bounded_while_it_has_not_ended() -> None:
+    reads = parser(Limits(header_bytes=Size(100)))
+    reads.receive(b"GET / HTTP/1.1\r\nX: " + b"a" * 81)
+    assert reads.next_event() is None
+    reads.receive(b"a")
+    assert broken(reads).reason == "headers_too_large"
+
+
+def test_what_frames_a_body_is_bounded() -> None:
+    reads = parser(Limits(header_bytes=Size(100)))
+    reads.receive(get("/", "Transfer-Encoding: chunked", method="POST"))
+    assert len(list(events(reads))) == 1
+    for piece in (chunks(b"a"), b"1;" + b"x" * 90, b"y\r\nb\r\n"):
+        reads.receive(piece)
+        assert not any(isinstance(event, Broken) for event in events(reads))
+    reads.receive(b"1;" + b"x" * 99)
+    assert broken(reads).evidence == "the framing of the body is longer than a head may be"
+
+
+def test_nothing_is_read_that_nobody_asks_for() -> None:
     reads = parser()
-    with pytest.raises(BadRequest):
-        reads.feed(get("/1") + get("/2") + b"GET / HTTP/1.1\r\nx y\r\n\r\n")
-    assert [head.target for head in reads.heads] == [b"/1", b"/2"]
+    reads.receive(get("/1") + get("/2") + b"GET / HTTP/1.1\r\nx y\r\n\r\n")
+    assert isinstance(reads.next_event(), RequestHead)
+    assert reads.unread > len(get("/2"))
+    assert [repr(event) for event in events(reads)] == [
+        "<End>", "<RequestHead GET, 2 lines>", "<End>", "<Broken: bad_request>"
+    ]  # fmt: skip
+
+
+def test_pieces_of_chunks_come_together() -> None:
+    reads = parser()
+    reads.receive(get("/", "Transfer-Encoding: chunked", method="POST") + chunks(*[b"xy"] * 5000))
+    sizes = [len(event.data) for event in events(reads) if isinstance(event, Data)]
+    assert sum(sizes) == 10_000
+    assert len(sizes) <= 3
+
+
+def test_what_was_read_is_not_kept() -> None:
+    reads = parser()
+    reads.receive(get("/", "X: " + "a" * 5000))
+    assert repr(reads) == f"<RequestParser between, {len(get('/', 'X: ' + 'a' * 5000))} bytes unread>"
+    list(events(reads))
+    assert repr(reads) == "<RequestParser between, 0 bytes unread>"
+    assert sum(sys.getsizeof(getattr(reads, name)) for name in ("_data", "_target", "_lines", "_length")) < 200
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"", "between, 0 bytes unread"),
+        (b"G", "in a head, 0 bytes unread"),
+        (post(b"abc")[:-1], "in a body, 0 bytes unread"),
+        (get("/", "Connection: Upgrade", "Upgrade: x") + b"abc", "over, 3 bytes unread"),
+        (b"\x00", "over, 0 bytes unread"),
+    ],
+)
+def test_it_says_where_it_is(raw: bytes, said: str) -> None:
+    reads = parser()
+    reads.receive(raw)
+    list(events(reads))
+    assert repr(reads) == f"<RequestParser {said}>"
+
+
+@pytest.mark.parametrize("count", [16, 17])
+@pytest.mark.parametrize("pace", ["at once", "one by one"])
+def test_a_few_empty_lines_are_passed_over(count: int, pace: str) -> None:
+    raw = b"\n" * count + get()
+    heard, problem, _ = hear([raw] if pace == "at once" else [raw[at : at + 1] for at in range(len(raw))])
+    assert (len(heard), problem) == ((1, None) if count == 16 else (0, "empty lines where a request was due"))

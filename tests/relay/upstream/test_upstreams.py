@@ -155,7 +155,7 @@ def test_a_connection_whose_last_response_was_not_taken_serves_the_next_request(
                 await upstream.request()
                 await upstream.say(CHUNKED)
                 connection = await gateway.only_connection()
-                while not connection.is_full:
+                while not connection.wire.is_full:
                     await upstream.say(chunks(b"a" * 5_000))
                     for _ in range(10):
                         await asyncio.sleep(0)

@@ -1,0 +1,114 @@
+"""What the connections of one listener have in common: whom they serve, their limits, and how many there are."""
+
+import asyncio
+from typing import Final, Protocol
+
+from gateway.core.config.file import Config
+from gateway.core.errors import Overloaded, Refusal
+from gateway.ports import Ending, Observer, Service
+from gateway.relay.client.crowd import IDLE, Crowd
+from gateway.relay.client.peer import TrustedProxies
+from gateway.relay.sweep import Clock
+
+
+class Guest(Protocol):
+    """A connection, as its listener sees it."""
+
+    #: as `crowd` has it
+    place: int
+
+    def __hash__(self) -> int: ...
+
+    def give_way(self) -> bool:
+        """Ends, since somebody else needs the place; unless its client has not taken all of its last response."""
+
+
+class Listener:
+    """One address, as its connections see it."""
+
+    def __init__(
+        self, service: Service, config: Config, *, max_connections: int, observer: Observer | None, clock: Clock
+    ) -> None:
+        """`observer` None: the connections are not traffic, and not counted."""
+        self.service = service
+        #: bounds on what a client may send
+        self.limits: Final = config.limits
+        self.body_bytes: Final[int | None] = config.limits.body_bytes
+        #: seconds
+        self.header_timeout: Final = float(config.limits.header_timeout)
+        self.body_timeout: Final = float(config.limits.body_timeout)
+        self.send_timeout: Final = float(config.limits.send_timeout)
+        self.keepalive: Final = float(config.limits.keepalive)
+        #: what challenges name
+        self.realm: Final = config.realm
+        self.trusted_proxies: Final = TrustedProxies.of(config)
+        #: what time it is, in seconds of the clock
+        self.now: Final = clock.now
+        #: responses announce the end of the connection
+        self.draining = False
+        #: no new request is served, on connections that were open before either
+        self.closed = False
+        #: in the order in which they came
+        self.open: Final[dict[Guest, None]] = {}
+        #: those of them that have nothing under way
+        self.crowd: Final[Crowd[Guest]] = Crowd()
+        self._max: Final = max_connections
+        self._observer: Final = observer
+        self._in_flight = self._told_in_flight = 0
+        self._tunnels = 0
+        #: a request or a connection ended
+        self.news: Final = asyncio.Event()
+
+    def __repr__(self) -> str:
+        end = "closed, " if self.closed else "draining, " if self.draining else ""
+        under_way = f"{self._in_flight} requests, {self._tunnels} tunnels"
+        return f"<Listener {end}{len(self.open)} open, {under_way}, {self.crowd!r}>"
+
+    def opened(self, guest: Guest) -> Refusal | None:
+        """Counts a new connection; a refusal when there are too many, and none that gives way."""
+        if len(self.open) >= self._max and not self._make_room():
+            refusal = Overloaded(f"{len(self.open)} connections are open")
+            if self._observer is not None:
+                self._observer.request_ended(Ending(status=refusal.status, refusal=refusal))
+            return refusal
+        self.open[guest] = None
+        self.crowd.enter(guest, IDLE)
+        self._tell_open()
+        return None
+
+    def _make_room(self) -> bool:
+        """Decision 14 of docs/decisions.md. Who is passed over is asked again only after its next request."""
+        while (guest := self.crowd.pop()) is not None:
+            if guest.give_way():
+                self.open.pop(guest, None)
+                return True
+        return False
+
+    def lost(self, guest: Guest) -> None:
+        """Forgets a connection."""
+        self.open.pop(guest, None)
+        self.crowd.leave(guest)
+        self._tell_open()
+        self.news.set()
+
+    def _tell_open(self) -> None:
+        if self._observer is not None:
+            self._observer.connections_open(len(self.open))
+
+    def count_request(self, change: int) -> None:
+        """A request begins (+1) or ends (-1)."""
+        self._in_flight += change
+        if self.closed:
+            self.news.set()
+
+    def count_tunnel(self, change: int) -> None:
+        """A tunnel begins (+1) or ends (-1)."""
+        self._tunnels += change
+        if self._observer is not None:
+            self._observer.tunnels_open(self._tunnels)
+
+    def tell(self) -> None:
+        """Tells what changed, but not each time it does."""
+        if self._observer is not None and self._in_flight != self._told_in_flight:
+            self._told_in_flight = self._in_flight
+            self._observer.requests_in_flight(self._in_flight)

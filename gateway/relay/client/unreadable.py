@@ -1,0 +1,59 @@
+"""The client's side where what came is no request: it can be refused, and nothing else; the connection ends with it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.core.errors import Refusal
+from gateway.core.http.facts import Facts, HeaderLine
+from gateway.ports import Body, Response
+from gateway.relay.client.exchange import refusal_bytes
+from gateway.relay.client.wire import Wire
+
+
+class Unreadable:
+    """Stands where an exchange would, so that it is counted and logged as a request would be."""
+
+    __slots__ = ("_realm", "_refusal", "_wire", "body", "bytes_in", "bytes_out", "has_begun")
+
+    def __init__(self, wire: Wire, refusal: Refusal, *, realm: str) -> None:
+        """`refusal`: why it is none."""
+        self._wire: Final = wire
+        self._refusal: Final = refusal
+        self._realm: Final = realm
+        self.body: Body | None = None
+        self.has_begun = False
+        self.bytes_in = self.bytes_out = 0
+
+    def __repr__(self) -> str:
+        return f"<Unreadable: {self._refusal.reason}>"
+
+    @property
+    def cut_by(self) -> Refusal | None:
+        """Why the gateway itself cut the connection, if it did."""
+        return self._wire.cut_by
+
+    def read_facts(self) -> Facts:
+        """There are none: raises the refusal."""
+        raise self._refusal
+
+    def inform(self, status: int, reason: bytes, headers: Sequence[HeaderLine]) -> None:
+        """Nothing: nobody is asked."""
+
+    async def relay(
+        self, response: Response, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+    ) -> None:
+        """Never: nobody can have admitted it."""
+        raise TypeError("a response to what is no request")
+
+    async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
+        """Our own response. ClientDisconnected."""
+        response = refusal_bytes(refusal, realm=self._realm, headers=headers)
+        self.bytes_out = len(response) - response.index(b"\r\n\r\n") - 4
+        self.has_begun = True
+        self._wire.write(response)
+        if self._wire.is_full:
+            await self._wire.drained()
+
+    def abort(self) -> None:
+        """Cuts the connection."""
+        self._wire.abort()
