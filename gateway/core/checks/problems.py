@@ -22,6 +22,8 @@ from gateway.core.config.words import ConfigProblem, joined
 KUBERNETES_GRACE = 30
 #: More processes than that do not share one listener well: replicas do.
 MAX_WORKERS = 64
+#: A least rate beyond that would refuse people for the networks they are in.
+MAX_RATE = 1 << 20
 #: A larger head or target only serves to fill our memory.
 MAX_HEAD = 1 << 20
 
@@ -144,6 +146,8 @@ def _limit_problems(limits: Limits) -> Iterator[tuple[str, str]]:
         yield "tunnels", "must be at least 1; null is three quarters of each upstream's max_connections"
     if limits.body_bytes is not None and limits.body_bytes < 1:
         yield "body_bytes", "must be at least 1 byte; null is any"
+    if limits.body_rate is not None and not 1 <= limits.body_rate <= MAX_RATE:
+        yield "body_rate", "must be from 1 byte to 1MiB a second; null is any"
     for key in ("header_timeout", "body_timeout", "send_timeout", "keepalive"):
         if not getattr(limits, key) > 0:
             yield key, "must be longer than nothing"

@@ -16,6 +16,9 @@ class Limits(Section, frozen=True, kw_only=True):
     body_bytes: Annotated[Size | None, _doc("body of a request; null: any")] = None
     header_timeout: Annotated[Seconds, _doc("time for the head of a request to arrive")] = default(Seconds(10))
     body_timeout: Annotated[Seconds, _doc("longest silence of a client that owes a body")] = default(Seconds(30))
+    body_rate: Annotated[
+        Size | None, _doc("bytes a second of a body, over 30s in which the gateway waits for it; null: any")
+    ] = default(Size(240))
     send_timeout: Annotated[Seconds, _doc("how long a client may take nothing of its response")] = default(Seconds(30))
     keepalive: Annotated[Seconds, _doc("how long an idle client connection stays open")] = default(Seconds(75))
     connections: Annotated[int, _doc("client connections at a time")] = 10_000

@@ -11,6 +11,8 @@ from gateway.relay.waiting import Signal
 HELD: Final = 128 * 1024
 #: bytes that a piece costs besides what it carries
 _PIECE: Final = 96
+#: seconds over which the rate of a body is counted: those in which somebody waited for it
+WINDOW: Final = 30.0
 _NEVER: Final = float("inf")
 
 
@@ -18,6 +20,7 @@ class RequestBody:
     """One body, without its framing, read at the pace of whoever takes it."""
 
     __slots__ = (
+        "_arrived",
         "_held",
         "_limit",
         "_news",
@@ -25,6 +28,7 @@ class RequestBody:
         "_parts",
         "_room",
         "_since",
+        "_waited",
         "bytes_in",
         "failure",
         "has_arrived",
@@ -44,6 +48,9 @@ class RequestBody:
         self._news: Final = Signal(asyncio.get_running_loop())
         #: since when somebody waits for more
         self._since = _NEVER
+        #: seconds that somebody waited, and bytes that came, since the rate was last looked at
+        self._waited = 0.0
+        self._arrived = 0
         #: asks a client for it that waits to be asked
         self.invite: Callable[[], None] | None = None
         #: some of it came
@@ -77,6 +84,7 @@ class RequestBody:
         """More of it."""
         self._parts.append(data)
         self._held += len(data) + _PIECE
+        self._arrived += len(data)
         self.has_arrived = True
         self._news.wake()
 
@@ -96,10 +104,21 @@ class RequestBody:
         self._parts.clear()
         self._held = 0
 
-    def check(self, now: float, *, timeout: float) -> None:
-        """Fails it when somebody waits for it for too long. `now`: seconds of the clock."""
-        if now - self._since > timeout:
+    def check(self, now: float, *, timeout: float, rate: int) -> None:
+        """Fails it when somebody waits for it for too long, or for too little. `now`: seconds of the clock.
+
+        `timeout`: seconds without a byte of it. `rate`: bytes a second, over WINDOW. Only time in which somebody waits
+        counts: who is made to wait, by an API that takes nothing or by a request before this one, is not slow.
+        """
+        waits = now - self._since if self._since != _NEVER else 0.0
+        if waits > timeout:
             self.fail(RequestTimeout("nothing came of the body within body_timeout"))
+        waited = self._waited + waits
+        if waited >= WINDOW:
+            if self._arrived < rate * waited:
+                self.fail(RequestTimeout("the body came at less than body_rate"))
+            # The wait under way is counted up to here.
+            self._waited, self._arrived = -waits, 0
 
     # The reader's side
 
@@ -112,11 +131,12 @@ class RequestBody:
         if self.invite is not None:
             self.invite()
         while self.failure is None and not (self._parts or self.is_complete):
-            self._since = self._now()
+            self._since = since = self._now()
             try:
                 await self._news.next()
             finally:
                 self._since = _NEVER
+            self._waited += self._now() - since
         if self.failure is not None:
             raise self.failure
         return self._take()

@@ -172,7 +172,7 @@ class Connection(asyncio.Protocol):
             else:
                 self.close()
         if self._body is not None:
-            self._body.check(now, timeout=self._listener.body_timeout)
+            self._body.check(now, timeout=self._listener.body_timeout, rate=self._listener.body_rate)
         self.wire.check(now, send_timeout=self._listener.send_timeout)
 
     # What is read

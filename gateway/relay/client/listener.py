@@ -37,6 +37,9 @@ class Listener:
         #: seconds
         self.header_timeout: Final = float(config.limits.header_timeout)
         self.body_timeout: Final = float(config.limits.body_timeout)
+        #: bytes a second; 0: any
+        self.body_rate: Final = int(config.limits.body_rate or 0)
+        #: seconds
         self.send_timeout: Final = float(config.limits.send_timeout)
         self.keepalive: Final = float(config.limits.keepalive)
         #: what challenges name

@@ -327,7 +327,11 @@ class RequestParser:
         llhttp, lines = self._llhttp, self._lines
         if llhttp is None or lines is None or self._problem is not None:
             return
-        self._missing = -1 if self._coded else _presumed_length(self._length) if self._length else 0
+        try:
+            self._missing = -1 if self._coded else parse_length(self._length) if self._length else 0
+        except ValueError:
+            self._problem = BadRequest("Content-Length is not a number up to 2^63-1")
+            return
         version, upgrades = llhttp.get_http_version(), llhttp.should_upgrade()
         self._head = RequestHead(
             method=llhttp.get_method().decode("ascii"),
@@ -358,14 +362,6 @@ class RequestParser:
         """The end of a request, or of a head with an upgrade, whose body is still to be read."""
         if self._head is None and self._missing < 0:
             self._missing = 0
-
-
-def _presumed_length(digits: bytes) -> int:
-    """What is no length is refused by llhttp, or as a fact."""
-    try:
-        return parse_length(digits)
-    except ValueError:
-        return 0
 
 
 def _parse_version(text: str) -> tuple[int, int]:

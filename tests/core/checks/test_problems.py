@@ -173,6 +173,10 @@ def test_a_cidr_with_host_bits_is_told_how_to_be_written() -> None:
         ({"body_bytes": 1}, []),
         ({"tunnels": 0}, ["tunnels: must be at least 1; null is three quarters of each upstream's max_connections"]),
         ({"tunnels": 1}, []),
+        ({"body_rate": 0}, ["body_rate: must be from 1 byte to 1MiB a second; null is any"]),
+        ({"body_rate": (1 << 20) + 1}, ["body_rate: must be from 1 byte to 1MiB a second; null is any"]),
+        ({"body_rate": 1 << 20}, []),
+        ({"body_rate": None}, []),
         ({"drain_delay": 0, "drain": 0}, []),
     ],
 )  # fmt: skip

@@ -147,12 +147,62 @@ async def test_whoever_reads_has_it_asked_for_first() -> None:
 async def test_only_who_waits_waits_too_long() -> None:
     time = Time()
     incoming = body(time=time)
-    incoming.check(time.now + 1000, timeout=30)
+    incoming.check(time.now + 1000, timeout=30, rate=0)
     assert incoming.failure is None
     waits = await reading(incoming)
-    incoming.check(time.now + 30, timeout=30)
+    incoming.check(time.now + 30, timeout=30, rate=0)
     assert incoming.failure is None
-    incoming.check(time.now + 31, timeout=30)
+    incoming.check(time.now + 31, timeout=30, rate=0)
     with pytest.raises(RequestTimeout):
         await waits
     assert repr(incoming) == "<RequestBody broken, 0 bytes taken, 0 here>"
+
+
+async def trickle(incoming: RequestBody, time: Time, *, size: int, seconds: int, rate: int) -> int:
+    """Each second somebody waits and so many bytes come. The second in which it was ended, or 0."""
+    for second in range(1, seconds + 1):
+        waits = await reading(incoming)
+        time.now += 1
+        incoming.check(time.now, timeout=30, rate=rate)
+        if incoming.failure is not None:
+            with pytest.raises(RequestTimeout) as raised:
+                await waits
+            assert "body_rate" in raised.value.evidence
+            return second
+        incoming.put(b"x" * size)
+        assert await waits == b"x" * size
+    return 0
+
+
+@pytest.mark.parametrize(("size", "ended"), [(1, 30), (200, 30), (240, 0), (250, 0)])
+async def test_a_body_has_a_least_rate_while_somebody_waits_for_it(size: int, ended: int) -> None:
+    time = Time()
+    incoming = body(time=time)
+    # As fast as that before the first look, since what comes in the last second is not here yet.
+    incoming.put(b"x" * size)
+    assert await incoming.read() == b"x" * size
+    assert await trickle(incoming, time, size=size, seconds=100, rate=240) == ended
+
+
+async def test_a_good_beginning_buys_no_slow_end() -> None:
+    time = Time()
+    incoming = body(time=time)
+    incoming.put(b"x" * 1_000_000)
+    await incoming.read()
+    assert await trickle(incoming, time, size=1, seconds=100, rate=240) == 60
+
+
+async def test_time_in_which_nobody_waits_does_not_count() -> None:
+    time = Time()
+    incoming = body(time=time)
+    for _ in range(10):
+        time.now += 1000
+        incoming.check(time.now, timeout=30, rate=240)
+        incoming.put(b"x")
+        await incoming.read()
+    assert incoming.failure is None
+
+
+async def test_any_rate_will_do_where_there_is_none() -> None:
+    time = Time()
+    assert await trickle(body(time=time), time, size=1, seconds=200, rate=0) == 0
