@@ -129,7 +129,7 @@ FULL: dict[str, Any] = {
         "third": {"url": "http://third.example", "authorization": "drop"},
     },
     "limits": {
-        **dict.fromkeys(("header_bytes", "uri_bytes", "token_bytes", "body_bytes"), "8KiB"),
+        **dict.fromkeys(("header_bytes", "uri_bytes", "token_bytes", "body_bytes", "body_rate"), "8KiB"),
         **dict.fromkeys(("header_timeout", "body_timeout", "send_timeout", "keepalive", "drain_delay", "drain"), "1s"),
     },
     "log": {"level": "info", "format": "json", "access": "all", "subject": "hashed"},
