@@ -21,7 +21,6 @@ from gateway.core.routing.policy import check_policy
 from gateway.core.routing.route import Route
 from gateway.core.routing.table import RouteTable
 from gateway.core.token.credential import find_credential, presumed_token
-from gateway.core.token.identity import Identity
 from gateway.core.trail import BINDING, BODY, CREDENTIAL, POLICY, REMEMBERED, ROUTE, UPSTREAM
 from gateway.core.upstream.headers import UpstreamHeaders, drops_forwarding
 from gateway.ports import Assertions, Ending, Exchange, Issuers, Observer, OwnResponse, Upstream
@@ -132,27 +131,30 @@ class Gate:
 
         In the order of `Step`: what a token says is judged once and remembered, what depends on the request every time.
         """
-        self._tell_of_forwarding(facts)
-        ending.enter(ROUTE)
+        enter = ending.enter
+        if not self._told_of_forwarding and drops_forwarding(facts):
+            self._tell_of_forwarding(facts)
+        enter(ROUTE)
         if (preflight := self.routes.find_preflight(facts)) is not None:
             return self._admit_preflight(facts, ending, *preflight)
         route = ending.route = self.routes.match(facts)
         if not route.public:
             try:
-                ending.enter(CREDENTIAL)
+                enter(CREDENTIAL)
                 presumed = presumed_token(facts.authorization, token_bytes=self._token_bytes)
                 digest = digest_of(presumed)
                 identity = self._verifier.recall(digest)
                 if identity is not None:
-                    ending.enter(REMEMBERED)
+                    enter(REMEMBERED)
                 else:
                     credential = find_credential(facts.authorization, token_bytes=self._token_bytes)
                     digest = digest if credential.token == presumed else digest_of(credential.token)
                     identity = await self._verifier.verify(credential, digest, ending)
-                ending.enter(BINDING)
-                check_binding(identity)
+                enter(BINDING)
+                if identity.confirmation is not None:
+                    check_binding(identity)
                 ending.identity = identity
-                ending.enter(POLICY)
+                enter(POLICY)
                 check_policy(route, identity)
             except TooLarge:
                 raise
@@ -161,23 +163,20 @@ class Gate:
                     raise
                 ending.report(refusal)
         if self._body_bytes is not None:
-            ending.enter(BODY)
+            enter(BODY)
             if (facts.content_length or 0) > self._body_bytes:
                 raise BodyTooLarge(f"a body of {facts.content_length} bytes; {self._body_bytes} are accepted")
-        # What the API is told is made last: whatever has to be fetched for it is awaited here.
-        lines = self._identity_lines(route, ending.identity)
+        # What the API is told of the caller is made last, and of nobody who was not admitted in full.
+        caller = ending.identity
+        lines = () if caller is None else caller.headers
+        if caller is not None and self._assertions is not None:
+            lines = (*lines, self._assertions.line(caller, upstream=route.upstream))
         return Admission(
             route=route,
-            identity=ending.identity,
+            identity=caller,
             target=route.forwarded_target(facts.target),
             headers=self._upstream_headers.compose(facts, lines, route=route),
         )
-
-    def _identity_lines(self, route: Route, identity: Identity | None) -> tuple[HeaderLine, ...]:
-        """What the upstream is told of the caller: nothing when nobody was admitted in full."""
-        if identity is None or self._assertions is None:
-            return () if identity is None else identity.headers
-        return (*identity.headers, self._assertions.line(identity, upstream=route.upstream))
 
     def _admit_preflight(self, facts: Facts, ending: Ending, route: Route, method: str) -> Admission:
         """A browser asks, without a token, what a page may do: it gets a response, and the upstream no identity."""
@@ -192,7 +191,6 @@ class Gate:
         )
 
     def _tell_of_forwarding(self, facts: Facts) -> None:
-        if not self._told_of_forwarding and drops_forwarding(facts):
-            self._told_of_forwarding = True
-            said = "forwarding headers of %s were dropped; if that is your proxy, configure trusted_proxies: [%s]"
-            log.warning(said, facts.peer, facts.peer)
+        self._told_of_forwarding = True
+        told = "forwarding headers of %s were dropped; if that is your proxy, configure trusted_proxies: [%s]"
+        log.warning(told, facts.peer, facts.peer)

@@ -71,22 +71,17 @@ class Verifier:
         """
         token_id = digest[:6].hex()
         token: Token | None = None
-        trail.saw("scheme", credential.scheme)
-        trail.saw("place", credential.place)
+        trail.saw({"scheme": credential.scheme, "place": credential.place})
         trail.enter(FORM)
         try:
             token = parse_token(credential.token)
-            trail.saw("alg", token.alg)
-            trail.saw("kid", token.kid)
-            trail.saw("typ", token.header.get("typ"))
+            trail.saw({"alg": token.alg, "kid": token.kid, "typ": token.header.get("typ")})
             candidate = check_token(token, self._rules, now=self._clock(), trail=trail)
             trail.enter(SIGNATURE)
             key = await self._signer(token, candidate, trail)
-            trail.saw("kid", key.kid)
-            trail.saw("thumbprint", key.thumbprint)
+            trail.saw({"kid": key.kid, "thumbprint": key.thumbprint})
             trail.enter(HEADERS)
             identity = self._compile(token, candidate, key, token_id)
-            trail.saw("names", tuple(name for name, _ in identity.headers))
         except Refusal as refusal:
             refusal.suspect = self._suspect(token, token_id)
             self._observer.token_verified(refusal.suspect.issuer, refusal)
@@ -99,7 +94,7 @@ class Verifier:
         """The key that signed the token: among those we know, else among those the issuer publishes now."""
         name = candidate.rules.name
         known = self._issuers.find_keys(name, alg=token.alg, kid=token.kid)
-        trail.saw("tried", len(known))
+        trail.saw({"tried": len(known)})
         if (signer := find_signer(token, known)) is not None:
             return signer
         # A signature of none we know may be by one that is new: under a new name, without one, or under an old one.
@@ -110,7 +105,7 @@ class Verifier:
             if known and (isinstance(refusal, UnknownKey) or names_one_of(token.kid, known)):
                 raise _bad_signature(name, token, known) from None
             raise
-        trail.saw("tried", len(known) + len(fetched))
+        trail.saw({"tried": len(known) + len(fetched)})
         if (signer := find_signer(token, fetched)) is not None:
             return signer
         raise _bad_signature(name, token, (*known, *fetched))

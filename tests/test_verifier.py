@@ -302,9 +302,9 @@ async def test_the_trail_shows_what_was_seen_of_a_token_and_no_claim_that_no_che
         "kid": "rsa-a",
         "thumbprint": key("rsa-2048-a").thumbprint,
     }
-    assert trail.values(Step.HEADERS) == {"names": (b"X-User-Id", b"X-Client-Id", b"X-Token-Scopes")}
-    assert "s3cret" not in repr(trail.seen)
-    assert "alice@example.com" not in repr(trail.seen)
+    seen = repr([trail.values(step) for step in Step])
+    assert "s3cret" not in seen
+    assert "alice@example.com" not in seen
 
 
 async def test_a_bound_token_is_verified_and_remembered_as_bound(world: World) -> None:

@@ -159,8 +159,10 @@ def _class(_: Ending, seen: Mapping[str, Any]) -> str:
     return f"{verdict.kind}: {verdict.evidence}"
 
 
-def _headers(_: Ending, seen: Mapping[str, Any]) -> str:
-    return ", ".join(dict.fromkeys(name.decode() for name in seen["names"])) or "none"
+def _headers(ending: Ending, _: Mapping[str, Any]) -> str:
+    if ending.identity is None:
+        return ""
+    return ", ".join(dict.fromkeys(name.decode() for name, _ in ending.identity.headers)) or "none"
 
 
 def _policy(ending: Ending, _: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 Whoever judges writes it; whoever tells of a request (`explain`, a console, traces) reads it, and judges nothing again.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
@@ -55,27 +56,35 @@ class Trail:
     """The steps that a request took. One that is refused stands at the step that refused it."""
 
     def __init__(self) -> None:
-        #: in the order in which they were entered
-        self.steps: Final = [_FIRST]
-        #: step, name and value, each as it was found: whoever shows one cuts it first
-        self.seen: Final[list[tuple[Step, str, object]]] = []
+        #: every step that was entered, and behind each what it saw: names and values as they were found
+        self._account: Final[list[Step | dict[str, object]]] = [_FIRST]
+        #: Takes the next step: all before it passed, or was not needed. The list's own method, for every request pays.
+        self.enter: Final[Callable[[Step], None]] = self._account.append
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({' > '.join(self.steps)})"
+
+    @property
+    def steps(self) -> list[Step]:
+        """In the order in which they were entered."""
+        return [entry for entry in self._account if isinstance(entry, Step)]
 
     @property
     def step(self) -> Step:
         """Where the request stands."""
         return self.steps[-1]
 
-    def enter(self, step: Step) -> None:
-        """All before it passed, or was not needed."""
-        self.steps.append(step)
-
-    def saw(self, name: str, value: object) -> None:
-        """What the step found. Never a credential, nor a claim that no check names."""
-        self.seen.append((self.steps[-1], name, value))
+    def saw(self, found: dict[str, object]) -> None:
+        """What the step found, by name; whoever shows it cuts it. Never a credential or a claim that no check names."""
+        self._account.append(found)
 
     def values(self, step: Step) -> dict[str, object]:
         """What a step found, by name; empty when it was not entered, or there is nothing to say of it."""
-        return {name: value for at, name, value in self.seen if at is step}
+        found: dict[str, object] = {}
+        at = _FIRST
+        for entry in self._account:
+            if isinstance(entry, Step):
+                at = entry
+            elif at is step:
+                found |= entry
+        return found

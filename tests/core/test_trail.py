@@ -16,20 +16,19 @@ def test_a_request_stands_at_the_step_it_entered_last() -> None:
 def test_what_a_step_saw_is_kept_as_it_was_found() -> None:
     trail = Trail()
     trail.enter(Step.FORM)
-    trail.saw("kid", "a" * 300)
-    trail.saw("alg", "RS256")
+    trail.saw({"kid": "a" * 300, "alg": "RS256"})
     trail.enter(Step.SIGNATURE)
-    trail.saw("tried", 1)
-    trail.saw("tried", 2)
+    trail.saw({"tried": 1})
+    trail.saw({"tried": 2, "kid": "a"})
     assert trail.values(Step.FORM) == {"kid": "a" * 300, "alg": "RS256"}
-    assert trail.values(Step.SIGNATURE) == {"tried": 2}
+    assert trail.values(Step.SIGNATURE) == {"tried": 2, "kid": "a"}
     assert trail.values(Step.ROUTE) == {}
 
 
 def test_repr_shows_the_steps_and_nothing_that_was_seen() -> None:
     trail = Trail()
     trail.enter(Step.ROUTE)
-    trail.saw("claim", "secret")
+    trail.saw({"claim": "secret"})
     assert repr(trail) == "Trail(request > route)"
 
 

@@ -75,27 +75,34 @@ class RouteTable:
         if method is None:
             return None
         try:
-            route = self._match(facts, method)
+            route = self.match(facts, method=method)
         except Refusal:
             return None
         return (route, method) if route.cors is not None else None
 
-    def match(self, facts: Facts) -> Route:
-        """The route of a request. AmbiguousPath; NoRoute; MethodNotAllowed: the path is named, the method nowhere."""
-        return self._match(facts, facts.method)
+    def match(self, facts: Facts, *, method: str | None = None) -> Route:
+        """The route of a request. AmbiguousPath; NoRoute; MethodNotAllowed: the path is named, the method nowhere.
 
-    def _match(self, facts: Facts, method: str) -> Route:
+        `method`: the one that a preflight announces, in place of its own.
+        """
         if not self._has_routes:
             return self._unmatched("there are no routes")
         if facts.target == b"*":
             return self._unmatched("the target is *")
         places = self._places(facts)
-        if self._has_hosts and facts.host is not None and _ODD_HOST.search(facts.host):
-            raise BadRequest("the host has a percent escape or an empty label, and routes have hosts")
-        named = _candidates(places, host_of(facts.host))
-        fitting = [candidate for candidate in named if candidate[1].takes_method(method)]
-        if fitting:
-            return min(fitting, key=lambda candidate: candidate[0])[1]
+        host = None
+        if self._has_hosts and facts.host is not None:
+            if _ODD_HOST.search(facts.host):
+                raise BadRequest("the host has a percent escape or an empty label, and routes have hosts")
+            host = host_of(facts.host)
+        method = facts.method if method is None else method
+        named = _candidates(places, host)
+        taken: tuple[int, Route] | None = None
+        for candidate in named:
+            if (taken is None or candidate[0] < taken[0]) and candidate[1].takes_method(method):
+                taken = candidate
+        if taken is not None:
+            return taken[1]
         if named:
             if not self._refuse_methods:
                 return self._default

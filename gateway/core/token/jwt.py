@@ -112,8 +112,7 @@ def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float,
     claims = token.claims
     trail.enter(ISSUER)
     rules = _find_rules(claims, issuers)
-    trail.saw("name", rules.name)
-    trail.saw("iss", rules.issuer)
+    trail.saw({"name": rules.name, "iss": rules.issuer})
     if token.alg not in rules.algorithms:
         try:
             check_kind(claims, rules.preset, also=f"alg is {token.alg}")
@@ -123,17 +122,16 @@ def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float,
         raise AlgorithmNotAllowed(f"alg is {token.alg}, which is not configured for {rules.name}")
     trail.enter(CLASS)
     verdict = classify(token.header, claims, rules.preset, require_typ=rules.require_typ)
-    trail.saw("verdict", verdict)
+    trail.saw({"verdict": verdict})
     check_class(verdict, allow_unclassified=rules.allow_unclassified)
     trail.enter(TIME)
     expires_at, not_before = check_times(claims, rules, now=now)
-    trail.saw("seconds left", expires_at - now)
+    trail.saw({"seconds left": expires_at - now})
     trail.enter(AUDIENCE)
     check_audience(claims, rules, trail=trail)
     trail.enter(SUBJECT)
     subject, client = _parties(claims, rules)
-    trail.saw("sub", subject)
-    trail.saw("client", client)
+    trail.saw({"sub": subject, "client": client})
     scopes = find_words(claims, rules.scope_claims)
     return Candidate(
         rules,
@@ -209,9 +207,7 @@ def check_audience(claims: Mapping[str, Any], rules: IssuerRules, *, trail: Trai
     if found is None:
         raise MissingClaim(f"there is no {' or '.join(rules.audience_claims)}; {_advice(rules)}")
     name, value = found
-    trail.saw("claim", name)
-    trail.saw("value", value)
-    trail.saw("expected", rules.audiences)
+    trail.saw({"claim": name, "value": value, "expected": rules.audiences})
     audiences = [value] if isinstance(value, str) else value
     if not isinstance(audiences, list) or not all(isinstance(member, str) for member in audiences):
         raise TokenMalformed(f"{name} is neither a string nor an array of strings")
