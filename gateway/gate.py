@@ -13,14 +13,16 @@ from typing import Final
 
 from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
-from gateway.core.errors import BodyTooLarge, ClientDisconnected, InternalError, Refusal, TokenExpired, TooLarge
-from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.errors import ClientDisconnected, InternalError, Refusal, TokenExpired, TooLarge
+from gateway.core.http.body_limit import check_length
+from gateway.core.http.facts import Facts
 from gateway.core.proof.binding import check_binding
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.policy import check_policy
 from gateway.core.routing.route import Route
 from gateway.core.routing.table import RouteTable
 from gateway.core.token.credential import find_credential, presumed_token
+from gateway.core.token.identity import Identity
 from gateway.core.trail import BINDING, BODY, CREDENTIAL, POLICY, REMEMBERED, ROUTE, UPSTREAM
 from gateway.core.upstream.headers import UpstreamHeaders, drops_forwarding
 from gateway.ports import Assertions, Ending, Exchange, Issuers, Observer, OwnResponse, Upstream
@@ -93,9 +95,9 @@ class Gate:
 
     async def _relay(self, ending: Ending, admission: Admission, exchange: Exchange) -> None:
         assert ending.facts is not None  # read before it was admitted
-        if admission.preflight is not None:
+        if admission.by_gateway:
             ending.status = 204
-            await exchange.relay(OwnResponse(204, b"No Content"), cors=admission.preflight)
+            await exchange.relay(OwnResponse(204, b"No Content"), lines=ending.response_lines)
             return
         ending.enter(UPSTREAM)
         asked = time.perf_counter()
@@ -103,9 +105,8 @@ class Gate:
         try:
             ending.upstream_duration = time.perf_counter() - asked
             ending.status = response.status
-            identity = admission.identity
-            left = None if identity is None else identity.expires_at + identity.leeway - self._clock()
-            await exchange.relay(response, cors=self._cors_lines(ending), seconds_left=left)
+            left = None if (caller := admission.identity) is None else caller.ends_at - self._clock()
+            await exchange.relay(response, lines=ending.response_lines, seconds_left=left)
         finally:
             response.close()
 
@@ -119,12 +120,7 @@ class Gate:
                 exchange.abort()
             return
         ending.status = refusal.status
-        await exchange.refuse(refusal, headers=self._cors_lines(ending))
-
-    def _cors_lines(self, ending: Ending) -> tuple[HeaderLine, ...]:
-        """What a response tells the browser of a page on another origin."""
-        cors = ending.route.cors if ending.route is not None else self.routes.cors
-        return () if cors is None or ending.facts is None else cors.response_lines(ending.facts.headers)
+        await exchange.refuse(refusal, lines=ending.response_lines)
 
     async def admit(self, facts: Facts, ending: Ending) -> Admission:
         """Whether this request may pass, and as whom. A Refusal says why not; `ending` then stands at its step.
@@ -137,7 +133,13 @@ class Gate:
         enter(ROUTE)
         if (preflight := self.routes.find_preflight(facts)) is not None:
             return self._admit_preflight(facts, ending, *preflight)
-        route = ending.route = self.routes.match(facts)
+        cors = self.routes.cors
+        try:
+            route = ending.route = self.routes.match(facts)
+            cors = route.cors
+        finally:
+            if cors is not None:
+                ending.response_lines += cors.response_lines(facts.headers)
         if not route.public:
             try:
                 enter(CREDENTIAL)
@@ -156,18 +158,17 @@ class Gate:
                 ending.identity = identity
                 enter(POLICY)
                 check_policy(route, identity)
-            except TooLarge:
-                raise
             except Refusal as refusal:
-                if not route.reports:
+                if not route.reports or isinstance(refusal, TooLarge):
                     raise
                 ending.report(refusal)
         if self._body_bytes is not None:
             enter(BODY)
-            if (facts.content_length or 0) > self._body_bytes:
-                raise BodyTooLarge(f"a body of {facts.content_length} bytes; {self._body_bytes} are accepted")
-        # What the API is told of the caller is made last, and of nobody who was not admitted in full.
-        caller = ending.identity
+            check_length(facts, most=self._body_bytes)
+        return self._admit_as(ending.identity, facts, route)
+
+    def _admit_as(self, caller: Identity | None, facts: Facts, route: Route) -> Admission:
+        """What the upstream gets: made last, and telling of nobody who was not admitted in full."""
         lines = () if caller is None else caller.headers
         if caller is not None and self._assertions is not None:
             lines = (*lines, self._assertions.line(caller, upstream=route.upstream))
@@ -182,12 +183,14 @@ class Gate:
         """A browser asks, without a token, what a page may do: it gets a response, and the upstream no identity."""
         assert route.cors is not None  # or it would be a request like any other
         ending.route = route
+        lines = route.cors.preflight_lines(facts.headers, method=method)
+        ending.response_lines += lines or ()
         return Admission(
             route=route,
             identity=None,
             target=route.forwarded_target(facts.target),
             headers=self._upstream_headers.compose(facts, (), route=route, preflight=True),
-            preflight=route.cors.preflight_lines(facts.headers, method=method),
+            by_gateway=lines is not None,
         )
 
     def _tell_of_forwarding(self, facts: Facts) -> None:

@@ -201,14 +201,16 @@ class Exchange(Protocol):
         """Writes an interim response of the upstream (RFC 9110 section 15.2), where the client understands it."""
 
     async def relay(
-        self, response: Response, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
-        """Writes the upstream's response, what it says of `cors` replaced. ClientDisconnected, what its `read` raises.
+        """Writes the upstream's response, with `lines` in place of what it says there itself.
+
+        ClientDisconnected, what its `read` raises.
 
         `seconds_left`: how long the token lives; an endless response ends with it. TokenExpired: it did.
         """
 
-    async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
+    async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """Writes our own response, with further header lines. ClientDisconnected."""
 
     def abort(self) -> None:
@@ -235,6 +237,8 @@ class Ending(Trail):
         #: what would have been refused on a route that only reports, and the step that would have
         self.reported: Refusal | None = None
         self.reported_at: Step | None = None
+        #: what steps add to the response, whoever makes it
+        self.response_lines: tuple[HeaderLine, ...] = ()
         #: status the client got
         self.status = status
         #: None when admitted and relayed to the end

@@ -11,7 +11,12 @@ V = TypeVar("V", Facts, Identity)
 
 def changed(value: V, **fields: Any) -> V:
     """Another one that differs in these fields."""
-    names = {name for name in dir(value) if not name.startswith("_")} - {"path", "hashed_subject", "still_holds"}
+    names = {name for name in dir(value) if not name.startswith("_")} - {
+        "path",
+        "hashed_subject",
+        "ends_at",
+        "still_holds",
+    }
     assert fields.keys() <= names
     return type(value)(**{name: getattr(value, name) for name in names} | fields)
 

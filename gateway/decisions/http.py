@@ -52,15 +52,15 @@ class Subrequest:
         """Nothing: no upstream is asked."""
 
     async def relay(
-        self, response: Response, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
         """A yes."""
-        await self._exchange.relay(response, cors=cors)
+        await self._exchange.relay(response, lines=lines)
 
-    async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
+    async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """A no, with its reason in a header too."""
         reason = (REASON_HEADER, refusal.reason.encode("ascii"))
-        await self._exchange.refuse(refusal, headers=(*headers, reason))
+        await self._exchange.refuse(refusal, lines=(*lines, reason))
 
     def abort(self) -> None:
         """Cuts the connection."""

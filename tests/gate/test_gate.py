@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
+from gateway.core.config.cors import Cors
 from gateway.core.config.file import Config
 from gateway.core.config.limits import Limits
 from gateway.core.config.routes import RouteSection
@@ -107,6 +108,7 @@ class MemoryExchange:
     refused: list[Refusal] = field(default_factory=list)
     aborted: int = 0
     seconds_left: float | None = None
+    lines: tuple[HeaderLine, ...] = ()
 
     def read_facts(self) -> Facts:
         if isinstance(self.facts, Exception):
@@ -117,20 +119,22 @@ class MemoryExchange:
         raise AssertionError
 
     async def relay(
-        self, response: Response, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
         self.has_begun = True
         self.seconds_left = seconds_left
+        self.lines = lines
         while chunk := await response.read():
             if self.gone is not None:
                 raise self.gone
             self.answered += chunk
             self.bytes_out += len(chunk)
 
-    async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
+    async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         if self.gone is not None:
             raise self.gone
         self.refused.append(refusal)
+        self.lines = lines
 
     def abort(self) -> None:
         self.aborted += 1
@@ -484,9 +488,9 @@ async def test_a_refusal_that_waits_to_be_written_is_no_exception_of_anybody_els
     refusing = asyncio.Event()
 
     class Slow(MemoryExchange):
-        async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
+        async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
             await refusing.wait()
-            await super().refuse(refusal, headers=headers)
+            await super().refuse(refusal, lines=lines)
 
     slow = Slow(facts(b"no token"))
     task = asyncio.create_task(world.gate.handle(slow))
@@ -495,3 +499,44 @@ async def test_a_refusal_that_waits_to_be_written_is_no_exception_of_anybody_els
     refusing.set()
     await task
     assert [refusal.reason for refusal in slow.refused] == ["malformed_credential"]
+
+
+# Lines of the response
+
+
+PAGE = (b"Origin", b"https://app.example.com")
+CORS = Cors(origins=("https://app.example.com",))
+
+
+@pytest.mark.parametrize(
+    ("request_", "allowed"),
+    [
+        (facts(sign(), PAGE), True),
+        (facts(b"opaque", PAGE), True),
+        (facts(sign(), PAGE, target=b"/nowhere"), True),
+        (facts(sign(), PAGE, target=b"/closed"), False),
+        (facts(b"opaque", PAGE, target=b"/closed"), False),
+    ],
+)
+async def test_what_a_step_adds_to_the_response_is_written_whoever_makes_it(request_: Facts, *, allowed: bool) -> None:
+    routes = (RouteSection(path="/orders"), RouteSection(path="/closed", cors=None))
+    world = World(cors=CORS, routes=routes, unmatched="refuse")
+    client = MemoryExchange(request_)
+    ending = await world.handled(client)
+    assert client.lines == ending.response_lines
+    assert ((b"Access-Control-Allow-Origin", PAGE[1]) in client.lines) is allowed
+    assert bool(client.lines) is allowed
+
+
+async def test_a_request_that_cannot_be_read_has_no_lines_of_ours() -> None:
+    client = MemoryExchange(BadRequest("two Host headers"))
+    await World(cors=CORS).handled(client)
+    assert client.lines == ()
+
+
+async def test_a_preflight_gets_its_lines_and_reaches_no_upstream() -> None:
+    world = World(cors=CORS)
+    client = MemoryExchange(facts(None, PAGE, (b"Access-Control-Request-Method", b"PUT"), method="OPTIONS"))
+    ending = await world.handled(client)
+    assert (ending.status, ending.step, world.upstream.sent) == (204, Step.ROUTE, [])
+    assert (b"Access-Control-Allow-Methods", b"PUT") in client.lines

@@ -29,7 +29,6 @@ _ORIGIN = re.compile(
 _LABEL = rb"[a-z0-9_-]+"
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _MAX_PORT = 65535
-_PREFIX = b"access-control-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,32 +126,6 @@ def requested_method(method: str, headers: Iterable[Line]) -> str | None:
         return None
     text = requested.decode("latin-1")
     return text if METHOD.fullmatch(text) else None
-
-
-def with_lines(response: list[Line], lines: Lines) -> list[Line]:
-    """A response's lines with ours: what it says of CORS is replaced, and its Vary names what ours names too."""
-    if not lines:
-        return response
-    kept = [(name, value) for name, value in response if not name.lower().startswith(_PREFIX)]
-    for name, value in lines:
-        if name == b"Vary":
-            _vary(kept, value)
-        else:
-            kept.append((name, value))
-    return kept
-
-
-def _vary(lines: list[Line], member: bytes) -> None:
-    """RFC 9110 section 12.5.5: one list, on however many lines; a * says it all."""
-    found = [index for index, (name, _) in enumerate(lines) if name.lower() == b"vary"]
-    named = {part.strip(b" \t").lower() for index in found for part in lines[index][1].split(b",")}
-    if named & {member.lower(), b"*"}:
-        return
-    if found:
-        name, value = lines[found[0]]
-        lines[found[0]] = (name, value + b", " + member if value else member)
-    else:
-        lines.append((b"Vary", member))
 
 
 def _only(headers: Iterable[Line], wanted: bytes) -> bytes | None:

@@ -10,7 +10,7 @@ from gateway.core.token.identity import Identity
 class Admission:
     """A decided yes: by which route, who, and what the upstream gets."""
 
-    __slots__ = ("headers", "identity", "preflight", "route", "target")
+    __slots__ = ("by_gateway", "headers", "identity", "route", "target")
 
     def __init__(
         self,
@@ -19,15 +19,15 @@ class Admission:
         identity: Identity | None,
         target: bytes,
         headers: tuple[HeaderLine, ...],
-        preflight: tuple[HeaderLine, ...] | None = None,
+        by_gateway: bool = False,
     ) -> None:
         self.route: Final = route
         #: None on public routes, and where a token was not admitted in full and the route only reports
         self.identity: Final = identity
         self.target: Final = target
         self.headers: Final = headers
-        #: header lines of our own response, when this is a preflight that the upstream does not get
-        self.preflight: Final = preflight
+        #: a preflight that the gateway itself responds to: the upstream does not get it
+        self.by_gateway: Final = by_gateway
 
     def __repr__(self) -> str:
         return f"Admission(route {self.route.name}, identity {self.identity})"

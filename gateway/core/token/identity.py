@@ -84,6 +84,11 @@ class Identity:
         self.confirmation: Final = confirmation
         self._hashed_subject: str | None = None
 
+    @property
+    def ends_at(self) -> float:
+        """Seconds since the epoch; leeway included."""
+        return self.expires_at + self.leeway
+
     def still_holds(self, now: float, keys: PublishedKeys) -> bool:
         """Whether the token would pass now as it did before: its times, and the ground on which it was believed.
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from gateway.core.errors import BadRequest, ClientDisconnected, Draining, Refusal, TokenExpired
 from gateway.core.http.challenge import compose_refusal
-from gateway.core.http.cors import with_lines
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.response_lines import with_lines
 from gateway.core.upstream.headers import response_headers
 from gateway.ports import Response, Stream
 from gateway.relay.client.body import RequestBody
@@ -127,11 +127,11 @@ class ClientExchange:
         self._wire.write(response_bytes(status, reason, lines))
 
     async def relay(
-        self, response: Response, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
-        """The upstream's response: its head as it is, `cors` excepted, its body as it comes."""
+        """The upstream's response: its head as it is, `lines` excepted, its body as it comes."""
         if response.stream is not None:
-            await self._tunnel(response, response.stream, cors, seconds_left)
+            await self._tunnel(response, response.stream, lines, seconds_left)
             return
         head = self._head
         bodyless = head.method == "HEAD" or response.status in BODYLESS
@@ -139,7 +139,7 @@ class ClientExchange:
         if response.content_length is None and not bodyless:
             chunked = head.version >= (1, 1)
             close_delimited = not chunked
-        headers = with_lines(list(response.headers), cors)
+        headers = with_lines(list(response.headers), lines)
         if response.status == 204 or chunked or close_delimited:
             headers = [line for line in headers if line[0].lower() != b"content-length"]
         if chunked:
@@ -168,12 +168,12 @@ class ClientExchange:
             wire.write(chunk.LAST)
 
     async def _tunnel(
-        self, response: Response, stream: Stream, cors: tuple[HeaderLine, ...], seconds_left: float | None
+        self, response: Response, stream: Stream, lines: tuple[HeaderLine, ...], seconds_left: float | None
     ) -> None:
         """RFC 6455: from here on bytes."""
         self.has_begun = True
-        lines = [*with_lines(list(response.headers), cors), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
-        self._wire.write(response_bytes(response.status, response.reason, lines))
+        headers = [*with_lines(list(response.headers), lines), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
+        self._wire.write(response_bytes(response.status, response.reason, headers))
         self._raw = tunnel = Tunnel(self._wire, stream)
         self._listener.count_tunnel(1)
         try:
@@ -196,13 +196,14 @@ class ClientExchange:
             if self._wire.cut_by is not None or not self._wire.is_gone:
                 raise
 
-    async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
+    async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """Our own response, with further header lines."""
         response = compose_refusal(refusal, realm=self._listener.realm)
         body = b"" if self._head.method == "HEAD" else response.body
         closing = isinstance(refusal, Draining | BadRequest)
         self.bytes_out = len(body)
-        self._begin(response.status, response.reason, [*response.headers, *headers], closing=closing, body=body)
+        headers = with_lines(list(response.headers), lines)
+        self._begin(response.status, response.reason, headers, closing=closing, body=body)
         self.lingers = not self.keep_alive
         if self._wire.is_full:
             await self._wire.drained()

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.core.config.cors import Cors
 from gateway.core.config.section import Seconds
-from gateway.core.http.cors import CrossOrigin, compile_cors, parse_origin, requested_method, with_lines
+from gateway.core.http.cors import CrossOrigin, compile_cors, parse_origin, requested_method
 
 APP = "https://app.example.com"
 VARY = (b"Vary", b"Origin")
@@ -188,44 +188,3 @@ def test_a_preflight_asks_for_a_method() -> None:
 )
 def test_anything_else_is_no_preflight(method: str, headers: list[tuple[bytes, bytes]]) -> None:
     assert requested_method(method, headers) is None
-
-
-# The API's own response
-
-ALLOWED = (b"Access-Control-Allow-Origin", APP.encode())
-
-
-def test_a_response_of_a_route_without_cors_is_left_alone() -> None:
-    response = [(b"Access-Control-Allow-Origin", b"*"), (b"Vary", b"Accept")]
-    assert with_lines(list(response), ()) == response
-
-
-def test_what_the_api_says_of_cors_is_replaced() -> None:
-    response = [
-        (b"access-control-allow-origin", b"*"),
-        (b"ETag", b"1"),
-        (b"Access-Control-Allow-Credentials", b"true"),
-        (b"ACCESS-CONTROL-EXPOSE-HEADERS", b"*"),
-    ]
-    assert with_lines(response, (VARY, ALLOWED)) == [(b"ETag", b"1"), VARY, ALLOWED]
-    assert with_lines(response, (VARY,)) == [(b"ETag", b"1"), VARY]
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ([], [b"Origin"]),
-        ([b"Accept-Encoding"], [b"Accept-Encoding, Origin"]),
-        ([b"Accept", b"Cookie"], [b"Accept, Origin", b"Cookie"]),
-        ([b"Accept, origin"], [b"Accept, origin"]),
-        ([b"Accept", b"ORIGIN"], [b"Accept", b"ORIGIN"]),
-        ([b"*"], [b"*"]),
-        ([b""], [b"Origin"]),
-        ([b"Origin-Agent"], [b"Origin-Agent, Origin"]),
-    ],
-)
-def test_the_apis_vary_names_the_origin_once(before: list[bytes], after: list[bytes]) -> None:
-    response = [(b"vary", value) for value in before]
-    merged = with_lines(response, (VARY,))
-    assert [value for _, value in merged] == after
-    assert response == [(b"vary", value) for value in before]

@@ -11,4 +11,4 @@ def test_an_admission_shows_its_route_and_no_header_value() -> None:
         headers=((b"Cookie", b"c2VjcmV0"),),
     )
     assert repr(admission) == "Admission(route all, identity None)"
-    assert admission.preflight is None
+    assert not admission.by_gateway
