@@ -52,35 +52,37 @@ class Assembly:
         await self._closing.aclose()
 
 
+Handle = Callable[[Exchange], Coroutine[Any, Any, None]]
+
+
+class Door:
+    """The Service of a listener: requests go in to whoever is behind it now, with nothing in between."""
+
+    __slots__ = ("handle",)
+
+    def __init__(self, handle: Handle) -> None:
+        self.handle = handle
+
+
 class Current:
     """The assembly that serves. Another in its place serves every request from then on."""
 
     def __init__(self, assembly: Assembly) -> None:
-        self.assembly = assembly
-
-
-class Traffic:
-    """The Service of the traffic listener: the gate of the current assembly, looked up for each request."""
-
-    def __init__(self, current: Current) -> None:
-        self._current = current
+        #: of the traffic listener, and of the decision listener
+        self.traffic = Door(assembly.gate.handle)
+        self.questions = Door(assembly.decisions.handle)
+        self._assembly = assembly
 
     @property
-    def handle(self) -> Callable[[Exchange], Coroutine[Any, Any, None]]:
-        """One request to its end. The gate's own method: no coroutine stands between them."""
-        return self._current.assembly.gate.handle
+    def assembly(self) -> Assembly:
+        """The one of now."""
+        return self._assembly
 
-
-class Questions:
-    """The Service of the decision listener, in the same way."""
-
-    def __init__(self, current: Current) -> None:
-        self._current = current
-
-    @property
-    def handle(self) -> Callable[[Exchange], Coroutine[Any, Any, None]]:
-        """One question to its end."""
-        return self._current.assembly.decisions.handle
+    @assembly.setter
+    def assembly(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self.traffic.handle = assembly.gate.handle
+        self.questions.handle = assembly.decisions.handle
 
 
 def build(

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from joserfc.jwk import ECKey
 
-from gateway.compose import Assembly, Current, Questions, Traffic, build, signing_keys
+from gateway.compose import Assembly, Current, build, signing_keys
 from gateway.core.config.assertion import AssertionSection, KeyFile
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection
@@ -87,12 +87,11 @@ async def test_another_assembly_serves_from_the_next_request_on(tmp_path: Path, 
 async def test_each_listener_asks_for_its_own_part(jwks: str) -> None:
     one, other = assembly(jwks), assembly(jwks)
     current = Current(one)
-    traffic, questions = Traffic(current), Questions(current)
     try:
         for made in (one, other):
             current.assembly = made
-            assert traffic.handle == made.gate.handle
-            assert questions.handle == made.decisions.handle
+            assert current.traffic.handle == made.gate.handle
+            assert current.questions.handle == made.decisions.handle
     finally:
         await one.close()
         await other.close()

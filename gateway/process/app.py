@@ -13,7 +13,7 @@ from prometheus_client import generate_latest
 
 from gateway.admin.pages import Admin
 from gateway.admin.readiness import Readiness, readiness_of
-from gateway.compose import Assembly, Current, Questions, Traffic, build
+from gateway.compose import Assembly, Current, build
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import issuer_name
 from gateway.core.config.upstreams import Secret
@@ -92,14 +92,14 @@ class Gateway:
             await assembly.close()
             raise
         self._server = Server(
-            Traffic(self._current), config, max_connections=room_for_connections(config), observer=observers
+            self._current.traffic, config, max_connections=room_for_connections(config), observer=observers
         )
         self._serve(listeners.traffic, self._server)
         self.address = listeners.traffic.where
         if listeners.decisions is not None:
             self._serve(
                 listeners.decisions,
-                Server(Questions(self._current), config, max_connections=DECISION_CONNECTIONS, observer=None),
+                Server(self._current.questions, config, max_connections=DECISION_CONNECTIONS, observer=None),
             )
             self.decisions_address = listeners.decisions.where
         if listeners.admin is not None:

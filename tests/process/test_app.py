@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.config.assertion import AssertionSection, KeyFile
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.section import Seconds
 from gateway.demo.issuer import DemoIssuer
 from gateway.process.app import Gateway, run
 from gateway.process.listening import CannotStart
 from gateway.process.signals import STOPPING
+from gateway.process.supervisor import Supervisor
 from tests.wire import (
     OK,
     PATIENCE,
@@ -107,6 +109,16 @@ async def test_a_host_that_cannot_be_resolved_is_told_in_words() -> None:
     with pytest.raises(CannotStart) as told:
         await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", listen="nobody.invalid:0")).start()
     assert "Unknown error" not in str(told.value)
+
+
+async def test_a_key_that_was_spoilt_after_it_was_checked_is_told() -> None:
+    assertion = AssertionSection(issuer="g", key=KeyFile(file="/nonexistent"))
+    with pytest.raises(CannotStart, match=r"^assertion\.key\.file names a file that does not exist$"):
+        await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", assertion=assertion)).start()
+    with pytest.raises(CannotStart, match=r"^assertion\.key\.file names a file that does not exist$"):
+        await Supervisor(config_for("http://127.0.0.1:1", "/nonexistent", workers=2, assertion=assertion)).run()
+    for number in (*STOPPING, signal.SIGHUP):
+        asyncio.get_running_loop().remove_signal_handler(number)
 
 
 async def test_it_serves_with_keys_of_a_real_issuer(start: Start) -> None:
