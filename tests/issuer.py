@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from gateway.core.errors import Refusal
 from gateway.demo.issuer import DemoIssuer
-from gateway.observe.observers import Unheard
-from gateway.ports import Event, KeysFetched, KeysKnown, KeysSuppressed
+from gateway.ports import Ending, Event, KeysFetched, KeysKnown, KeysSuppressed
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Real seconds after which a test that waits for something gives up.
@@ -134,7 +134,7 @@ class SimulatedClock:
 
 
 @dataclass
-class RecordingObserver(Unheard):
+class RecordingObserver:
     """Writes down what it hears of keys, and nothing else."""
 
     #: (issuer, ok, at)
@@ -160,3 +160,24 @@ class RecordingObserver(Unheard):
                 self.suppressed.append(issuer)
             case KeysKnown(issuer, count, stale):
                 self.known.append((issuer, count, stale))
+
+    def token_looked_up(self, *, hit: bool) -> None:
+        """Not of interest here."""
+
+    def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
+        """Not of interest here."""
+
+    def connections_open(self, count: int) -> None:
+        """Not of interest here."""
+
+    def requests_in_flight(self, count: int) -> None:
+        """Not of interest here."""
+
+    def upstream_connections(self, upstream: str, *, idle: int, busy: int) -> None:
+        """Not of interest here."""
+
+    def tunnels_open(self, count: int) -> None:
+        """Not of interest here."""
+
+    def request_ended(self, ending: Ending) -> None:
+        """Not of interest here."""
