@@ -15,7 +15,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
 from gateway.core.errors import ClientDisconnected, InternalError, Refusal, TokenExpired, TooLarge
 from gateway.core.http.body_limit import check_length
-from gateway.core.http.facts import Facts
+from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.proof.binding import check_binding
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.policy import check_policy

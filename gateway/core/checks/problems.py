@@ -12,20 +12,14 @@ from gateway.core.checks.assertion import assertion_problems, assertion_warnings
 from gateway.core.checks.cors import cors_problems, cors_warnings
 from gateway.core.checks.headers import header_problems, header_warnings
 from gateway.core.checks.issuers import issuer_notes, issuer_problems, issuer_warnings
+from gateway.core.checks.limits import limit_problems, limit_warnings
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
 from gateway.core.config.file import Config, identity_headers_of
-from gateway.core.config.limits import Limits
 from gateway.core.config.words import ConfigProblem, joined
 
-#: Kubernetes kills a pod after 30 s (terminationGracePeriodSeconds).
-KUBERNETES_GRACE = 30
 #: More processes than that do not share one listener well: replicas do.
 MAX_WORKERS = 64
-#: A least rate beyond that would refuse people for the networks they are in.
-MAX_RATE = 1 << 20
-#: A larger head or target only serves to fill our memory.
-MAX_HEAD = 1 << 20
 
 #: RFC 9110 section 5.6.4, less what would need an escape
 _REALM = re.compile(r"""[ !#-\[\]-~]+""")
@@ -43,7 +37,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *route_problems(config),
         *cors_problems(config),
         *_proxy_problems(config.trusted_proxies),
-        *(ConfigProblem(f"limits.{key}", sentence) for key, sentence in _limit_problems(config.limits)),
+        *limit_problems(config.limits),
         *_realm_problems(config.realm),
     ]
 
@@ -62,7 +56,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
             for index, proxy in enumerate(config.trusted_proxies)
             if proxy.endswith("/0")
         ),
-        *_drain_warnings(config.limits),
+        *limit_warnings(config.limits),
         *_subject_warnings(config),
     ]
 
@@ -129,41 +123,9 @@ def _proxy_problems(proxies: tuple[str, ...]) -> Iterator[ConfigProblem]:
             yield ConfigProblem(path, f"has bits set behind its prefix; write {network}, or one address without prefix")
 
 
-def _limit_problems(limits: Limits) -> Iterator[tuple[str, str]]:
-    for key in ("header_bytes", "uri_bytes"):
-        if not 1 <= getattr(limits, key) <= MAX_HEAD:
-            yield key, "must be from 1 byte to 1MiB"
-    if limits.uri_bytes > limits.header_bytes:
-        yield "uri_bytes", "must not be larger than header_bytes, which includes the request line"
-    if limits.token_bytes < 1:
-        yield "token_bytes", "must be at least 1 byte"
-    if limits.token_bytes >= limits.header_bytes:
-        yield "token_bytes", "must be smaller than header_bytes: the token arrives in a header"
-    for key, most in (("header_count", 10_000), ("connections", 1_000_000)):
-        if not 1 <= getattr(limits, key) <= most:
-            yield key, f"must be from 1 to {most}"
-    if limits.tunnels is not None and limits.tunnels < 1:
-        yield "tunnels", "must be at least 1; null is three quarters of each upstream's max_connections"
-    if limits.body_bytes is not None and limits.body_bytes < 1:
-        yield "body_bytes", "must be at least 1 byte; null is any"
-    if limits.body_rate is not None and not 1 <= limits.body_rate <= MAX_RATE:
-        yield "body_rate", "must be from 1 byte to 1MiB a second; null is any"
-    for key in ("header_timeout", "body_timeout", "send_timeout", "keepalive"):
-        if not getattr(limits, key) > 0:
-            yield key, "must be longer than nothing"
-
-
 def _realm_problems(realm: str) -> Iterator[ConfigProblem]:
     if _REALM.fullmatch(realm) is None:
         yield ConfigProblem("realm", 'must be printable ASCII, not empty, without " and \\')
-
-
-def _drain_warnings(limits: Limits) -> Iterator[ConfigProblem]:
-    if limits.drain_delay + limits.drain >= KUBERNETES_GRACE:
-        yield ConfigProblem(
-            "limits.drain",
-            "is 30s or more with drain_delay: Kubernetes kills after 30s unless terminationGracePeriodSeconds is more",
-        )
 
 
 def _subject_warnings(config: Config) -> Iterator[ConfigProblem]:

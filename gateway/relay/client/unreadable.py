@@ -40,14 +40,14 @@ class Unreadable:
         """Nothing: nobody is asked."""
 
     async def relay(
-        self, response: Response, *, cors: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
         """Never: nobody can have admitted it."""
         raise TypeError("a response to what is no request")
 
-    async def refuse(self, refusal: Refusal, *, headers: tuple[HeaderLine, ...] = ()) -> None:
+    async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """Our own response. ClientDisconnected."""
-        response = refusal_bytes(refusal, realm=self._realm, headers=headers)
+        response = refusal_bytes(refusal, realm=self._realm, headers=lines)
         self.bytes_out = len(response) - response.index(b"\r\n\r\n") - 4
         self.has_begun = True
         self._wire.write(response)

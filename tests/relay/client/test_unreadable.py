@@ -35,7 +35,7 @@ async def test_it_is_refused_for_what_it_is() -> None:
     assert repr(it) == "<Unreadable: bad_request>"
     with pytest.raises(Refusal) as raised:
         it.read_facts()
-    await it.refuse(raised.value, headers=((b"X-A", b"b"),))
+    await it.refuse(raised.value, lines=((b"X-A", b"b"),))
     head, _, body = transport.data.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert head.endswith(b"\r\nX-A: b\r\nConnection: close")
