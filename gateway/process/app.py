@@ -130,7 +130,9 @@ class Gateway:
             key_set=None if assembly.signer is None else assembly.signer.published,
         )
 
-        self._admin_server = Server(self._admin, self._config, max_connections=ADMIN_CONNECTIONS, observer=None)
+        self._admin_server = Server(
+            self._admin, self._config, max_connections=ADMIN_CONNECTIONS, observer=None, own_pages=True
+        )
         self._admin_acceptor = Acceptor(bound, self._admin_server)
         self.admin_address = bound.where
 

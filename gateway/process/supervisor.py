@@ -167,7 +167,7 @@ class Supervisor:
                 render=partial(shared_metrics.render, self._directory),
                 key_set=None if signer is None else signer.published,
             )
-            server = Server(self._admin, config, max_connections=ADMIN_CONNECTIONS, observer=None)
+            server = Server(self._admin, config, max_connections=ADMIN_CONNECTIONS, observer=None, own_pages=True)
             acceptor = Acceptor(self._listeners.admin, server)
             if signer is not None:
                 await signer.start()

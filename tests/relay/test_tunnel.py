@@ -854,7 +854,7 @@ async def test_two_hundred_tunnels_that_end_in_every_way_leave_nothing_behind(st
     await gateway.connections(0)
     assert (
         repr(gateway.server)
-        == "<Server <Listener 0 open, 0 requests, 0 tunnels, <Crowd 0 idle, 0 begun, 0 lingering>>>"
+        == "<Server <Listener 0 open, 0 requests, 0 tunnels, <Crowd 0 idle, 0 begun, 0 lingering, 0 taking>>>"
     )
     await until(lambda: not upstream_sides(gateway))
     await until(lambda: descriptors() <= sockets)

@@ -8,7 +8,7 @@ import logging
 import time
 from typing import Final, cast
 
-from gateway.core.errors import BadRequest, ClientDisconnected, Draining, InternalError, RequestTimeout
+from gateway.core.errors import BadRequest, ClientDisconnected, Draining, InternalError, Overloaded, RequestTimeout
 from gateway.ports import Exchange
 from gateway.relay.client import crowd
 from gateway.relay.client.body import RequestBody
@@ -32,6 +32,7 @@ from gateway.relay.client.phase import (
     UPGRADED,
     Phase,
 )
+from gateway.relay.client.turns import TURN
 from gateway.relay.client.unreadable import Unreadable
 from gateway.relay.client.wire import Wire
 from gateway.relay.http1.events import Broken, Data, End
@@ -41,28 +42,27 @@ from gateway.relay.waiting import Signal
 
 #: bytes that are kept, as they came, of what follows the request that is served; more, and the client is made to wait
 AHEAD: Final = 64 * 1024
-#: seconds for which what is still sent is read and dropped, so that the last response is not lost in a reset
-LINGERS: Final = 1.0
-#: seconds of one turn of the loop that one connection may use: others wait for theirs
-TURN: Final = 0.002
+#: seconds for which what is still sent is read and dropped, so that the last response is not lost in a reset; until
+#: the next look at it, that is
+LINGERS: Final = 0.9
 
 log = logging.getLogger("gateway.relay")
 
 
-class Connection(asyncio.Protocol):
-    """One client connection."""
+class Connection:
+    """One client connection: an asyncio.Protocol, but not by name, which would compile to something slower."""
 
     __slots__ = (
         "_body",
         "_is_put_off",
         "_listener",
         "_parser",
+        "_place",
         "_request",
         "_requested",
         "_task",
         "_tunnel",
         "phase",
-        "place",
         "wire",
     )
 
@@ -74,8 +74,8 @@ class Connection(asyncio.Protocol):
         self._listener: Final = listener
         self._parser: Final = RequestParser(listener.limits)
         self.phase: Final = Phase(listener.now() + listener.header_timeout)
-        #: as `crowd` has it
-        self.place = crowd.NOWHERE
+        #: in the crowd of those that have nothing under way
+        self._place = crowd.NOWHERE
         #: what is to be served next: a request, or what is none
         self._request: RequestHead | Broken | None = None
         #: of the request that is read or served
@@ -105,6 +105,8 @@ class Connection(asyncio.Protocol):
         if refusal is not None:
             self.wire.write(refusal_bytes(refusal, realm=self._listener.realm))
             self.close()
+        else:
+            self._move(crowd.IDLE)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forgets it; a request under way is cancelled."""
@@ -115,17 +117,25 @@ class Connection(asyncio.Protocol):
         self.phase.enter(FINISHED)
         if self._task is not None:
             self._task.cancel()
+        self._move(crowd.NOWHERE)
         self._listener.lost(self)
+
+    def eof_received(self) -> None:
+        """The client ended its side: so do we, since there is nobody to write to."""
 
     def pause_writing(self) -> None:
         """The client takes less than is written."""
         self.wire.flow.pause()
+        if self._listener.own_pages:
+            self._move(crowd.TAKING)
         if self._tunnel is not None:
             self._tunnel.client_ready(ready=False)
 
     def resume_writing(self) -> None:
         """It takes more again."""
         self.wire.flow.resume()
+        if self._place == crowd.TAKING:
+            self._move(crowd.NOWHERE)
         if self._tunnel is not None:
             self._tunnel.client_ready(ready=True)
 
@@ -136,7 +146,11 @@ class Connection(asyncio.Protocol):
         self.wire.close()
 
     def give_way(self) -> bool:
-        """Ends it, since somebody else needs the place; unless its client has not taken all of its last response."""
+        """Ends it, since somebody else needs the room; unless its client has not taken all of its last response."""
+        place, self._place = self._place, crowd.NOWHERE
+        if place == crowd.TAKING:
+            self.wire.cut(Overloaded("it took nothing of a page while others waited for its place"))
+            return True
         if self.wire.untaken:
             return False
         self.close()
@@ -194,7 +208,7 @@ class Connection(asyncio.Protocol):
             if event is None:
                 if parser.is_in_head and phase.state != HEAD:
                     phase.enter(BEGUN, deadline=self._listener.now() + self._listener.header_timeout)
-                    self._listener.crowd.enter(self, crowd.BEGUN)
+                    self._move(crowd.BEGUN)
                 break
             self._hear(event)
             if isinstance(event, Data) and parser.unread:
@@ -203,7 +217,7 @@ class Connection(asyncio.Protocol):
                     turn_ends = now + TURN
                 elif now > turn_ends:
                     self._is_put_off = True
-                    asyncio.get_running_loop().call_soon(self._go_on)
+                    self._listener.turns.put_off(self._go_on)
         if parser.unread > AHEAD or self.wire.is_held:
             self.wire.hold(held=parser.unread > AHEAD)
 
@@ -237,6 +251,11 @@ class Connection(asyncio.Protocol):
             if self._body is not None:
                 self._body.end()
 
+    def _move(self, place: int) -> None:
+        """To another place in the crowd."""
+        self._listener.crowd.move(self, was=self._place, now=place)
+        self._place = place
+
     def _stop_reading(self) -> None:
         """Whatever still comes is taken, and dropped."""
         self._parser.close()
@@ -253,7 +272,7 @@ class Connection(asyncio.Protocol):
     def _ask(self, request: RequestHead | Broken) -> None:
         """There is something to serve."""
         self._request = request
-        self._listener.crowd.leave(self)
+        self._move(crowd.NOWHERE)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._serve())
         else:
@@ -270,6 +289,7 @@ class Connection(asyncio.Protocol):
                     turn_ends = 0.0
                     await self._requested.next()
                     continue
+                self._move(crowd.NOWHERE)
                 listener.count_request(1)
                 exchange = self._exchange(request)
                 written = self.wire.written
@@ -285,19 +305,27 @@ class Connection(asyncio.Protocol):
                     # What is served without waiting for anybody leaves the loop to others all the same.
                     now = time.monotonic()
                     if now > turn_ends > 0:
-                        await asyncio.sleep(0)
-                        now = time.monotonic()
                         turn_ends = 0.0
-                    turn_ends = turn_ends or now + TURN
+                        await self._next_turn()
+                    elif not turn_ends:
+                        turn_ends = now + TURN
         except Exception as error:  # noqa: BLE001 -- see below
             # Ours raise nothing, so this is a bug. The error is not shown: it may quote what was read.
             log.error("the server failed: %s", type(error).__name__)  # noqa: TRY400 -- see above
             self.wire.abort()
 
+    def _next_turn(self) -> "asyncio.Future[None]":
+        """To be awaited: done when it is this connection's turn again."""
+        self._listener.turns.put_off(self._requested.wake)
+        if self._listener.own_pages:
+            self._move(crowd.TAKING)
+        return self._requested.next()
+
     def _exchange(self, request: RequestHead | Broken) -> Exchange:
         if isinstance(request, Broken):
             return Unreadable(self.wire, request.refusal, realm=self._listener.realm)
-        return ClientExchange(self._listener, self.wire, request, self._body, leave_http=self._leave_http)
+        leave = self._leave_http if request.upgrades else None
+        return ClientExchange(self._listener, self.wire, request, self._body, leave_http=leave)
 
     def _end_request(self, exchange: Exchange) -> None:
         """It was served: another one may be, or its response was the last."""
@@ -307,7 +335,7 @@ class Connection(asyncio.Protocol):
             if self.phase.state == BUSY and exchange.keep_alive:
                 listener = self._listener
                 self.phase.enter(SERVED, deadline=listener.now() + listener.keepalive)
-                listener.crowd.enter(self, crowd.IDLE)
+                self._move(crowd.IDLE)
                 self._read()
                 return
             lingers = exchange.lingers or not exchange.is_read
@@ -322,7 +350,7 @@ class Connection(asyncio.Protocol):
         """Ends our side only: closing while the client still sends would reset the connection, response included."""
         self.phase.enter(FINISHED, deadline=self._listener.now() + LINGERS)
         self._stop_reading()
-        self._listener.crowd.enter(self, crowd.LINGERING)
+        self._move(crowd.LINGERING)
         end_writing(self.wire.transport)
 
     def _fail(self, *, has_begun: bool) -> None:

@@ -1,9 +1,10 @@
 """Who gives way when a listener has as many connections as it may: found by what it does, not by how old it is."""
 
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Protocol
 
 # A connection with nothing under way belongs to one of three kinds: idle or silent, with a head that has begun, or
-# lingering behind its last response. The oldest of the most numerous kind gives way. So neither who says nothing nor
+# lingering behind its last response. On the admin listener there is a fourth: who does not take a page, or asks for
+# more of them than there is time for. The oldest of the most numerous kind gives way. So neither who says nothing nor
 # who says little can lock anybody out: a crowd of either pushes out its own, and who comes with a request sees as many
 # newcomers as there are in that crowd before it would be its turn.
 
@@ -12,49 +13,41 @@ NOWHERE: Final = -1
 IDLE: Final = 0
 BEGUN: Final = 1
 LINGERING: Final = 2
-_NAMES: Final = ("idle", "begun", "lingering")
+#: takes nothing of a page of the gateway's own, or asks for many of them: they can be asked for again
+TAKING: Final = 3
+_NAMES: Final = ("idle", "begun", "lingering", "taking")
 
 
-class Member(Protocol):
-    """A connection, as far as it matters here."""
+class Guest(Protocol):
+    """A connection, as far as it matters here. It knows its place."""
 
-    #: one of the kinds; written here only
-    place: int
-
-    def __hash__(self) -> int: ...
+    def give_way(self) -> bool:
+        """Has no place any more, and ends, since somebody else needs the room; unless it cannot yet."""
 
 
-M = TypeVar("M", bound=Member)
-
-
-class Crowd(Generic[M]):
+class Crowd:
     """The connections of a listener that have nothing under way. Each step takes the same time, however many."""
 
     __slots__ = ("_kinds",)
 
     def __init__(self) -> None:
-        self._kinds: Final[tuple[dict[M, None], ...]] = ({}, {}, {})
+        self._kinds: Final[tuple[dict[Guest, None], ...]] = ({}, {}, {}, {})
 
     def __repr__(self) -> str:
         return f"<Crowd {', '.join(f'{len(kind)} {name}' for name, kind in zip(_NAMES, self._kinds, strict=True))}>"
 
-    def enter(self, member: M, kind: int) -> None:
-        """It is the newest of its kind."""
-        if member.place != NOWHERE:
-            self.leave(member)
-        member.place = kind
-        self._kinds[kind][member] = None
+    def move(self, guest: Guest, *, was: int, now: int) -> None:
+        """It is the newest of its new kind; or NOWHERE: it has something to do, or is gone."""
+        if was != NOWHERE:
+            self._kinds[was].pop(guest, None)
+        if now != NOWHERE:
+            self._kinds[now][guest] = None
 
-    def leave(self, member: M) -> None:
-        """It has something to do, or is gone."""
-        if member.place != NOWHERE:
-            self._kinds[member.place].pop(member, None)
-            member.place = NOWHERE
-
-    def pop(self) -> M | None:
-        """Who gives way; None: everybody has something to do."""
+    def pop(self) -> Guest | None:
+        """Who is to give way, and is NOWHERE now; None: everybody has something to do."""
         kind = max(self._kinds, key=len)
-        member = next(iter(kind), None)
-        if member is not None:
-            self.leave(member)
-        return member
+        if not kind:
+            return None
+        guest = next(iter(kind))
+        del kind[guest]
+        return guest

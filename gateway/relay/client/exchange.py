@@ -48,9 +48,9 @@ class ClientExchange:
         head: RequestHead,
         body: RequestBody | None,
         *,
-        leave_http: Callable[[Tunnel], bytes],
+        leave_http: Callable[[Tunnel], bytes] | None,
     ) -> None:
-        """`leave_http`: hands what the client sends to a tunnel from now on, and gives what came already."""
+        """`leave_http`: hands what the client sends to a tunnel, and gives what came already; None: none was asked."""
         self._listener: Final = listener
         self._wire: Final = wire
         self._head: Final = head
@@ -171,6 +171,7 @@ class ClientExchange:
         self, response: Response, stream: Stream, lines: tuple[HeaderLine, ...], seconds_left: float | None
     ) -> None:
         """RFC 6455: from here on bytes."""
+        assert self._leave_http is not None  # or the upstream would not have been asked for one
         self.has_begun = True
         headers = [*with_lines(list(response.headers), lines), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
         self._wire.write(response_bytes(response.status, response.reason, headers))

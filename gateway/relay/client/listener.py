@@ -1,36 +1,34 @@
 """What the connections of one listener have in common: whom they serve, their limits, and how many there are."""
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.core.config.file import Config
 from gateway.core.errors import Overloaded, Refusal
 from gateway.ports import Ending, Observer, Service
-from gateway.relay.client.crowd import IDLE, Crowd
+from gateway.relay.client.crowd import Crowd, Guest
 from gateway.relay.client.peer import TrustedProxies
+from gateway.relay.client.turns import Turns
 from gateway.relay.sweep import Clock
-
-
-class Guest(Protocol):
-    """A connection, as its listener sees it."""
-
-    #: as `crowd` has it
-    place: int
-
-    def __hash__(self) -> int: ...
-
-    def give_way(self) -> bool:
-        """Ends, since somebody else needs the place; unless its client has not taken all of its last response."""
 
 
 class Listener:
     """One address, as its connections see it."""
 
     def __init__(
-        self, service: Service, config: Config, *, max_connections: int, observer: Observer | None, clock: Clock
+        self,
+        service: Service,
+        config: Config,
+        *,
+        max_connections: int,
+        observer: Observer | None,
+        clock: Clock,
+        own_pages: bool = False,
     ) -> None:
         """`observer` None: the connections are not traffic, and not counted."""
         self.service = service
+        #: all there is to be had here are pages of the gateway's own: who does not take one makes room for others
+        self.own_pages: Final = own_pages
         #: bounds on what a client may send
         self.limits: Final = config.limits
         self.body_bytes: Final[int | None] = config.limits.body_bytes
@@ -54,7 +52,9 @@ class Listener:
         #: in the order in which they came
         self.open: Final[dict[Guest, None]] = {}
         #: those of them that have nothing under way
-        self.crowd: Final[Crowd[Guest]] = Crowd()
+        self.crowd: Final = Crowd()
+        #: those that ask for much at a time
+        self.turns: Final = Turns()
         self._max: Final = max_connections
         self._observer: Final = observer
         self._in_flight = self._told_in_flight = 0
@@ -75,7 +75,6 @@ class Listener:
                 self._observer.request_ended(Ending(status=refusal.status, refusal=refusal))
             return refusal
         self.open[guest] = None
-        self.crowd.enter(guest, IDLE)
         self._tell_open()
         return None
 
@@ -90,7 +89,6 @@ class Listener:
     def lost(self, guest: Guest) -> None:
         """Forgets a connection."""
         self.open.pop(guest, None)
-        self.crowd.leave(guest)
         self._tell_open()
         self.news.set()
 

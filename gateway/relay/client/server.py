@@ -21,10 +21,16 @@ class Server:
         max_connections: int,
         observer: Observer | None,
         clock: Clock | None = None,
+        own_pages: bool = False,
     ) -> None:
-        """Needs a running loop. `observer` None: the connections are not traffic, and not counted."""
+        """Needs a running loop. `observer` None: the connections are not traffic, and not counted.
+
+        `own_pages`: the service has nothing but small ones, for which it asks nobody.
+        """
         clock = clock or Clock.of_loop()
-        self.listener = Listener(service, config, max_connections=max_connections, observer=observer, clock=clock)
+        self.listener = Listener(
+            service, config, max_connections=max_connections, observer=observer, clock=clock, own_pages=own_pages
+        )
         #: in the order in which they came
         self.open = cast("dict[Connection, None]", self.listener.open)
         limits = config.limits
@@ -34,9 +40,9 @@ class Server:
     def __repr__(self) -> str:
         return f"<Server {self.listener!r}>"
 
-    def __call__(self) -> Connection:
+    def __call__(self) -> asyncio.Protocol:
         """A protocol for a new connection."""
-        return Connection(self.listener)
+        return cast("asyncio.Protocol", Connection(self.listener))
 
     def _look(self, now: float) -> None:
         """At what is late, and at what changed."""

@@ -4,6 +4,7 @@ import asyncio
 
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
+from gateway.core.errors import Refusal
 from gateway.ports import Exchange
 from gateway.relay.client.crowd import IDLE, NOWHERE
 from gateway.relay.client.listener import Listener
@@ -41,7 +42,18 @@ class Guest:
         self.has_given_way = False
         self._gives_way = gives_way
 
+    def enters(self, it: Listener) -> Refusal | None:
+        refusal = it.opened(self)
+        if refusal is None:
+            self.go(it, IDLE)
+        return refusal
+
+    def go(self, it: Listener, place: int) -> None:
+        it.crowd.move(self, was=self.place, now=place)
+        self.place = place
+
     def give_way(self) -> bool:
+        self.place = NOWHERE
         self.has_given_way = self._gives_way
         return self._gives_way
 
@@ -53,10 +65,10 @@ def listener(most: int, observer: Recorder | None = None) -> Listener:
 
 async def test_beyond_the_limit_the_oldest_without_a_request_gives_way() -> None:
     it, guests = listener(2), [Guest() for _ in range(4)]
-    assert [it.opened(guest) for guest in guests[:3]] == [None] * 3
+    assert [guest.enters(it) for guest in guests[:3]] == [None] * 3
     assert [guest.has_given_way for guest in guests] == [True, False, False, False]
-    it.crowd.leave(guests[1])
-    assert it.opened(guests[3]) is None
+    guests[1].go(it, NOWHERE)
+    assert guests[3].enters(it) is None
     assert [guest.has_given_way for guest in guests] == [True, False, True, False]
     assert list(it.open) == [guests[1], guests[3]]
 
@@ -64,33 +76,33 @@ async def test_beyond_the_limit_the_oldest_without_a_request_gives_way() -> None
 async def test_beyond_the_limit_of_those_that_have_one_nobody_gets_in() -> None:
     it, guests = listener(2), [Guest() for _ in range(3)]
     for guest in guests[:2]:
-        it.opened(guest)
-        it.crowd.leave(guest)
-    refusal = it.opened(guests[2])
+        guest.enters(it)
+        guest.go(it, NOWHERE)
+    refusal = guests[2].enters(it)
     assert refusal is not None
     assert refusal.reason == "overloaded"
     assert not any(guest.has_given_way for guest in guests)
     it.lost(guests[0])
-    assert it.opened(guests[2]) is None
+    assert guests[2].enters(it) is None
 
 
 async def test_who_cannot_give_way_is_passed_over_and_not_asked_again() -> None:
     it, stuck, guests = listener(3), Guest(gives_way=False), [Guest() for _ in range(4)]
     for guest in (stuck, *guests[:2]):
-        it.opened(guest)
-    assert it.opened(guests[2]) is None
+        guest.enters(it)
+    assert guests[2].enters(it) is None
     assert (stuck.place, guests[0].has_given_way) == (NOWHERE, True)
     assert stuck in it.open
-    it.crowd.enter(stuck, IDLE)
-    assert repr(it) == "<Listener 3 open, 0 requests, 0 tunnels, <Crowd 3 idle, 0 begun, 0 lingering>>"
+    stuck.go(it, IDLE)
+    assert repr(it) == "<Listener 3 open, 0 requests, 0 tunnels, <Crowd 3 idle, 0 begun, 0 lingering, 0 taking>>"
 
 
 async def test_what_changes_is_told_to_whoever_observes() -> None:
     observer = Counting()
     it, guest = listener(1, observer), Guest()
-    it.opened(guest)
-    it.crowd.leave(guest)
-    assert it.opened(Guest()) is not None
+    guest.enters(it)
+    guest.go(it, NOWHERE)
+    assert Guest().enters(it) is not None
     it.count_request(1)
     it.count_tunnel(1)
     it.tell()
@@ -106,7 +118,7 @@ async def test_what_changes_is_told_to_whoever_observes() -> None:
 
 async def test_who_drains_hears_that_something_ended() -> None:
     it, guest = listener(1), Guest()
-    it.opened(guest)
+    guest.enters(it)
     it.count_request(1)
     it.count_request(-1)
     assert not it.news.is_set()
