@@ -31,7 +31,6 @@ class RequestBody:
         "_waited",
         "bytes_in",
         "failure",
-        "has_arrived",
         "invite",
         "is_complete",
         "is_touched",
@@ -53,8 +52,6 @@ class RequestBody:
         self._arrived = 0
         #: asks a client for it that waits to be asked
         self.invite: Callable[[], None] | None = None
-        #: some of it came
-        self.has_arrived = False
         #: all of it came
         self.is_complete = False
         #: why the rest of it never will
@@ -76,7 +73,7 @@ class RequestBody:
     @property
     def is_here(self) -> bool:
         """Whether some of it arrived."""
-        return self.has_arrived or self.is_complete
+        return bool(self._parts) or self.is_touched or self.is_complete
 
     # The connection's side
 
@@ -85,7 +82,6 @@ class RequestBody:
         self._parts.append(data)
         self._held += len(data) + _PIECE
         self._arrived += len(data)
-        self.has_arrived = True
         self._news.wake()
 
     def end(self) -> None:

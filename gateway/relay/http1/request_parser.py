@@ -76,8 +76,6 @@ class RequestParser:
         "_head",
         "_header_bytes",
         "_header_count",
-        "_is_over",
-        "_is_replaying",
         "_last",
         "_length",
         "_lines",
@@ -95,14 +93,13 @@ class RequestParser:
         self._header_bytes = int(limits.header_bytes)
         self._header_count = limits.header_count
         self._uri_bytes = int(limits.uri_bytes)
+        #: None: nothing more will be read
         self._llhttp: HttpRequestParser | None = HttpRequestParser(self)
         #: what came, and how much of it was read
         self._data = b""
         self._at = 0
         #: how the request ended, behind what was handed out last
         self._following: End | Upgrade | Broken | None = None
-        #: nothing more will be read
-        self._is_over = False
         #: bytes of empty lines before the head
         self._empty = 0
         #: bytes of a head that has not ended, or of framing since the last that were body; and the last of them
@@ -122,11 +119,10 @@ class RequestParser:
         self._coded = False
         #: there is an Upgrade, whether or not Connection names it: some would act on it, so nothing may follow it
         self._asks_upgrade = False
-        #: the head that is read is our own: see `_begin_body`
-        self._is_replaying = False
 
     def __repr__(self) -> str:
-        at = "over" if self._is_over else "in a body" if self._missing else "in a head" if self._size else "between"
+        at = "in a body" if self._missing else "in a head" if self._size else "between"
+        at = "over" if self._llhttp is None else at
         return f"<RequestParser {at}, {self.unread} bytes unread>"
 
     @property
@@ -151,7 +147,6 @@ class RequestParser:
 
     def close(self) -> None:
         """Nothing will come any more, or nobody cares."""
-        self._is_over = True
         self._following = self._llhttp = None
         self._data, self._at = b"", 0
 
@@ -163,7 +158,7 @@ class RequestParser:
             return following
         event: Event | None = None
         try:
-            while event is None and not self._is_over:
+            while event is None and self._llhttp is not None:
                 end = self._find_end()
                 if end == self._at:
                     break
@@ -229,7 +224,7 @@ class RequestParser:
         if is_upgrade and head.has_body:
             self._begin_body()
         elif is_upgrade:
-            self._is_over = True
+            self._llhttp = None
             self._following = UPGRADE
         elif not head.has_body:
             self._following = END
@@ -278,16 +273,16 @@ class RequestParser:
 
         httptools leaves that unread; another parser, at the end of a head with the same framing, does not.
         """
-        self._llhttp, self._is_replaying = HttpRequestParser(self), True
+        self._llhttp = HttpRequestParser(self)
         framing = b"Transfer-Encoding: chunked" if self._missing < 0 else b"Content-Length: %d" % self._missing
         self._llhttp.feed_data(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + framing + b"\r\n\r\n")
-        self._is_replaying = False
 
     # What llhttp calls
 
     def on_message_begin(self) -> None:
         """A request line is due."""
-        if self._is_replaying:
+        if self._missing:
+            # Our own: see `_begin_body`.
             return
         if self._head is not None:
             self._problem = self._problem or BadRequest("the parser finds another request in a head")
@@ -297,7 +292,7 @@ class RequestParser:
 
     def on_url(self, target: bytes) -> None:
         """The target, or a part of it."""
-        if self._is_replaying:
+        if self._lines is None:
             return
         self._target = self._target + target if self._target else target
         if len(self._target) > self._uri_bytes:
