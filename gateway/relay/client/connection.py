@@ -147,7 +147,8 @@ class Connection:
 
     def give_way(self) -> bool:
         """Ends it, since somebody else needs the room; unless its client has not taken all of its last response."""
-        place, self._place = self._place, crowd.NOWHERE
+        place = self._place
+        self._move(crowd.NOWHERE)
         if place == crowd.TAKING:
             self.wire.cut(Overloaded("it took nothing of a page while others waited for its place"))
             return True
