@@ -4,13 +4,14 @@ llhttp (httptools) reads the head and chunks. Where a body ends is our own decis
 of the request, has no limit on a head, and reads bytes beyond a response as the next one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.core.errors import UpstreamProtocolError
 from gateway.core.http.facts import HeaderLine
+from gateway.relay.http1.events import END, UPGRADE, Broken, Data, End, Upgrade
 from gateway.relay.http1.response_head import ResponseHead, judge_head
 
 #: bytes of a response's head, those of its interim responses included; also of chunk framing and trailers in a row
@@ -26,45 +27,73 @@ _HEAD_END: Final = b"\r\n\r\n"
 #: RFC 9112 section 4
 _REASON: Final = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
 
-#: status, reason phrase and header lines of an interim response
-Inform = Callable[[int, bytes, Sequence[HeaderLine]], None]
+
+class Interim:
+    """An interim response (RFC 9110 section 15.2) other than 101."""
+
+    __slots__ = ("lines", "reason", "status")
+
+    def __init__(self, status: int, reason: bytes, lines: Sequence[HeaderLine]) -> None:
+        self.status: Final = status
+        self.reason: Final = reason
+        self.lines: Final = lines
+
+    def __repr__(self) -> str:
+        return f"<Interim {self.status}, {len(self.lines)} lines>"
+
+
+class Surplus:
+    """Bytes behind the end, which belong to no response. Told once; they are dropped."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<Surplus>"
+
+
+SURPLUS: Final = Surplus()
+
+Event = Interim | ResponseHead | Data | End | Upgrade | Surplus | Broken
 
 
 class ResponseParser:
-    """One response. `feed` it what comes, `end` it when nothing will; then look at its fields."""
+    """One response: what comes of each piece of it, in order.
+
+    Interim*, a head, then Data* and End, and maybe Surplus; or Upgrade, and Data of the new protocol. Broken may take
+    the place of any, and is the last.
+    """
 
     __slots__ = (
         "_accepts_upgrade",
         "_earlier",
+        "_events",
         "_fed",
         "_feeding",
+        "_has_surplus",
+        "_head",
         "_headers",
-        "_inform",
         "_interims",
+        "_is_complete",
         "_is_http",
-        "_is_upgraded",
         "_is_usual",
         "_last",
         "_llhttp",
         "_method",
+        "_parts",
         "_problem",
         "_reason",
         "_remaining",
         "_size",
-        "has_begun",
-        "head",
-        "is_complete",
-        "is_invited",
-        "parts",
-        "surplus",
-        "tail",
+        "_tail",
     )
 
-    def __init__(self, method: str, *, accepts_upgrade: bool, inform: Inform) -> None:
-        """`method`: of the request. `inform` is called with each interim response but 101."""
+    def __init__(self, method: str, *, accepts_upgrade: bool) -> None:
+        """`method`: of the request. `accepts_upgrade`: it asked for a WebSocket."""
         self._method = method
         self._accepts_upgrade = accepts_upgrade
-        self._inform = inform
+        #: of this piece
+        self._events: list[Event] = []
+        self._parts: list[bytes] = []
         self._llhttp: HttpResponseParser | None = HttpResponseParser(self)
         self._headers: list[HeaderLine] = []
         self._reason = b""
@@ -82,83 +111,114 @@ class ResponseParser:
         self._is_http = False
         #: it begins as nearly all do, so that llhttp need not be asked for the version
         self._is_usual = False
-        self._is_upgraded = False
         self._problem: UpstreamProtocolError | None = None
-        #: bytes of body to come, once the parser is not needed any more; -1: until the connection closes
+        #: bytes of body to come, once llhttp is not needed any more; -1: until the connection closes
         self._remaining = 0
-        #: a byte of it came
-        self.has_begun = False
-        #: 100 came
-        self.is_invited = False
         #: None until all of the final response's head came
-        self.head: ResponseHead | None = None
-        #: pieces of body that nobody took yet
-        self.parts: list[bytes] = []
+        self._head: ResponseHead | None = None
         #: nothing more belongs to it
-        self.is_complete = False
-        #: bytes came that belong to no response
-        self.surplus = False
-        #: bytes behind a 101, in the protocol that begins there
-        self.tail = b""
+        self._is_complete = False
+        self._has_surplus = False
+        #: bytes behind a 101, in the protocol that begins there; None before it
+        self._tail: bytes | None = None
 
-    def feed(self, data: bytes) -> None:
-        """What the upstream sent. UpstreamProtocolError: nobody can tell what it means."""
-        self.has_begun = True
-        if not self._is_http:
-            self._check_protocol(data)
+    def __repr__(self) -> str:
+        state = "broken" if self._problem is not None else "complete" if self._is_complete else "reading"
+        return f"<ResponseParser {state}{'' if self._head is None else f', status {self._head.status}'}>"
+
+    def feed(self, data: bytes) -> list[Event]:
+        """What comes of what the upstream sent."""
+        events: list[Event] = []
+        self._events = events
+        if self._problem is not None:
+            return events
+        was_complete, had_surplus = self._is_complete, self._has_surplus
+        if self._tail is not None:
+            return [Data(data)]
         if self._llhttp is None:
             self._count(data)
+        elif self._is_http or self._begins_well(data):
+            self._read(self._llhttp, data)
+        parts = self._parts
+        if parts:
+            events.append(Data(parts[0] if len(parts) == 1 else b"".join(parts)))
+            parts.clear()
+        if self._problem is not None:
+            events.append(Broken(self._problem))
+        elif self._is_complete and not was_complete:
+            self._tell_end()
+        if self._has_surplus and not had_surplus:
+            events.append(SURPLUS)
+        return events
+
+    def _tell_end(self) -> None:
+        if self._tail is None:
+            self._events.append(END)
             return
-        held, interims = len(self.parts), self._interims
+        self._events.append(UPGRADE)
+        if self._tail:
+            self._events.append(Data(self._tail))
+
+    def end(self) -> Event:
+        """What it means, for a response that is not complete, that nothing more comes."""
+        if self._problem is None and self._llhttp is None and self._remaining < 0:
+            self._is_complete = True
+            return END
+        self._problem = UpstreamProtocolError("the connection ended within the response")
+        return Broken(self._problem)
+
+    def _read(self, llhttp: HttpResponseParser, data: bytes) -> None:
+        interims = self._interims
         self._feeding = len(data)
-        self._parse(self._llhttp, data)
-        if self.is_complete:
+        self._parse(llhttp, data)
+        if self._problem is not None:
+            return
+        if self._is_complete:
             self._llhttp = None
             self._look_behind(data, self._interims - interims)
             return
         self._earlier += len(data)
         self._last = (self._last + data)[1 - len(_HEAD_END) :]
-        self._fed = 0 if len(self.parts) > held else self._fed + len(data)
+        self._fed = 0 if self._parts else self._fed + len(data)
         if self._fed > MAX_HEAD:
-            raise UpstreamProtocolError(f"more than {MAX_HEAD} bytes of head, framing or trailers")
-        if self.head is not None and not self.head.chunked:
-            length = self.head.length
+            self._problem = UpstreamProtocolError(f"more than {MAX_HEAD} bytes of head, framing or trailers")
+        elif self._head is not None and not self._head.chunked:
+            length = self._head.length
             self._llhttp = None
-            self._remaining = -1 if length is None else length - sum(map(len, self.parts))
+            self._remaining = -1 if length is None else length - sum(map(len, self._parts))
 
-    def _check_protocol(self, data: bytes) -> None:
+    def _begins_well(self, data: bytes) -> bool:
         """Refuses other protocols: llhttp knows responses of some, and does not say which it found."""
         if data.startswith(_USUAL_BEGINNING):
             self._is_http = self._is_usual = True
-            return
+            return True
         first = data.lstrip(b"\r\n")[:1]
-        if first not in (b"H", b""):
-            raise UpstreamProtocolError("something that is no HTTP")
         self._is_http = first == b"H"
+        if first not in (b"H", b""):
+            self._problem = UpstreamProtocolError("something that is no HTTP")
+        return self._problem is None
 
     def _parse(self, llhttp: HttpResponseParser, data: bytes) -> None:
         try:
             llhttp.feed_data(data)
         except HttpParserUpgrade as upgrade:
-            self._is_upgraded = True
-            self.tail = data[upgrade.args[0] :]
+            self._tail = data[upgrade.args[0] :]
         except HttpParserError as error:
-            if self._problem is None and not self.is_complete:
-                raise UpstreamProtocolError(f"the parser refused the response ({type(error).__name__})") from None
-            self.surplus = True
-        if self._problem is not None:
-            raise self._problem
+            if self._is_complete:
+                self._has_surplus = True
+            elif self._problem is None:
+                self._problem = UpstreamProtocolError(f"the parser refused the response ({type(error).__name__})")
 
     def _look_behind(self, data: bytes, interims: int) -> None:
         """Whether the response, which ends in `data`, is all that is there: llhttp passes over line ends behind it."""
-        head = self.head
+        head = self._head
         assert head is not None  # or nothing could be complete
         if head.status == 101:
-            if not self._is_upgraded:
-                raise UpstreamProtocolError("101 without the lines that belong to it")
+            if self._tail is None:
+                self._problem = UpstreamProtocolError("101 without the lines that belong to it")
         elif not head.chunked:
             body = 0 if head.bodyless or head.length is None else head.length
-            self.surplus = self.surplus or len(data) > self._head_end(data, interims) + body
+            self._has_surplus = self._has_surplus or len(data) > self._head_end(data, interims) + body
 
     def _head_end(self, data: bytes, interims: int) -> int:
         """Where in `data` the final head ends, behind `interims` others that end there too."""
@@ -171,29 +231,22 @@ class ResponseParser:
     def _count(self, data: bytes) -> None:
         """Body as it comes: what is left of its length, or what comes until the connection closes."""
         remaining = self._remaining
-        if self.is_complete:
-            self.surplus = True
+        if self._is_complete:
+            self._has_surplus = True
         elif remaining < 0 or len(data) < remaining:
-            self.parts.append(data)
+            self._parts.append(data)
             self._remaining = remaining - len(data) if remaining > 0 else -1
         else:
-            self.parts.append(data[:remaining])
-            self.surplus = len(data) > remaining
-            self.is_complete = True
-
-    def end(self) -> None:
-        """Nothing more comes. UpstreamProtocolError: there should have."""
-        if self._llhttp is None and self._remaining < 0:
-            self.is_complete = True
-        if not self.is_complete:
-            raise UpstreamProtocolError("the connection ended within the response")
+            self._parts.append(data[:remaining])
+            self._has_surplus = len(data) > remaining
+            self._is_complete = True
 
     # What llhttp calls
 
     def on_message_begin(self) -> None:
         """Another response begins: the first one, one behind an interim response, or one too many."""
-        if self.is_complete:
-            self.surplus = True
+        if self._is_complete:
+            self._has_surplus = True
         self._headers = []
         self._reason = b""
 
@@ -203,12 +256,12 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header line; behind the head, a trailer, which is dropped."""
-        if self.head is None:
+        if self._head is None:
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """All of a head, interim or final."""
-        if self.is_complete or self._problem is not None or self._llhttp is None:
+        if self._is_complete or self._problem is not None or self._llhttp is None:
             return
         try:
             self._take_head(self._llhttp)
@@ -235,8 +288,9 @@ class ResponseParser:
         version = _USUAL if self._is_usual and not self._interims else llhttp.get_http_version()
         if version not in _VERSIONS:
             raise UpstreamProtocolError("a version other than HTTP/1.0 and HTTP/1.1")
-        self.head = judge_head(self._method, status, self._reason, version, self._headers)
-        self.is_complete = self.head.bodyless or status == 101 or self.head.length == 0
+        self._head = judge_head(self._method, status, self._reason, version, self._headers)
+        self._events.append(self._head)
+        self._is_complete = self._head.bodyless or status == 101 or self._head.length == 0
 
     def _count_head(self) -> None:
         self._size += len(self._reason) + sum(len(name) + len(value) + _LINE_EXTRA for name, value in self._headers)
@@ -245,23 +299,21 @@ class ResponseParser:
 
     def on_chunk_header(self) -> None:
         """A chunk begins."""
-        if self.is_complete:
-            self.surplus = True
+        if self._is_complete:
+            self._has_surplus = True
 
     def on_body(self, data: bytes) -> None:
         """Body, without chunk framing."""
-        if self.is_complete:
-            self.surplus = True
+        if self._is_complete:
+            self._has_surplus = True
         else:
-            self.parts.append(data)
+            self._parts.append(data)
 
     def on_message_complete(self) -> None:
         """The end of a final response, or of an interim one."""
         if self._problem is not None or self._llhttp is None:
             return
-        if self.head is not None:
-            self.is_complete = True
+        if self._head is not None:
+            self._is_complete = True
         else:
-            status = self._llhttp.get_status_code()
-            self.is_invited = self.is_invited or status == 100
-            self._inform(status, self._reason, self._headers)
+            self._events.append(Interim(self._llhttp.get_status_code(), self._reason, self._headers))

@@ -1,6 +1,6 @@
 """One HTTP/1.1 connection to an upstream: a request out, its response back, as often as both sides like.
 
-Knows nothing of other connections: who gets which, and what is tried again, is `pool`.
+Knows nothing of other connections: who gets which is `pool`, and what is tried again, `upstreams`.
 """
 
 import asyncio
@@ -12,19 +12,19 @@ from typing import Final, cast
 
 from gateway.core.errors import UpstreamProtocolError, UpstreamTimeout
 from gateway.core.http.facts import Facts
-from gateway.ports import Body, Exchange, Receiver
+from gateway.ports import Body, Exchange
+from gateway.relay.http1.chunk import LAST, chunk
+from gateway.relay.http1.chunk import whole as whole_chunk
 from gateway.relay.http1.response_head import ResponseHead
-from gateway.relay.http1.response_parser import ResponseParser
+from gateway.relay.upstream.turn import HELD, Turn
 from gateway.relay.waiting import FlowControl, Signal
 
-#: bytes of a response's body that are held for a client that takes them slowly, before reading pauses
-HELD: Final = 64 * 1024
+#: seconds for which the upstream's 100 is awaited before the client is asked for its body all the same
+CONTINUE_AFTER: Final = 1.0
 #: bytes that are read at once of what was said before an end
 _READ: Final = 256 * 1024
 #: of the loop, until it has read what was here
 _TURNS: Final = 3
-#: seconds for which the upstream's 100 is awaited before the client is asked for its body all the same
-CONTINUE_AFTER: Final = 1.0
 
 
 class Closed(Exception):
@@ -39,50 +39,41 @@ class UpstreamConnection(asyncio.Protocol):
         loop: asyncio.AbstractEventLoop,
         lost: Callable[["UpstreamConnection"], None],
         *,
+        now: Callable[[], float] | None = None,
         continue_after: float = CONTINUE_AFTER,
     ) -> None:
-        """`lost` is called once, when the connection has ended. `continue_after`: seconds."""
+        """`lost` is called once, when the connection has ended. `now`: seconds, the loop's own time if not given."""
         self._loop = loop
         self._lost = lost
+        self._now = now or loop.time
         self._continue_after = continue_after
         self._transport: asyncio.Transport | None = None
-        self._parser: ResponseParser | None = None
-        self._receiver: Receiver | None = None
+        self._poll: select.poll | None = None
+        #: the request under way, or the last one; None: it is idle, or had none yet
+        self._turn: Turn | None = None
         #: something came, or the connection failed
         self._news = Signal(loop)
-        self._failure: Exception | None = None
-        self._has_ended = False
-        self._held = 0
-        self._paused_reading = False
-        self._flow = FlowControl(loop)
-        self._body_task: asyncio.Task[None] | None = None
-        #: all of the last request, body included
-        self._is_sent = False
-        #: whatever the response says, no other request may follow
-        self._is_last = False
-        self._timeout = 0.0
-        #: loop time by which the upstream must have said or taken something
-        self._deadline: float | None = None
         #: a client that expects 100 may be asked for its body
         self._invited = Signal(loop)
-        #: loop time
+        self._flow = FlowControl(loop)
+        self._has_ended = False
         self.idle_since = 0.0
+        #: from when a new one is preferred
+        self.retires_at = float("inf")
         #: nobody has it, and what kind of request has it or had it last; `pool` keeps these
         self.is_idle = False
         self.kind = 0
-        #: loop time from which a new one is preferred
-        self.retires_at = float("inf")
         #: it ended, or is about to
         self.is_lost = False
         #: it carried a response before
         self.is_reused = False
-        self._poll: select.poll | None = None
-
-    # Life of a connection
 
     def __repr__(self) -> str:
         state = "lost" if self.is_lost else "idle" if self.is_idle else "busy"
-        return f"<UpstreamConnection {state}{', reused' if self.is_reused else ''}>"
+        turn = "" if self._turn is None else f", {self._turn!r}"
+        return f"<UpstreamConnection {state}{', reused' if self.is_reused else ''}{turn}>"
+
+    # Life of a connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready for a request."""
@@ -91,25 +82,19 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tells whoever waits."""
+        turn = self._turn
         is_news, self.is_lost = not self.is_lost, True
-        if is_news and exc is not None and self._receiver is None and self._parser is not None:
+        if is_news and exc is not None and turn is not None and not turn.is_complete:
             self._read_last_words()
         self._stop_body()
         self._lost(self)
-        if self._receiver is not None:
-            self._receiver.upstream_lost()
-            return
-        parser = self._parser
-        if self._failure is None and parser is not None and not parser.is_complete:
-            if not parser.has_begun:
-                self._failure = Closed()
+        if turn is not None and turn.failure is None and not turn.is_complete:
+            if not turn.has_begun:
+                turn.failure = Closed()
             elif exc is not None or not self._has_ended:
-                self._failure = UpstreamProtocolError(f"the response broke off ({type(exc).__name__})")
+                turn.failure = UpstreamProtocolError(f"the response broke off ({type(exc).__name__})")
             else:
-                try:
-                    parser.end()
-                except UpstreamProtocolError as problem:
-                    self._failure = problem
+                turn.failure = turn.end()
         self._flow.resume()
         self._news.wake()
 
@@ -163,17 +148,10 @@ class UpstreamConnection(asyncio.Protocol):
     @property
     def is_reusable(self) -> bool:
         """Whether the last response was read to its end and left the connection fit for another request."""
-        parser = self._parser
         return (
             not self.is_lost
-            and self._failure is None
-            and self._is_sent
-            and not self._is_last
-            and parser is not None
-            and parser.is_complete
-            and not parser.surplus
-            and parser.head is not None
-            and parser.head.reusable
+            and self._turn is not None
+            and self._turn.is_clean
             # A response to a request that is still being written is no sign that the rest of it will be read as one.
             and self._transport is not None
             and not self._transport.get_write_buffer_size()
@@ -182,81 +160,69 @@ class UpstreamConnection(asyncio.Protocol):
     def rest(self) -> None:
         """Becomes idle: whatever arrives from now on ends it."""
         self.is_reused = True
-        # A client that left may have left the last of its response here.
-        self._held = 0
-        self.idle_since = self._loop.time()
-        self._parser = None
-        self._deadline = None
+        self.idle_since = self._now()
+        self._turn = None
 
     def check(self, now: float) -> None:
-        """Fails what waits for an upstream that is silent for too long. `now`: loop time."""
-        if self._deadline is not None and now > self._deadline:
-            self._deadline = None
-            self._fail(UpstreamTimeout("nothing came, or was taken, within response_timeout"))
+        """Fails what waits for an upstream that is silent for too long."""
+        turn = self._turn
+        if turn is not None and turn.deadline is not None and now > turn.deadline:
+            turn.deadline = None
+            self._fail(turn, UpstreamTimeout("nothing came, or was taken, within response_timeout"))
 
-    # Request and response
+    # Sending the request
 
     def ask(self, facts: Facts, head: bytes, client: Exchange, *, timeout: float, is_last: bool = False) -> None:
         """Sends a request, its head as it stands; `response` tells what came of it.
 
         `timeout`: seconds of silence. `is_last`: no request may follow it here. Closed, or what the body raises.
         """
-        if self.is_lost:
-            raise Closed
-        self._parser = ResponseParser(facts.method, accepts_upgrade=facts.is_websocket, inform=client.inform)
-        assert self._transport is not None
-        body, chunked, waits = client.body, facts.chunked, facts.expects_continue
-        self._timeout = timeout
-        self._is_last = is_last
-        self._deadline = self._loop.time() + timeout
-        whole = None if body is None or waits else body.take_whole()
-        self._is_sent = body is None or whole is not None
-        if whole is not None:
-            head += (b"%x\r\n%b\r\n0\r\n\r\n" % (len(whole), whole) if whole else b"0\r\n\r\n") if chunked else whole
-        self._transport.write(head)
-        if body is not None and whole is None:
-            self._deadline = None
-            self._body_task = self._loop.create_task(self._send_body(body, chunked=chunked, waits=waits))
-
-    def response(self) -> ResponseHead | None:
-        """The head of the final response, once it is here; None: wait for `news`.
-
-        Closed, UpstreamProtocolError, UpstreamTimeout, or what the client's body raised: there will be none.
-        """
-        assert self._parser is not None
-        self._raise_failure()
-        return self._parser.head
-
-    async def _send_body(self, body: Body, *, chunked: bool, waits: bool) -> None:
         transport = self._transport
-        assert transport is not None
+        if self.is_lost or transport is None:
+            raise Closed
+        self._turn = turn = Turn(facts, client, timeout=timeout, is_last=is_last)
+        body, chunked, waits = client.body, facts.chunked, facts.expects_continue
+        whole = None if body is None or waits else body.take_whole()
+        if whole is not None:
+            head += whole_chunk(whole) if chunked else whole
+        transport.write(head)
+        if body is None or whole is not None:
+            turn.is_sent = True
+            turn.deadline = self._now() + timeout
+        else:
+            sending = self._send_body(turn, transport, body, chunked=chunked, waits=waits)
+            turn.body_task = self._loop.create_task(sending)
+
+    async def _send_body(
+        self, turn: Turn, transport: asyncio.Transport, body: Body, *, chunked: bool, waits: bool
+    ) -> None:
         try:
             if waits and not body.is_here:
                 await self._until_invited()
-                if self._parser is None or self._parser.head is not None:
+                if turn.head is not None:
                     # RFC 9110 section 10.1.1: answered instead of invited; the body stays where it is.
                     return
-            while chunk := await body.read():
-                await self._listen()
-                transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            while piece := await body.read():
+                await self._listen(turn)
+                transport.write(chunk(piece) if chunked else piece)
                 if self._flow.is_paused:
-                    self._extend()
+                    self._extend(turn)
                     await self._flow.drained()
-                    self._deadline = None
+                    turn.deadline = None
             if chunked:
-                transport.write(b"0\r\n\r\n")
+                transport.write(LAST)
         except Exception as failure:  # noqa: BLE001 -- a refusal or a bug: whoever waits for the response is told
-            self._body_task = None
-            self._fail(failure)
+            turn.body_task = None
+            self._fail(turn, failure)
         else:
-            self._body_task = None
-            self._is_sent = True
-            self._extend()
+            turn.body_task = None
+            turn.is_sent = True
+            self._extend(turn)
 
-    async def _listen(self) -> None:
+    async def _listen(self, turn: Turn) -> None:
         """Lets the loop read what is here before a write that may fail: who heard enough said so first."""
         for _ in range(_TURNS):
-            if self._paused_reading or not self._has_something():
+            if turn.is_paused or not self._has_something():
                 return
             await asyncio.sleep(0)
 
@@ -267,133 +233,125 @@ class UpstreamConnection(asyncio.Protocol):
             async with asyncio.timeout(self._continue_after):
                 await self._invited.next()
 
+    def _stop_body(self) -> None:
+        """The rest of the client's body has nobody to go to."""
+        turn = self._turn
+        if turn is not None and turn.body_task is not None and turn.body_task is not asyncio.current_task(self._loop):
+            turn.body_task.cancel()
+            turn.body_task = None
+
+    def pause_writing(self) -> None:
+        """The upstream takes less than is written."""
+        self._flow.pause()
+
+    def resume_writing(self) -> None:
+        """It takes more again."""
+        self._flow.resume()
+
+    # Receiving the response
+
+    def response(self) -> ResponseHead | None:
+        """The head of the final response, once it is here; None: wait for `news`.
+
+        Closed, UpstreamProtocolError, UpstreamTimeout, or what the client's body raised: there will be none.
+        """
+        turn = self._turn
+        assert turn is not None  # asked
+        if turn.failure is not None:
+            raise turn.failure
+        return turn.head
+
+    def news(self) -> "asyncio.Future[None]":
+        """Done when something came, or the connection failed."""
+        return self._news.next()
+
     async def read(self) -> bytes:
         """What arrived of the response's body, once something did; empty at its end.
 
         UpstreamProtocolError, UpstreamTimeout, or what the client's body raised.
         """
-        parser = self._parser
-        assert parser is not None
-        while not (parser.parts or parser.is_complete):
-            self._raise_failure()
+        turn = self._turn
+        assert turn is not None  # asked
+        while not (turn.has_parts or turn.is_complete):
+            if turn.failure is not None:
+                raise turn.failure
             await self.news()
-            self._raise_failure()
-        return self._take(parser)
+            if turn.failure is not None:
+                raise turn.failure
+        return self._take(turn)
 
     def take_whole(self) -> bytes | None:
         """The whole body, where it is here already."""
-        assert self._parser is not None
-        return self._take(self._parser) if self._parser.is_complete else None
+        turn = self._turn
+        assert turn is not None  # asked
+        return self._take(turn) if turn.is_complete and turn.head is not None and turn.head.status != 101 else None
 
-    def _take(self, parser: ResponseParser) -> bytes:
-        parts = parser.parts
-        taken = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
-        self._held = 0
-        if self._paused_reading:
-            self._paused_reading = False
-            if self._body_task is None or self._flow.is_paused:
-                self._extend()
+    def _take(self, turn: Turn) -> bytes:
+        taken = turn.take()
+        if turn.is_paused:
+            turn.is_paused = False
+            if turn.body_task is None or self._flow.is_paused:
+                self._extend(turn)
             if self._transport is not None and not self.is_lost:
                 self._transport.resume_reading()
         return taken
 
     def be_patient(self) -> None:
         """From here on silence is no fault: an event stream."""
-        self._timeout = float("inf")
-        self._deadline = None
+        assert self._turn is not None  # asked
+        self._turn.timeout = float("inf")
+        self._turn.deadline = None
 
     def data_received(self, data: bytes) -> None:
         """More of the response, or what nobody asked for."""
-        if self._receiver is not None:
-            self._receiver.from_upstream(data)
-            return
-        parser = self._parser
-        if parser is None:
+        turn = self._turn
+        if turn is None:
             # RFC 9112 section 9.2: what comes unasked belongs to nobody.
             self.abort()
             return
-        try:
-            parser.feed(data)
-        except UpstreamProtocolError as problem:
-            self._fail(problem)
+        refusal = turn.receive(data)
+        if refusal is not None:
+            self._fail(turn, refusal)
             return
-        if self._invited.is_awaited and (parser.is_invited or parser.head is not None):
+        if self._invited.is_awaited and (turn.is_invited or turn.head is not None):
             self._invited.wake()
-        if self._body_task is not None and parser.head is not None and parser.head.status >= 400:
+        if turn.body_task is not None and turn.head is not None and turn.head.status >= 400:
             # It wants no more of the body: what is still sent could only reset the rest of its response.
             self._stop_body()
-            self._extend()
-        if parser.is_complete:
-            self._deadline = None
-        elif self._deadline is not None:
-            self._extend()
-        self._held += len(data)
-        if self._held > HELD and parser.parts and not (self._paused_reading or parser.is_complete or self.is_lost):
-            self._paused_reading = True
-            self._deadline = None
+            self._extend(turn)
+        if turn.is_complete:
+            turn.deadline = None
+        elif turn.deadline is not None:
+            self._extend(turn)
+        if turn.held > HELD and turn.has_parts and not (turn.is_paused or turn.is_complete or self.is_lost):
+            turn.is_paused = True
+            turn.deadline = None
             assert self._transport is not None
             self._transport.pause_reading()
         self._news.wake()
 
-    def pause_writing(self) -> None:
-        """The upstream takes less than is written."""
-        self._flow.pause()
-        if self._receiver is not None:
-            self._receiver.upstream_ready(ready=False)
+    def _extend(self, turn: Turn) -> None:
+        if not turn.is_paused:
+            turn.deadline = self._now() + turn.timeout
 
-    def resume_writing(self) -> None:
-        """It takes more again."""
-        self._flow.resume()
-        if self._receiver is not None:
-            self._receiver.upstream_ready(ready=True)
-
-    def _extend(self) -> None:
-        if not self._paused_reading:
-            self._deadline = self._loop.time() + self._timeout
-
-    def news(self) -> "asyncio.Future[None]":
-        """Done when something came, or the connection failed."""
-        return self._news.next()
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    def _fail(self, failure: Exception) -> None:
-        if self._failure is None:
-            self._failure = failure
+    def _fail(self, turn: Turn, failure: Exception) -> None:
+        if turn.failure is None:
+            turn.failure = failure
         self.abort()
         self._flow.resume()
         self._news.wake()
 
-    def _stop_body(self) -> None:
-        """The rest of the client's body has nobody to go to."""
-        task = self._body_task
-        if task is not None and task is not asyncio.current_task(self._loop):
-            self._body_task = None
-            task.cancel()
-
     # After 101
 
-    def start(self, receiver: Receiver) -> bytes:
-        """Leaves HTTP: the receiver hears of everything now. Gives the bytes that came behind the response's head."""
-        parser = self._parser
-        assert parser is not None
-        self._receiver = receiver
-        self._deadline = None
-        return parser.tail
+    @property
+    def open_transport(self) -> asyncio.Transport | None:
+        """What it is written to; None when it ended, or is about to."""
+        return None if self.is_lost else self._transport
 
-    def write(self, data: bytes) -> None:
-        """Bytes of the new protocol."""
-        if self._transport is not None and not self.is_lost:
-            self._transport.write(data)
-
-    def hold(self, *, held: bool) -> None:
-        """Stops reading, or reads again."""
-        if self._transport is None or self.is_lost:
-            return
-        if held:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
+    def hand_over(self, successor: asyncio.Protocol) -> bytes:
+        """Another protocol takes its place, and is to tell it when the connection is lost. Gives what came for that."""
+        assert self._turn is not None  # asked
+        self._turn.deadline = None
+        if self._transport is not None:
+            self._transport.set_protocol(successor)
+        return self._turn.take()

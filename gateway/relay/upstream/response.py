@@ -6,6 +6,7 @@ from gateway.core.http.facts import HeaderLine
 from gateway.ports import Stream
 from gateway.relay.http1.response_head import ResponseHead
 from gateway.relay.upstream.connection import UpstreamConnection
+from gateway.relay.upstream.stream import UpstreamStream
 
 
 class UpstreamResponse:
@@ -34,7 +35,7 @@ class UpstreamResponse:
         self.headers: tuple[HeaderLine, ...] = head.lines
         self.content_length = None if head.chunked else head.length
         self.whole = connection.take_whole()
-        self.stream: Stream | None = connection if head.status == 101 else None
+        self.stream: Stream | None = UpstreamStream(connection) if head.status == 101 else None
         self.is_endless = head.is_event_stream or head.status == 101
         if self.is_endless:
             connection.be_patient()

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.errors import UpstreamProtocolError
 from gateway.core.http.facts import HeaderLine
+from gateway.relay.http1.events import END, UPGRADE, Broken, Data, End
 from gateway.relay.http1.response_head import ResponseHead
-from gateway.relay.http1.response_parser import MAX_HEAD, MAX_INTERIM, ResponseParser
+from gateway.relay.http1.response_parser import MAX_HEAD, MAX_INTERIM, SURPLUS, Event, Interim, ResponseParser, Surplus
 from tests.relay.garbage import EVIL, GARBAGE, Fate, Garbage
 from tests.wire import OK, chunked, chunks
 
@@ -21,6 +21,10 @@ SPLIT_EVERYWHERE = 400
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SWITCH = b"HTTP/1.1 101 Switching\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n\r\n"
+
+
+#: kinds of events as they come, an upgrade excepted
+ORDER: tuple[tuple[type, ...], ...] = ((Interim,), (ResponseHead,), (Data,), (Broken, End), (Surplus,))
 
 
 class Head(NamedTuple):
@@ -53,22 +57,28 @@ class Heard(NamedTuple):
 
 
 def hear(pieces: Iterable[bytes], *, method: str = "GET", ends: bool = False, upgrades: bool = False) -> Heard:
-    interims: list[tuple[int, bytes, list[HeaderLine]]] = []
+    parser = ResponseParser(method, accepts_upgrade=upgrades)
+    events = [event for piece in pieces for event in parser.feed(piece)]
+    if ends and not {END, UPGRADE} & set(events) and not any(isinstance(event, Broken) for event in events):
+        events.append(parser.end())
+    return told(events)
 
-    def inform(status: int, reason: bytes, headers: Sequence[HeaderLine]) -> None:
-        interims.append((status, reason, list(headers)))
 
-    parser = ResponseParser(method, accepts_upgrade=upgrades, inform=inform)
-    problem = None
-    try:
-        for piece in pieces:
-            parser.feed(piece)
-        if ends:
-            parser.end()
-    except UpstreamProtocolError as error:
-        problem = error.evidence
-    head = None if parser.head is None else Head.of(parser.head)
-    return Heard(head, b"".join(parser.parts), parser.is_complete, parser.surplus, interims, problem)
+def told(events: Sequence[Event]) -> Heard:
+    """What events say, which come in order."""
+    if UPGRADE not in events:
+        ranks = [next(rank for rank, kinds in enumerate(ORDER) if isinstance(event, kinds)) for event in events]
+        assert ranks == sorted(ranks), events
+    interims = [(one.status, one.reason, list(one.lines)) for one in events if isinstance(one, Interim)]
+    heads = [Head.of(one) for one in events if isinstance(one, ResponseHead)]
+    body = b"".join(one.data for one in events if isinstance(one, Data))
+    problems = [one.refusal.evidence for one in events if isinstance(one, Broken)]
+    for few in (heads, problems, [one for one in events if one is END], [one for one in events if one is SURPLUS]):
+        assert len(few) <= 1
+    complete = END in events or UPGRADE in events
+    return Heard(
+        heads[0] if heads else None, body, complete, SURPLUS in events, interims, problems[0] if problems else None
+    )
 
 
 def single(raw: bytes) -> list[bytes]:
@@ -185,14 +195,31 @@ def test_interim_responses_are_told_as_they_come() -> None:
     assert heard.head.lines == ((b"Content-Length", b"2"),)
 
 
-def test_an_invitation_is_told_from_other_interim_responses() -> None:
-    parser = ResponseParser("POST", accepts_upgrade=False, inform=lambda *_: None)
-    assert (parser.has_begun, parser.is_invited) == (False, False)
-    parser.feed(INTERIM)
-    assert (parser.has_begun, parser.is_invited) == (True, False)
-    parser.feed(CONTINUE)
-    assert parser.is_invited
-    assert parser.head is None
+def test_what_comes_is_told_in_order() -> None:
+    parser = ResponseParser("POST", accepts_upgrade=False)
+    assert repr(parser) == "<ResponseParser reading>"
+    events = parser.feed(CONTINUE + b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks(b"a", b"b"))
+    assert repr(events[0]) == "<Interim 100, 0 lines>"
+    assert isinstance(events[1], ResponseHead)
+    # However many chunks there are.
+    assert repr(events[2:]) == "[<Data of 2 bytes>]"
+    assert repr(parser) == "<ResponseParser reading, status 200>"
+    assert repr(parser.feed(b"0\r\n\r\nmore")) == "[<End>, <Surplus>]"
+    assert repr(parser) == "<ResponseParser complete, status 200>"
+    assert parser.feed(b"even more") == []
+
+
+def test_nothing_comes_behind_what_is_broken() -> None:
+    parser = ResponseParser("GET", accepts_upgrade=False)
+    assert repr(parser.feed(b"nonsense")) == "[<Broken: upstream_protocol_error>]"
+    assert repr(parser) == "<ResponseParser broken>"
+    assert parser.feed(OK) == []
+
+
+def test_a_body_is_told_as_far_as_it_came_before_it_broke() -> None:
+    parser = ResponseParser("GET", accepts_upgrade=False)
+    events = parser.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks(b"ab") + b"zz\r\n")
+    assert repr(events[1:]) == "[<Data of 2 bytes>, <Broken: upstream_protocol_error>]"
 
 
 def test_nothing_at_all_is_no_response() -> None:
@@ -222,14 +249,8 @@ def test_interim_responses_count_towards_the_size_of_a_head() -> None:
 
 def test_a_body_has_any_size_and_is_held_as_it_came() -> None:
     size = 10 * MAX_HEAD
-    parser = ResponseParser("GET", accepts_upgrade=False, inform=lambda *_: None)
-    parser.feed(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
-    taken = 0
-    for _ in range(10):
-        parser.feed(b"a" * MAX_HEAD)
-        taken += len(b"".join(parser.parts))
-        parser.parts.clear()
-    assert (taken, parser.is_complete, parser.surplus) == (size, True, False)
+    heard = hear([b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size] + [b"a" * MAX_HEAD] * 10)
+    assert (len(heard.body), heard.is_complete, heard.surplus) == (size, True, False)
 
 
 def test_many_small_chunks_are_no_endless_framing() -> None:
@@ -239,25 +260,13 @@ def test_many_small_chunks_are_no_endless_framing() -> None:
         assert (heard.problem, heard.body, heard.is_complete) == (None, b"a" * 30_000, True)
 
 
-def test_parts_taken_within_a_response_are_not_missed() -> None:
-    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef"
-    for at in range(raw.index(b"abcdef"), len(raw)):
-        parser = ResponseParser("GET", accepts_upgrade=False, inform=lambda *_: None)
-        parser.feed(raw[:at])
-        taken = b"".join(parser.parts)
-        parser.parts.clear()
-        parser.feed(raw[at:])
-        assert (taken + b"".join(parser.parts), parser.is_complete, parser.surplus) == (b"abcdef", True, False)
-
-
 # After 101
 
 
 def test_bytes_behind_101_are_in_the_new_protocol() -> None:
-    parser = ResponseParser("GET", accepts_upgrade=True, inform=lambda *_: None)
-    parser.feed(SWITCH + b"\x81\x02hi")
-    assert parser.head is not None
-    assert (parser.head.status, parser.is_complete, parser.tail) == (101, True, b"\x81\x02hi")
+    heard = hear([SWITCH + b"\x81\x02hi", b"there"], upgrades=True)
+    assert heard.head is not None
+    assert (heard.head.status, heard.is_complete, heard.body) == (101, True, b"\x81\x02hithere")
 
 
 def test_101_is_the_same_however_it_is_cut() -> None:

@@ -126,7 +126,7 @@ def test_one_whose_response_ends_it_is_closed_and_counts_until_it_is(side: Side)
     assert Places.of(side.pool) == (0, 1, 0, 0)
     connection.connection_lost(None)
     assert Places.of(side.pool) == (0, 0, 0, 0)
-    assert repr(connection) == "<UpstreamConnection lost>"
+    assert repr(connection).startswith("<UpstreamConnection lost, <Turn complete, status 200, ")
 
 
 def test_there_are_no_more_than_there_may_be(side: Side) -> None:

@@ -62,7 +62,8 @@ async def test_an_event_stream_is_endless_and_an_upgrade_a_stream(back: list[Ups
     assert (events.is_endless, events.stream, events.content_length) == (True, None, None)
     connection, upgrade = await respond(back, SWITCH + b"early")
     assert upgrade.is_endless
-    assert upgrade.stream is connection
+    assert upgrade.stream is not None
+    assert upgrade.whole is None
     # Silence is no fault of either.
     connection.check(connection._loop.time() + 100)
     assert not connection.is_lost

@@ -170,9 +170,8 @@ def test_a_connection_whose_last_response_was_not_taken_serves_the_next_request(
             await gateway.upstream.connected()
             await until(lambda: gateway.places.busy)
             (connection,) = gateway.to_upstream.pool.connections
-            await until(lambda: connection._parser is not None and connection._parser.is_complete)
-            assert connection._parser is not None
-            assert connection._parser.parts
+            await until(lambda: "<Turn complete, status 200, " in repr(connection))
+            assert ", 0 bytes held" not in repr(connection)
             cut_off(client)
             await gateway.connections(0)
             second = await gateway.client()
