@@ -3,7 +3,6 @@
 Whoever judges writes it; whoever tells of a request (`explain`, a console, traces) reads it, and judges nothing again.
 """
 
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
@@ -56,10 +55,8 @@ class Trail:
     """The steps that a request took. One that is refused stands at the step that refused it."""
 
     def __init__(self) -> None:
-        #: every step that was entered, and behind each what it saw: names and values as they were found
-        self._account: Final[list[Step | dict[str, object]]] = [_FIRST]
-        #: Takes the next step: all before it passed, or was not needed. The list's own method, for every request pays.
-        self.enter: Final[Callable[[Step], None]] = self._account.append
+        #: every step that was entered, and behind each what it saw by name, as it was found
+        self.account: Final[list[Step | dict[str, object]]] = [_FIRST]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({' > '.join(self.steps)})"
@@ -67,22 +64,26 @@ class Trail:
     @property
     def steps(self) -> list[Step]:
         """In the order in which they were entered."""
-        return [entry for entry in self._account if isinstance(entry, Step)]
+        return [entry for entry in self.account if isinstance(entry, Step)]
 
     @property
     def step(self) -> Step:
         """Where the request stands."""
         return self.steps[-1]
 
+    def enter(self, step: Step) -> None:
+        """Takes the next step: all before it passed, or was not needed."""
+        self.account.append(step)
+
     def saw(self, found: dict[str, object]) -> None:
         """What the step found, by name; whoever shows it cuts it. Never a credential or a claim that no check names."""
-        self._account.append(found)
+        self.account.append(found)
 
     def values(self, step: Step) -> dict[str, object]:
         """What a step found, by name; empty when it was not entered, or there is nothing to say of it."""
         found: dict[str, object] = {}
         at = _FIRST
-        for entry in self._account:
+        for entry in self.account:
             if isinstance(entry, Step):
                 at = entry
             elif at is step:
