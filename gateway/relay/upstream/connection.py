@@ -257,8 +257,7 @@ class UpstreamConnection(asyncio.Protocol):
         """
         turn = self._turn
         assert turn is not None  # asked
-        if turn.failure is not None:
-            raise turn.failure
+        turn.raise_failure()
         return turn.head
 
     def news(self) -> "asyncio.Future[None]":
@@ -273,11 +272,9 @@ class UpstreamConnection(asyncio.Protocol):
         turn = self._turn
         assert turn is not None  # asked
         while not (turn.has_parts or turn.is_complete):
-            if turn.failure is not None:
-                raise turn.failure
+            turn.raise_failure()
             await self.news()
-            if turn.failure is not None:
-                raise turn.failure
+            turn.raise_failure()
         return self._take(turn)
 
     def take_whole(self) -> bytes | None:

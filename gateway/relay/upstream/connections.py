@@ -124,11 +124,12 @@ class Connections:
 
     async def _dial(self, kind: int) -> UpstreamConnection:
         """A new connection, in the room that was reserved for it. UpstreamUnreachable."""
-        connection: UpstreamConnection | None = None
+        is_open = False
         try:
             connection = await self._connect()
+            is_open = True
         finally:
-            if connection is None:
+            if not is_open:
                 self.pool.failed(kind)
         self.pool.opened(kind, connection)
         return connection

@@ -86,6 +86,11 @@ class Turn:
             and not (self._has_surplus or self._is_last)
         )
 
+    def raise_failure(self) -> None:
+        """Raises why there will be no more of it, if so."""
+        if self.failure is not None:
+            raise self.failure
+
     def receive(self, data: bytes) -> Refusal | None:
         """More of the response. A refusal: nobody can tell what it means, or nobody is there to hear of it."""
         self.has_begun = True
