@@ -132,32 +132,32 @@ class ResponseParser:
         self._events = events
         if self._problem is not None:
             return events
-        was_complete, had_surplus = self._is_complete, self._has_surplus
         if self._tail is not None:
             return [Data(data)]
+        was_complete, had_surplus = self._is_complete, self._has_surplus
         if self._llhttp is None:
             self._count(data)
         elif self._is_http or self._begins_well(data):
             self._read(self._llhttp, data)
+        self._tell(events, was_complete=was_complete)
+        if self._has_surplus and not had_surplus:
+            events.append(SURPLUS)
+        return events
+
+    def _tell(self, events: list[Event], *, was_complete: bool) -> None:
+        """What came of a piece, behind heads. Not in `feed`: compiled code believes what is tested there first."""
         parts = self._parts
         if parts:
             events.append(Data(parts[0] if len(parts) == 1 else b"".join(parts)))
             parts.clear()
         if self._problem is not None:
             events.append(Broken(self._problem))
+        elif self._is_complete and not was_complete and self._tail is None:
+            events.append(END)
         elif self._is_complete and not was_complete:
-            self._tell_end()
-        if self._has_surplus and not had_surplus:
-            events.append(SURPLUS)
-        return events
-
-    def _tell_end(self) -> None:
-        if self._tail is None:
-            self._events.append(END)
-            return
-        self._events.append(UPGRADE)
-        if self._tail:
-            self._events.append(Data(self._tail))
+            events.append(UPGRADE)
+            if self._tail:
+                events.append(Data(self._tail))
 
     def end(self) -> Event:
         """What it means, for a response that is not complete, that nothing more comes."""
@@ -196,7 +196,8 @@ class ResponseParser:
         self._is_http = first == b"H"
         if first not in (b"H", b""):
             self._problem = UpstreamProtocolError("something that is no HTTP")
-        return self._problem is None
+            return False
+        return True
 
     def _parse(self, llhttp: HttpResponseParser, data: bytes) -> None:
         try:

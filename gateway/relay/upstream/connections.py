@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections.abc import Callable
 from typing import Final
 
 from gateway.core.config.upstreams import UpstreamSection
@@ -28,8 +29,11 @@ log = logging.getLogger("gateway.relay")
 class Connections:
     """Gives a request its connection, and takes it back."""
 
-    def __init__(self, upstream: UpstreamSection) -> None:
-        """Needs a running loop. ValueError: a file of `tls` cannot be used."""
+    def __init__(self, upstream: UpstreamSection, *, now: Callable[[], float]) -> None:
+        """Needs a running loop. `now`: seconds, of a clock that does not go back.
+
+        ValueError: a file of `tls` cannot be used; the sentence begins with its key.
+        """
         self.dialer = Dialer(upstream)
         self.pool = Pool(upstream.max_connections)
         #: seconds, for connections opened from now on
@@ -37,11 +41,12 @@ class Connections:
         #: none could be opened, and nothing has come of any since
         self.is_failing = False
         self._loop = asyncio.get_running_loop()
+        self._now = now
         self._shown = upstream.url
         self._pool_timeout = float(upstream.pool_timeout)
         self._keepalive = float(upstream.keepalive)
         self._max_age = float("inf") if upstream.max_age is None else float(upstream.max_age)
-        #: loop time before which old connections will do
+        #: time before which old connections will do
         self._renews_from = 0.0
 
     def __repr__(self) -> str:
@@ -55,7 +60,7 @@ class Connections:
 
     def is_old(self, connection: UpstreamConnection) -> bool:
         """Whether a new one is preferred."""
-        return connection.retires_at <= (now := self._loop.time()) and self._renews_from <= now
+        return connection.retires_at <= (now := self._now()) and self._renews_from <= now
 
     async def get(self, kind: int, found: UpstreamConnection | None) -> UpstreamConnection:
         """A new one, or one that somebody gives back; a new one in place of `found`, which is old.
@@ -143,7 +148,7 @@ class Connections:
             is_over = False
         except UpstreamUnreachable:
             # Not each of them is to find out.
-            self._renews_from = self._loop.time() + _AGAIN
+            self._renews_from = self._now() + _AGAIN
             is_over = False
         finally:
             if is_over:
@@ -161,7 +166,9 @@ class Connections:
         """A connection that nobody counts yet. UpstreamUnreachable."""
         try:
             connection = await self.dialer.open(
-                lambda: UpstreamConnection(self._loop, self.pool.lost, continue_after=self.continue_after)
+                lambda: UpstreamConnection(
+                    self._loop, self.pool.lost, now=self._now, continue_after=self.continue_after
+                )
             )
         except UpstreamUnreachable as error:
             if not self.is_failing:
@@ -170,13 +177,13 @@ class Connections:
             raise
         # Those that were opened together are not renewed together.
         age = self._max_age + random.random() * min(_SPREAD, self._max_age / 10)  # noqa: S311 -- no secret
-        connection.retires_at = self._loop.time() + age
+        connection.retires_at = self._now() + age
         return connection
 
     # All of them
 
     def sweep(self, now: float) -> None:
-        """Ends what is silent or idle for too long. `now`: loop time."""
+        """Ends what is silent or idle for too long. `now`: the time."""
         for connection in self.pool.connections:
             connection.check(now)
         if self.dialer.look_at_files():

@@ -3,7 +3,7 @@
 How a request gets its connection is in `connections`, and what one connection does in `connection`.
 """
 
-import asyncio
+import math
 from collections.abc import Coroutine, Mapping
 from typing import Final, cast
 
@@ -17,6 +17,7 @@ from gateway.core.routing.admission import Admission
 from gateway.ports import Exchange, Observer
 from gateway.relay.http1.head import written
 from gateway.relay.http1.response_head import ResponseHead, is_connection_login
+from gateway.relay.sweep import Clock, Sweep
 from gateway.relay.upstream.connection import Closed, UpstreamConnection
 from gateway.relay.upstream.connections import Connections
 from gateway.relay.upstream.pool import KNOWN, STRANGER, TUNNEL
@@ -26,10 +27,6 @@ from gateway.relay.upstream.response import UpstreamResponse
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 #: RFC 9110 section 9.3: a body means nothing there, and many servers leave it where it is
 BODYLESS_METHODS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
-#: seconds between two looks at connections that may be silent or idle for too long
-SWEEP: Final = 1.0
-#: how many looks there are at least within the shortest timeout
-_LOOKS: Final = 4
 
 
 class Tunnels:
@@ -56,7 +53,9 @@ class Tunnels:
 class HttpUpstream:
     """One upstream: `http://`, `https://` or `unix:`."""
 
-    def __init__(self, name: str, upstream: UpstreamSection, *, tunnels: Tunnels, observer: Observer | None) -> None:
+    def __init__(
+        self, name: str, upstream: UpstreamSection, *, tunnels: Tunnels, clock: Clock, observer: Observer | None
+    ) -> None:
         """ValueError: a file of `tls` cannot be used."""
         self._name = name
         self._tunnels = tunnels
@@ -67,7 +66,7 @@ class HttpUpstream:
         self._response_timeout = float(upstream.response_timeout)
         #: idle and busy connections that the observer knows of
         self._told = (0, 0)
-        self.connections = Connections(upstream)
+        self.connections = Connections(upstream, now=clock.now)
 
     # One request
 
@@ -168,37 +167,34 @@ class HttpUpstreams:
         *,
         timeouts: tuple[float, ...] = (),
         tunnels: int | None = None,
+        clock: Clock | None = None,
         observer: Observer | None = None,
     ) -> None:
         """Needs a running loop; `close` lets go of it. `timeouts`: those of routes, in seconds.
 
-        `tunnels`: how many there may be, to all upstreams together.
+        `tunnels`: how many there may be, to all upstreams together. `clock`: the loop's if not given.
         ValueError: a file of an upstream's `tls` cannot be used; the sentence begins with its key.
         """
         self.by_name: dict[str, HttpUpstream] = {}
         self.tunnels = Tunnels(tunnels)
+        clock = clock or Clock.of_loop()
         for name, upstream in upstreams.items():
             try:
-                self.by_name[name] = HttpUpstream(name, upstream, tunnels=self.tunnels, observer=observer)
+                self.by_name[name] = HttpUpstream(name, upstream, tunnels=self.tunnels, clock=clock, observer=observer)
             except ValueError as error:
                 raise ValueError(f"upstreams.{name}.{error}") from None
         shortest = min(
-            (*timeouts, *(min(one.response_timeout, one.keepalive) for one in upstreams.values())), default=SWEEP
+            (*timeouts, *(min(one.response_timeout, one.keepalive) for one in upstreams.values())), default=math.inf
         )
-        self._interval = min(SWEEP, float(shortest) / _LOOKS)
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="sweep upstreams")
+        self._sweep = Sweep(self._look, shortest=shortest, clock=clock, name="sweep upstreams")
 
-    async def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(self._interval)
-            now = loop.time()
-            for upstream in self.by_name.values():
-                upstream.sweep(now)
+    def _look(self, now: float) -> None:
+        for upstream in self.by_name.values():
+            upstream.sweep(now)
 
     async def close(self) -> None:
         """Closes every connection."""
-        self._sweeper.cancel()
+        self._sweep.close()
         for upstream in self.by_name.values():
             await upstream.connections.close()
 
