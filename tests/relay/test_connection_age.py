@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from tests.relay.upstream.test_dialing import NAME, Place, places, resolve
 
 from gateway.core.config.section import Seconds
 from tests.relay.leaps import Leaps, leaping
 from tests.relay.test_faults import CHUNKED
 from tests.relay.test_tunnel import SWITCH, handshake
+from tests.relay.upstream.test_dialing import NAME, Place, places, resolve
 from tests.wire import Conversation, RawClient, Running, Start, chunks, get, post, until
 
 #: seconds: by default

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.relay.upstream.test_dialing import NAME, Authority, Secure, ask, secure
 
 from gateway.core.config.upstreams import UpstreamTls
 from tests.relay.leaps import Leaps, leaping
+from tests.relay.upstream.test_dialing import NAME, Authority, Secure, ask, secure
 from tests.wire import OK, Conversation, RawClient, Running, Start, get
 
 #: seconds within which a file is looked at again
