@@ -10,9 +10,9 @@ from typing import Final, cast
 
 from gateway.core.errors import BadRequest, ClientDisconnected, Draining, InternalError, Overloaded, RequestTimeout
 from gateway.ports import Exchange
-from gateway.relay.client import crowd
 from gateway.relay.client.body import RequestBody
 from gateway.relay.client.closing import end_writing
+from gateway.relay.client.crowd import BEGINNING, IDLING, LINGERING, NOWHERE, TAKING
 from gateway.relay.client.exchange import ClientExchange, refusal_bytes
 from gateway.relay.client.listener import Listener
 from gateway.relay.client.phase import (
@@ -75,7 +75,7 @@ class Connection:
         self._parser: Final = RequestParser(listener.limits)
         self.phase: Final = Phase(listener.now() + listener.header_timeout)
         #: in the crowd of those that have nothing under way
-        self._place = crowd.NOWHERE
+        self._place = NOWHERE
         #: what is to be served next: a request, or what is none
         self._request: RequestHead | Broken | None = None
         #: of the request that is read or served
@@ -106,7 +106,7 @@ class Connection:
             self.wire.write(refusal_bytes(refusal, realm=self._listener.realm))
             self.close()
         else:
-            self._move(crowd.IDLE)
+            self._move(IDLING)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forgets it; a request under way is cancelled."""
@@ -117,7 +117,7 @@ class Connection:
         self.phase.enter(FINISHED)
         if self._task is not None:
             self._task.cancel()
-        self._move(crowd.NOWHERE)
+        self._move(NOWHERE)
         self._listener.lost(self)
 
     def eof_received(self) -> None:
@@ -127,15 +127,15 @@ class Connection:
         """The client takes less than is written."""
         self.wire.flow.pause()
         if self._listener.own_pages:
-            self._move(crowd.TAKING)
+            self._move(TAKING)
         if self._tunnel is not None:
             self._tunnel.client_ready(ready=False)
 
     def resume_writing(self) -> None:
         """It takes more again."""
         self.wire.flow.resume()
-        if self._place == crowd.TAKING:
-            self._move(crowd.NOWHERE)
+        if self._place == TAKING:
+            self._move(NOWHERE)
         if self._tunnel is not None:
             self._tunnel.client_ready(ready=True)
 
@@ -148,8 +148,8 @@ class Connection:
     def give_way(self) -> bool:
         """Ends it, since somebody else needs the room; unless its client has not taken all of its last response."""
         place = self._place
-        self._move(crowd.NOWHERE)
-        if place == crowd.TAKING:
+        self._move(NOWHERE)
+        if place == TAKING:
             self.wire.cut(Overloaded("it took nothing of a page while others waited for its place"))
             return True
         if self.wire.untaken:
@@ -209,7 +209,7 @@ class Connection:
             if event is None:
                 if parser.is_in_head and phase.state != HEAD:
                     phase.enter(BEGUN, deadline=self._listener.now() + self._listener.header_timeout)
-                    self._move(crowd.BEGUN)
+                    self._move(BEGINNING)
                 break
             self._hear(event)
             if isinstance(event, Data) and parser.unread:
@@ -273,7 +273,7 @@ class Connection:
     def _ask(self, request: RequestHead | Broken) -> None:
         """There is something to serve."""
         self._request = request
-        self._move(crowd.NOWHERE)
+        self._move(NOWHERE)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._serve())
         else:
@@ -290,7 +290,8 @@ class Connection:
                     turn_ends = 0.0
                     await self._requested.next()
                     continue
-                self._move(crowd.NOWHERE)
+                if self._place != NOWHERE:
+                    self._move(NOWHERE)
                 listener.count_request(1)
                 exchange = self._exchange(request)
                 written = self.wire.written
@@ -302,6 +303,8 @@ class Connection:
                 finally:
                     listener.count_request(-1)
                 self._end_request(exchange)
+                # Nothing of it is kept while the connection is idle.
+                del exchange, request
                 if self._request is not None:
                     # What is served without waiting for anybody leaves the loop to others all the same.
                     now = time.monotonic()
@@ -319,7 +322,7 @@ class Connection:
         """To be awaited: done when it is this connection's turn again."""
         self._listener.turns.put_off(self._requested.wake)
         if self._listener.own_pages:
-            self._move(crowd.TAKING)
+            self._move(TAKING)
         return self._requested.next()
 
     def _exchange(self, request: RequestHead | Broken) -> Exchange:
@@ -336,7 +339,7 @@ class Connection:
             if self.phase.state == BUSY and exchange.keep_alive:
                 listener = self._listener
                 self.phase.enter(SERVED, deadline=listener.now() + listener.keepalive)
-                self._move(crowd.IDLE)
+                self._move(IDLING)
                 self._read()
                 return
             lingers = exchange.lingers or not exchange.is_read
@@ -351,7 +354,7 @@ class Connection:
         """Ends our side only: closing while the client still sends would reset the connection, response included."""
         self.phase.enter(FINISHED, deadline=self._listener.now() + LINGERS)
         self._stop_reading()
-        self._move(crowd.LINGERING)
+        self._move(LINGERING)
         end_writing(self.wire.transport)
 
     def _fail(self, *, has_begun: bool) -> None:

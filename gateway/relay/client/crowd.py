@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 #: something is under way
 NOWHERE: Final = -1
-IDLE: Final = 0
-BEGUN: Final = 1
+IDLING: Final = 0
+BEGINNING: Final = 1
 LINGERING: Final = 2
 #: takes nothing of a page of the gateway's own, or asks for many of them: they can be asked for again
 TAKING: Final = 3

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.relay.client.crowd import BEGUN, IDLE, LINGERING, NOWHERE, Crowd
+from gateway.relay.client.crowd import BEGINNING, IDLING, LINGERING, NOWHERE, Crowd
 
 
 class One:
@@ -24,7 +24,7 @@ class One:
 
 def a_crowd(**counts: int) -> tuple[Crowd, dict[str, list[One]]]:
     crowd, members = Crowd(), {name: [One() for _ in range(count)] for name, count in counts.items()}
-    for name, kind in (("begun", BEGUN), ("idle", IDLE), ("lingering", LINGERING)):
+    for name, kind in (("begun", BEGINNING), ("idle", IDLING), ("lingering", LINGERING)):
         for one in members.get(name, []):
             one.go(crowd, kind)
     return crowd, members
@@ -34,7 +34,7 @@ def test_nobody_gives_way_where_everybody_has_something_to_do() -> None:
     crowd, _ = a_crowd()
     assert crowd.pop() is None
     one = One()
-    for place in (IDLE, NOWHERE, NOWHERE):
+    for place in (IDLING, NOWHERE, NOWHERE):
         one.go(crowd, place)
     assert crowd.pop() is None
 
@@ -42,7 +42,7 @@ def test_nobody_gives_way_where_everybody_has_something_to_do() -> None:
 def test_the_oldest_gives_way() -> None:
     crowd, members = a_crowd(idle=3)
     first, second, third = members["idle"]
-    first.go(crowd, IDLE)
+    first.go(crowd, IDLING)
     assert [crowd.pop(), crowd.pop(), crowd.pop(), crowd.pop()] == [second, third, first, None]
 
 
@@ -57,7 +57,7 @@ def test_a_few_are_not_pushed_out_by_many_of_another_kind() -> None:
 
 def test_who_begins_a_head_changes_its_kind() -> None:
     crowd, members = a_crowd(idle=2)
-    members["idle"][0].go(crowd, BEGUN)
+    members["idle"][0].go(crowd, BEGINNING)
     assert repr(crowd) == "<Crowd 1 idle, 1 begun, 0 lingering, 0 taking>"
 
 
@@ -68,7 +68,7 @@ def test_who_was_popped_may_go_where_it_was() -> None:
     assert crowd.pop() is None
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from([IDLE, BEGUN, LINGERING, NOWHERE])), max_size=60))
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from([IDLING, BEGINNING, LINGERING, NOWHERE])), max_size=60))
 def test_whatever_they_do_the_right_one_gives_way(steps: list[tuple[int, int]]) -> None:
     crowd, ones = Crowd(), [One() for _ in range(10)]
     model: OrderedDict[int, int] = OrderedDict()
@@ -79,7 +79,7 @@ def test_whatever_they_do_the_right_one_gives_way(steps: list[tuple[int, int]]) 
             model[number] = kind
     while model:
         kinds = list(model.values())
-        most = max((IDLE, BEGUN, LINGERING), key=kinds.count)
+        most = max((IDLING, BEGINNING, LINGERING), key=kinds.count)
         expected = next(number for number, kind in model.items() if kind == most)
         assert crowd.pop() is ones[expected]
         del model[expected]

@@ -6,7 +6,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
 from gateway.core.errors import Refusal
 from gateway.ports import Exchange
-from gateway.relay.client.crowd import IDLE, NOWHERE
+from gateway.relay.client.crowd import IDLING, NOWHERE
 from gateway.relay.client.listener import Listener
 from gateway.relay.sweep import Clock
 from tests.memory import Recorder
@@ -45,7 +45,7 @@ class Guest:
     def enters(self, it: Listener) -> Refusal | None:
         refusal = it.opened(self)
         if refusal is None:
-            self.go(it, IDLE)
+            self.go(it, IDLING)
         return refusal
 
     def go(self, it: Listener, place: int) -> None:
@@ -93,7 +93,7 @@ async def test_who_cannot_give_way_is_passed_over_and_not_asked_again() -> None:
     assert guests[2].enters(it) is None
     assert (stuck.place, guests[0].has_given_way) == (NOWHERE, True)
     assert stuck in it.open
-    stuck.go(it, IDLE)
+    stuck.go(it, IDLING)
     assert repr(it) == "<Listener 3 open, 0 requests, 0 tunnels, <Crowd 3 idle, 0 begun, 0 lingering, 0 taking>>"
 
 
