@@ -1,11 +1,9 @@
 """What a header's name says of it, in whatever spelling: hop-by-hop, forwarding, overriding. Knows no configuration."""
 
-from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from collections.abc import Iterable
+from typing import Final
 
 from gateway.core.http.facts import HeaderLine
-
-T = TypeVar("T")
 
 #: CGI, WSGI and PHP map X_User_Id, X.User.Id and x-user-id to one variable: compare names as they do.
 _FOLD: Final = bytes(
@@ -48,29 +46,6 @@ _NEVER_NOMINATED: Final = frozenset({b"host", b"cookie", b"authorization", b"x-r
 _NEVER_NOMINATED_PREFIXES: Final = (b"content-", b"access-control-", _FORWARDING_PREFIX, OURS_PREFIX)
 #: Values of Connection that are options of the connection, and name no header that would be kept.
 CONNECTION_OPTIONS: Final = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close", b"upgrade", b"Upgrade"})
-
-#: names that a memo keeps, and bytes of the longest: names come from the network
-MAX_NAMES: Final = 1024
-MAX_NAME: Final = 64
-
-
-class NameMemo(dict[bytes, T]):
-    """What is known of header names as they were written: worked out once, then one look-up.
-
-    Bounded: it forgets everything when it is full, and never keeps a long name.
-    """
-
-    def __init__(self, read: Callable[[bytes], T]) -> None:
-        super().__init__()
-        self._read = read
-
-    def __missing__(self, name: bytes) -> T:
-        value = self._read(name)
-        if len(name) <= MAX_NAME:
-            if len(self) >= MAX_NAMES:
-                self.clear()
-            self[name] = value
-        return value
 
 
 def fold(name: bytes) -> bytes:

@@ -19,11 +19,11 @@ from gateway.core.http.header_names import (
     HOP_BY_HOP,
     OURS_PREFIX,
     OVERRIDES,
-    NameMemo,
     fold,
     is_forwarding,
     nominated,
 )
+from gateway.core.memory import NameMemo
 from gateway.core.routing.route import Route
 from gateway.core.token.credential import is_bearer
 from gateway.core.upstream.own_lines import own_lines

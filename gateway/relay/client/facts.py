@@ -12,8 +12,8 @@ from gateway.core.addresses import is_authority
 from gateway.core.config.limits import Limits
 from gateway.core.errors import BadRequest, TooLarge, VersionNotSupported
 from gateway.core.http.facts import Facts, HeaderLine
-from gateway.core.http.header_names import NameMemo
 from gateway.core.http.request_line import check_request_line
+from gateway.core.memory import NameMemo
 from gateway.core.upstream.headers import parse_request_id
 from gateway.relay.client.peer import Peer
 from gateway.relay.http1.framing import parse_length

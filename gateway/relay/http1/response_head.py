@@ -9,7 +9,8 @@ from typing import Final
 
 from gateway.core.errors import UpstreamProtocolError
 from gateway.core.http.facts import HeaderLine
-from gateway.core.http.header_names import HOP_BY_HOP, NameMemo, nominated
+from gateway.core.http.header_names import HOP_BY_HOP, nominated
+from gateway.core.memory import NameMemo
 from gateway.relay.http1.framing import parse_length
 
 #: RFC 9110 sections 15.3.5 and 15.4.5: responses that never have a body

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.core.errors import UpstreamProtocolError
 from gateway.core.http.facts import HeaderLine
-from gateway.core.http.header_names import NameMemo
+from gateway.core.memory import NameMemo
 from gateway.relay.http1 import response_head
 from gateway.relay.http1.framing import MAX_LENGTH
 from gateway.relay.http1.response_head import ResponseHead, judge_head
