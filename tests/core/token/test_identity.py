@@ -141,3 +141,7 @@ def test_an_identity_holds_while_its_times_and_its_key_do(
 ) -> None:
     remembered = changed(identity(), expires_at=1_000.0, not_before=not_before)
     assert remembered.still_holds(now, Published(*keys)) is holds
+
+
+def test_an_identity_ends_with_its_leeway() -> None:
+    assert identity().ends_at == 31.0
