@@ -285,7 +285,7 @@ class Connection:
         turn_ends = 0.0
         try:
             while self.phase.state != OVER:
-                request, self._request = self._request, None
+                request = self._take_request()
                 if request is None:
                     turn_ends = 0.0
                     await self._requested.next()
@@ -305,7 +305,7 @@ class Connection:
                 self._end_request(exchange)
                 # Nothing of it is kept while the connection is idle.
                 del exchange, request
-                if self._request is not None:
+                if self._is_asked():
                     # What is served without waiting for anybody leaves the loop to others all the same.
                     now = time.monotonic()
                     if now > turn_ends > 0:
@@ -317,6 +317,18 @@ class Connection:
             # Ours raise nothing, so this is a bug. The error is not shown: it may quote what was read.
             log.error("the server failed: %s", type(error).__name__)  # noqa: TRY400 -- see above
             self.wire.abort()
+
+    # Two methods, since compiled code believes for ever that what was set to None is None.
+
+    def _take_request(self) -> RequestHead | Broken | None:
+        """What is to be served next, once."""
+        request = self._request
+        self._request = None
+        return request
+
+    def _is_asked(self) -> bool:
+        """Whether something is to be served next."""
+        return self._request is not None
 
     def _next_turn(self) -> "asyncio.Future[None]":
         """To be awaited: done when it is this connection's turn again."""
