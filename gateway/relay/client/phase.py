@@ -67,8 +67,9 @@ FINISHED: Final = 7
 EVENTS: Final = ("BEGUN", "ASKED", "ASKED_LAST", "ENDED", "UPGRADED", "BROKEN", "SERVED", "FINISHED")
 
 _: Final = -1
-#: what becomes of each state (row) with each event (column); _: that cannot happen
-TABLE: Final = (
+#: what becomes of each state (row) with each event (column); _: that cannot happen. Typed as tuples of any length:
+#: compiled code makes one of known length anew for each look.
+TABLE: Final[tuple[tuple[int, ...], ...]] = (
     # BEGUN ASKED   ASKED_LAST  ENDED UPGRADED BROKEN SERVED FINISHED
     (HEAD, UPLOAD, LAST_UPLOAD, _, _, DEAF, _, OVER),  # SILENT, FREE
     (_, UPLOAD, LAST_UPLOAD, _, _, DEAF, _, OVER),  # HEAD, FREE
