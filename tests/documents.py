@@ -108,7 +108,7 @@ def _default(member: dict[str, Any], paths: Mapping[str, str]) -> str:
         case value, "duration":
             return f"`{value // 3600}h`" if value % 3600 == 0 else f"`{value}s`"
         case value, "size":
-            return f"`{value // 1024}KiB`"
+            return f"`{value // 1024}KiB`" if value % 1024 == 0 else f"`{value}B`"
         case value, _:
             return f"`{value}`"
 

@@ -89,6 +89,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._stop_body()
         self._lost(self)
         if turn is not None and turn.failure is None and not turn.is_complete:
+            turn.broke_off = True
             if not turn.has_begun:
                 turn.failure = Closed()
             elif exc is not None or not self._has_ended:
@@ -257,7 +258,9 @@ class UpstreamConnection(asyncio.Protocol):
         """
         turn = self._turn
         assert turn is not None  # asked
-        turn.raise_failure()
+        # What was said before a connection broke off is passed on; what nobody can tell the meaning of is not.
+        if turn.head is None or not turn.broke_off:
+            turn.raise_failure()
         return turn.head
 
     def news(self) -> "asyncio.Future[None]":
@@ -274,6 +277,7 @@ class UpstreamConnection(asyncio.Protocol):
         while not (turn.has_parts or turn.is_complete):
             turn.raise_failure()
             await self.news()
+        if not turn.broke_off:
             turn.raise_failure()
         return self._take(turn)
 

@@ -24,6 +24,7 @@ class Turn:
         "_parser",
         "_parts",
         "body_task",
+        "broke_off",
         "deadline",
         "failure",
         "has_begun",
@@ -63,6 +64,8 @@ class Turn:
         self._has_surplus = False
         #: why there will be no more of it
         self.failure: Exception | None = None
+        #: since the connection ended, and not since what came makes no sense
+        self.broke_off = False
 
     def __repr__(self) -> str:
         state = "failed" if self.failure is not None else "complete" if self.is_complete else "under way"

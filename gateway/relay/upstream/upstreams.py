@@ -25,8 +25,8 @@ from gateway.relay.upstream.response import UpstreamResponse
 
 #: RFC 9110 section 9.2.2, less TRACE: may be sent again when a reused connection turns out to be closed
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-#: RFC 9110 section 9.3: a body means nothing there, and many servers leave it where it is
-BODYLESS_METHODS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
+#: RFC 9110 section 9.3: where a body is due. With any other method many servers leave it where it is
+_WITH_BODIES: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Tunnels:
@@ -73,7 +73,7 @@ class HttpUpstream:
     async def send(self, facts: Facts, admission: Admission, client: Exchange) -> UpstreamResponse:
         """One request. UpstreamBusy, UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, or the body's own."""
         # A server that reads no body there would take it for the next request, headers of ours included.
-        closes = facts.method in BODYLESS_METHODS and (facts.chunked or bool(facts.content_length))
+        closes = facts.method not in _WITH_BODIES and (facts.chunked or bool(facts.content_length))
         head = self._head(facts, admission, closes=closes)
         route_timeout = admission.route.timeout
         timeout = self._response_timeout if route_timeout is None else route_timeout

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from gateway.core.errors import UpstreamProtocolError
 from gateway.relay.upstream.connection import UpstreamConnection
 from gateway.relay.upstream.pool import KNOWN, STRANGER, TUNNEL, Grant, Pool
 from tests.gate.test_gate import MemoryExchange
@@ -23,6 +24,7 @@ class Transport(asyncio.Transport):
 
     def __init__(self) -> None:
         self.ours, self.theirs = socket.socketpair()
+        self.ours.setblocking(False)
         self.aborted = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -465,3 +467,27 @@ class Anything(RuleBasedStateMachine):
 
 TestAnything = Anything.TestCase
 TestAnything.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+
+
+def test_what_was_said_before_a_connection_broke_off_is_passed_on(side: Side) -> None:
+    connection = side.opened()
+    connection.ask(facts(), b"", MemoryExchange(facts()), timeout=1)
+    # Both come in one turn of the loop, before whoever waits was woken.
+    connection.data_received(b"HTTP/1.1 401 No\r\n\r\nread to the end")
+    connection.connection_lost(ConnectionResetError())
+    head = connection.response()
+    assert head is not None
+    assert head.status == 401
+    assert side.loop.run_until_complete(connection.read()) == b"read to the end"
+    # Whether that was all, nobody can tell.
+    with pytest.raises(UpstreamProtocolError):
+        side.loop.run_until_complete(connection.read())
+
+
+def test_what_makes_no_sense_is_no_response_although_its_head_does(side: Side) -> None:
+    connection = side.opened()
+    connection.ask(facts(), b"", MemoryExchange(facts()), timeout=1)
+    connection.data_received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n")
+    connection.connection_lost(None)
+    with pytest.raises(UpstreamProtocolError):
+        connection.response()
