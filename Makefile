@@ -36,9 +36,9 @@ check: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, layout
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_layout.py
 
-bench: $(VENV)/.dev $(COMPILED)/.done  ## the gateway beside HAProxy and Envoy; QUICK=1: two minutes, and docs/benchmarks.md stays
+bench: $(VENV)/.dev $(COMPILED)/.done  ## the gateway beside HAProxy and Envoy; QUICK=1: a look; BEFORE=DIR: beside the wheel unpacked in DIR
 	@sh tests/bench/system_packages.sh
-	$(RUN_COMPILED) $(BIN)/python tests/bench $(if $(QUICK),--quick)
+	$(RUN_COMPILED) $(BIN)/python tests/bench $(if $(QUICK),--quick) $(if $(BEFORE),--before $(BEFORE) --rounds $(or $(ROUNDS),7) --seconds 2)
 
 profile: $(VENV)/.dev $(if $(NATIVE),$(COMPILED)/.done)  ## a flame graph of the gateway under load: docs/profiling.md
 	@sh tests/bench/system_packages.sh

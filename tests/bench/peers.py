@@ -6,7 +6,7 @@ connections to the API kept, one line of JSON a request in a file.
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,28 +114,39 @@ def start_api(directory: Path) -> tuple[Program, int]:
     return start("nginx", command, directory, core=LOAD), port
 
 
-def gateway(*, routes: Iterable[str] = (), access: str = "all", upstream: int | None = None) -> Starter:
-    """This gateway with its defaults. `routes`: YAML flow mappings; `access`: what it logs; `upstream`: another port."""
+@dataclass(frozen=True)
+class gateway:  # noqa: N801 -- called like the other starters are
+    """Starts this gateway with its defaults."""
 
-    def begin(site: Site, name: str) -> Peer:
+    #: YAML flow mappings
+    routes: tuple[str, ...] = ()
+    #: which requests it logs
+    access: str = "all"
+    #: port of the API instead of the site's
+    upstream: int | None = None
+    #: where another wheel than that of this run was unpacked
+    wheel: Path | None = None
+
+    def __call__(self, site: Site, name: str) -> Peer:
         port, admin = free_port(), free_port()
-        listed = "".join(f"  - {route}\n" for route in routes)
+        listed = "".join(f"  - {route}\n" for route in self.routes)
         text = (
             f"listen: 127.0.0.1:{port}\n"
             f"admin: 127.0.0.1:{admin}\n"
-            f"upstream: http://127.0.0.1:{upstream or site.api}\n"
+            f"upstream: http://127.0.0.1:{self.upstream or site.api}\n"
             "issuers:\n"
             f"  - issuer: {ISSUER}\n"
             f"    audience: {AUDIENCE}\n"
             f"    jwks_file: {site.tokens.jwks_file}\n"
-            + ("" if access == "all" else f"log: {{access: {access}}}\n")
+            + ("" if self.access == "all" else f"log: {{access: {self.access}}}\n")
             + (f"routes:\n{listed}" if listed else "")
         )
         command = [sys.executable, "-m", "gateway", "serve", "--config", str(write(site, f"{name}.yaml", text))]
         env = {key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")}
-        return Peer(start(name, command, site.directory, core=TESTED, env=env), port, text, admin, logs=access == "all")
-
-    return begin
+        if self.wheel is not None:
+            env["PYTHONPATH"] = str(self.wheel)
+        program = start(name, command, site.directory, core=TESTED, env=env)
+        return Peer(program, port, text, admin, logs=self.access == "all")
 
 
 def usual_proxy(site: Site, name: str) -> Peer:

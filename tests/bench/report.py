@@ -107,6 +107,7 @@ def _lines(results: Sequence[Result], effort: Effort, settings: Mapping[str, str
     yield ""
     yield _METHOD
     yield "`make bench` takes twenty-five minutes. `make bench QUICK=1` takes two; its rounds are too few and too short for more than a first look."
+    yield "`make bench BEFORE=DIR` races this wheel against the one unpacked in DIR (`build/compiled` of another clone) in every row with a steady load: what a change costs."
     yield "[profiling.md](profiling.md) shows where the time goes."
     yield ""
     yield "## Settings"

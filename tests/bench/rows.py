@@ -103,8 +103,8 @@ ROWS: tuple[Row, ...] = (
     Race(
         "routes",
         peers={
-            "ten": gateway(routes=(f"{{path: /r{number}/*}}" for number in range(10))),
-            "thousand": gateway(routes=(f"{{path: /r{number}/*}}" for number in range(1000))),
+            "ten": gateway(routes=tuple(f"{{path: /r{number}/*}}" for number in range(10))),
+            "thousand": gateway(routes=tuple(f"{{path: /r{number}/*}}" for number in range(1000))),
         },
         sides={
             "ten": Side("ten", "/r9/orders", judges=False),

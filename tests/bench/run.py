@@ -8,17 +8,18 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.bench.before import rows_against
 from tests.bench.flame import FORMATS, profile
 from tests.bench.peers import Site, start_api
 from tests.bench.programs import LOAD, ROOT, TESTED, CannotMeasure, wait_until_it_listens
 from tests.bench.races import Effort, Race
 from tests.bench.report import PAGE, page
-from tests.bench.results import FAILED, Result, failed
-from tests.bench.rows import ROWS
+from tests.bench.results import FAILED, MEETS, Result, failed
+from tests.bench.rows import ROWS, Row
 from tests.bench.tokens import Tokens
 
 #: rounds, and seconds of each contender in one
@@ -45,6 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _site() as site:
         if arguments.profile is not None:
             return _profile(site, arguments)
+        if arguments.before is not None:
+            try:
+                races = rows_against(arguments.before)
+            except CannotMeasure as error:
+                print(error, file=sys.stderr)
+                return 2
+            found = list(_measured(site, arguments.rows, effort, races))
+            return int(any(result.verdict != MEETS for result in found))
         results = list(_measured(site, arguments.rows, effort))
         wrong = any(result.verdict == FAILED for result in results)
         if arguments.rows is None and not arguments.no_write and (arguments.write or not (arguments.quick or wrong)):
@@ -66,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         "--write", action="store_true", help="write docs/benchmarks.md whatever happened, after a quick run too"
     )
     parser.add_argument("--no-write", action="store_true", help="never write docs/benchmarks.md")
+    parser.add_argument(
+        "--before", type=Path, metavar="DIR", help="instead: this wheel against the one that is unpacked in DIR"
+    )
     parser.add_argument("--profile", type=Path, metavar="FILE", help="instead: a profile of the gateway in --rows NAME")
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="of the profile (default: %(default)s)")
     parser.add_argument("--native", action="store_true", help="with frames of compiled code in the profile")
@@ -106,8 +118,8 @@ def _site() -> Iterator[Site]:
             nginx.stop()
 
 
-def _measured(site: Site, rows: Sequence[str] | None, effort: Effort) -> Iterator[Result]:
-    for row in ROWS:
+def _measured(site: Site, rows: Sequence[str] | None, effort: Effort, known: Iterable[Row] = ROWS) -> Iterator[Result]:
+    for row in known:
         if row.row not in rows if rows is not None else effort.quick and row.row in NOT_IN_QUICK:
             continue
         began = time.monotonic()

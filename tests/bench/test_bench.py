@@ -12,8 +12,9 @@ import pytest
 from gateway.core.claims import find_claim
 from gateway.core.token.jwt import parse_token
 from tests.bench import report
+from tests.bench.before import rows_against
 from tests.bench.load import drive
-from tests.bench.peers import RESPONSE, Peer
+from tests.bench.peers import RESPONSE, Peer, gateway
 from tests.bench.programs import LOAD, CannotMeasure, Program, start
 from tests.bench.proof import prove_judging
 from tests.bench.races import Effort, Race
@@ -137,6 +138,25 @@ def test_every_row_has_a_name_of_its_own() -> None:
 def test_a_race_compares_sides_that_it_has(race: Race) -> None:
     assert {side.peer for side in race.sides.values()} == set(race.peers)
     assert {name for comparison in race.comparisons for name in (comparison.over, comparison.under)} == set(race.sides)
+
+
+def test_a_wheel_races_the_one_before_on_every_side_of_every_steady_row(tmp_path: Path) -> None:
+    (tmp_path / "gateway").mkdir()
+    (tmp_path / "gateway" / "cli.py").touch()
+    races = rows_against(tmp_path)
+    assert {race.row for race in races} == {"hot", "fitting", "thrashing", "gate", "single", "large", "routes"}
+    assert sum(race.row == "gate" for race in races) == 3
+    for race in races:
+        after, before = (race.peers[name] for name in ("after", "before"))
+        assert isinstance(after, gateway)
+        assert isinstance(before, gateway)
+        assert (after.wheel, before.wheel) == (None, tmp_path)
+        assert after.routes == before.routes
+
+
+def test_what_is_no_wheel_is_not_raced_against(tmp_path: Path) -> None:
+    with pytest.raises(CannotMeasure, match="no unpacked wheel"):
+        rows_against(tmp_path)
 
 
 def test_the_usual_response_is_json_of_129_bytes() -> None:
