@@ -226,7 +226,7 @@ async def until_left(gateway: GatewayProcess, count: int) -> None:
 
 
 @asynccontextmanager
-async def a_good_client(gateway: GatewayProcess, *, within: float = 1.0) -> AsyncIterator[list[float]]:
+async def a_good_client(gateway: GatewayProcess, *, within: float = 3.0) -> AsyncIterator[list[float]]:
     """A client that asks ten times a second, on a connection that it keeps; gives how long each response took."""
     taken: list[float] = []
 

@@ -86,7 +86,8 @@ async def slowhttptest(gateway: GatewayProcess, mode: str, directory: Path) -> s
 async def test_slow_clients_are_got_rid_of_while_a_good_client_is_served(tmp_path: Path, mode: str) -> None:
     async with api_apart() as api, endured(tmp_path, api, limits=LIMITS, more=PUBLIC) as gateway:
         before, most_open = resident(gateway), [0]
-        async with a_good_client(gateway) as taken:
+        # Not a figure of speed: slowhttptest itself takes a core.
+        async with a_good_client(gateway, within=5.0) as taken:
             attack = asyncio.create_task(slowhttptest(gateway, mode, tmp_path))
             while not attack.done() and sum(most_open) < CONNECTIONS * 2:
                 most_open.append(await connections_left(gateway))

@@ -10,6 +10,11 @@ from tests.issuer import HostileIssuer, SimulatedClock
 
 MakeRemote = Callable[..., RemoteIssuers]
 
+#: Real seconds until a document is given up: more than a busy machine takes for one that comes, and a moment for tests
+#: in which one does not.
+PATIENT = 5.0
+HASTY = 0.8
+
 
 def kid(issuer: HostileIssuer, alg: str = "RS256") -> str:
     """The kid the issuer signs with now."""

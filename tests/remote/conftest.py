@@ -1,6 +1,6 @@
 """A local issuer on a loopback socket, a clock that tests move, and the gateway's side of both."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,11 +9,7 @@ import pytest_asyncio
 from gateway.core.config.issuers import Issuer
 from gateway.remote.keys.issuers import RemoteIssuers
 from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
-
-#: Real seconds until a document that does not come is given up in these tests.
-FETCH_TIMEOUT = 0.8
-
-MakeRemote = Callable[..., RemoteIssuers]
+from tests.remote.asking import PATIENT, MakeRemote
 
 
 @pytest_asyncio.fixture
@@ -41,7 +37,7 @@ async def make_remote(
     """Builds RemoteIssuers for the local issuer, named `local`, on the simulated clock; stopped at the end."""
     made: list[RemoteIssuers] = []
 
-    def make(*others: Issuer, **settings: Any) -> RemoteIssuers:
+    def make(*others: Issuer, fetch_timeout: float = PATIENT, **settings: Any) -> RemoteIssuers:
         configured = Issuer(**{"issuer": issuer.url, "audience": issuer.audience, "name": "local", **settings})
         made.append(
             RemoteIssuers(
@@ -51,7 +47,7 @@ async def make_remote(
                 monotonic=clock.monotonic,
                 sleep=clock.sleep,
                 chance=lambda: 0.5,
-                fetch_timeout=FETCH_TIMEOUT,
+                fetch_timeout=fetch_timeout,
             )
         )
         return made[-1]

@@ -12,7 +12,7 @@ from gateway.core.errors import IssuerUnavailable, UnknownKey
 from gateway.core.token.keys import Key
 from gateway.demo.issuer import DISCOVERY_PATH, JWKS_PATH
 from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
-from tests.remote.asking import MakeRemote, fetch, find, kid, started
+from tests.remote.asking import HASTY, MakeRemote, fetch, find, kid, started
 
 HOUR = 3600.0
 #: Seconds within which an issuer that responds again is found, while requests ask.
@@ -168,7 +168,7 @@ async def test_forged_tokens_wait_for_no_issuer_that_fails(
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock, status: int | None
 ) -> None:
     """Of the one that asks first in a second it is known after that attempt; of all others at once."""
-    remote = await started(make_remote(), clock)
+    remote = await started(make_remote(fetch_timeout=HASTY), clock)
     known = find(remote, kid(issuer))
     if status is None:
         issuer.hold(JWKS_PATH)
@@ -186,7 +186,7 @@ async def test_an_issuer_that_hung_is_found_although_the_connections_of_then_han
 ) -> None:
     """As behind a balancer that forgot them: nobody ends them, and nobody responds on them."""
     issuer.hold(path)
-    remote = await started(make_remote(), clock)
+    remote = await started(make_remote(fetch_timeout=HASTY), clock)
     assert issuer.hits[path] == 1
     await clock.advance(0.9)
     issuer.hold(path)
@@ -201,7 +201,7 @@ async def test_discovery_that_is_asked_because_keys_hang_relies_on_no_connection
     make_remote: MakeRemote, issuer: HostileIssuer, clock: SimulatedClock
 ) -> None:
     issuer.response(DISCOVERY_PATH, headers={"Cache-Control": "max-age=3600"})
-    remote = await started(make_remote(), clock)
+    remote = await started(make_remote(fetch_timeout=HASTY), clock)
     issuer.hold(JWKS_PATH)
     issuer.hold(DISCOVERY_PATH)
     issuer.rotate()

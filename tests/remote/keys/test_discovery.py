@@ -12,7 +12,7 @@ from gateway.core.errors import IssuerUnavailable
 from gateway.demo.issuer import DISCOVERY_PATH, JWKS_PATH
 from gateway.ports import Issuers
 from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
-from tests.remote.asking import MakeRemote, fetch, find, kid, reason, started
+from tests.remote.asking import HASTY, MakeRemote, fetch, find, kid, reason, started
 
 HOUR = 3600.0
 RFC8414_PATH = "/.well-known/oauth-authorization-server"
@@ -182,7 +182,7 @@ async def test_discovery_and_keys_together_take_no_longer_than_twice_the_limit(
 
     for path in (f"/tenant{DISCOVERY_PATH}", f"{RFC8414_PATH}/tenant", f"{DISCOVERY_PATH}/tenant"):
         issuer.response_by(path, slowly_absent)
-    remote = await started(make_remote(issuer=f"{issuer.url}/tenant"), clock)
+    remote = await started(make_remote(issuer=f"{issuer.url}/tenant", fetch_timeout=HASTY), clock)
     assert reason(remote) == "discovery and keys took more than 1.6 s"
 
 

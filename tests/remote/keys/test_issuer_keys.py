@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 from gateway.core.errors import IssuerUnavailable, UnknownKey
 from gateway.demo.issuer import DISCOVERY_PATH, JWKS_PATH
 from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
-from tests.remote.asking import MakeRemote, fetch, find, kid, outcomes, reason, started
+from tests.remote.asking import HASTY, PATIENT, MakeRemote, fetch, find, kid, outcomes, reason, started
 
 HOUR = 3600.0
 
@@ -89,7 +89,7 @@ async def test_an_issuer_that_misbehaves_is_unavailable_and_recovers(
     else:
         location = path if behaviour == "redirects for ever" else "https://login.example/"
         issuer.response(path, "", status=302, headers={"Location": location})
-    remote = await started(make_remote(), clock)
+    remote = await started(make_remote(fetch_timeout=HASTY if behaviour == "hangs" else PATIENT), clock)
     sentence = {"hangs": "no complete response", "redirects elsewhere": "another origin"}.get(behaviour, "more than 3")
     assert sentence in reason(remote)
     with pytest.raises(IssuerUnavailable):

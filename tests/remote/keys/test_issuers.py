@@ -8,7 +8,7 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.errors import IssuerUnavailable, UnknownKey
 from gateway.demo.issuer import DISCOVERY_PATH, JWKS_PATH
 from tests.issuer import HostileIssuer, SimulatedClock
-from tests.remote.asking import MakeRemote, fetch, find, kid, started
+from tests.remote.asking import HASTY, MakeRemote, fetch, find, kid, started
 
 
 async def test_one_issuer_that_is_down_harms_no_other(
@@ -17,7 +17,7 @@ async def test_one_issuer_that_is_down_harms_no_other(
     other = HostileIssuer()
     await other.start()
     other.hold(JWKS_PATH)
-    remote = make_remote(Issuer(issuer=other.url, audience="b", name="other"))
+    remote = make_remote(Issuer(issuer=other.url, audience="b", name="other"), fetch_timeout=HASTY)
     await remote.start()
     await clock.idle(2)
     assert find(remote, kid(issuer))
