@@ -115,7 +115,8 @@ def _default(member: dict[str, Any], paths: Mapping[str, str]) -> str:
 
 def _type(member: dict[str, Any], paths: Mapping[str, str]) -> str:
     if "enum" in member:
-        return " \\| ".join(f"`{value}`" for value in member["enum"])
+        # That true and false may stand for some of the words is a note below.
+        return " \\| ".join(f"`{value}`" for value in member["enum"] if not isinstance(value, bool))
     if "$ref" in member:
         path = paths[member["$ref"].rpartition("/")[2]]
         return f"[{path}](#{_anchor(path)})"

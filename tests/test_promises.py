@@ -75,7 +75,9 @@ def _keys(section: dict[str, Any], path: str, definitions: dict[str, Any]) -> It
         told: dict[str, Any] = {"required": True} if key in section.get("required", ()) else {}
         if "default" in member:
             told["default"] = member["default"]
-        if words := sorted(str(word) for form in member.get("anyOf", [member]) for word in form.get("enum", ())):
+        if words := sorted(
+            word for form in member.get("anyOf", [member]) for word in form.get("enum", ()) if isinstance(word, str)
+        ):
             told["words"] = words
         yield inner, told
         yield from _members(member, inner, definitions)

@@ -124,6 +124,8 @@ def bind(address: Address) -> Bound:
         wrong = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise CannotStart(f"cannot listen on {where}: {wrong}") from None
     host, port = sockets[0].getsockname()[:2]
+    if not address.host and len(sockets) > 1:
+        return Bound(f":{port}", sockets)
     return Bound(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", sockets)
 
 

@@ -59,12 +59,33 @@ def test_an_address_is_written_as_a_person_would() -> None:
         bound.close()
 
 
-def test_every_interface_is_that_of_both_families() -> None:
+def _free_port() -> int:
     probe = bind(parse_address("127.0.0.1:0"))
-    port = probe.where.rpartition(":")[2]
     probe.close()
+    return int(probe.where.rpartition(":")[2])
+
+
+def test_every_interface_is_that_of_both_families() -> None:
+    port = _free_port()
     bound = bind(parse_address(f":{port}"))
     assert {one.family for one in bound.sockets} == {socket.AF_INET, socket.AF_INET6}
+    assert bound.where == f":{port}"
+    bound.close()
+
+
+@pytest.mark.parametrize("wrong", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
+def test_every_interface_is_ipv4_where_the_machine_has_no_ipv6(monkeypatch: pytest.MonkeyPatch, wrong: int) -> None:
+    class Machine(socket.socket):
+        def __init__(self, family: int = -1, *rest: int) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(wrong, os.strerror(wrong))
+            super().__init__(family, *rest)
+
+    port = _free_port()
+    monkeypatch.setattr(socket, "socket", Machine)
+    bound = bind(parse_address(f":{port}"))
+    assert [one.family for one in bound.sockets] == [socket.AF_INET]
+    assert bound.where == f"0.0.0.0:{port}"
     bound.close()
 
 

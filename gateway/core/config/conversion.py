@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from msgspec import inspect
 
@@ -19,6 +19,9 @@ from gateway.core.config.words import REQUIRED, ConfigProblem, did_you_mean, joi
 
 #: A number of more digits says nothing in a sentence.
 MAX_SHOWN = 10**15
+
+#: What YAML 1.1 reads where these words stand. Helm writes so what it was given: `off` arrives as false.
+YAML_1_1: Final = {"off": False, "no": False, "on": True, "yes": True}
 
 #: Lone surrogates are what Python makes of undecodable bytes in a variable.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -72,6 +75,7 @@ class _Reader:
 
     def read(self, kind: inspect.Type, value: Any, path: str) -> Any:
         """The value as `kind`, its members read one by one; _Unreadable when it is not even of that form."""
+        value = _meant(kind, value)
         kind = _fitting(kind, value)
         if isinstance(kind, inspect.StructType):
             return self._read_struct(kind, value, path)
@@ -158,6 +162,22 @@ _FORMS: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
     inspect.DictType: ((dict,), "a mapping of names to values"),
     inspect.StructType: ((dict,), "a mapping of keys to values"),
 }
+
+
+def _meant(kind: inspect.Type, value: Any) -> Any:
+    """The value before somebody read it as YAML 1.1, or wrote a whole number as 1e+06: Helm does both."""
+    forms = forms_of(kind)
+    if isinstance(value, bool) and not any(isinstance(form, inspect.BoolType) for form in forms):
+        words = (word for form in forms if isinstance(form, inspect.LiteralType) for word in form.values)
+        return next((word for word in words if YAML_1_1.get(str(word)) is value), value)
+    if isinstance(value, float) and value.is_integer() and any(map(_takes_whole, forms)):
+        return int(value)
+    return value
+
+
+def _takes_whole(form: inspect.Type) -> bool:
+    """Whether it takes a whole number. Where a fraction would do as well, both are the same value (RFC 8259)."""
+    return isinstance(form, inspect.IntType) or (isinstance(form, inspect.CustomType) and form.cls is Size)
 
 
 def _fitting(kind: inspect.Type, value: Any) -> inspect.Type:

@@ -30,12 +30,11 @@ class Config(Section, frozen=True, kw_only=True):
         ),
     ] = None
     upstreams: Annotated[dict[str, UpstreamSection], _doc("APIs by name, in the long form")] = default({})
-    listen: Annotated[str, _doc("address:port, [::]:8080, :0 or unix:/path", variable="GATEWAY_LISTEN")] = (
-        "0.0.0.0:8080"
-    )
-    admin: Annotated[str, _doc("address:port of /livez, /readyz and /metrics", variable="GATEWAY_ADMIN")] = (
-        "0.0.0.0:9090"
-    )
+    listen: Annotated[
+        str,
+        _doc("address:port, :8080 (every interface, IPv4 and IPv6), :0 or unix:/path", variable="GATEWAY_LISTEN"),
+    ] = ":8080"
+    admin: Annotated[str, _doc("address:port of /livez, /readyz and /metrics", variable="GATEWAY_ADMIN")] = ":9090"
     decisions: Annotated[
         str | None, _doc("address:port of the decision API, for proxies that only ask; needs trusted_proxies")
     ] = None

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.core.config.conversion import YAML_1_1
 from gateway.core.config.file import Config
 from gateway.core.config.section import Seconds, Section, Size
 from gateway.core.config.units import MAX_SECONDS, MAX_SIZE, SECONDS_PATTERN, SIZE_PATTERN
@@ -35,6 +36,7 @@ def schema(kind: type[Config] = Config) -> dict[str, Any]:
         [kind], schema_hook=lambda unit: {"anyOf": _UNITS[unit]}, ref_template=_DEFINITIONS
     )
     _add_defaults(definitions, sections_of(kind))
+    _add_yaml_1_1(definitions)
     top = definitions.pop(kind.__name__)
     # Null is neither "none" nor "the default ones" here, so it is refused.
     headers = top["properties"]["identity_headers"]
@@ -53,3 +55,11 @@ def _add_defaults(definitions: dict[str, Any], sections: Iterable[type[Section]]
                 default = field.default_factory()
                 plain: object = {} if isinstance(default, msgspec.Struct | dict) else int(default)
                 definitions[kind.__name__]["properties"][field.encode_name]["default"] = plain
+
+
+def _add_yaml_1_1(form: Any) -> None:
+    """Lets true and false stand where they are read as a word, `off` for example."""
+    for member in form.values() if isinstance(form, dict) else form if isinstance(form, list) else ():
+        _add_yaml_1_1(member)
+    if isinstance(form, dict) and "enum" in form:
+        form["enum"] += sorted({YAML_1_1[word] for word in form["enum"] if word in YAML_1_1})

@@ -1,5 +1,5 @@
 import math
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -185,6 +185,37 @@ def test_every_key_is_read() -> None:
 )  # fmt: skip
 def test_each_mistake_has_one_sentence_at_its_path(values: dict[str, Any], sentence: str) -> None:
     assert told({**SMALLEST, **values}) == [sentence]
+
+
+@pytest.mark.parametrize("number", [300, 3e2])
+def test_a_whole_number_may_be_written_with_an_exponent(number: float) -> None:
+    """As Helm writes the large ones."""
+    conversion = convert({**SMALLEST, "limits": {"connections": number, "body_bytes": number, "drain": number}})
+    assert conversion.problems == ()
+    limits = conversion.config.limits
+    assert [repr(value) for value in (limits.connections, limits.body_bytes)] == ["300", "300"]
+
+
+def test_false_is_off_where_that_is_a_word_that_a_key_takes() -> None:
+    conversion = convert({**SMALLEST, "log": {"subject": False}})
+    assert conversion.problems == ()
+    assert conversion.config.log == Log(subject="off")
+    assert convert({**SMALLEST, "via": False}).config.via is False
+    assert told({**SMALLEST, "log": {"subject": True}}) == ["log.subject: must be hashed, off or plain, not true"]
+    assert told({**SMALLEST, "log": {"access": False}}) == ["log.access: must be all, none or refused, not false"]
+
+
+def test_every_word_of_yaml_1_1_is_found_again() -> None:
+    class Switched(Config, frozen=True, kw_only=True):
+        off: Literal["off", "auto"] | None = None
+        no: Literal["no"] | None = None
+        on: Literal["on"] | None = None
+        yes: Literal["auto", "yes"] | None = None
+        flag: bool | Literal["off"] = True
+
+    read = convert({**SMALLEST, "off": False, "no": False, "on": True, "yes": True, "flag": False}, Switched).config
+    assert isinstance(read, Switched)
+    assert (read.off, read.no, read.on, read.yes, read.flag) == ("off", "no", "on", "yes", False)
 
 
 SECRET = "hunter2"

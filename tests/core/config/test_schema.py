@@ -25,7 +25,8 @@ def test_the_schema_has_every_default() -> None:
         "header_timeout": 10, "body_timeout": 30, "body_rate": 240, "send_timeout": 30, "keepalive": 75, "connections": 10000, "tunnels": None, "drain_delay": 5, "drain": 20,
     }  # fmt: skip
     assert made["properties"]["limits"]["default"] == {}
-    assert made["properties"]["listen"]["default"] == "0.0.0.0:8080"
+    assert made["properties"]["listen"]["default"] == ":8080"
+    assert made["properties"]["admin"]["default"] == ":9090"
     assert made["properties"]["workers"]["default"] == 1
     assert made["properties"]["upstreams"]["default"] == {}
     assert made["properties"]["routes"]["default"] == []
@@ -50,6 +51,13 @@ def test_durations_and_sizes_are_numbers_or_text_with_a_unit() -> None:
 
     assert kinds(limits["drain"]) == ["number", "string"]
     assert kinds(limits["token_bytes"]) == ["integer", "string"]
+
+
+def test_what_yaml_1_1_makes_of_a_word_may_stand_for_it() -> None:
+    made = schema()
+    assert made["$defs"]["Log"]["properties"]["subject"]["enum"] == ["hashed", "off", "plain", False]
+    texts = [key for section in (made, *made["$defs"].values()) for key in section["properties"].values()]
+    assert sum(False in text.get("enum", ()) for text in texts) == 1
 
 
 def test_null_identity_headers_are_not_in_the_schema() -> None:
