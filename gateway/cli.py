@@ -1,60 +1,26 @@
 """The command line: finds the command, and has it run. What each one takes and does is its module in `commands`.
 
 Exit codes: 0 as asked, 1 the configuration or the machine does not allow it, 2 the command line itself is wrong.
+Imports next to nothing: probes and hooks call it again and again.
 """
 
-import argparse
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+import sys
 
-from gateway import __version__
-from gateway.commands import check, demo, explain, schema, serve
-
-
-class Command(Protocol):
-    """A module of `commands`."""
-
-    @property
-    def HELP(self) -> str:  # noqa: N802 -- a constant of the module
-        """One line, in the list of commands."""
-
-    @property
-    def DESCRIPTION(self) -> str | None:  # noqa: N802 -- as above
-        """What its own --help says above the arguments."""
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """What it takes."""
-
-    def run(self, arguments: argparse.Namespace, /) -> int:
-        """Does it; returns the exit code."""
+#: commands that probes and hooks call: run without argparse and whatever else takes as long as they do
+_PROBES = ("health",)
+#: in the order of --help; each is a module of `commands`
+COMMANDS = ("serve", "check", "schema", "explain", "demo", *_PROBES)
 
 
-#: in the order of --help
-_COMMANDS: Final[dict[str, Command]] = {
-    "serve": serve,
-    "check": check,
-    "schema": schema,
-    "explain": explain,
-    "demo": demo,
-}
-
-
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code. `argv`: without the program's name, by default the process's."""
-    arguments = _parser().parse_args(argv)
-    run: Callable[[argparse.Namespace], int] = arguments.run
-    return run(arguments)
+    words = sys.argv[1:] if argv is None else argv
+    if words and words[0] in _PROBES:
+        from gateway.commands.quick import run_quickly
 
+        code = run_quickly(words[0], words[1:])
+        if code is not None:
+            return code
+    from gateway.commands.parser import run_command
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="bearer-gateway",
-        description="An authenticating reverse proxy that lets only access tokens meant for your API through.",
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, command in _COMMANDS.items():
-        added = commands.add_parser(name, help=command.HELP, description=command.DESCRIPTION)
-        command.add_arguments(added)
-        added.set_defaults(run=command.run)
-    return parser
+    return run_command(COMMANDS, words)

@@ -1,9 +1,20 @@
 """The command line as a shell sees it: which commands there are. What each does is in tests/commands."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from gateway import cli
+from gateway.commands.parser import load_command
 from tests.commands.program import run
+
+ROOT = Path(__file__).parents[1]
+#: what is called again and again may take: seconds of processor time (idle machines need a third), KiB of memory
+MOST_SECONDS, MOST_MEMORY = 0.06, 15 * 1024
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["check", "--konfig", "x"]])
@@ -22,8 +33,49 @@ def test_every_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -
         cli.main(["--help"])
     assert ended.value.code == 0
     listed = capsys.readouterr().out
-    for name in ("serve", "check", "schema", "explain", "demo"):
-        assert cli._COMMANDS[name].HELP.split(" ")[0] in listed
+    for name in cli.COMMANDS:
+        assert load_command(name).HELP.split(" ")[0] in listed
         with pytest.raises(SystemExit):
             cli.main([name, "--help"])
         assert f"usage: bearer-gateway {name}" in capsys.readouterr().out
+
+
+def test_every_module_of_commands_that_runs_is_a_command() -> None:
+    modules = {path.stem for path in (ROOT / "gateway" / "commands").glob("*.py") if "\nHELP" in path.read_text()}
+    assert set(cli.COMMANDS) == modules
+
+
+def test_a_command_loads_nothing_that_only_others_need() -> None:
+    code = "import sys; from gateway.cli import main; main(['schema']); print('uvloop' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == "False\n"
+
+
+def _call(*words: str) -> tuple[float, int, set[str]]:
+    """What a command takes on its own: seconds of processor time, KiB at most, and the modules it loads."""
+    code = (
+        "import sys; from gateway.cli import main; main(sys.argv[1:]); "
+        "print(*sys.modules, *(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    )
+    # Without site: what lies about in an environment of developers is nobody's of ours.
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    with process.stdout as out:
+        printed = out.read()
+    used = os.wait4(process.pid, 0)[2]
+    process.returncode = 0
+    memory = re.search(r"VmHWM:\s+(\d+) kB", printed)
+    assert memory is not None, printed
+    return used.ru_utime + used.ru_stime, int(memory[1]), set(printed.split())
+
+
+@pytest.mark.parametrize("words", [("health", "--url", "http://127.0.0.1:1/", "--timeout=1")])
+def test_what_probes_call_is_quick_and_small(words: tuple[str, ...]) -> None:
+    runs = sorted(_call(*words) for _ in range(5))
+    # The quickest: whatever else runs on the machine only adds to it.
+    assert runs[0][0] < MOST_SECONDS
+    assert max(memory for _, memory, _ in runs) < MOST_MEMORY
+    assert not runs[0][2] & {"argparse", "typing", "dataclasses", "re", "asyncio", "json", "logging", "encodings.idna"}
