@@ -21,6 +21,10 @@ _MAX_REMEMBERED = 256
 _AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(?::(?P<port>[0-9]{0,5}))?")
 #: RFC 3986 knows no other characters in a URL.
 _URL_TEXT = re.compile(r"[!-~]+")
+#: permissions of a socket, as chmod(1) takes them; no bits beside those of owner, group and others
+_MODE = re.compile(r"0?[0-7]{3}")
+#: useradd(8), and names that directories give; or a number
+_GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}|[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,10 @@ class Address:
     port: int
     #: absolute path of a unix socket, or None
     path: str | None = None
+    #: permissions of the unix socket; None: what the process's umask leaves
+    mode: int | None = None
+    #: name or number of the unix socket's group; None: the process's
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +72,13 @@ class Url:
 def parse_address(text: str) -> Address:
     """An address to listen on: `0.0.0.0:8080`, `[::]:8080`, `localhost:8080`, `:0` or `unix:/path`.
 
+    Behind the path may stand who may connect: `unix:/path?mode=0660&group=www-data`.
     ValueError carries a sentence that fits behind the key.
     """
     if text.startswith("unix:"):
-        return Address("", 0, _parse_unix_path(text.removeprefix("unix:")))
+        path, _, parameters = text.removeprefix("unix:").partition("?")
+        mode, group = _parse_access(parameters) if "?" in text else (None, None)
+        return Address("", 0, _parse_unix_path(path), mode, group)
     host, colon, port = text.rpartition(":")
     if not colon or _PORT.fullmatch(port) is None or int(port) > MAX_PORT:
         raise ValueError("must be address:port such as 0.0.0.0:8080 with a port from 0 to 65535, or unix:/path")
@@ -167,6 +178,25 @@ def _parse_unix_path(path: str) -> str:
     if len(path.encode("utf-8", "surrogatepass")) > MAX_UNIX_PATH:
         raise ValueError(f"must not have a socket path longer than {MAX_UNIX_PATH} bytes")
     return path
+
+
+def _parse_access(parameters: str) -> tuple[int | None, str | None]:
+    """Mode and group of a unix socket, of which each may be left out; with a group alone the mode is 0660."""
+    found: dict[str, str] = {}
+    for parameter in parameters.split("&"):
+        name, _, value = parameter.partition("=")
+        if name not in {"mode", "group"}:
+            raise ValueError("must have nothing but mode and group behind the ? of a socket path")
+        if name in found:
+            raise ValueError(f"must not have {name} twice behind its socket path")
+        found[name] = value
+    mode, group = found.get("mode"), found.get("group")
+    if mode is not None and _MODE.fullmatch(mode) is None:
+        raise ValueError("must have a mode of three octal digits, such as mode=0660")
+    if group is not None and _GROUP.fullmatch(group) is None:
+        raise ValueError("must have the name or the number of a group, such as group=www-data")
+    # Whoever names a group wants it to connect, which takes the right to write (unix(7)): a umask rarely leaves that.
+    return (int(mode, 8) if mode else 0o660 if group else None), group
 
 
 def _parse_host(host: str) -> str:

@@ -6,6 +6,7 @@ Several processes may accept on one socket: none is left with connections that n
 import asyncio
 import contextlib
 import errno
+import grp
 import logging
 import os
 import socket
@@ -53,6 +54,10 @@ log = logging.getLogger("gateway")
 
 class CannotStart(Exception):
     """An address cannot be bound, or a key not be read; the sentence says which and why."""
+
+
+class _NoGroup(Exception):
+    """The system knows no group of the configured name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +121,10 @@ def bind(address: Address) -> Bound:
     """Listens there, and accepts nothing yet. CannotStart."""
     try:
         if address.path is not None:
-            return _bind_unix(Path(address.path))
+            return _bind_unix(Path(address.path), mode=address.mode, group=_group_id(address.group))
         sockets = _bind_tcp(address)
+    except _NoGroup:
+        raise CannotStart(f"cannot listen on unix:{address.path}: there is no group of that name here") from None
     except OSError as error:
         where = f"unix:{address.path}" if address.path else f"{address.host}:{address.port}"
         # Names that cannot be resolved have numbers of their own.
@@ -188,7 +195,8 @@ def _listening(family: int, where: tuple[object, ...]) -> socket.socket:
     return _nonblocking(listener)
 
 
-def _bind_unix(path: Path) -> Bound:
+def _bind_unix(path: Path, *, mode: int | None, group: int) -> Bound:
+    """`group` -1: as the process has it."""
     with contextlib.suppress(FileNotFoundError):
         # Left behind by somebody who was killed; what is no socket is not ours to remove.
         if stat.S_ISSOCK(path.stat().st_mode):
@@ -196,11 +204,31 @@ def _bind_unix(path: Path) -> Bound:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(str(path))
-        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
+    try:
+        # Nobody can connect before it listens: whatever the umask made of it until now has let nobody in.
+        if group != -1:
+            os.chown(path, -1, group)
+        if mode is not None:
+            path.chmod(mode)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        path.unlink(missing_ok=True)
+        raise
     return Bound(f"unix:{path}", (_nonblocking(listener),), (path, _inode(path)))
+
+
+def _group_id(group: str | None) -> int:
+    """-1: none is named. _NoGroup."""
+    if group is None:
+        return -1
+    try:
+        return int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise _NoGroup from None
 
 
 def _nonblocking(listener: socket.socket) -> socket.socket:

@@ -28,6 +28,9 @@ from gateway.core.addresses import (
         (":8080", Address("", 8080)),
         ("LocalHost:80", Address("localhost", 80)),
         ("unix:/run/gateway.sock", Address("", 0, "/run/gateway.sock")),
+        ("unix:/s?mode=0660&group=www-data", Address("", 0, "/s", 0o660, "www-data")),
+        ("unix:/s?group=33", Address("", 0, "/s", 0o660, "33")),
+        ("unix:/s?mode=600", Address("", 0, "/s", 0o600)),
     ],
 )
 def test_an_address_to_listen_on_is_host_and_port_or_a_socket(text: str, address: Address) -> None:
@@ -50,6 +53,12 @@ def test_an_address_to_listen_on_is_host_and_port_or_a_socket(text: str, address
         (f"{'a.' * 127}a:80", "valid host name"),
         *((text, "absolute path") for text in ("unix:", "unix:run", "unix:/run/", "unix:@gateway", "unix:/a\0b")),
         (f"unix:/{'a' * 107}", "107 bytes"),
+        ("unix:?mode=0660", "absolute path"),
+        *((f"unix:/s?{more}", "nothing but mode and group") for more in ("", "user=a", "mode=0660&", "Mode=0660", "mode=0660&?group=a")),
+        ("unix:/s?mode=0660&mode=0600", "mode twice"),
+        ("unix:/s?group=a&group=a", "group twice"),
+        *((f"unix:/s?mode={mode}", "three octal digits") for mode in ("", "66", "0880", "rw", "02660", "4755", "0o660", "06600", " 660")),
+        *((f"unix:/s?group={group}", "name or the number of a group") for group in ("", "-a", "a b", "1a", "a%20b", "0" * 10)),
     ],
 )  # fmt: skip
 def test_anything_else_is_no_address(text: str, sentence: str) -> None:

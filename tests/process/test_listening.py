@@ -5,6 +5,7 @@ import errno
 import os
 import resource
 import socket
+import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -110,6 +111,52 @@ def test_what_a_killed_program_left_behind_is_replaced_and_a_file_is_not(tmp_pat
     with pytest.raises(CannotStart):
         bind(parse_address(f"unix:{path}"))
     assert path.read_text() == "precious"
+
+
+def test_who_may_connect_to_a_socket_is_said_behind_its_path(tmp_path: Path) -> None:
+    group = 9999 if os.geteuid() == 0 else os.getgid()
+    before = os.umask(0o077)
+    try:
+        for more, mode in (("", 0o700), ("?mode=0666", 0o666), ("?mode=600", 0o600), (f"?group={group}", 0o660)):
+            bound = bind(parse_address(f"unix:{tmp_path / 's'}{more}"))
+            assert bound.where == f"unix:{tmp_path / 's'}"
+            found = (tmp_path / "s").stat()
+            assert stat.S_IMODE(found.st_mode) == mode
+            assert found.st_gid == (group if "group" in more else os.getgid())
+            bound.close()
+    finally:
+        os.umask(before)
+
+
+def test_a_socket_lets_nobody_in_before_its_group_and_mode_are_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "s"
+    seen = []
+
+    def look(*_: object) -> None:
+        with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
+            client.connect(str(path))
+        seen.append(path.exists())
+
+    monkeypatch.setattr(os, "chown", look)
+    monkeypatch.setattr(Path, "chmod", look)
+    bind(parse_address(f"unix:{path}?mode=0600&group=0")).close()
+    assert seen == [True, True]
+
+
+def test_a_group_that_is_not_there_or_not_ours_to_give_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "s"
+    with pytest.raises(CannotStart, match=f"^cannot listen on unix:{path}: there is no group of that name here$"):
+        bind(parse_address(f"unix:{path}?group=no-such-group"))
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    with pytest.raises(CannotStart, match="Operation not permitted"):
+        bind(parse_address(f"unix:{path}?group=0"))
+    assert not path.exists()
 
 
 def test_a_successor_keeps_its_socket(tmp_path: Path) -> None:
