@@ -157,6 +157,14 @@ def holders(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
             yield from holders(value[key], (*path, key))
 
 
+def at(path: tuple[Any, ...]) -> Any:
+    """What stands there."""
+    value: Any = FULL
+    for key in path:
+        value = value[key]
+    return value
+
+
 def with_secret(path: tuple[Any, ...], secret: Any) -> dict[str, Any]:
     values = copy.deepcopy(FULL)
     target: Any = values
@@ -256,3 +264,90 @@ def test_what_is_no_yaml_is_not_quoted_either(text: str, tmp_path: Path, capsys:
     said = "".join(capsys.readouterr())
     assert "problem" in said
     assert CANARY not in said
+
+
+#: a secret in place of a key, or of a key and its value
+KEYS = (
+    f"X-Key {CANARY}",
+    f"X-Key: {CANARY}",
+    f"X-Key:{CANARY}",
+    f"X-Key={CANARY}",
+    f"{CANARY} {CANARY}",
+    f"https://admin:{CANARY}@host",
+    f"-----BEGIN PRIVATE KEY-----\n{CANARY}\n",
+    f"eyJhbGciOiJIUzI1NiJ9.{CANARY * 10}.{CANARY * 10}",
+)
+#: what may stand behind it
+VALUES = (None, "a", ["a", 5], {"file": "/nowhere/x", "claim": 5, "url": "http://host"})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [(), *(path for path in holders(FULL) if isinstance(at(path), dict))],
+    ids=lambda path: ".".join(map(str, path)) or "top",
+)
+def test_no_key_of_the_file_is_quoted_that_may_be_a_secret(path: tuple[Any, ...]) -> None:
+    for secret in KEYS:
+        for value in VALUES:
+            values = with_secret((*path, secret), value)
+            conversion = convert(values)
+            said = [*conversion.problems, *problems(conversion.config), *warnings(conversion.config)]
+            assert [line for line in map(str, said) if CANARY in line] == []
+
+
+@pytest.mark.parametrize("command", ["check", "serve", "explain"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "identity_headers: {X-User: sub, 'X-Key: c4n4ry': sub}",
+        "identity_headers: {X-User: sub, X-Key c4n4ry}",
+        "identity_headers: {X-Key c4n4ry, X-Key c4n4ry}",
+        "identity_headers: {X-Key c4n4ry: sub, X-Key c4n4ry: sub}",
+        "identity_headers: {X-User: {claim c4n4ry}}",
+        "upstreams: {a: {url: http://a, headers: {X-Key c4n4ry}}}",
+        "upstreams: {a: {url: http://a, headers: {X-Key:c4n4ry}}}",
+        "upstreams: {a: {url: http://a, headers: {c4n4ry}}}",
+        "upstreams: {a: {url: http://a, headers: {c4n4ry, c4n4ry}}}",
+        "upstreams: {a: {url: http://a, headers: {X-A: b, 'X-Key: c4n4ry': {env: NOWHERE}}}}",
+        "upstreams: {a: {url: http://a, headers: {'X-A c4n4ry': b}, authorization: keep}}",
+        "upstreams: {a c4n4ry: {url: https://a, tls: {ca_file: /nowhere/ca}}}",
+        "upstreams: {a c4n4ry: {url: https://a, tls: {allow_insecure: true}, authorization: keep}, b: 5}",
+        "routes: [{path: /a, claims: {role c4n4ry}}]",
+        "routes: [{path: /a, claims: {'/role~c4n4ry x': 5}}]",
+        "routes: [{path: /a, upstream: a c4n4rx}]\nupstreams: {a c4n4ry: {url: http://a}}",
+        "routes: [{path: /a, cors: {origins c4n4ry}}]",
+        "cors: {origins: [https://a.example], headers=c4n4ry}",
+        "limits: {drain c4n4ry}",
+        "log: {'level: c4n4ry': {a: b}}",
+        "'realm: c4n4ry': {a: b}",
+        "? c4n4ry a\n: b",
+    ],
+)
+def test_no_command_quotes_a_key_that_may_be_a_secret(
+    command: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "gateway.yaml"
+    # What is wrong besides keeps a sound one from being served.
+    file.write_text(f"issuers: []\nupstream: http://127.0.0.1:1\nunmatched: maybe\n{text}\n")
+    assert main([command, "--config", str(file)]) == 1
+    said = "".join(capsys.readouterr())
+    assert "unmatched: must be" in said
+    assert "c4n4r" not in said
+
+
+def test_a_key_that_is_not_shown_is_found_by_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text("identity_headers:\n  X-User: sub\n  'X-Key: c4n4ry': sub\n")
+    assert main(["check", "--config", str(file)]) == 1
+    said = capsys.readouterr().out
+    assert f"value    identity_headers[key 2]: from file {file} line 3\n" in said
+    assert "problem  identity_headers[key 2]: is not a valid header name" in said
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_c4n4rySECRET", "GATEWAY_KEY=c4n4ry", "GATEWAY_KEY c4n4ry"])
+def test_no_variable_is_named_that_may_be_a_secret(name: str) -> None:
+    loaded = load(None, {name: "x", f"{name}2": "y"})
+    assert [str(warning) for warning in loaded.warnings] == [
+        "a variable that begins with GATEWAY_: is not a variable of the gateway"
+    ]
+    assert "c4n4ry" not in str([loaded.problems, loaded.origins, loaded.notes])

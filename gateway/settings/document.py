@@ -15,7 +15,7 @@ from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from gateway.core.config.words import ConfigProblem, joined
+from gateway.core.config.words import ConfigProblem, joined, named
 
 #: The configuration needs five levels.
 MAX_DEPTH = 20
@@ -130,13 +130,15 @@ class _Builder:
     def _mapping(self, node: MappingNode, path: str, depth: int) -> dict[str, Any]:
         values: dict[str, Any] = {}
         first: dict[str, Node] = {}
-        for key, value in node.value:
-            self._count += 1
+        for key, _ in node.value:
             if not isinstance(key, ScalarNode):
                 raise UnreadableDocument(f"has a key that is not a name{_where(key)}")
+        paths = named(path, dict.fromkeys(key.value for key, _ in node.value))
+        for key, value in node.value:
+            self._count += 1
             # A key is a name, however it looks: `404` and `null` too.
             name: str = key.value
-            member = joined(path, name)
+            member = paths[name]
             if name in first:
                 sentence = f"is given twice:{_where(first[name])}, and again{_where(key)}"
                 self.problems.append(ConfigProblem(member, sentence))

@@ -58,7 +58,7 @@ def load(path: str | None, environ: Mapping[str, str], *, kind: type[Config] = C
     found = [*told, *overrides.problems, *conversion.problems]
     found.extend(problem for problem in problems(conversion.config) if conversion.is_readable(problem.path))
     named = {use.secret.env for use in secret_uses(conversion.config)}
-    warned = [warning for warning in overrides.warnings if warning.path not in named]
+    warned = list(dict.fromkeys(warning for name, warning in overrides.unknown.items() if name not in named))
     warned.extend(warnings(conversion.config))
     for problem, is_fatal in _named_files(conversion):
         (found if is_fatal else warned).append(problem)

@@ -21,6 +21,9 @@ ISSUER = "GATEWAY_ISSUER"
 _OF_ISSUER = "issuers[0]."
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
+#: Names of variables as everybody writes them. What has other characters may be a secret in the wrong place.
+_NAME = re.compile(r"[A-Z0-9_]+")
+_UNSHOWN = f"a variable that begins with {PREFIX}"
 #: Kubernetes makes such variables for a Service named "gateway".
 _OF_KUBERNETES = ("GATEWAY_SERVICE_", "GATEWAY_PORT")
 
@@ -41,7 +44,8 @@ class Overrides:
 
     values: dict[str, Any]
     problems: list[ConfigProblem] = field(default_factory=list)
-    warnings: list[ConfigProblem] = field(default_factory=list)
+    #: variables of nobody that begin with GATEWAY_, and what is to be said of each
+    unknown: dict[str, ConfigProblem] = field(default_factory=dict)
     #: key path to variable
     origins: dict[str, str] = field(default_factory=dict)
     #: every variable that there is, and the path of its key
@@ -59,9 +63,10 @@ def read_variables(environ: Mapping[str, str], file: Mapping[str, Any], kind: ty
     names = {CONFIG, *paths}
     for variable in sorted(name for name in environ if name.startswith(PREFIX)):
         if variable not in names and not variable.startswith(_OF_KUBERNETES):
-            near = nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in names])
+            near = nearest(variable.removeprefix(PREFIX).upper(), [name.removeprefix(PREFIX) for name in names])
             hint = f" (did you mean {PREFIX}{near}?)" if near else ""
-            overrides.warnings.append(ConfigProblem(variable, f"is not a variable of the gateway{hint}"))
+            shown = variable if _NAME.fullmatch(variable) else _UNSHOWN
+            overrides.unknown[variable] = ConfigProblem(shown, f"is not a variable of the gateway{hint}")
     given = [name for name in paths if name in environ]
     of_issuer = [name for name in given if paths[name].startswith(_OF_ISSUER)]
     if ISSUER in given and "issuers" not in file:

@@ -5,11 +5,28 @@ from gateway.settings.variables import read_variables
 
 def test_unknown_variables_are_warned_of_with_the_near_name() -> None:
     overrides = read_variables({"GATEWAY_LISTN": ":1", "GATEWAY_THREADS": "2", "OTHER": "x", "GATEWAY": "y"}, {})
-    assert [str(warning) for warning in overrides.warnings] == [
+    assert [str(warning) for warning in overrides.unknown.values()] == [
         "GATEWAY_LISTN: is not a variable of the gateway (did you mean GATEWAY_LISTEN?)",
         "GATEWAY_THREADS: is not a variable of the gateway",
     ]
     assert overrides.values == overrides.origins == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("GATEWAY_hunter2SECRET", ""),
+        ("GATEWAY_HUNTER2 SECRET", ""),
+        ("GATEWAY_KEY:HUNTER2", ""),
+        ("GATEWAY_listen", " (did you mean GATEWAY_LISTEN?)"),
+        ("GATEWAY_Log_Level", " (did you mean GATEWAY_LOG_LEVEL?)"),
+    ],
+)
+def test_a_name_that_variables_do_not_have_is_not_shown_for_it_may_be_a_secret(name: str, hint: str) -> None:
+    overrides = read_variables({name: "x"}, {})
+    assert [str(warning) for warning in overrides.unknown.values()] == [
+        f"a variable that begins with GATEWAY_: is not a variable of the gateway{hint}"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +44,8 @@ def test_what_kubernetes_invents_for_a_service_named_gateway_is_passed_over() ->
         "GATEWAY_PORT": "tcp://10.0.0.1:80", "GATEWAY_PORT_80_TCP": "tcp://10.0.0.1:80", "GATEWAY_PORT_80_TCP_ADDR": "10.0.0.1",
     }  # fmt: skip
     overrides = read_variables(environ, {})
-    assert overrides.warnings == overrides.problems == []
+    assert overrides.unknown == {}
+    assert overrides.problems == []
 
 
 def test_the_values_of_the_file_are_not_changed_in_place() -> None:

@@ -6,7 +6,7 @@ from gateway.core.checks.headers import find_taker
 from gateway.core.claims import is_pointer
 from gateway.core.config.assertion import AssertionSection
 from gateway.core.config.file import Config, identity_headers_of
-from gateway.core.config.words import ConfigProblem, joined
+from gateway.core.config.words import ConfigProblem, joined, shown_keys
 from gateway.core.http.grammar import FIELD_NAME
 from gateway.core.http.header_names import fold
 from gateway.core.upstream.assertion import RESERVED_CLAIMS
@@ -75,7 +75,7 @@ def _header_problem(name: str, config: Config) -> str | None:
     taken = None if folded.startswith(_OURS) and folded != _REASON else find_taker(folded)
     if taken is not None:
         return f"cannot carry the assertion: {name} {taken}"
-    for other in identity_headers_of(config):
+    for other, word in shown_keys(identity_headers_of(config)).items():
         if FIELD_NAME.fullmatch(other) is not None and fold(other.encode("ascii")) == folded:
-            return f"is the same header as {other} of identity_headers to an upstream that folds names"
+            return f"is the same header as {word} of identity_headers to an upstream that folds names"
     return None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from gateway.core.claims import is_pointer
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.config.identity_headers import IdentityHeader
-from gateway.core.config.words import ConfigProblem, joined
+from gateway.core.config.words import ConfigProblem, joined, named, shown_keys
 from gateway.core.http.grammar import FIELD_NAME
 from gateway.core.http.header_names import HOP_BY_HOP, OVERRIDES, fold
 
@@ -30,18 +30,20 @@ _TAKEN_PREFIXES = {
 def header_problems(config: Config) -> Iterator[ConfigProblem]:
     """What is wrong with `identity_headers`, header by header."""
     seen: dict[bytes, str] = {}
-    for name, header in identity_headers_of(config).items():
-        path = joined("identity_headers", name)
+    headers = identity_headers_of(config)
+    paths, words = named("identity_headers", headers), shown_keys(headers)
+    for name, header in headers.items():
+        path = paths[name]
         if FIELD_NAME.fullmatch(name) is None:
             yield ConfigProblem(path, "is not a valid header name: letters, digits and hyphens are")
         else:
             folded = fold(name.encode("ascii"))
             wrong = find_taker(folded)
             if wrong:
-                yield ConfigProblem(path, f"cannot be an identity header: {name} {wrong}")
+                yield ConfigProblem(path, f"cannot be an identity header: {words[name]} {wrong}")
             elif folded in seen:
                 yield ConfigProblem(path, f"is the same header as {seen[folded]} to an upstream that folds names")
-            seen.setdefault(folded, name)
+            seen.setdefault(folded, words[name])
         short = not isinstance((config.identity_headers or {}).get(name), IdentityHeader)
         for key, sentence in _content_problems(header):
             yield ConfigProblem(path if short or not key else joined(path, key), sentence)

@@ -16,7 +16,7 @@ from gateway.core.checks.limits import limit_problems, limit_warnings
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
 from gateway.core.config.file import Config, identity_headers_of
-from gateway.core.config.words import ConfigProblem, joined
+from gateway.core.config.words import ConfigProblem, joined, named
 
 #: More processes than that do not share one listener well: replicas do.
 MAX_WORKERS = 64
@@ -89,10 +89,12 @@ def _decision_problems(config: Config, bound: dict[str, Address]) -> Iterator[Co
     if not any((proxy == "unix") == (address.path is not None) for proxy in config.trusted_proxies):
         needed = "unix" if address.path is not None else "the proxies' addresses"
         yield ConfigProblem("decisions", f"needs {needed} in trusted_proxies: every question would be refused")
-    for name, header in identity_headers_of(config).items():
+    headers = identity_headers_of(config)
+    paths = named("identity_headers", headers)
+    for name, header in headers.items():
         if (header.format, header.encoding) == ("repeat", "none"):
             sentence = "cannot be none with repeat and decisions, which join the lines with commas"
-            yield ConfigProblem(f"{joined('identity_headers', name)}.encoding", sentence)
+            yield ConfigProblem(f"{paths[name]}.encoding", sentence)
 
 
 def _worker_problems(workers: int) -> Iterator[ConfigProblem]:

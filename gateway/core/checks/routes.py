@@ -10,7 +10,7 @@ from gateway.core.claims import is_pointer
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.issuers import issuer_name
 from gateway.core.config.routes import RouteSection, route_name
-from gateway.core.config.words import ConfigProblem, did_you_mean, joined
+from gateway.core.config.words import ConfigProblem, did_you_mean, joined, named
 from gateway.core.errors import AmbiguousPath, UriTooLong
 from gateway.core.routing.table import DEFAULT_NAME, host_of, parse_pattern
 
@@ -59,8 +59,9 @@ def route_warnings(config: Config) -> Iterator[ConfigProblem]:
         yield ConfigProblem("pass_override_headers", "is unsafe: a client may change the method behind the gateway")
     if config.ambiguous_paths == "allow" and config.routes:
         yield ConfigProblem("ambiguous_paths", "is unsafe: a path may be read differently behind the gateway")
+    paths = named("upstreams", config.upstreams)
     for name in sorted(kept):
-        yield ConfigProblem(joined(joined("upstreams", name), "authorization"), "is unsafe: the API gets the token")
+        yield ConfigProblem(joined(paths[name], "authorization"), "is unsafe: the API gets the token")
 
 
 def _order_warnings(config: Config) -> Iterator[ConfigProblem]:
@@ -166,11 +167,12 @@ def _asked_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
         for index, scope in enumerate(scopes):
             if _SCOPE.fullmatch(scope) is None:
                 yield joined(key, index), _NO_SCOPE
+    paths = named("claims", route.claims)
     for name, values in route.claims.items():
         if not name or (name.startswith("/") and not is_pointer(name)):
-            yield joined("claims", name), "is not the name of a claim, and no valid JSON Pointer"
+            yield paths[name], "is not the name of a claim, and no valid JSON Pointer"
         if values == ():
-            yield joined("claims", name), "must have at least one value"
+            yield paths[name], "must have at least one value"
     asked = [key for key in ("scopes", "any_scope", "claims", "clients", "issuers") if getattr(route, key)]
     if route.access == "public" and asked:
         yield asked[0], "has no effect on a public route: remove it, or access: public"

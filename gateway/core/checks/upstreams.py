@@ -11,7 +11,7 @@ from gateway.core.checks.headers import find_taker
 from gateway.core.config.file import Config, assertion_header_of, identity_headers_of, upstreams_of
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS
 from gateway.core.config.upstreams import DEFAULT_UPSTREAM, Secret, UpstreamSection, UpstreamTls
-from gateway.core.config.words import REQUIRED, ConfigProblem, joined
+from gateway.core.config.words import REQUIRED, ConfigProblem, named, shown_keys
 from gateway.core.http.grammar import FIELD_NAME
 from gateway.core.http.header_names import fold
 from gateway.core.upstream.own_lines import basic_value, header_value, secret_uses
@@ -38,15 +38,15 @@ def upstream_problems(config: Config, bound: Mapping[str, Address]) -> Iterator[
     if DEFAULT_UPSTREAM not in upstreams_of(config):
         yield ConfigProblem("upstream", REQUIRED)
     taken = _names_of_others(config)
+    paths = named("upstreams", config.upstreams)
     for name, upstream in upstreams_of(config).items():
-        path = joined("upstreams", name)
         is_short = config.upstream is not None and name == DEFAULT_UPSTREAM
         for key, sentence in (
             *_reach_problems(upstream, bound),
             *_credential_problems(upstream),
             *_header_problems(upstream, taken),
         ):
-            yield ConfigProblem("upstream" if is_short else f"{path}.{key}", sentence)
+            yield ConfigProblem("upstream" if is_short else f"{paths[name]}.{key}", sentence)
     for use in secret_uses(config):
         for key, sentence in _secret_problems(use.secret):
             yield ConfigProblem(f"{use.path}.{key}" if key else use.path, sentence)
@@ -54,11 +54,10 @@ def upstream_problems(config: Config, bound: Mapping[str, Address]) -> Iterator[
 
 def upstream_warnings(config: Config) -> Iterator[ConfigProblem]:
     """What may stay but ought to be known."""
-    for name, upstream in upstreams_of(config).items():
+    paths = named("upstreams", config.upstreams)
+    for name, upstream in config.upstreams.items():
         if upstream.tls is not None and upstream.tls.allow_insecure:
-            yield ConfigProblem(
-                f"{joined('upstreams', name)}.tls.allow_insecure", "is unsafe: anybody on the way may be the API"
-            )
+            yield ConfigProblem(f"{paths[name]}.tls.allow_insecure", "is unsafe: anybody on the way may be the API")
 
 
 def _reach_problems(upstream: UpstreamSection, bound: Mapping[str, Address]) -> Iterator[tuple[str, str]]:
@@ -122,8 +121,9 @@ def _names_of_others(config: Config) -> dict[bytes, str]:
 
 def _header_problems(upstream: UpstreamSection, taken: Mapping[bytes, str]) -> Iterator[tuple[str, str]]:
     seen: dict[bytes, str] = {}
+    paths, words = named("headers", upstream.headers), shown_keys(upstream.headers)
     for name, value in upstream.headers.items():
-        key = joined("headers", name)
+        key = paths[name]
         if FIELD_NAME.fullmatch(name) is None:
             yield key, "is not a valid header name: letters, digits and hyphens are"
             continue
@@ -132,10 +132,10 @@ def _header_problems(upstream: UpstreamSection, taken: Mapping[bytes, str]) -> I
         if folded.startswith(_BROWSERS):
             wrong = "belongs to browsers"
         if wrong:
-            yield key, f"cannot be set here: {name} {wrong}"
+            yield key, f"cannot be set here: {words[name]} {wrong}"
         elif folded in seen:
             yield key, f"is the same header as {seen[folded]} to an upstream that folds names"
-        seen.setdefault(folded, name)
+        seen.setdefault(folded, words[name])
         if isinstance(value, str):
             try:
                 header_value(value)

@@ -15,7 +15,16 @@ from gateway.core.config.file import Config
 from gateway.core.config.section import Seconds, Section, Size, known_of
 from gateway.core.config.units import parse_seconds, parse_size
 from gateway.core.config.walk import forms_of
-from gateway.core.config.words import REQUIRED, ConfigProblem, did_you_mean, joined, nearest
+from gateway.core.config.words import (
+    REQUIRED,
+    ConfigProblem,
+    did_you_mean,
+    joined,
+    may_be_shown,
+    named,
+    nearest,
+    numbered,
+)
 
 #: A number of more digits says nothing in a sentence.
 MAX_SHOWN = 10**15
@@ -23,6 +32,9 @@ MAX_SHOWN = 10**15
 #: What YAML 1.1 reads where these words stand. Helm writes so what it was given: `off` arrives as false.
 YAML_1_1: Final = {"off": False, "no": False, "on": True, "yes": True}
 
+#: What is said of a key that is not shown.
+_UNSHOWN = ", and not shown, for it may be a secret: behind a key stand a colon and a blank"
+_NO_VALUE = "has no value; the key is not shown, for it may be a secret: behind a key stand a colon and a blank"
 #: Lone surrogates are what Python makes of undecodable bytes in a variable.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -53,7 +65,7 @@ def convert(values: Mapping[str, Any], kind: type[Config] = Config) -> Conversio
     """The whole file as plain values. Never raises for what is in it. `kind`: one with more sections."""
     reader = _Reader()
     if "identity_headers" in values and values["identity_headers"] is None:
-        values = {key: value for key, value in values.items() if key != "identity_headers"}
+        values = {**values, "identity_headers": {}}
         reader.note("identity_headers", "must be {} for no headers, or left out for the default ones; null is neither")
     config: Config = reader.read(inspect.type_info(kind), values, "")
     return Conversion(config, tuple(reader.problems), frozenset(reader.unreadable), frozenset(reader.hidden))
@@ -82,7 +94,7 @@ class _Reader:
         if isinstance(kind, inspect.VarTupleType):
             return tuple(self._read_member(kind.item_type, item, joined(path, i)) for i, item in enumerate(value))
         if isinstance(kind, inspect.DictType):
-            return {key: self._read_member(kind.value_type, item, joined(path, key)) for key, item in value.items()}
+            return self._read_mapping(kind.value_type, value, path)
         if isinstance(kind, inspect.CustomType):
             try:
                 return _PARSERS[kind.cls](value)
@@ -92,13 +104,32 @@ class _Reader:
             raise _Unreadable("must not have control characters")
         return value
 
+    def _read_mapping(self, kind: inspect.Type, values: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """The members of a mapping with names of the user's own."""
+        paths = named(path, values)
+        holds_secrets = any(isinstance(form, inspect.StructType) and _unquoted(form.cls) for form in forms_of(kind))
+        read: dict[str, Any] = {}
+        for number, (key, item) in enumerate(values.items(), start=1):
+            if item is None and (holds_secrets or not may_be_shown(key)):
+                # `{X-Key sk_live_abc}` and `{sk_live_abc}` are keys to YAML.
+                self.note(numbered(path, number), _NO_VALUE)
+                self.unreadable.add(paths[key])
+                self.hidden.add(paths[key])
+                read[key] = self._stand_in(kind, paths[key])
+            else:
+                read[key] = self._read_member(kind, item, paths[key])
+        return read
+
     def _read_member(self, kind: inspect.Type, value: Any, path: str) -> Any:
         try:
             return self.read(kind, value, path)
         except _Unreadable as problem:
             self.note(path, str(problem))
-            # Whatever stands in keeps its place in the list, so that the paths of the others are right.
-            return self._read_struct(kind, None, path) if isinstance(kind, inspect.StructType) else "unreadable"
+            return self._stand_in(kind, path)
+
+    def _stand_in(self, kind: inspect.Type, path: str) -> Any:
+        """Keeps the place of a member in its list or mapping, so that the paths of the others are right."""
+        return self._read_struct(kind, None, path) if isinstance(kind, inspect.StructType) else "unreadable"
 
     def _read_struct(self, kind: inspect.StructType, values: Mapping[str, Any] | None, path: str) -> Any:
         """The struct of these members; of None, one of stand-ins alone, of which no problem is told."""
@@ -129,17 +160,19 @@ class _Reader:
     ) -> set[str | None]:
         """Notes each unknown key; the known keys that were probably meant."""
         meant: set[str | None] = set()
+        paths = named(path, given)
         for key in given:
             if key not in known:
                 others = known - given.keys()
                 near = nearest(key, others)
                 meant.add(near)
                 if near is None and (words := _unquoted(section)) is not None:
-                    self.hidden.add(joined(path, key))
+                    self.hidden.add(paths[key])
                     if path not in self.unreadable:
                         self.note(path, f"must be {words}; what stands there is not shown")
                 else:
-                    self.note(joined(path, key), f"is not a key here{did_you_mean(key, others)}")
+                    hint = did_you_mean(key, others) if may_be_shown(key) else _UNSHOWN
+                    self.note(paths[key], f"is not a key here{hint}")
         return meant
 
 

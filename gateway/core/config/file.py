@@ -85,9 +85,10 @@ class Config(Section, frozen=True, kw_only=True):
 
 
 def upstreams_of(config: Config) -> dict[str, UpstreamSection]:
-    """Every upstream by name, the short form among them."""
-    short = {} if config.upstream is None else {DEFAULT_UPSTREAM: UpstreamSection(url=config.upstream)}
-    return {**short, **config.upstreams}
+    """Every upstream by name, in the order of the file; behind them the short form, where it is used."""
+    if config.upstream is None or DEFAULT_UPSTREAM in config.upstreams:
+        return config.upstreams.copy()
+    return {**config.upstreams, DEFAULT_UPSTREAM: UpstreamSection(url=config.upstream)}
 
 
 def assertion_header_of(config: Config) -> str:

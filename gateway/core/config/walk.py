@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import inspect
 
 from gateway.core.config.section import Known, Section, known_of
-from gateway.core.config.words import joined
+from gateway.core.config.words import joined, named
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,9 @@ def _values_in(value: Any, path: str, known: Known, section: Section) -> Iterato
         for index, item in enumerate(value):
             yield from _values_in(item, joined(path, index), known, section)
     elif isinstance(value, dict):
+        paths = named(path, value)
         for key, item in value.items():
-            yield from _values_in(item, joined(path, key), known, section)
+            yield from _values_in(item, paths[key], known, section)
 
 
 def _sections_in(kind: inspect.Type, path: str) -> Iterator[tuple[type[Section], str]]:

@@ -25,21 +25,59 @@ _ALIKE = 0.8
 REQUIRED = "is required"
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+#: What the names of headers, claims, upstreams and keys are made of, and JSON Pointers. No blank, and neither colon nor
+#: equals sign: what follows those is a value, which got into the key since `X-Key: value` was written in another way.
+_NAME = re.compile(r"[\w!#$%&'*+.^`|~/-]{0,80}")
+#: Names of claims that have a colon nevertheless.
+_NAMESPACE = re.compile(r"https?://([\w.-]+:[0-9]{1,5}(?=/))?|urn:([\w-]+:)*|cognito:|custom:")
 
 
-def joined(path: str, key: object) -> str:
-    """The path of a member: `limits.drain`, `issuers[0]`, `identity_headers["X.Y"]`."""
+def joined(path: str, key: str | int) -> str:
+    """The path of a member of a list, or of a section by a key of ours: `issuers[0]`, `limits.drain`."""
     if isinstance(key, int):
         return f"{path}[{key}]"
-    text = str(key)
-    if _PLAIN_KEY.fullmatch(text) is None:
-        return f"{path}[{text[:80]!r}]"
-    return f"{path}.{text}" if path else text
+    return f"{path}.{key}" if path else key
+
+
+def named(path: str, keys: Iterable[str]) -> dict[str, str]:
+    """Each key of a mapping to the path of its member: `upstreams.shop`, `identity_headers['X.Y']`.
+
+    A key that may be a secret in the wrong place is told by its number: `identity_headers[key 2]`.
+    """
+    return {
+        key: numbered(path, number)
+        if not may_be_shown(key)
+        else f"{path}[{key!r}]"
+        if _is_odd(key)
+        else joined(path, key)
+        for number, key in enumerate(keys, start=1)
+    }
+
+
+def numbered(path: str, number: int) -> str:
+    """The path of a member of a mapping whose key is not shown. `number`: from 1."""
+    return f"{path}[key {number}]"
+
+
+def shown_keys(keys: Iterable[str]) -> dict[str, str]:
+    """Each key of a mapping to what a sentence may call it: itself, or its number: `key 2`."""
+    return {key: key if may_be_shown(key) else f"key {number}" for number, key in enumerate(keys, start=1)}
+
+
+def may_be_shown(key: str) -> bool:
+    """Whether a key is of a form that keys have; what is not may be a secret that stands in the wrong place."""
+    namespace = _NAMESPACE.match(key)
+    return _NAME.fullmatch(key, namespace.end() if namespace is not None else 0) is not None
+
+
+def _is_odd(key: str) -> bool:
+    """Whether a path with it could be taken for another one."""
+    return _PLAIN_KEY.fullmatch(key) is None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A question with the nearest of the known words, or nothing: ` (did you mean audience?)`."""
-    near = nearest(word, known)
+    near = nearest(word, filter(may_be_shown, known))
     return f" (did you mean {near}?)" if near else ""
 
 

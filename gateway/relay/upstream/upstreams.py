@@ -11,6 +11,7 @@ from yarl import URL
 
 from gateway.core.addresses import parse_upstream
 from gateway.core.config.upstreams import UpstreamSection
+from gateway.core.config.words import named
 from gateway.core.errors import Overloaded, UpstreamUnreachable
 from gateway.core.http.facts import Facts
 from gateway.core.routing.admission import Admission
@@ -182,7 +183,7 @@ class HttpUpstreams:
             try:
                 self.by_name[name] = HttpUpstream(name, upstream, tunnels=self.tunnels, clock=clock, observer=observer)
             except ValueError as error:
-                raise ValueError(f"upstreams.{name}.{error}") from None
+                raise ValueError(f"{named('upstreams', upstreams)[name]}.{error}") from None
         shortest = min(
             (*timeouts, *(min(one.response_timeout, one.keepalive) for one in upstreams.values())), default=math.inf
         )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.checks.problems import problems
+from gateway.core.checks.problems import problems, warnings
 from gateway.core.config.conversion import convert
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
@@ -371,6 +371,44 @@ def test_a_key_in_place_of_a_secret_is_hidden_with_all_that_is_in_it() -> None:
     assert conversion.is_hidden(f"{path}.sesame")
     assert conversion.is_hidden(f"{path}.sesame.open")
     assert not conversion.is_hidden(path)
+
+
+NO_VALUE = "has no value; the key is not shown, for it may be a secret: behind a key stand a colon and a blank"
+UNSHOWN = "is not a key here, and not shown, for it may be a secret: behind a key stand a colon and a blank"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentences"),
+    [
+        ({"identity_headers": {"X-A": "sub", f"X-Key {SECRET}": None}}, [f"identity_headers[key 2]: {NO_VALUE}"]),
+        ({"identity_headers": {"X-A": None}}, ["identity_headers.X-A: must be text or a list or a mapping of keys to values, not null"]),
+        ({"identity_headers": {f"X: {SECRET}": 5}}, ["identity_headers[key 1]: must be text or a list or a mapping of keys to values, not 5 (put quotes around it)"]),
+        ({"identity_headers": {"X-A": {"claim": "sub", f"claim {SECRET}": None}}}, [f"identity_headers.X-A[key 2]: {UNSHOWN}"]),
+        ({"routes": [{"path": "/a", "claims": {f"role {SECRET}": None}}]}, [f"routes[0].claims[key 1]: {NO_VALUE}"]),
+        ({"routes": [{"path": "/a", f"name:{SECRET}": None}]}, [f"routes[0][key 2]: {UNSHOWN}"]),
+        ({"upstreams": {f"shop {SECRET}": None}}, [f"upstreams[key 1]: {NO_VALUE}"]),
+        ({"upstreams": {"a": {"url": "http://a", "headers": {f"X-Key {SECRET}": None}}}}, [f"upstreams.a.headers[key 1]: {NO_VALUE}"]),
+        # As a whole it looks like the name of a header; without a value it is none, and values are secrets here.
+        ({"upstreams": {"a": {"url": "http://a", "headers": {"X-A": "a", SECRET: None}}}}, [f"upstreams.a.headers[key 2]: {NO_VALUE}"]),
+        ({"limits": {f"drain={SECRET}": None}}, [f"limits[key 1]: {UNSHOWN}"]),
+        ({f"realm:{SECRET}": None}, [f"[key 3]: {UNSHOWN}"]),
+        ({"identity_headers": None, f"realm:{SECRET}": None}, ["identity_headers: must be {} for no headers, or left out for the default ones; null is neither", f"[key 4]: {UNSHOWN}"]),
+    ],
+)  # fmt: skip
+def test_what_no_key_looks_like_is_told_by_its_number(values: dict[str, Any], sentences: list[str]) -> None:
+    conversion = convert({**SMALLEST, **values})
+    assert [str(problem) for problem in conversion.problems] == sentences
+    said = [*problems(conversion.config), *warnings(conversion.config)]
+    assert [problem for problem in said if conversion.is_readable(problem.path)] == []
+
+
+def test_a_member_whose_key_is_not_shown_is_hidden_where_it_has_no_value_and_else_told_of_by_its_number() -> None:
+    headers = {"X-A": "a", SECRET: None, f"{SECRET} x": "b"}
+    conversion = convert({**SMALLEST, "upstreams": {"a": {"url": "http://a", "headers": headers}}})
+    assert conversion.is_hidden(f"upstreams.a.headers.{SECRET}")
+    assert not conversion.is_hidden("upstreams.a.headers.X-A")
+    told = [str(problem) for problem in problems(conversion.config) if conversion.is_readable(problem.path)]
+    assert told == ["upstreams.a.headers[key 3]: is not a valid header name: letters, digits and hyphens are"]
 
 
 def test_two_keys_in_place_of_a_secret_are_told_of_once() -> None:

@@ -49,14 +49,15 @@ def test_a_section_is_known_by_the_shortest_of_its_paths() -> None:
 
 def test_every_value_is_found_with_its_section_and_its_key() -> None:
     inner, secret = Inner(word="x"), Secret(env="E")
-    outer = Outer(several=(inner,), named={"a b": secret, "c": "text"})
+    outer = Outer(several=(inner,), named={"a.b": secret, "c": "text", "a b": "text"})
     found = {value.path: value for value in values_of(outer)}
     assert found["several[0].word"] == Value(
         "several[0].word", "x", Known(stand_in="unread", variable="GATEWAY_WORD"), inner
     )
-    assert found["named['a b']"] == Value("named['a b']", secret, Known(holds="header"), outer)
+    assert found["named['a.b']"] == Value("named['a.b']", secret, Known(holds="header"), outer)
     assert found["named.c"].value == "text"
-    assert found["named['a b'].env"].section is secret
+    assert found["named['a.b'].env"].section is secret
+    assert found["named[key 3]"].value == "text"
     assert found["one"].value is None
     assert "one.word" not in found
     assert list(found)[:2] == ["from", "several"]
