@@ -71,6 +71,10 @@ class Explanation:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class CannotExplain(Exception):
+    """Nothing can be said; a sentence that begins with a key."""
+
+
 class _Nowhere:
     """An Upstream that nothing is sent to."""
 
@@ -88,8 +92,14 @@ async def explain(
     secrets: Mapping[Secret, str] = MappingProxyType({}),
     clock: Callable[[], float] = time.time,
 ) -> Explanation:
-    """What the gate would say of this request with this token. Asks the issuer for its keys, and nobody else."""
-    assembly = build(config, observer=Unheard(), secrets=secrets, upstream=_Nowhere(), clock=clock)
+    """What the gate would say of this request with this token. Asks the issuer for its keys, and nobody else.
+
+    CannotExplain: a file was spoilt after it was checked.
+    """
+    try:
+        assembly = build(config, observer=Unheard(), secrets=secrets, upstream=_Nowhere(), clock=clock)
+    except ValueError as error:
+        raise CannotExplain(str(error)) from None
     ending = Ending()
     admission = None
     headers = [(b"Host", host.encode("utf-8", "surrogateescape"))]
@@ -266,16 +276,19 @@ def run(arguments: argparse.Namespace) -> int:
     set_up_logging(Log(level="error", format="text"))
     parts = urlsplit(arguments.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    explanation = asyncio.run(
-        explain(
-            loaded.config,
-            token,
-            method=arguments.method,
-            target=target,
-            host=parts.netloc or "localhost",
-            secrets=loaded.secrets,
-        )
+    explaining = explain(
+        loaded.config,
+        token,
+        method=arguments.method,
+        target=target,
+        host=parts.netloc or "localhost",
+        secrets=loaded.secrets,
     )
+    try:
+        explanation = asyncio.run(explaining)
+    except CannotExplain as error:
+        print(f"problem  {error}", file=sys.stderr)
+        return FAILED
     if arguments.json:
         print(as_json(explanation))
     else:

@@ -1,11 +1,15 @@
 """Every reason the gate can give is explained at the step that gave it, with the evidence, and without the token."""
 
 import json
+import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.cli import main
 from gateway.commands.explain import STEPS, Explanation, as_json, as_text, explain, explanation_of
 from gateway.core.config.assertion import AssertionSection
 from gateway.core.config.file import Config
@@ -32,7 +36,7 @@ from gateway.core.errors import (
 from gateway.gate import Gate
 from gateway.ports import Ending
 from tests.memory import MemoryIssuers, Nowhere, Recorder, facts
-from tests.signer import AUDIENCE, ISSUER, NOW, compact, public_jwk, sign, some_claims, some_header
+from tests.signer import AUDIENCE, ISSUER, NOW, compact, private_jwk, public_jwk, sign, some_claims, some_header
 
 ROUTES = (
     RouteSection(path="/health", access="public"),
@@ -247,6 +251,42 @@ async def test_the_assertion_is_among_what_the_upstream_would_receive(keys: str)
         keys, minted(), settings={"assertion": AssertionSection(issuer="https://gateway.example")}
     )
     assert "X-Gateway-Assertion" in dict(explanation.headers)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (Path.unlink, "names a file that does not exist"),
+        (lambda file: file.write_text("hunter2"), "names a file that is neither PEM nor a JWK"),
+    ],
+    ids=["gone", "another"],
+)
+def test_a_key_that_was_spoilt_after_it_was_checked_is_told(
+    keys: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[Path], object], sentence: str
+) -> None:
+    key, config, token = tmp_path / "key.json", tmp_path / "gateway.yaml", tmp_path / "token"
+    key.write_text(json.dumps(private_jwk("p-256")))
+    config.write_text(
+        f"upstream: http://127.0.0.1:1\nissuers: [{{issuer: {ISSUER}, audience: {AUDIENCE}, jwks_file: {keys}}}]\n"
+        f"assertion: {{issuer: g, key: {{file: {key}}}}}\n"
+    )
+    os.mkfifo(token)
+
+    def later() -> None:
+        # The token is read once the configuration was.
+        with token.open("wb") as file:
+            spoil(key)
+            file.write(minted())
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    assert main(["explain", "--config", str(config), str(token)]) == 1
+    thread.join()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"problem  assertion.key.file {sentence}")
+    assert printed.err.count("\n") == 1
+    assert "hunter2" not in printed.err
 
 
 async def test_what_the_gateway_itself_says_to_the_upstream_is_shown_but_for_secrets(keys: str) -> None:
