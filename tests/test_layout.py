@@ -32,7 +32,7 @@ UNMIRRORED = {
     "gateway/core/config/limits.py": "as above",
     "gateway/core/config/log.py": "as above",
     "gateway/settings/secrets.py": "tests/settings/test_settings.py has every kind of secret",
-    "gateway/commands/demo.py": "tests/e2e/test_demo.py runs it",
+    "gateway/commands/demo.py": "tests/e2e/test_demo.py runs it, and tests/demo/test_alone.py its parts",
     "gateway/core/decision/envoy.py": "tests/core/decision/test_question.py asks in every style",
     "gateway/core/decision/forward.py": "as above",
     "gateway/core/decision/nginx.py": "as above",

@@ -1,5 +1,8 @@
 """An API that knows nothing of tokens and shows what it received: for the demo and the tests."""
 
+import socket
+from collections.abc import Sequence
+
 from aiohttp import web
 
 #: bytes of a request body that is read and counted
@@ -29,6 +32,12 @@ class EchoApi:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def start_on(self, bound: Sequence[socket.socket]) -> None:
+        """Serves on sockets that listen already."""
+        await self._runner.setup()
+        for listener in bound:
+            await web.SockSite(self._runner, listener).start()
 
     async def stop(self) -> None:
         """Closes the socket and every connection."""

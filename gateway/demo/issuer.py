@@ -5,9 +5,10 @@ Knows nothing of logins: it must never be trusted by anything that matters.
 
 import hashlib
 import json
+import socket
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
@@ -163,6 +164,13 @@ class DemoIssuer:
             raise
         if self._url is None:
             self._url = f"http://{host}:{self.port}"
+
+    async def start_on(self, bound: Sequence[socket.socket]) -> None:
+        """Serves on sockets that listen already. Needs `url`: an address to listen on is not one to be found at."""
+        self._runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        for listener in bound:
+            await web.SockSite(self._runner, listener).start()
 
     async def stop(self) -> None:
         """Closes the socket and every connection. No error when it was not started."""
