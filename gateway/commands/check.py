@@ -1,12 +1,16 @@
 """`bearer-gateway check`: everything that is wrong or unsafe in a configuration, and where its values came from."""
 
 import argparse
+import dataclasses
 import os
 import sys
 from typing import Final
 
 from gateway.commands.configured import FAILED, OK, add_config, print_problems
-from gateway.settings.settings import load
+from gateway.core.checks.limits import grace_problems, limit_warnings
+from gateway.core.config.section import Seconds
+from gateway.core.config.units import parse_seconds
+from gateway.settings.settings import Loaded, load
 
 HELP: Final = "say everything that is wrong or unsafe in a configuration; touches no network"
 DESCRIPTION: Final = HELP
@@ -15,11 +19,19 @@ DESCRIPTION: Final = HELP
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What it takes."""
     add_config(parser)
+    parser.add_argument(
+        "--grace",
+        metavar="DURATION",
+        type=_duration,
+        help="time from SIGTERM to SIGKILL (30s in Kubernetes): a problem where draining takes longer",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints it; 1 when there are problems."""
     loaded = load(arguments.config, os.environ)
+    if arguments.grace is not None:
+        loaded = _within(loaded, arguments.grace)
     for key, origin in loaded.origins.items():
         print(f"value    {key}: from {origin}")
     for note in loaded.notes:
@@ -31,3 +43,20 @@ def run(arguments: argparse.Namespace) -> int:
         return FAILED
     print("The configuration is sound.")
     return OK
+
+
+def _duration(text: str) -> Seconds:
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _within(loaded: Loaded, grace: Seconds) -> Loaded:
+    """What was loaded, judged by that grace instead of the usual one."""
+    if loaded.config is None:
+        return loaded
+    problems = list(grace_problems(loaded.config.limits, grace))
+    usual = {str(warning) for warning in limit_warnings(loaded.config.limits)}
+    warnings = [warning for warning in loaded.warnings if str(warning) not in usual]
+    return dataclasses.replace(loaded, config=None if problems else loaded.config, problems=problems, warnings=warnings)

@@ -50,3 +50,18 @@ def test_what_is_unsafe_is_named(config: Path) -> None:
     done = run("check", "--config", str(config))
     assert done.returncode == 0
     assert "warning  issuers[0].allow_unclassified: " in done.stdout
+
+
+def test_draining_longer_than_the_grace_is_a_problem_and_within_it_no_warning(config: Path) -> None:
+    config.write_text(SOUND + "limits: {drain: 40s}\n")
+    done = run("check", "--config", str(config), "--grace", "30s")
+    assert done.returncode == 1
+    assert "problem  limits.drain: is 45s with drain_delay, and after 30s it is killed\n" in done.stdout
+    assert "limits.drain: is 30s or more" in run("check", "--config", str(config)).stdout
+    done = run("check", "--config", str(config), "--grace", "1m")
+    assert (done.returncode, "limits.drain:" in done.stdout.replace("value    limits.drain:", "")) == (0, False)
+
+
+def test_a_grace_that_is_no_duration_is_a_wrong_command_line(config: Path) -> None:
+    done = run("check", "--config", str(config), "--grace", "soon")
+    assert (done.returncode, "must be a duration" in done.stderr) == (2, True)

@@ -49,6 +49,13 @@ def _count_problems(limits: Limits) -> Iterator[tuple[str, str]]:
             yield key, "must be longer than nothing"
 
 
+def grace_problems(limits: Limits, grace: float) -> Iterator[ConfigProblem]:
+    """What takes longer than the `grace` seconds that whoever stops the gateway allows it."""
+    if limits.drain_delay + limits.drain >= grace:
+        sentence = f"is {limits.drain_delay + limits.drain:g}s with drain_delay, and after {grace:g}s it is killed"
+        yield ConfigProblem("limits.drain", sentence)
+
+
 def limit_warnings(limits: Limits) -> Iterator[ConfigProblem]:
     """What may stay but ought to be known."""
     if limits.drain_delay + limits.drain >= KUBERNETES_GRACE:

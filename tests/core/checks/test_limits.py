@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.checks.limits import limit_problems, limit_warnings
+from gateway.core.checks.limits import grace_problems, limit_problems, limit_warnings
 from gateway.core.config.limits import Limits
 
 
@@ -39,3 +39,10 @@ def test_limits_are_positive_and_fit_one_another(limits: dict[str, Any], sentenc
 def test_a_drain_that_kubernetes_would_cut_is_warned_of() -> None:
     assert [warning.path for warning in limit_warnings(Limits(drain=25))] == ["limits.drain"]  # type: ignore[arg-type]
     assert not list(limit_warnings(Limits()))
+
+
+def test_draining_ends_before_the_gateway_is_killed() -> None:
+    assert not list(grace_problems(Limits(), 25.5))
+    assert [str(problem) for problem in grace_problems(Limits(), 25)] == [
+        "limits.drain: is 25s with drain_delay, and after 25s it is killed"
+    ]
