@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that are made from the code: `make docs`. tests/test_documents.py fails when one is stale."""
+"""Writes what is made from the code, parts of docs/ and files of the chart: `make docs`. tests/test_documents.py fails when one is stale."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,7 @@ from gateway.core.config.schema import schema
 from gateway.core.config.walk import sections_of
 from gateway.core.token.markers import MARKERS, Expected, Marker
 from gateway.core.token.presets import PRESETS, Preset
+from tests import chart
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -146,7 +147,7 @@ PARTS = {
 
 
 def made() -> dict[Path, str]:
-    """Each page as it should be: what stands between its marks is written anew."""
+    """Each page as it should be, what stands between its marks written anew; and each file of the chart."""
     pages: dict[Path, str] = {}
     for (name, part), rows in PARTS.items():
         page = DOCS / name
@@ -156,7 +157,7 @@ def made() -> dict[Path, str]:
         _, found, after = rest.partition(end)
         assert found, f"{name} lacks the marks of {part}"
         pages[page] = before + begin + "\n" + "\n".join(rows()) + "\n\n" + end + after
-    return pages
+    return pages | chart.made()
 
 
 if __name__ == "__main__":

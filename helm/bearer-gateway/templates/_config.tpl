@@ -1,0 +1,133 @@
+{{/*
+The text of gateway.yaml. `config` (mapping or text), `connections` (what a mapping gets that does not say it; 0: nothing).
+
+A text is inserted unchanged. A mapping is written as JSON, which every YAML reader reads in one way: `"off"` in quotes stays text,
+and no number gets an exponent.
+*/}}
+{{- define "bearer-gateway.config" -}}
+{{- if kindIs "string" .config -}}
+{{- .config -}}
+{{- else -}}
+{{- $config := deepCopy .config -}}
+{{- if .connections -}}
+{{- $limits := default dict (get $config "limits") -}}
+{{- if not (hasKey $limits "connections") -}}
+{{- $_ := set $limits "connections" (int .connections) -}}
+{{- end -}}
+{{- $_ := set $config "limits" $limits -}}
+{{- end -}}
+{{- toPrettyJson $config -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+A text as a scalar of YAML behind a key, its lines indented by 4: a block where that gives the very same text, else in quotes.
+*/}}
+{{- define "bearer-gateway.scalar" -}}
+{{- $body := trimSuffix "\n" . -}}
+{{- if and $body (regexMatch `\A[!-~][\n -~\x{a1}-\x{2027}\x{202a}-\x{d7ff}\x{e000}-\x{fefe}\x{ff00}-\x{fffd}]*\z` $body) (not (hasSuffix "\n" $body)) -}}
+{{- ternary "|" "|-" (hasSuffix "\n" .) }}
+{{ indent 4 $body }}
+{{- else -}}
+{{- toJson . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The configuration of the release, or "" where it is somebody else's. */}}
+{{- define "bearer-gateway.configOfRelease" -}}
+{{- if not .Values.existingConfigMap -}}
+{{- include "bearer-gateway.config" (dict "config" .Values.config "connections" 2000) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A duration of the configuration in milliseconds; "" when it is none (the schema and the gateway say so). */}}
+{{- define "bearer-gateway.milliseconds" -}}
+{{- $text := toString . -}}
+{{- if or (kindIs "float64" .) (kindIs "int" .) (kindIs "int64" .) (regexMatch `^[0-9.]+([eE][-+]?[0-9]+)?$` $text) -}}
+{{- mulf (float64 .) 1000 | ceil | int64 -}}
+{{- else if regexMatch `^[0-9]+(\.[0-9]+)?(ms|s|m|h)$` $text -}}
+{{- $factor := get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) (regexFind `[a-z]+$` $text) -}}
+{{- mulf (regexFind `^[0-9.]+` $text | float64) $factor | ceil | int64 -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Refuses what Helm's YAML 1.1 may have read as something else than was written, and what the gateway refuses in any text.
+`path` of `value`.
+*/}}
+{{- define "bearer-gateway.checkValue" -}}
+{{- $path := .path -}}
+{{- if kindIs "map" .value -}}
+{{- range $key, $member := .value -}}
+{{- if regexMatch `^(true|false|null|-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?)$` $key -}}
+{{- fail (printf "%s: has a key that was read as %q, which is also what Helm makes of on, yes, y, no, off, 010 or 1e3; give the configuration as a text instead (--set-file config=gateway.yaml)" $path $key) -}}
+{{- end -}}
+{{- include "bearer-gateway.checkValue" (dict "path" (printf "%s.%s" $path $key) "value" $member) -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- range $index, $member := .value -}}
+{{- include "bearer-gateway.checkValue" (dict "path" (printf "%s[%d]" $path $index) "value" $member) -}}
+{{- end -}}
+{{- else if kindIs "string" .value -}}
+{{- if regexMatch `[\x00-\x1f\x7f-\x{9f}]` (toString .value) -}}
+{{- fail (printf "%s: must not have control characters" $path) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the values cannot say together. */}}
+{{- define "bearer-gateway.check" -}}
+{{- $values := .Values -}}
+{{- if and $values.existingConfigMap $values.config -}}
+{{- fail "config and existingConfigMap: give one of them" -}}
+{{- end -}}
+{{- if not (or $values.existingConfigMap $values.config) -}}
+{{- fail "config: is empty; give the configuration as a mapping, as a text (--set-file config=gateway.yaml), or name an existingConfigMap" -}}
+{{- end -}}
+{{- if and (kindIs "string" $values.config) (not $values.existingConfigMap) (not (trim $values.config)) -}}
+{{- fail "config: is a text without anything in it" -}}
+{{- end -}}
+{{- if kindIs "map" $values.config -}}
+{{- include "bearer-gateway.checkValue" (dict "path" "config" "value" $values.config) -}}
+{{- else if regexMatch `[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{84}\x{86}-\x{9f}]` (toString $values.config) -}}
+{{- fail "config: the text has a control character, which YAML does not allow" -}}
+{{- end -}}
+{{- range $index, $variable := $values.env -}}
+{{- if has $variable.name (list "GATEWAY_CONFIG" "GATEWAY_LISTEN" "GATEWAY_ADMIN") -}}
+{{- fail (printf "env[%d]: %s is set by the chart; its values are config and ports" $index $variable.name) -}}
+{{- end -}}
+{{- end -}}
+{{- if kindIs "map" $values.config -}}
+{{- range $key, $port := dict "listen" (dict "name" "http" "is" $values.ports.http) "admin" (dict "name" "admin" "is" $values.ports.admin) "decisions" (dict "name" "decisions" "is" $values.ports.decisions) -}}
+{{- $address := get $values.config $key -}}
+{{- if $address -}}
+{{- $found := regexFind `:[0-9]+$` (toString $address) | trimPrefix ":" -}}
+{{- if ne $found (toString (default "" $port.is | int64)) -}}
+{{- fail (printf "config.%s: does not listen on the port that ports.%s says, on which Services and probes rest; make them the same%s" $key $port.name (ternary "" ", or leave it out here" (eq $key "decisions"))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $limits := default dict $values.config.limits -}}
+{{- $delay := include "bearer-gateway.milliseconds" (ternary $limits.drain_delay "5s" (hasKey $limits "drain_delay")) -}}
+{{- $drain := include "bearer-gateway.milliseconds" (ternary $limits.drain "20s" (hasKey $limits "drain")) -}}
+{{- $grace := mul $values.terminationGracePeriodSeconds 1000 -}}
+{{- if and $delay $drain (ge (add (int64 $delay) (int64 $drain)) (int64 $grace)) -}}
+{{- fail (printf "config.limits: drain_delay and drain are %vms together, and the pod is killed after %vms: make terminationGracePeriodSeconds longer" (add (int64 $delay) (int64 $drain)) $grace) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (int64 $values.ports.http) (int64 $values.ports.admin) -}}
+{{- fail "ports: http and admin are the same" -}}
+{{- end -}}
+{{- if and $values.autoscaling.enabled (not $values.autoscaling.cpu) (not $values.autoscaling.requestsPerPod) -}}
+{{- fail "autoscaling: is enabled, and scales by neither cpu nor requestsPerPod" -}}
+{{- end -}}
+{{- if and $values.autoscaling.enabled (gt (int64 $values.autoscaling.minReplicas) (int64 $values.autoscaling.maxReplicas)) -}}
+{{- fail "autoscaling: minReplicas is more than maxReplicas" -}}
+{{- end -}}
+{{- if and $values.httpRoute.enabled (not $values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.parentRefs: is empty; name the Gateway that the route belongs to" -}}
+{{- end -}}
+{{- if and (eq (toString $values.rollingUpdate.maxUnavailable) "0") (eq (toString $values.rollingUpdate.maxSurge) "0") -}}
+{{- fail "rollingUpdate: maxUnavailable and maxSurge cannot both be 0" -}}
+{{- end -}}
+{{- end -}}

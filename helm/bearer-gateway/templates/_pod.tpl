@@ -1,0 +1,74 @@
+{{/* Variables of the gateway; whoever runs a command in the container gets the same. */}}
+{{- define "bearer-gateway.env" -}}
+- name: GATEWAY_CONFIG
+  value: /etc/bearer-gateway/config/gateway.yaml
+- name: GATEWAY_LISTEN
+  value: {{ printf ":%d" (int64 .Values.ports.http) | quote }}
+- name: GATEWAY_ADMIN
+  value: {{ printf ":%d" (int64 .Values.ports.admin) | quote }}
+{{- with .Values.env }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "bearer-gateway.mounts" -}}
+- name: config
+  mountPath: /etc/bearer-gateway/config
+  readOnly: true
+{{- with include "bearer-gateway.mountsOfFiles" .Values }}
+{{ trim . }}
+{{- end }}
+- name: tmp
+  mountPath: /tmp
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* `secrets` and `files`, as directories: a file of a subPath would never be renewed. `prefix` of the volumes' names. */}}
+{{- define "bearer-gateway.mountsOfFiles" -}}
+{{- $prefix := default "" .prefix -}}
+{{- range $name, $_ := .secrets }}
+- name: {{ $prefix }}secret-{{ $name }}
+  mountPath: /etc/bearer-gateway/secrets/{{ $name }}
+  readOnly: true
+{{- end }}
+{{- range $name, $_ := .files }}
+- name: {{ $prefix }}file-{{ $name }}
+  mountPath: /etc/bearer-gateway/files/{{ $name }}
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "bearer-gateway.volumesOfFiles" -}}
+{{- $prefix := default "" .prefix -}}
+{{- range $name, $secret := .secrets }}
+- name: {{ $prefix }}secret-{{ $name }}
+  secret:
+    secretName: {{ $secret.secretName | quote }}
+    # Nobody else has it mounted; the gateway is not root.
+    defaultMode: 0444
+    {{- with $secret.key }}
+    items:
+      - key: {{ . | quote }}
+        path: {{ . | quote }}
+    {{- end }}
+{{- end }}
+{{- range $name, $file := .files }}
+- name: {{ $prefix }}file-{{ $name }}
+  configMap:
+    name: {{ $file.configMapName | quote }}
+    {{- with $file.key }}
+    items:
+      - key: {{ . | quote }}
+        path: {{ . | quote }}
+    {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "bearer-gateway.probe" -}}
+httpGet:
+  path: {{ .path }}
+  port: {{ .port }}
+{{ toYaml .probe }}
+{{- end -}}
