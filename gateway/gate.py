@@ -97,7 +97,7 @@ class Gate:
         assert ending.facts is not None  # read before it was admitted
         if admission.by_gateway:
             ending.status = 204
-            await exchange.relay(OwnResponse(204, b"No Content"), lines=ending.response_lines)
+            await exchange.respond(OwnResponse(204, b"No Content"), lines=ending.response_lines)
             return
         ending.enter(UPSTREAM)
         asked = time.perf_counter()

@@ -122,22 +122,9 @@ class OwnResponse:
 
     status: int
     reason: bytes
+    #: those that frame the body are among them
     headers: tuple[HeaderLine, ...] = ()
-    whole: bytes = b""
-    is_endless: bool = False
-    stream: None = None
-
-    @property
-    def content_length(self) -> int:
-        """Length of the body in bytes."""
-        return len(self.whole)
-
-    async def read(self) -> bytes:
-        """Nothing: the body is whole."""
-        return b""
-
-    def close(self) -> None:
-        """Nothing to let go of."""
+    body: bytes = b""
 
 
 class Body(Protocol):
@@ -203,15 +190,18 @@ class Exchange(Protocol):
     async def relay(
         self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
-        """Writes the upstream's response, with `lines` in place of what it says there itself.
+        """Writes a response of somebody else, the upstream, with `lines` in place of what it says there itself.
 
         ClientDisconnected, what its `read` raises.
 
         `seconds_left`: how long the token lives; an endless response ends with it. TokenExpired: it did.
         """
 
+    async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
+        """Writes a response of ours that is no refusal, with further header lines. ClientDisconnected."""
+
     async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
-        """Writes our own response, with further header lines. ClientDisconnected."""
+        """Writes a refusal, with further header lines. ClientDisconnected."""
 
     def abort(self) -> None:
         """Cuts the connection, so that nobody takes what was sent for a whole response."""

@@ -54,7 +54,8 @@ class Admin:
         self._key_set = key_set
         self._metrics = b""
         self._rendered_at = float("-inf")
-        self._rendering = asyncio.Lock()
+        #: whoever asks meanwhile waits for it
+        self._rendering: asyncio.Task[bytes] | None = None
         #: the gateway is stopping: not ready whatever the issuers say
         self.draining = False
 
@@ -69,7 +70,7 @@ class Admin:
             except Refusal as refusal:
                 await exchange.refuse(refusal)
             else:
-                await exchange.relay(response)
+                await exchange.respond(response)
 
     async def _page(self, path: str) -> OwnResponse:
         match path:
@@ -97,8 +98,17 @@ class Admin:
         return page(200, b"OK", body) if ready else page(503, b"Service Unavailable", body)
 
     async def _render(self) -> bytes:
-        async with self._rendering:
-            if time.monotonic() - self._rendered_at >= METRICS_KEPT:
-                self._metrics = await asyncio.to_thread(self._render_now)
-                self._rendered_at = time.monotonic()
+        if time.monotonic() - self._rendered_at < METRICS_KEPT:
             return self._metrics
+        if self._rendering is None:
+            self._rendering = asyncio.create_task(self._render_anew())
+        # It goes on when whoever asked has left: a crowd that comes and leaves must not have one thread each.
+        return await asyncio.shield(self._rendering)
+
+    async def _render_anew(self) -> bytes:
+        try:
+            self._metrics = await asyncio.to_thread(self._render_now)
+            self._rendered_at = time.monotonic()
+        finally:
+            self._rendering = None
+        return self._metrics

@@ -54,8 +54,12 @@ class Subrequest:
     async def relay(
         self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
+        """Never: nothing is forwarded."""
+        raise TypeError("a response of an upstream to a question")
+
+    async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """A yes."""
-        await self._exchange.relay(response, lines=lines)
+        await self._exchange.respond(response, lines=lines)
 
     async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """A no, with its reason in a header too."""
@@ -81,4 +85,4 @@ class Decisions:
     async def _say_yes(self, ending: Ending, admission: Admission, exchange: Exchange) -> None:
         lines = self._rules.response_lines(admission.headers)
         ending.status = 200
-        await exchange.relay(OwnResponse(200, b"OK", (*lines, (b"Content-Length", b"0"))))
+        await exchange.respond(OwnResponse(200, b"OK", (*lines, (b"Content-Length", b"0"))))

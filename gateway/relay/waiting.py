@@ -57,6 +57,11 @@ class FlowControl:
         self.is_paused = False
         self._drained.wake()
 
+    @property
+    def is_awaited(self) -> bool:
+        """Somebody waits for the other side to take more."""
+        return self._drained.is_awaited
+
     def drained(self) -> "asyncio.Future[None]":
         """To be awaited, while `is_paused`: done with the next `resume`."""
         return self._drained.next()

@@ -39,7 +39,7 @@ from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.routing.admission import Admission
 from gateway.core.trail import Step
 from gateway.gate import Gate
-from gateway.ports import Body, Ending, Exchange, Response, Stream
+from gateway.ports import Body, Ending, Exchange, OwnResponse, Response, Stream
 from tests.memory import MemoryIssuers, Recorder, facts
 from tests.signer import NOW, issuer, sign, some_claims
 
@@ -129,6 +129,11 @@ class MemoryExchange:
                 raise self.gone
             self.answered += chunk
             self.bytes_out += len(chunk)
+
+    async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
+        self.has_begun = True
+        self.lines = lines
+        self.answered += response.body
 
     async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         if self.gone is not None:

@@ -114,7 +114,7 @@ class Service:
                     await asyncio.sleep(0)
                     await asyncio.sleep(0)
                 body = b"%d" % length
-                await exchange.relay(OwnResponse(200, b"OK", ((b"Content-Length", b"%d" % len(body)),), body))
+                await exchange.respond(OwnResponse(200, b"OK", ((b"Content-Length", b"%d" % len(body)),), body))
             except Refusal as refusal:
                 if isinstance(refusal, ClientDisconnected):
                     raise

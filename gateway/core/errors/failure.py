@@ -39,6 +39,12 @@ class UpstreamUnreachable(UpstreamFailed):
     public = "The API behind this gateway cannot be reached."
 
 
+class UpstreamClosed(UpstreamUnreachable):
+    """It could be reached, and said nothing: the same to programs, but people look elsewhere."""
+
+    public = "The API behind this gateway closed the connection without a response."
+
+
 class UpstreamProtocolError(UpstreamFailed):
     reason = "upstream_protocol_error"
     public = "The API behind this gateway did not respond in well-formed HTTP."

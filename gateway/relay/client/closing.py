@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import fcntl
 import select
 import socket
 import struct
+import sys
+import termios
 from typing import Final
 
 #: SO_LINGER (socket(7)): on, for no time at all
@@ -28,6 +31,15 @@ def has_left(transport: asyncio.Transport) -> bool:
             poll.register(open_socket.fileno(), select.POLLRDHUP)
             return bool(poll.poll(0))
     return False
+
+
+def unacknowledged(transport: asyncio.Transport) -> int:
+    """Bytes that the kernel holds for the other side's (SIOCOUTQ of tcp(7) and unix(7)); 0 where nobody can tell."""
+    with contextlib.suppress(OSError, ValueError):
+        if (open_socket := transport.get_extra_info("socket")) is not None:
+            count = fcntl.ioctl(open_socket.fileno(), termios.TIOCOUTQ, bytes(4))
+            return int.from_bytes(count, sys.byteorder)
+    return 0
 
 
 def end_writing(transport: asyncio.Transport) -> None:

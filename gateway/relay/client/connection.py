@@ -30,6 +30,7 @@ from gateway.relay.client.phase import (
     SERVED,
     SILENT,
     UPGRADED,
+    UPLOAD,
     Phase,
 )
 from gateway.relay.client.turns import TURN
@@ -126,8 +127,6 @@ class Connection:
     def pause_writing(self) -> None:
         """The client takes less than is written."""
         self.wire.flow.pause()
-        if self._listener.own_pages:
-            self._move(TAKING)
         if self._tunnel is not None:
             self._tunnel.client_ready(ready=False)
 
@@ -135,7 +134,8 @@ class Connection:
         """It takes more again."""
         self.wire.flow.resume()
         if self._place == TAKING:
-            self._move(NOWHERE)
+            # The newest there, or under way again.
+            self._move(self._listener.under_way)
         if self._tunnel is not None:
             self._tunnel.client_ready(ready=True)
 
@@ -146,15 +146,22 @@ class Connection:
         self.wire.close()
 
     def give_way(self) -> bool:
-        """Ends it, since somebody else needs the room; unless its client has not taken all of its last response."""
-        place = self._place
+        """Ends it, since somebody else needs the room; unless its client is about to take the last response.
+
+        One of the gateway's own can be asked for again: it is waited for only as long as the client takes of it.
+        """
+        wire = self.wire
+        has_page = self._place == TAKING and self.phase.serves
         self._move(NOWHERE)
-        if place == TAKING:
-            self.wire.cut(Overloaded("it took nothing of a page while others waited for its place"))
+        if not (has_page or wire.untaken):
+            self.close()
             return True
-        if self.wire.untaken:
+        if not (self._listener.under_way == TAKING or wire.owes_only_own):
             return False
-        self.close()
+        if wire.has_moved():
+            self._move(TAKING)
+            return False
+        wire.cut(Overloaded("it took nothing of a response while others waited for its place"))
         return True
 
     def cut_short(self) -> None:
@@ -189,6 +196,22 @@ class Connection:
         if self._body is not None:
             self._body.check(now, timeout=self._listener.body_timeout, rate=self._listener.body_rate)
         self.wire.check(now, send_timeout=self._listener.send_timeout)
+        if self._place == NOWHERE:
+            self._find_place(now)
+        elif self._place == TAKING:
+            self.wire.note_movement()
+
+    def _find_place(self, now: float) -> None:
+        """Makes it known to the crowd that it may give way after all. `now`: that of the last look at the wire."""
+        wire = self.wire
+        if wire.untaken:
+            # A request that waits for its client to take more has its response.
+            has_nothing_else = not self.phase.serves or wire.flow.is_awaited
+            if has_nothing_else and wire.owes_only_own and wire.is_stalled(now):
+                self._move(TAKING)
+        elif self.phase.state < UPLOAD:
+            # It was passed over, when its client had not taken all there was.
+            self._move(BEGINNING if self.phase.state == HEAD else IDLING)
 
     # What is read
 
@@ -273,7 +296,7 @@ class Connection:
     def _ask(self, request: RequestHead | Broken) -> None:
         """There is something to serve."""
         self._request = request
-        self._move(NOWHERE)
+        self._move(self._listener.under_way)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._serve())
         else:
@@ -290,8 +313,6 @@ class Connection:
                     turn_ends = 0.0
                     await self._requested.next()
                     continue
-                if self._place != NOWHERE:
-                    self._move(NOWHERE)
                 listener.count_request(1)
                 exchange = self._exchange(request)
                 written = self.wire.written
@@ -333,8 +354,6 @@ class Connection:
     def _next_turn(self) -> "asyncio.Future[None]":
         """To be awaited: done when it is this connection's turn again."""
         self._listener.turns.put_off(self._requested.wake)
-        if self._listener.own_pages:
-            self._move(TAKING)
         return self._requested.next()
 
     def _exchange(self, request: RequestHead | Broken) -> Exchange:
@@ -374,5 +393,5 @@ class Connection:
         if has_begun or not self.wire.is_open:
             self.wire.abort()
         else:
-            self.wire.write(refusal_bytes(InternalError(), realm=self._listener.realm))
+            self.wire.write_own(refusal_bytes(InternalError(), realm=self._listener.realm))
         self.close()

@@ -3,9 +3,11 @@
 from typing import Final, Protocol
 
 # A connection with nothing under way belongs to one of three kinds: idle or silent, with a head that has begun, or
-# lingering behind its last response. On the admin listener there is a fourth: who does not take a page, or asks for
-# more of them than there is time for. The oldest of the most numerous kind gives way. So neither who says nothing nor
-# who says little can lock anybody out: a crowd of either pushes out its own, and who comes with a request sees as many
+# lingering behind its last response. There is a fourth: who has nothing under way but a response of the gateway's own
+# and does not take it, which is told by the look that is taken at all connections again and again. On the admin
+# listener that is everybody with a request: a page that waits for somebody else, or for a client that reads nothing,
+# can be asked for again. The oldest of the most numerous kind gives way. So neither who says nothing nor who says or
+# hears little can lock anybody out: a crowd of either pushes out its own, and who comes with a request sees as many
 # newcomers as there are in that crowd before it would be its turn.
 
 #: something is under way
@@ -13,7 +15,7 @@ NOWHERE: Final = -1
 IDLING: Final = 0
 BEGINNING: Final = 1
 LINGERING: Final = 2
-#: takes nothing of a page of the gateway's own, or asks for many of them: they can be asked for again
+#: has a response of the gateway's own to take, and nothing else: it can be asked for again
 TAKING: Final = 3
 _NAMES: Final = ("idle", "begun", "lingering", "taking")
 
@@ -22,7 +24,10 @@ class Guest(Protocol):
     """A connection, as far as it matters here. It knows its place."""
 
     def give_way(self) -> bool:
-        """Has no place any more, and ends, since somebody else needs the room; unless it cannot yet."""
+        """Ends, since somebody else needs the room, and has no place any more; unless it cannot yet.
+
+        Then it may have found another place.
+        """
 
 
 class Crowd:

@@ -12,7 +12,7 @@ from gateway.core.http.challenge import compose_refusal
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.response_lines import with_lines
 from gateway.core.upstream.headers import response_headers
-from gateway.ports import Response, Stream
+from gateway.ports import OwnResponse, Response, Stream
 from gateway.relay.client.body import RequestBody
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.listener import Listener
@@ -149,9 +149,11 @@ class ClientExchange:
             body = b"" if bodyless or whole is None else whole
             self.bytes_out = len(body)
             framed = chunk.whole(body) if chunked else body
-            self._begin(response.status, response.reason, headers, closing=close_delimited, body=framed)
+            self._wire.write(
+                self._begin(response.status, response.reason, headers, closing=close_delimited, body=framed)
+            )
         else:
-            self._begin(response.status, response.reason, headers, closing=close_delimited)
+            self._wire.write(self._begin(response.status, response.reason, headers, closing=close_delimited))
             streaming = self._stream(response, chunked=chunked)
             await (self._go_on(streaming, seconds_left) if response.is_endless else streaming)
         if self._wire.is_full:
@@ -197,21 +199,39 @@ class ClientExchange:
             if self._wire.cut_by is not None or not self._wire.is_gone:
                 raise
 
+    async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
+        """Our own response, no refusal, with further header lines."""
+        await self._say(response.status, response.reason, response.headers, lines, body=response.body)
+
     async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
-        """Our own response, with further header lines."""
+        """A refusal, with further header lines."""
         response = compose_refusal(refusal, realm=self._listener.realm)
-        body = b"" if self._head.method == "HEAD" else response.body
         closing = isinstance(refusal, Draining | BadRequest)
-        self.bytes_out = len(body)
-        headers = with_lines(list(response.headers), lines)
-        self._begin(response.status, response.reason, headers, closing=closing, body=body)
+        await self._say(response.status, response.reason, response.headers, lines, body=response.body, closing=closing)
         self.lingers = not self.keep_alive
-        if self._wire.is_full:
-            await self._wire.drained()
+
+    async def _say(
+        self,
+        status: int,
+        reason: bytes,
+        headers: Iterable[HeaderLine],
+        lines: tuple[HeaderLine, ...],
+        *,
+        body: bytes,
+        closing: bool = False,
+    ) -> None:
+        """Our own response."""
+        body = b"" if self._head.method == "HEAD" else body
+        self.bytes_out = len(body)
+        wire = self._wire
+        wire.write_own(self._begin(status, reason, with_lines(list(headers), lines), closing=closing, body=body))
+        if wire.is_full:
+            await wire.drained()
 
     def _begin(
         self, status: int, reason: bytes, headers: list[HeaderLine], *, closing: bool, body: bytes = b""
-    ) -> None:
+    ) -> bytes:
+        """What is to be written first of a response."""
         # A body that is not read to its end leaves the connection where nobody can find the next request.
         self.keep_alive = self.keep_alive and self.is_read and not (closing or self._listener.draining)
         if not self.keep_alive:
@@ -219,7 +239,7 @@ class ClientExchange:
         elif self._head.version < (1, 1):
             headers.append((b"Connection", b"keep-alive"))
         self.has_begun = True
-        self._wire.write(response_bytes(status, reason, headers, body))
+        return response_bytes(status, reason, headers, body)
 
     def abort(self) -> None:
         """Cuts the connection."""

@@ -6,7 +6,7 @@ from typing import Final
 from gateway.core.config.file import Config
 from gateway.core.errors import Overloaded, Refusal
 from gateway.ports import Ending, Observer, Service
-from gateway.relay.client.crowd import Crowd, Guest
+from gateway.relay.client.crowd import NOWHERE, TAKING, Crowd, Guest
 from gateway.relay.client.peer import TrustedProxies
 from gateway.relay.client.turns import Turns
 from gateway.relay.sweep import Clock
@@ -27,8 +27,9 @@ class Listener:
     ) -> None:
         """`observer` None: the connections are not traffic, and not counted."""
         self.service = service
-        #: all there is to be had here are pages of the gateway's own: who does not take one makes room for others
-        self.own_pages: Final = own_pages
+        #: where in the crowd a connection is that has a request under way. All there is to be had here may be pages of
+        #: the gateway's own: then it can be asked for again
+        self.under_way: Final = TAKING if own_pages else NOWHERE
         #: bounds on what a client may send
         self.limits: Final = config.limits
         self.body_bytes: Final[int | None] = config.limits.body_bytes
@@ -79,10 +80,12 @@ class Listener:
         return None
 
     def _make_room(self) -> bool:
-        """Decision 14 of docs/decisions.md. Who is passed over is asked again only after its next request."""
-        while (guest := self.crowd.pop()) is not None:
-            if guest.give_way():
-                self.open.pop(guest, None)
+        """Decision 14 of docs/decisions.md. Who is passed over has another place in the crowd, or none."""
+        for _ in range(2 * self._max):
+            if (guest := self.crowd.pop()) is None:
+                break
+            if guest.give_way() and guest in self.open:
+                del self.open[guest]
                 return True
         return False
 

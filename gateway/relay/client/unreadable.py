@@ -5,7 +5,7 @@ from typing import Final
 
 from gateway.core.errors import Refusal
 from gateway.core.http.facts import Facts, HeaderLine
-from gateway.ports import Body, Response
+from gateway.ports import Body, OwnResponse, Response
 from gateway.relay.client.exchange import refusal_bytes
 from gateway.relay.client.wire import Wire
 
@@ -45,12 +45,16 @@ class Unreadable:
         """Never: nobody can have admitted it."""
         raise TypeError("a response to what is no request")
 
+    async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
+        """Never, either."""
+        raise TypeError("a response to what is no request")
+
     async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
-        """Our own response. ClientDisconnected."""
+        """Says why. ClientDisconnected."""
         response = refusal_bytes(refusal, realm=self._realm, headers=lines)
         self.bytes_out = len(response) - response.index(b"\r\n\r\n") - 4
         self.has_begun = True
-        self._wire.write(response)
+        self._wire.write_own(response)
         if self._wire.is_full:
             await self._wire.drained()
 

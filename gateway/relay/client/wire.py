@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from gateway.core.errors import ClientDisconnected, Refusal
-from gateway.relay.client.closing import has_left, reset
+from gateway.relay.client.closing import has_left, reset, unacknowledged
 from gateway.relay.client.peer import Peer
 from gateway.relay.waiting import FlowControl
 
@@ -13,7 +13,11 @@ class Wire:
     """What an exchange and a tunnel need of their connection."""
 
     __slots__ = (
+        "_did_move",
+        "_had",
         "_is_held",
+        "_own_from",
+        "_own_to",
         "_stalled_since",
         "_taken",
         "cut_by",
@@ -39,6 +43,11 @@ class Wire:
         #: bytes that were written, bytes the client had taken when somebody last looked, and since when no more
         self.written = self._taken = 0
         self._stalled_since: float | None = None
+        #: the last bytes that were written are the gateway's own, from here to there; of somebody else where more came
+        self._own_from = self._own_to = 0
+        #: bytes that the client had when somebody last looked (-1: nobody did), and whether it had got some before that
+        self._had = -1
+        self._did_move = False
 
     def __repr__(self) -> str:
         end = "gone" if self.is_gone else "closing" if self.transport.is_closing() else "open"
@@ -71,6 +80,34 @@ class Wire:
             raise ClientDisconnected("the connection is closed")
         self.written += len(data)
         transport.write(data)
+
+    def write_own(self, data: bytes) -> None:
+        """Writes what the gateway says itself, and the client can ask for again. ClientDisconnected."""
+        if self.written != self._own_to:
+            self._own_from = self.written
+        self.write(data)
+        self._own_to = self.written
+
+    @property
+    def owes_only_own(self) -> bool:
+        """Whether nothing but what the gateway says itself is left to be taken."""
+        return self.written == self._own_to and self.written - self.untaken >= self._own_from
+
+    def has_moved(self) -> bool:
+        """Whether the client, its kernel included, has more of what was written than when somebody last looked.
+
+        Once it is said as well of one that had when `note_movement` looked.
+        """
+        did_move, self._did_move = self._did_move, False
+        return self._has_more() or did_move
+
+    def note_movement(self) -> None:
+        """Looks whether it has."""
+        self._did_move = self._has_more() or self._did_move
+
+    def _has_more(self) -> bool:
+        had, self._had = self._had, self.written - self.untaken - unacknowledged(self.transport)
+        return self._had > had >= 0
 
     async def drained(self) -> None:
         """Waits while the client takes nothing. ClientDisconnected."""
@@ -107,6 +144,10 @@ class Wire:
     def abort(self) -> None:
         """Cuts it, in a way that nobody takes for an end."""
         reset(self.transport)
+
+    def is_stalled(self, now: float) -> bool:
+        """Whether the client has taken nothing of what there is since the look before. `now`: that of the last one."""
+        return self._stalled_since is not None and self._stalled_since < now
 
     def check(self, now: float, *, send_timeout: float) -> None:
         """Cuts off who takes nothing of a response, and who left unheard. `now`: seconds of the clock."""

@@ -12,7 +12,7 @@ from yarl import URL
 from gateway.core.addresses import parse_upstream
 from gateway.core.config.upstreams import UpstreamSection
 from gateway.core.config.words import named
-from gateway.core.errors import Overloaded, UpstreamUnreachable
+from gateway.core.errors import Overloaded, UpstreamClosed
 from gateway.core.http.facts import Facts
 from gateway.core.routing.admission import Admission
 from gateway.ports import Exchange, Observer
@@ -126,13 +126,13 @@ class HttpUpstream:
     def _check_again(self, facts: Facts, client: Exchange, *, is_reused: bool, is_second: bool) -> None:
         """RFC 9110 section 9.2.2: once more, where the connection had served before and was closing.
 
-        UpstreamUnreachable: not this one.
+        UpstreamClosed: not this one.
         """
         if is_second:
-            raise UpstreamUnreachable(f"{self._shown}: the connection ended before a response, twice") from None
+            raise UpstreamClosed(f"{self._shown}: the connection ended before a response, twice") from None
         untouched = client.body is None or not client.body.is_touched
         if not (is_reused and untouched and facts.method in IDEMPOTENT):
-            raise UpstreamUnreachable(f"{self._shown}: the connection ended before a response") from None
+            raise UpstreamClosed(f"{self._shown}: the connection ended before a response") from None
 
     def _head(self, facts: Facts, admission: Admission, *, closes: bool) -> bytes:
         """Request line and lines as they are, then framing from the parsed message (RFC 9112 section 6)."""

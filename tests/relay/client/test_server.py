@@ -81,7 +81,7 @@ class Hello:
         except Refusal as refusal:
             await exchange.refuse(refusal)
             return
-        await exchange.relay(OwnResponse(200, b"OK", ((b"Content-Length", b"2"),), b"ok"))
+        await exchange.respond(OwnResponse(200, b"OK", ((b"Content-Length", b"2"),), b"ok"))
 
 
 class Time:

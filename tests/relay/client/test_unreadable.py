@@ -48,7 +48,7 @@ async def test_nothing_else_comes_of_it() -> None:
     it = Unreadable(Wire(transport, Peer("127.0.0.1", trusted=False)), BadRequest(), realm="api")
     it.inform(103, b"Early Hints", ())
     with pytest.raises(TypeError):
-        await it.relay(OwnResponse(200, b"OK"))
+        await it.respond(OwnResponse(200, b"OK"))
     assert (transport.data, it.cut_by) == (b"", None)
     it.abort()
     assert transport.aborted

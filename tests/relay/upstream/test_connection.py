@@ -536,9 +536,12 @@ async def test_an_upstream_that_closes_without_a_response_is_unreachable(gateway
         await upstream.request()
 
     gateway.upstream.behaviour = behave
-    response = await client.ask(post(b"x"))
-    assert (response.status, response.problem["reason"]) == (502, "upstream_unreachable")
-    assert len(gateway.upstream.requests) == 1
+    for request in (post(b"x"), get()):
+        response = await client.ask(request)
+        assert (response.status, response.problem["reason"]) == (502, "upstream_unreachable")
+        # It was reached, and on a new connection: people look elsewhere then.
+        assert response.problem["detail"] == "The API behind this gateway closed the connection without a response."
+    assert len(gateway.upstream.requests) == 2
 
 
 async def test_a_post_is_never_sent_twice(gateway: Running, client: RawClient) -> None:
