@@ -7,7 +7,7 @@ Imports next to nothing: probes and hooks call it again and again.
 import sys
 
 #: commands that probes and hooks call: run without argparse and whatever else takes as long as they do
-_PROBES = ("health",)
+_PROBES = ("health", "drain")
 #: in the order of --help; each is a module of `commands`
 COMMANDS = ("serve", "check", "schema", "explain", "demo", *_PROBES)
 

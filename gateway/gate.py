@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
-from gateway.core.errors import ClientDisconnected, InternalError, Refusal, TokenExpired, TooLarge
+from gateway.core.errors import ClientDisconnected, Draining, InternalError, Refusal, TokenExpired, TooLarge
 from gateway.core.http.body_limit import check_length
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.proof.binding import check_binding
@@ -115,8 +115,8 @@ class Gate:
         if isinstance(refusal, ClientDisconnected):
             raise refusal
         if exchange.has_begun:
-            # A stream that its token outlived is cut as well; what it had so far was whole.
-            if not isinstance(refusal, TokenExpired):
+            # A stream that outlived its token or the gateway ends as well; what it had so far was whole.
+            if not isinstance(refusal, TokenExpired | Draining):
                 exchange.abort()
             return
         ending.status = refusal.status

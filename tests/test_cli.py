@@ -72,7 +72,7 @@ def _call(*words: str) -> tuple[float, int, set[str]]:
     return used.ru_utime + used.ru_stime, int(memory[1]), set(printed.split())
 
 
-@pytest.mark.parametrize("words", [("health", "--url", "http://127.0.0.1:1/", "--timeout=1")])
+@pytest.mark.parametrize("words", [("health", "--url", "http://127.0.0.1:1/", "--timeout=1"), ("drain", "--pid=2")])
 def test_what_probes_call_is_quick_and_small(words: tuple[str, ...]) -> None:
     runs = sorted(_call(*words) for _ in range(5))
     # The quickest: whatever else runs on the machine only adds to it.

@@ -13,6 +13,7 @@ from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.observe.log import set_up_logging
 from gateway.process.app import run as run_gateway
 from gateway.process.listening import CannotStart
+from gateway.process.signals import ignore_drain
 from gateway.process.supervisor import Supervisor
 from gateway.settings.settings import load
 
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serves; 1 when the configuration or the machine does not allow it."""
+    ignore_drain()
     loaded = load(arguments.config, os.environ)
     if loaded.config is None:
         print_problems(loaded, file=sys.stderr)

@@ -32,8 +32,9 @@ from gateway.process.listening import (
     bind_listeners,
 )
 from gateway.process.memory import room_for_connections, settle_memory
-from gateway.process.signals import on_signals
+from gateway.process.signals import on_drain, on_signals
 from gateway.process.summary import summary
+from gateway.process.title import DRAINED, DRAINS, SERVES, call_process
 from gateway.relay.client.server import Server
 
 #: seconds from the last connection that the kernel lets in to the end of idle ones; halfway the listeners close
@@ -66,6 +67,9 @@ class Gateway:
         self._admin_acceptor: Acceptor | None = None
         #: other processes will accept on the same sockets when this one stops
         self.others_go_on = inherited is not None
+        #: passes drain_delay, once it drains without having been told to stop
+        self._draining: asyncio.Task[None] | None = None
+        self._is_stopping = False
         #: where it listens, once it does
         self.address = ""
         self.decisions_address = ""
@@ -144,15 +148,48 @@ class Gateway:
         """Hands over what was counted: to other processes, that is. Who reads the metrics of this one need not ask."""
         self._metrics.tally.tell()
 
-    async def stop(self, *, hurry: asyncio.Event | None = None) -> None:
-        """Serves new connections for `drain_delay`, running requests for `drain`, then stops; `hurry` cuts it short."""
-        drain_delay, drain = float(self._config.limits.drain_delay), float(self._config.limits.drain)
-        hurry = hurry or asyncio.Event()
+    def drain(self, *, drained: Callable[[], None] | None = None) -> bool:
+        """Begins to drain, and goes on serving until it is stopped. False: it had begun already.
+
+        Not ready, and each response ends its connection. After `drain_delay` idle connections are closed, event streams
+        and tunnels ended one by one over `drain`; `drained` is called when that begins.
+        """
+        if self._is_stopping or self._draining is not None:
+            return False
+        log.info("draining: serves on, until it is told to stop")
+        self._announce()
+        self._draining = asyncio.create_task(self._drain(drained), name="drain")
+        return True
+
+    async def _drain(self, drained: Callable[[], None] | None) -> None:
+        await asyncio.sleep(float(self._config.limits.drain_delay))
+        for server in self._servers:
+            server.end_idle()
+            server.wind_down(seconds=float(self._config.limits.drain))
+        log.info("drained: idle connections were closed, streams and tunnels are ended one by one")
+        if drained is not None:
+            drained()
+
+    def _announce(self) -> None:
+        """From now on it is not ready, and each response ends its connection."""
         if self._admin is not None:
             self._admin.draining = True
         for server in self._servers:
             server.draining = True
-        await _pass(drain_delay, hurry)
+
+    async def stop(self, *, hurry: asyncio.Event | None = None) -> None:
+        """Serves new connections for `drain_delay`, running requests for `drain`, then stops; `hurry` cuts it short.
+
+        Without the delay where `drain` was called before: whoever did that has seen to it.
+        """
+        drain_delay, drain = float(self._config.limits.drain_delay), float(self._config.limits.drain)
+        hurry = hurry or asyncio.Event()
+        self._is_stopping = True
+        self._announce()
+        if self._draining is None:
+            await _pass(drain_delay, hurry)
+        else:
+            self._draining.cancel()
         last_words = min(LAST_WORDS, drain)
         if not self.others_go_on:
             for acceptor in self._acceptors:
@@ -164,6 +201,7 @@ class Gateway:
         await _pass(last_words / 2, hurry)
         for server in self._servers:
             server.close_idle()
+            server.wind_down(seconds=drain - last_words)
         drains = (server.drain(seconds=drain - last_words, hurry=hurry) for server in self._servers)
         cut = sum(await asyncio.gather(*drains))
         if cut:
@@ -197,6 +235,14 @@ async def run(
     on_signals(lambda: hurry.set() if stop.is_set() else stop.set(), hang_up=stop.set)
     keep_private()
     gateway = Gateway(config, secrets=secrets)
+
+    def drain() -> None:
+        if gateway.drain(drained=partial(call_process, DRAINED)):
+            call_process(DRAINS)
+
+    # Before it says that it listens: whoever has read that may tell it.
+    on_drain(drain)
+    call_process(SERVES)
     await gateway.start()
     settle_memory()
     if started is not None:

@@ -1,4 +1,4 @@
-"""What signals say: SIGTERM and SIGINT stop, and a second one hurries; SIGHUP stops as well, and never hurries.
+"""What signals say: SIGTERM and SIGINT stop, a second one hurries; SIGHUP stops, and never hurries; SIGUSR1 drains.
 
 There is no reading of the configuration anew yet, so a hang-up is no reason to lose requests, and none to go on.
 """
@@ -24,3 +24,13 @@ def on_hang_up(hang_up: Callable[[], None]) -> None:
     """Has the running loop call it for each SIGHUP, unless whoever started the program had it ignored, as nohup(1)."""
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
+
+
+def ignore_drain() -> None:
+    """Has SIGUSR1 do nothing, where Python and the kernel would end the process: until `on_drain`, or for a worker."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+def on_drain(drain: Callable[[], None]) -> None:
+    """Has the running loop call it for each SIGUSR1."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, drain)

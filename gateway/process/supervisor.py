@@ -24,9 +24,10 @@ from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
 from gateway.observe.metrics import shared_metrics
 from gateway.process.listening import ADMIN_CONNECTIONS, Acceptor, CannotStart, bind_listeners
-from gateway.process.signals import on_signals
+from gateway.process.signals import on_drain, on_signals
 from gateway.process.summary import summary
-from gateway.process.worker import DRAIN, HEARTBEAT, HURRY, Job, parse_report
+from gateway.process.title import DRAINED, DRAINS, SERVES, call_process
+from gateway.process.worker import DRAIN, HEARTBEAT, HURRY, STOP, Job, parse_report
 from gateway.relay.client.server import Server
 
 #: heartbeats that may stay away: of a worker that serves, and of one that starts
@@ -87,7 +88,7 @@ class _Worker:
         return self._process.pid
 
     def tell(self, what: bytes) -> None:
-        """DRAIN or HURRY."""
+        """DRAIN, STOP or HURRY."""
         self._writer.write(what)
 
     async def ended(self) -> int:
@@ -133,7 +134,7 @@ class Supervisor:
         self._secrets = secrets
         self._workers: dict[int, _Worker] = {}
         self._deaths: deque[float] = deque()
-        self._is_stopping = False
+        self._is_draining = self._is_stopping = False
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._failed = False
@@ -171,6 +172,8 @@ class Supervisor:
             acceptor = Acceptor(self._listeners.admin, server)
             if signer is not None:
                 await signer.start()
+            on_drain(self.drain)
+            call_process(SERVES)
             log.info("%s", summary(config, self._listeners))
             try:
                 await self._serve()
@@ -182,8 +185,20 @@ class Supervisor:
         log.info("stopped")
         return 1 if self._failed else 0
 
+    def drain(self) -> None:
+        """Has the workers drain, and serve on: those that are started later as well. May be called again."""
+        if self._is_draining or self._is_stopping:
+            return
+        log.info("draining: serves on, until it is told to stop")
+        self._is_draining = self._admin.draining = True
+        call_process(DRAINS)
+        for worker in self._workers.values():
+            worker.tell(DRAIN)
+        # The workers have been told now, and pass the same time.
+        asyncio.get_running_loop().call_later(float(self._config.limits.drain_delay), call_process, DRAINED)
+
     def stop(self) -> None:
-        """Begins to drain; when called again, cuts that short."""
+        """Begins to stop; when called again, cuts that short."""
         (self._hurry if self._stop.is_set() else self._stop).set()
 
     def readiness(self) -> Readiness:
@@ -201,7 +216,7 @@ class Supervisor:
             log.info("stopping: draining")
             self._is_stopping = self._admin.draining = True
             for worker in self._workers.values():
-                worker.tell(DRAIN)
+                worker.tell(STOP)
             # The workers go on with the sockets: the last one to close them refuses who comes after.
             for bound in (self._listeners.traffic, self._listeners.decisions):
                 if bound is not None:
@@ -231,8 +246,10 @@ class Supervisor:
                 await asyncio.sleep(self._heartbeat)
                 continue
             self._workers[place] = worker
+            if self._is_draining:
+                worker.tell(DRAIN)
             if self._is_stopping:
-                worker.tell(HURRY if self._hurry.is_set() else DRAIN)
+                worker.tell(HURRY if self._hurry.is_set() else STOP)
             code = await worker.ended()
             del self._workers[place]
             shared_metrics.forget(self._directory, place)

@@ -25,7 +25,8 @@ from gateway.observe.metrics.shared_metrics import share
 from gateway.process.app import Gateway
 from gateway.process.listening import Bound, CannotStart, Listeners
 from gateway.process.memory import settle_memory
-from gateway.process.signals import on_hang_up
+from gateway.process.signals import ignore_drain, on_hang_up
+from gateway.process.title import WORKER, call_process
 
 #: seconds between two reports to the supervisor
 HEARTBEAT: Final = 1.0
@@ -35,6 +36,7 @@ _LOOKS: Final = 10
 _LENGTH: Final = struct.Struct("!Q")
 #: what the supervisor may say
 DRAIN: Final = b"drain\n"
+STOP: Final = b"stop\n"
 HURRY: Final = b"hurry\n"
 
 log = logging.getLogger("gateway")
@@ -74,6 +76,9 @@ def main(descriptor: int) -> int:
     """Serves until told to stop; returns the exit code. `descriptor`: the socket to the supervisor."""
     # Ctrl-C reaches every process of a terminal; what it means is the supervisor's to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # So is this, where all processes of the program get it.
+    ignore_drain()
+    call_process(WORKER)
     supervisor = socket.socket(fileno=descriptor)
     job = _read_job(supervisor)
     if job is None:
@@ -136,6 +141,9 @@ async def _listen(reader: asyncio.StreamReader, gateway: Gateway, stop: asyncio.
     """Does as the supervisor says, and stops when there is none any more: so do all the others then."""
     with contextlib.suppress(ConnectionError):
         while line := await reader.readline():
+            if line == DRAIN:
+                gateway.drain()
+                continue
             gateway.others_go_on = False
             if line == HURRY:
                 hurry.set()

@@ -1,6 +1,6 @@
 """After 101: bytes both ways, unread, at the pace of the slower side, until one side ends.
 
-Each side's protocol calls in here; there is no task between them.
+Each side's protocol calls in here; there is no task between them. Of frames only those of the API are told apart.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gateway.core.errors import ClientDisconnected
 from gateway.ports import Stream
+from gateway.relay.frames import GOING_AWAY, Frames
 from gateway.relay.waiting import Signal
 
 #: seconds for which the other side may still take what was written when one side has ended
@@ -34,6 +35,9 @@ class Tunnel:
         self._loop = asyncio.get_running_loop()
         self._has_ended = False
         self._ended = Signal(self._loop)
+        self._frames = Frames()
+        #: the client is to get a Close of ours, and has got it: nothing may follow
+        self._is_leaving = self._has_left = False
         #: bytes from and to the client
         self.bytes_in = self.bytes_out = 0
 
@@ -57,6 +61,30 @@ class Tunnel:
 
     def from_upstream(self, data: bytes) -> None:
         """To the client."""
+        if self._has_left:
+            return
+        followed = self._frames.follow(data, to_end=self._is_leaving)
+        if followed < len(data):
+            data = data[:followed]
+        self._to_client(data)
+        if self._is_leaving:
+            self._leave()
+
+    def go_away(self) -> None:
+        """Tells the client that the gateway is going away, by a Close (RFC 6455 section 5.5.1), once a frame has ended.
+
+        From then on nothing goes to the client any more, while its own Close goes up as all it sends. So both sides end
+        in good order, if they do so soon: whoever runs the tunnel need not wait for long.
+        """
+        self._is_leaving = True
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self._has_left and self._frames.is_between:
+            self._has_left = True
+            self._to_client(GOING_AWAY)
+
+    def _to_client(self, data: bytes) -> None:
         self.bytes_out += len(data)
         try:
             self._client.write(data)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from gateway.process.app import Gateway, run
 from gateway.process.listening import CannotStart
 from gateway.process.signals import STOPPING
 from gateway.process.supervisor import Supervisor
+from gateway.process.title import DRAINED, DRAINS, SERVES
+from tests.process.comm import called
 from tests.wire import (
     OK,
     PATIENCE,
@@ -117,7 +120,7 @@ async def test_a_key_that_was_spoilt_after_it_was_checked_is_told() -> None:
         await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", assertion=assertion)).start()
     with pytest.raises(CannotStart, match=r"^assertion\.key\.file names a file that does not exist$"):
         await Supervisor(config_for("http://127.0.0.1:1", "/nonexistent", workers=2, assertion=assertion)).run()
-    for number in (*STOPPING, signal.SIGHUP):
+    for number in (*STOPPING, signal.SIGHUP, signal.SIGUSR1):
         asyncio.get_running_loop().remove_signal_handler(number)
 
 
@@ -333,7 +336,133 @@ async def test_a_request_pipelined_behind_one_in_flight_is_not_served_while_drai
     assert [request.start for request in gateway.upstream.requests] == [b"GET /1 HTTP/1.1"]
 
 
+EVENTS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\n\r\n"
+
+
+def streaming(head: bytes) -> Callable[[Conversation], Awaitable[None]]:
+    """An upstream whose responses begin so, and do not end."""
+
+    async def behave(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.say(head + chunks(b"data: 1\n\n"))
+        await asyncio.Event().wait()
+
+    return behave
+
+
+async def test_event_streams_end_in_order_and_are_not_cut(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(600)})
+    gateway.upstream.behaviour = streaming(EVENTS)
+    client = await gateway.client()
+    await client.send(get())
+    await client.head()
+    stopping = asyncio.create_task(gateway.stop())
+    async with asyncio.timeout(PATIENCE):
+        # What came is there, the last chunk is not: nobody takes it for a whole response.
+        assert await client.rest() == chunks(b"data: 1\n\n")
+        await stopping
+    record = await gateway.ended()
+    assert (record["status"], record["reason"]) == (200, "draining")
+    assert gateway.errors() == []
+
+
+async def test_a_response_that_may_end_has_all_of_drain(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(600)})
+    gateway.upstream.behaviour = streaming(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    client, hurry = await gateway.client(), asyncio.Event()
+    await client.send(get())
+    await client.head()
+    stopping = asyncio.create_task(gateway.stop(hurry=hurry))
+    await until(lambda: gateway.server.closed)
+    await asyncio.sleep(0.1)
+    assert len(gateway.server.busy()) == 1
+    hurry.set()
+    await stopping
+    assert "1 connections were cut" in gateway.stderr.getvalue()
+
+
+# Draining without an end
+
+
+async def test_it_drains_and_serves_on(start: Start) -> None:
+    gateway = await start(limits={"drain_delay": Seconds(600)})
+    kept, other = await gateway.client(), await gateway.client()
+    await kept.ask(get())
+    await other.ask(get())
+    assert gateway.gateway.drain()
+    readiness = await gateway.admin("/readyz")
+    assert (readiness.status, b'"draining": true' in readiness.body) == (503, True)
+    for client in (kept, await gateway.client()):
+        response = await client.ask(get())
+        assert (response.body, response.values(b"Connection")) == (b"ok", [b"close"])
+        assert await client.is_closed()
+    assert not gateway.gateway.drain()
+    assert gateway.stderr.getvalue().count("draining: serves on") == 1
+    async with asyncio.timeout(PATIENCE):
+        # What drain_delay is for was seen to.
+        await gateway.stop()
+    assert await other.is_closed()
+
+
+async def test_after_drain_delay_idle_connections_end_and_new_ones_are_served(start: Start) -> None:
+    gateway = await start(limits={"drain_delay": Seconds(0.1), "keepalive": Seconds(600)})
+    idle, silent = await gateway.client(), await gateway.client()
+    await idle.ask(get())
+    await gateway.connections(2)
+    drained = asyncio.Event()
+    gateway.gateway.drain(drained=drained.set)
+    async with asyncio.timeout(PATIENCE):
+        assert await idle.is_closed()
+        await drained.wait()
+    for client in (silent, await gateway.client()):
+        response = await client.ask(get())
+        assert (response.body, response.values(b"Connection")) == (b"ok", [b"close"])
+
+
+async def test_streams_that_are_open_and_that_come_later_are_ended_while_it_serves_on(start: Start) -> None:
+    gateway = await start(limits={"drain_delay": Seconds(0), "drain": Seconds(0.5)})
+    gateway.upstream.behaviour = streaming(EVENTS)
+    gateway.gateway.drain()
+    for _ in range(2):
+        client = await gateway.client()
+        await client.send(get())
+        assert (await client.head()).values(b"Connection") == [b"close"]
+        async with asyncio.timeout(PATIENCE):
+            assert await client.rest() == chunks(b"data: 1\n\n")
+    assert not gateway.server.closed
+
+
+async def test_who_stops_is_not_told_to_drain(start: Start) -> None:
+    gateway = await start(limits={"drain_delay": Seconds(600)})
+    hurry = asyncio.Event()
+    stopping = asyncio.create_task(gateway.stop(hurry=hurry))
+    await until(lambda: gateway.server.draining)
+    assert not gateway.gateway.drain()
+    hurry.set()
+    await stopping
+
+
 # The process
+
+
+async def test_sigusr1_drains_it_and_its_name_says_how_far_it_is(tmp_path: Path) -> None:
+    (tmp_path / "jwks.json").write_text("{}")
+    ready = asyncio.Event()
+    config = config_for("http://127.0.0.1:1", str(tmp_path / "jwks.json"), limits={"drain_delay": Seconds(0.2)})
+    running = asyncio.create_task(run(config, started=lambda _: ready.set()))
+    await ready.wait()
+    before = called()
+    os.kill(os.getpid(), signal.SIGUSR1)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    await until(lambda: called() == DRAINS)
+    await until(lambda: called() == DRAINED)
+    assert before == SERVES
+    assert not running.done()
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(PATIENCE):
+        await running
+    for number in (*STOPPING, signal.SIGHUP, signal.SIGUSR1):
+        asyncio.get_running_loop().remove_signal_handler(number)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -355,6 +484,6 @@ async def test_a_signal_stops_it(tmp_path: Path, signum: signal.Signals) -> None
         await running
     with pytest.raises(ConnectionRefusedError):
         await RawClient.connect(started[0].address)
-    for number in (*STOPPING, signal.SIGHUP):
+    for number in (*STOPPING, signal.SIGHUP, signal.SIGUSR1):
         asyncio.get_running_loop().remove_signal_handler(number)
     await upstream.stop()

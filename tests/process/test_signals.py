@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.process.signals import STOPPING, on_signals
+from gateway.process.signals import STOPPING, ignore_drain, on_drain, on_signals
 from tests.wire import PATIENCE
 
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    numbers = (*STOPPING, signal.SIGHUP)
+    numbers = (*STOPPING, signal.SIGHUP, signal.SIGUSR1)
     before = [signal.getsignal(number) for number in numbers]
     yield
     for number, handler in zip(numbers, before, strict=True):
@@ -60,3 +60,12 @@ async def test_a_hang_up_that_was_ignored_from_the_beginning_stays_so(signals: N
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     for number in STOPPING:
         asyncio.get_running_loop().remove_signal_handler(number)
+
+
+async def test_sigusr1_drains_and_before_that_does_nothing(signals: None) -> None:
+    ignore_drain()
+    os.kill(os.getpid(), signal.SIGUSR1)
+    heard = Heard()
+    on_drain(lambda: heard._hear("drain"))
+    assert await heard.after(signal.SIGUSR1) == ["drain"]
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)

@@ -22,7 +22,9 @@ from gateway.observe.metrics.shared_metrics import VARIABLE
 from gateway.process.listening import CannotStart
 from gateway.process.signals import STOPPING
 from gateway.process.supervisor import Supervisor
-from tests.wire import Message, RawClient, RawUpstream, config_for, demo_issuer, get, until
+from gateway.process.title import DRAINED
+from tests.process.comm import called
+from tests.wire import PATIENCE, Message, RawClient, RawUpstream, config_for, demo_issuer, get, until
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ async def supervised(
         supervisor.stop()
         supervisor.stop()
         await it.running
-        for number in (*STOPPING, signal.SIGHUP):
+        for number in (*STOPPING, signal.SIGHUP, signal.SIGUSR1):
             asyncio.get_running_loop().remove_signal_handler(number)
 
 
@@ -144,6 +146,39 @@ async def test_it_is_not_ready_while_it_drains_and_workers_still_let_in_who_come
         async with asyncio.timeout(10):
             while not await is_told_to_close():
                 pass
+    await upstream.stop()
+
+
+async def test_workers_drain_and_serve_on_those_that_are_started_later_as_well(
+    jwks: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    upstream = RawUpstream()
+    await upstream.start()
+    async with supervised(config(jwks, upstream.url, workers=1, limits={"drain_delay": 0.2}), caplog) as it:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await until(lambda: it.told("draining: serves on"))
+        assert (await it.admin("/readyz")).status == 503
+        await until(lambda: called() == DRAINED)
+
+        async def is_told_to_close() -> bool:
+            client = await it.client()
+            response = await client.ask(get())
+            await client.close()
+            return response.values(b"Connection") == [b"close"]
+
+        assert await is_told_to_close()
+        first = it.pids[0]
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: it.told("died: Killed"))
+        await it.ready(1)
+        assert it.pids != [first]
+        async with asyncio.timeout(PATIENCE):
+            while not await is_told_to_close():
+                pass
+        assert (await it.admin("/readyz")).status == 503
+    assert it.running.result() == 0
+    assert len([record for record in caplog.records if "draining: serves on" in record.message]) == 1
     await upstream.stop()
 
 

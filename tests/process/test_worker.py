@@ -20,7 +20,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
 from gateway.observe.metrics.shared_metrics import VARIABLE
 from gateway.process.listening import Bound, bind
-from gateway.process.worker import DRAIN, HURRY, Job, encode_report, main, parse_report
+from gateway.process.worker import DRAIN, HURRY, STOP, Job, encode_report, main, parse_report
 from tests.wire import PATIENCE, config_for, demo_issuer
 
 #: seconds: shorter than that of the program
@@ -86,9 +86,25 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 def test_it_reports_and_ends_when_it_is_told_to(worker: Worker) -> None:
     worker.until_ready()
     assert worker.report() == READY  # once more, though nothing changed: that is how one knows that it lives
-    worker.socket.sendall(DRAIN)
+    worker.socket.sendall(STOP)
     code, logged = worker.ends()
     assert (code, "the supervisor is gone" in logged) == (0, False)
+
+
+def test_it_drains_when_it_is_told_to_and_goes_on(worker: Worker) -> None:
+    worker.until_ready()
+    # All processes of the program may get it: what it means is the supervisor's to say.
+    worker.process.send_signal(signal.SIGUSR1)
+    worker.until_ready()
+    worker.socket.sendall(DRAIN)
+    worker.until_ready()
+    with socket.create_connection(worker.bound.sockets[0].getsockname(), timeout=PATIENCE) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"\r\nConnection: close\r\n" in client.recv(4096)
+    assert Path(f"/proc/{worker.process.pid}/comm").read_text() == "gateway-worker\n"
+    worker.socket.sendall(STOP)
+    code, logged = worker.ends()
+    assert (code, logged.count("draining: serves on")) == (0, 1)
 
 
 def test_it_hurries_when_it_is_told_to(worker: Worker) -> None:
@@ -98,7 +114,7 @@ def test_it_hurries_when_it_is_told_to(worker: Worker) -> None:
 
 
 def test_what_it_is_told_right_behind_its_job_is_heard(worker: Worker) -> None:
-    worker.socket.sendall(DRAIN)
+    worker.socket.sendall(STOP)
     assert worker.ends()[0] == 0
 
 

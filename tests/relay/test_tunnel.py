@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
+from gateway.relay.frames import GOING_AWAY
 from gateway.relay.upstream.connection import UpstreamConnection
 from tests.wire import OK, Conversation, Message, RawClient, Running, Start, chunked, demo_issuer, get, until
 
@@ -782,22 +784,106 @@ async def test_a_refused_handshake_leaves_no_tunnel(gateway: Running, client: Ra
 # Stopping
 
 
-async def test_tunnels_get_until_drain_and_are_then_cut(start: Start) -> None:
-    gateway = await start(limits={"drain": Seconds(1.5)})
-    gateway.upstream.behaviour = echo
+#: as the API sends it: a whole frame, and one of which half is missing
+FRAME, HALF = b"\x82\x03abc", b"\x82\x06abc"
+
+
+async def test_a_tunnel_is_told_that_the_gateway_is_going_away(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(60)})
     client, upstream = await opened(gateway)
-    began = time.monotonic()
-    stopping = asyncio.create_task(gateway.stop())
-    await until(lambda: gateway.server.closed)
-    await client.send(b"still here")
-    assert await read(client, 10) == b"still here"
-    await until_gone(client)
-    assert 1.0 < time.monotonic() - began < 5
-    async with asyncio.timeout(10):
-        await upstream.ended.wait()
+    await upstream.say(FRAME)
+    await read(client, len(FRAME))
+    async with asyncio.timeout(PATIENCE):
+        stopping = asyncio.create_task(gateway.stop())
+        assert await read(client, len(GOING_AWAY)) == GOING_AWAY
+        # What the client says to that goes up, what the API says goes nowhere, and the end of both is the tunnel's.
+        await client.send(b"its own close")
+        assert await read(upstream, 13) == b"its own close"
+        await upstream.say(b"nobody hears this")
+        upstream.writer.close()
+        assert await client.is_closed()
         await stopping
     record = await gateway.ended()
-    assert (record["reason"], record["bytes_in"], record["bytes_out"]) == ("draining", 10, 10)
+    assert (record["status"], record["outcome"], record["reason"]) == (101, "failed", "draining")
+    assert (record["bytes_in"], record["bytes_out"]) == (13, len(FRAME) + len(GOING_AWAY))
+    assert gateway.errors() == []
+
+
+async def test_a_frame_under_way_is_ended_first(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(60)})
+    client, upstream = await opened(gateway)
+    await upstream.say(HALF)
+    await read(client, len(HALF))
+    stopping = asyncio.create_task(gateway.stop())
+    await until(lambda: gateway.server.closed)
+    await upstream.say(b"def" + FRAME)
+    assert await client.rest() == b"def" + GOING_AWAY
+    await stopping
+
+
+async def test_a_frame_that_does_not_end_is_no_place_for_a_close(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(60)})
+    client, upstream = await opened(gateway)
+    await upstream.say(HALF)
+    async with asyncio.timeout(PATIENCE):
+        await read(client, len(HALF))
+        stopping = asyncio.create_task(gateway.stop())
+        assert await client.rest() == b""
+        assert await upstream.reader.read() == b""
+        await stopping
+    assert (await gateway.ended())["reason"] == "draining"
+
+
+async def test_behind_the_close_of_the_api_there_is_none_of_ours(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(60)})
+    client, upstream = await opened(gateway)
+    close = b"\x88\x02\x03\xe8"
+    await upstream.say(close)
+    await read(client, len(close))
+    stopping = asyncio.create_task(gateway.stop())
+    assert await client.rest() == b""
+    await stopping
+
+
+async def test_who_says_nothing_to_a_close_is_not_waited_for(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(60)})
+    client, upstream = await opened(gateway)
+    async with asyncio.timeout(PATIENCE):
+        stopping = asyncio.create_task(gateway.stop())
+        assert await client.rest() == GOING_AWAY
+        assert await upstream.reader.read() == b""
+        await stopping
+
+
+async def test_a_client_that_leaves_at_a_close_ends_it_as_well(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(60)})
+    client, _ = await opened(gateway)
+    stopping = asyncio.create_task(gateway.stop())
+    await read(client, len(GOING_AWAY))
+    await client.close()
+    async with asyncio.timeout(PATIENCE):
+        await stopping
+    assert (await gateway.ended())["reason"] == "draining"
+
+
+async def test_tunnels_end_one_by_one_within_drain(start: Start) -> None:
+    gateway = await start(limits={"drain": Seconds(2)})
+    clients = [(await opened(gateway))[0] for _ in range(10)]
+    began = time.monotonic()
+
+    async def told(client: RawClient) -> float:
+        assert await read(client, len(GOING_AWAY)) == GOING_AWAY
+        at = time.monotonic() - began
+        assert await client.rest() == b""
+        return at
+
+    stopping = asyncio.create_task(gateway.stop())
+    times = await asyncio.gather(*map(told, clients))
+    await stopping
+    assert times[-1] - times[0] > 0.7
+    assert sorted(times) == list(times)
+    assert max(later - earlier for earlier, later in pairwise(times)) < 0.6
+    assert not [line for line in gateway.errors() if "were cut" in line["message"]]
 
 
 async def test_a_stop_does_not_wait_longer_than_the_last_tunnel(start: Start) -> None:

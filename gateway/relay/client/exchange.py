@@ -16,6 +16,7 @@ from gateway.ports import OwnResponse, Response, Stream
 from gateway.relay.client.body import RequestBody
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.listener import Listener
+from gateway.relay.client.streams import OpenStream
 from gateway.relay.client.wire import Wire
 from gateway.relay.http1 import chunk
 from gateway.relay.http1.head import response_bytes
@@ -180,24 +181,35 @@ class ClientExchange:
         self._raw = tunnel = Tunnel(self._wire, stream)
         self._listener.count_tunnel(1)
         try:
-            await self._go_on(tunnel.run(self._leave_http(tunnel)), seconds_left)
+            await self._go_on(tunnel.run(self._leave_http(tunnel)), seconds_left, tunnel=tunnel)
         finally:
             self._listener.count_tunnel(-1)
             self.keep_alive = False
             self.bytes_out = tunnel.bytes_out
 
-    async def _go_on(self, endless: Coroutine[None, None, None], seconds_left: float | None) -> None:
-        """An event stream or a tunnel: any side may end it at any time, and the token does. TokenExpired."""
+    async def _go_on(
+        self, endless: Coroutine[None, None, None], seconds_left: float | None, *, tunnel: Tunnel | None = None
+    ) -> None:
+        """An event stream or a tunnel: any side may end it at any time, and the token does. TokenExpired, Draining."""
+        streams = self._listener.streams
+        opened: OpenStream | None = None
         try:
-            async with asyncio.timeout(None if seconds_left is None else max(0, seconds_left)):
+            async with asyncio.timeout(None if seconds_left is None else max(0, seconds_left)) as timeout:
+                opened = streams.add(timeout, tunnel)
                 await endless
         except TimeoutError:
             self.keep_alive = False
-            raise TokenExpired("the token expired while the stream was open") from None
+            if not _is_told(opened):
+                raise TokenExpired("the token expired while the stream was open") from None
         except (ClientDisconnected, asyncio.CancelledError):
             self.keep_alive = False
             if self._wire.cut_by is not None or not self._wire.is_gone:
                 raise
+        finally:
+            streams.forget(opened)
+        if _is_told(opened):
+            self.keep_alive = False
+            raise Draining("the gateway ended the stream: it is stopping")
 
     async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """Our own response, no refusal, with further header lines."""
@@ -244,6 +256,10 @@ class ClientExchange:
     def abort(self) -> None:
         """Cuts the connection."""
         self._wire.abort()
+
+
+def _is_told(opened: OpenStream | None) -> bool:
+    return opened is not None and opened.is_told
 
 
 def refusal_bytes(refusal: Refusal, *, realm: str, headers: Iterable[HeaderLine] = ()) -> bytes:

@@ -8,6 +8,7 @@ from gateway.core.errors import Overloaded, Refusal
 from gateway.ports import Ending, Observer, Service
 from gateway.relay.client.crowd import NOWHERE, TAKING, Crowd, Guest
 from gateway.relay.client.peer import TrustedProxies
+from gateway.relay.client.streams import Streams
 from gateway.relay.client.turns import Turns
 from gateway.relay.sweep import Clock
 
@@ -56,6 +57,8 @@ class Listener:
         self.crowd: Final = Crowd()
         #: those that ask for much at a time
         self.turns: Final = Turns()
+        #: responses that do not end by themselves
+        self.streams: Final = Streams()
         self._max: Final = max_connections
         self._observer: Final = observer
         self._in_flight = self._told_in_flight = 0

@@ -68,6 +68,15 @@ class Server:
         """No new request is served."""
         return self.listener.closed
 
+    def wind_down(self, *, seconds: float) -> None:
+        """From now on event streams and tunnels are ended one by one, evenly over that time. May be called again."""
+        self.listener.streams.wind_down(seconds=seconds)
+
+    def end_idle(self) -> None:
+        """Closes connections between two requests, and no others: who has just come is served."""
+        for connection in tuple(self.open):
+            connection.end_idle()
+
     def close_idle(self) -> None:
         """From now on no new request is served: idle connections close, the others after their response."""
         self.listener.closed = True
@@ -87,6 +96,7 @@ class Server:
         hurrying.cancel()
         left = len(self.busy())
         self._sweep.close()
+        self.listener.streams.close()
         for connection in tuple(self.open):
             connection.cut_short()
         while self.open:
