@@ -15,6 +15,7 @@ if [ $# -eq 0 ]; then
     need nginx nginx-light # runs deploy/nginx
     need promtool prometheus # judges /metrics
     need slowhttptest slowhttptest # clients that take their time
+    need systemd-analyze systemd # judges and runs deploy/systemd, in namespaces of its own
     need wrk wrk         # the load of the benchmark
 fi
 [ -n "$missing" ] || exit 0

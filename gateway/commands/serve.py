@@ -13,6 +13,8 @@ from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.observe.log import set_up_logging
 from gateway.process.app import run as run_gateway
 from gateway.process.listening import CannotStart
+from gateway.process.notify import Notifier
+from gateway.process.passed import take_passed
 from gateway.process.signals import ignore_drain
 from gateway.process.supervisor import Supervisor
 from gateway.settings.settings import load
@@ -31,18 +33,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serves; 1 when the configuration or the machine does not allow it."""
     ignore_drain()
+    notifier = Notifier.take(os.environ)
     loaded = load(arguments.config, os.environ)
     if loaded.config is None:
         print_problems(loaded, file=sys.stderr)
+        notifier.failed(f"the configuration has problems, the first of {len(loaded.problems)}: {loaded.problems[0]}")
         return FAILED
     set_up_logging(loaded.config.log)
     for warning in loaded.warnings:
         log.warning("%s", warning)
     try:
+        passed = take_passed(os.environ)
         if loaded.config.workers > 1:
-            return asyncio.run(Supervisor(loaded.config, secrets=loaded.secrets).run())
-        uvloop.run(run_gateway(loaded.config, secrets=loaded.secrets))
+            supervisor = Supervisor(loaded.config, secrets=loaded.secrets, passed=passed, notifier=notifier)
+            return asyncio.run(supervisor.run())
+        uvloop.run(run_gateway(loaded.config, secrets=loaded.secrets, passed=passed, notifier=notifier))
     except CannotStart as error:
         log.error("%s", error)  # noqa: TRY400 -- the sentence is the whole story
+        notifier.failed(str(error))
         return FAILED
     return OK

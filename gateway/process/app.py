@@ -32,6 +32,7 @@ from gateway.process.listening import (
     bind_listeners,
 )
 from gateway.process.memory import room_for_connections, settle_memory
+from gateway.process.notify import UNHEARD, Notifier
 from gateway.process.signals import on_drain, on_signals
 from gateway.process.summary import summary
 from gateway.process.title import DRAINED, DRAINS, SERVES, call_process
@@ -52,14 +53,16 @@ class Gateway:
         *,
         secrets: Mapping[Secret, str] = MappingProxyType({}),
         inherited: Listeners | None = None,
+        passed: Mapping[str, Bound] = MappingProxyType({}),
     ) -> None:
         """`config` is sound: nothing is checked here. `secrets`: what was read for each that it names.
 
-        `inherited`: what somebody else has bound, and other processes share.
+        `inherited`: what somebody else has bound, and other processes share. `passed`: what `take_passed` found.
         """
         self._config = config
         self._secrets = secrets
         self._inherited = inherited
+        self._passed = passed
         self._acceptors: list[Acceptor] = []
         self._servers: list[Server] = []
         self._admin: Admin | None = None
@@ -91,7 +94,7 @@ class Gateway:
             raise CannotStart(str(error)) from None
         self._current = Current(assembly)
         try:
-            listeners = bind_listeners(config) if self._inherited is None else self._inherited
+            listeners = bind_listeners(config, self._passed) if self._inherited is None else self._inherited
         except CannotStart:
             await assembly.close()
             raise
@@ -228,13 +231,18 @@ async def run(
     config: Config,
     *,
     secrets: Mapping[Secret, str] = MappingProxyType({}),
+    passed: Mapping[str, Bound] = MappingProxyType({}),
+    notifier: Notifier = UNHEARD,
     started: Callable[[Gateway], None] | None = None,
 ) -> None:
-    """Serves until a signal says stop, then drains; a second one cuts the draining short. CannotStart."""
+    """Serves until a signal says stop, then drains; a second one cuts the draining short. CannotStart.
+
+    `passed`: sockets that take the place of configured addresses. `notifier`: hears of it.
+    """
     stop, hurry = asyncio.Event(), asyncio.Event()
     on_signals(lambda: hurry.set() if stop.is_set() else stop.set(), hang_up=stop.set)
     keep_private()
-    gateway = Gateway(config, secrets=secrets)
+    gateway = Gateway(config, secrets=secrets, passed=passed)
 
     def drain() -> None:
         if gateway.drain(drained=partial(call_process, DRAINED)):
@@ -247,6 +255,8 @@ async def run(
     settle_memory()
     if started is not None:
         started(gateway)
-    await stop.wait()
-    log.info("stopping: draining")
-    await gateway.stop(hurry=hurry)
+    async with notifier.serving(summary=gateway.summary(), readiness=gateway.readiness):
+        await stop.wait()
+        log.info("stopping: draining")
+        notifier.stopping()
+        await gateway.stop(hurry=hurry)

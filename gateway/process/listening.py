@@ -13,9 +13,10 @@ import socket
 import stat
 import struct
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from gateway.core.addresses import Address, parse_address
@@ -56,6 +57,10 @@ class CannotStart(Exception):
     """An address cannot be bound, or a key not be read; the sentence says which and why."""
 
 
+#: as a person would write it, the descriptors, and whether they are the program's own
+HandedOn = tuple[str, tuple[int, ...], bool]
+
+
 class _NoGroup(Exception):
     """The system knows no group of the configured name."""
 
@@ -67,24 +72,38 @@ class Bound:
     #: as a person would write it
     where: str
     sockets: tuple[socket.socket, ...]
+    #: False: somebody else goes on to listen on them when all processes of this program have ended
+    is_ours: bool = True
     #: a socket in the file system and its inode: a successor may have put its own in the place
     _file: tuple[Path, int] | None = field(default=None)
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether it is a socket of this machine alone (unix(7))."""
+        return self.sockets[0].family == socket.AF_UNIX
 
     def descriptors(self) -> tuple[int, ...]:
         """The sockets, for a process that inherits them."""
         return tuple(bound.fileno() for bound in self.sockets)
 
+    def handed_on(self) -> HandedOn:
+        """All that a process which inherits the sockets needs to know."""
+        return self.where, self.descriptors(), self.is_ours
+
     @classmethod
-    def inherited(cls, where: str, descriptors: Sequence[int]) -> "Bound":
-        """What another process has bound."""
-        return cls(where, tuple(_nonblocking(socket.socket(fileno=descriptor)) for descriptor in descriptors))
+    def inherited(cls, where: str, descriptors: Sequence[int], is_ours: bool = True) -> "Bound":  # noqa: FBT001, FBT002
+        """What another process has handed on."""
+        return cls(where, tuple(_nonblocking(socket.socket(fileno=descriptor)) for descriptor in descriptors), is_ours)
 
     def turn_away(self) -> None:
         """Has the kernel pass over whoever asks for a connection, here and in every process that shares the sockets.
 
         Who was let in, or is about to be, stays. A connection in the kernel's queue when the last socket is closed
         would be reset; thus none is. Whoever was passed over asks again a second later, and is refused then.
+        Sockets that are not ours stay as they are: the next program on them would be deaf.
         """
+        if not self.is_ours:
+            return
         filters = array("B", b"".join(_INSTRUCTION.pack(*instruction) for instruction in _IGNORE_SYN))
         program = _PROGRAM.pack(len(_IGNORE_SYN), filters.buffer_info()[0])
         for listener in self.sockets:
@@ -130,10 +149,20 @@ def bind(address: Address) -> Bound:
         # Names that cannot be resolved have numbers of their own.
         wrong = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise CannotStart(f"cannot listen on {where}: {wrong}") from None
-    host, port = sockets[0].getsockname()[:2]
     if not address.host and len(sockets) > 1:
-        return Bound(f":{port}", sockets)
-    return Bound(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", sockets)
+        return Bound(f":{sockets[0].getsockname()[1]}", sockets)
+    return Bound(written(sockets[0]), sockets)
+
+
+def written(listener: socket.socket) -> str:
+    """Where it listens, as a person would write it."""
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        # unix(7): an abstract name begins with NUL, and comes as bytes.
+        path = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+        return f"unix:{path.replace(chr(0), '@')}"
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def bind_all(addresses: Sequence[Address]) -> tuple[Bound, ...]:
@@ -150,12 +179,21 @@ def bind_all(addresses: Sequence[Address]) -> tuple[Bound, ...]:
     return tuple(bound)
 
 
-def bind_listeners(config: Config) -> Listeners:
-    """Binds all there are or none. CannotStart."""
-    if config.decisions is None:
-        traffic, admin = bind_all((parse_address(config.listen), parse_address(config.admin)))
-        return Listeners(traffic, None, admin)
-    return Listeners(*bind_all(tuple(map(parse_address, (config.listen, config.decisions, config.admin)))))
+def bind_listeners(config: Config, passed: Mapping[str, Bound] = MappingProxyType({})) -> Listeners:
+    """Binds all there are or none. CannotStart. `passed`: what takes the place of the address under the same key."""
+    configured = {"listen": config.listen, "decisions": config.decisions, "admin": config.admin}
+    addresses = {key: parse_address(text) for key, text in configured.items() if text is not None}
+    for name in passed:
+        if name not in addresses:
+            raise CannotStart(f"a socket named {name} was passed in, and the configuration has no {name}")
+    if "decisions" in passed and (addresses["decisions"].path is None) == passed["decisions"].is_unix:
+        # What trusted_proxies must have, which was checked, depends on it.
+        raise CannotStart(
+            "the socket passed in as decisions must be of the kind that the configuration says: TCP or unix"
+        )
+    ours = [key for key in addresses if key not in passed]
+    found = {**passed, **dict(zip(ours, bind_all([addresses[key] for key in ours]), strict=True))}
+    return Listeners(found["listen"], found.get("decisions"), found["admin"])
 
 
 def _bind_tcp(address: Address) -> tuple[socket.socket, ...]:
@@ -218,7 +256,7 @@ def _bind_unix(path: Path, *, mode: int | None, group: int) -> Bound:
         listener.close()
         path.unlink(missing_ok=True)
         raise
-    return Bound(f"unix:{path}", (_nonblocking(listener),), (path, _inode(path)))
+    return Bound(f"unix:{path}", (_nonblocking(listener),), _file=(path, _inode(path)))
 
 
 def _group_id(group: str | None) -> int:
@@ -258,7 +296,7 @@ class Acceptor:
         """Listens no more, and takes whoever the kernel has let in already, unless others do. May be called twice."""
         self._pause()
         for listener in self.bound.sockets:
-            for _ in range(0 if others_go_on else BACKLOG + 1):
+            for _ in range(0 if others_go_on or not self.bound.is_ours else BACKLOG + 1):
                 if listener.fileno() < 0 or not self._accept(listener):
                     break
         self._pause()

@@ -23,7 +23,8 @@ from gateway.compose import signing_keys
 from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
 from gateway.observe.metrics import shared_metrics
-from gateway.process.listening import ADMIN_CONNECTIONS, Acceptor, CannotStart, bind_listeners
+from gateway.process.listening import ADMIN_CONNECTIONS, Acceptor, Bound, CannotStart, bind_listeners
+from gateway.process.notify import UNHEARD, Notifier
 from gateway.process.signals import on_drain, on_signals
 from gateway.process.summary import summary
 from gateway.process.title import DRAINED, DRAINS, SERVES, call_process
@@ -33,6 +34,8 @@ from gateway.relay.client.server import Server
 #: heartbeats that may stay away: of a worker that serves, and of one that starts
 SILENT: Final = 15
 SILENT_AT_START: Final = 60
+#: heartbeats without a report after which a worker was not heard of lately: one may be late
+LATELY: Final = 2
 #: seconds within which so many deaths, and two for each worker, are a crash loop
 LOOP_SECONDS: Final = 30.0
 LOOP_DEATHS: Final = 5
@@ -57,7 +60,7 @@ class _Worker:
         self._reader = reader
         self._writer = writer
         #: heartbeats since it was last heard of
-        self._silent = 0
+        self.silent = 0
         #: what it last said; None: nothing yet
         self.readiness: Readiness | None = None
         #: it could respond at least once: one that was just replaced is no reason to leave service
@@ -98,14 +101,14 @@ class _Worker:
                 with contextlib.suppress(ValueError):
                     self.readiness = parse_report(line)
                     self.was_ready = self.was_ready or self.readiness.ready
-                    self._silent = 0
+                    self.silent = 0
         self._writer.close()
         return await self._process.wait()
 
     def is_silent(self, most: int) -> bool:
         """To be asked once a heartbeat: whether more stayed away than may. Counted: a frozen machine is no death."""
-        self._silent += 1
-        return self._silent > (SILENT_AT_START if self.readiness is None else most)
+        self.silent += 1
+        return self.silent > (SILENT_AT_START if self.readiness is None else most)
 
     def kill(self) -> None:
         """Ends it now."""
@@ -121,13 +124,18 @@ class Supervisor:
         config: Config,
         *,
         secrets: Mapping[Secret, str] = MappingProxyType({}),
+        passed: Mapping[str, Bound] = MappingProxyType({}),
+        notifier: Notifier = UNHEARD,
         heartbeat: float = HEARTBEAT,
         silent: int = SILENT,
     ) -> None:
         """`config` is sound: nothing is checked here. `secrets`: what was read for each that it names.
 
+        `passed`: sockets that take the place of configured addresses. `notifier`: hears of it.
         `heartbeat`: seconds between two signs of life of a worker, of which `silent` may stay away.
         """
+        self._passed = passed
+        self._notifier = notifier
         self._heartbeat = heartbeat
         self._silent = silent
         self._config = config
@@ -158,7 +166,7 @@ class Supervisor:
                 signer = signing_keys(config)
             except ValueError as error:
                 raise CannotStart(str(error)) from None
-            self._listeners = bind_listeners(config)
+            self._listeners = bind_listeners(config, self._passed)
             for bound in self._listeners.all():
                 stack.callback(bound.unlink)
                 stack.callback(bound.close)
@@ -176,7 +184,10 @@ class Supervisor:
             call_process(SERVES)
             log.info("%s", summary(config, self._listeners))
             try:
-                await self._serve()
+                async with self._notifier.serving(
+                    summary=summary(config, self._listeners), readiness=self.readiness, is_alive=self.is_alive
+                ):
+                    await self._serve()
             finally:
                 if signer is not None:
                     await signer.stop()
@@ -201,6 +212,11 @@ class Supervisor:
         """Begins to stop; when called again, cuts that short."""
         (self._hurry if self._stop.is_set() else self._stop).set()
 
+    def is_alive(self) -> bool:
+        """Whether one worker at least was heard of lately, or all are to end."""
+        heard = (worker for worker in self._workers.values() if worker.readiness is not None)
+        return self._is_stopping or any(worker.silent <= LATELY for worker in heard)
+
     def readiness(self) -> Readiness:
         """Whether the workers, taken together, can respond."""
         told = [worker for worker in self._workers.values() if worker.readiness is not None]
@@ -214,6 +230,7 @@ class Supervisor:
         try:
             await self._stop.wait()
             log.info("stopping: draining")
+            self._notifier.stopping()
             self._is_stopping = self._admin.draining = True
             for worker in self._workers.values():
                 worker.tell(STOP)
@@ -266,8 +283,8 @@ class Supervisor:
             place=place,
             config=self._config,
             secrets=dict(self._secrets),
-            traffic=(traffic.where, traffic.descriptors()),
-            decisions=None if decisions is None else (decisions.where, decisions.descriptors()),
+            traffic=traffic.handed_on(),
+            decisions=None if decisions is None else decisions.handed_on(),
             heartbeat=self._heartbeat,
         )
 

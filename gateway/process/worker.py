@@ -23,7 +23,7 @@ from gateway.core.config.upstreams import Secret
 from gateway.observe.log import set_up_logging
 from gateway.observe.metrics.shared_metrics import share
 from gateway.process.app import Gateway
-from gateway.process.listening import Bound, CannotStart, Listeners
+from gateway.process.listening import Bound, CannotStart, HandedOn, Listeners
 from gateway.process.memory import settle_memory
 from gateway.process.signals import ignore_drain, on_hang_up
 from gateway.process.title import WORKER, call_process
@@ -50,9 +50,8 @@ class Job:
     place: int
     config: Config
     secrets: Mapping[Secret, str] = field(repr=False)
-    #: as a person would write it, and the descriptors
-    traffic: tuple[str, tuple[int, ...]]
-    decisions: tuple[str, tuple[int, ...]] | None
+    traffic: HandedOn
+    decisions: HandedOn | None
     #: seconds between two reports to the supervisor
     heartbeat: float = HEARTBEAT
 

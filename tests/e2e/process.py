@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -119,12 +120,38 @@ class GatewayProcess:
         ]
 
 
+#: What a service manager does between fork and exec (sd_listen_fds(3)): argv has the descriptors, then the program.
+_PASSING = """
+import os, sys
+count = int(sys.argv[1])
+held = [os.dup2(int(descriptor), 100 + place) for place, descriptor in enumerate(sys.argv[2 : 2 + count])]
+for place, descriptor in enumerate(held):
+    os.dup2(descriptor, 3 + place)
+    os.close(descriptor)
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.execv(sys.executable, [sys.executable, *sys.argv[2 + count :]])
+"""
+
+
 @asynccontextmanager
-async def serving(*, config: str | None = None, env: Mapping[str, str] | None = None) -> AsyncIterator[GatewayProcess]:
-    """A gateway that serves; `config`: the path of a file. Fails when it printed a piece of a token it was sent."""
+async def serving(
+    *,
+    config: str | None = None,
+    env: Mapping[str, str] | None = None,
+    passed: Mapping[str, socket.socket] | None = None,
+) -> AsyncIterator[GatewayProcess]:
+    """A gateway that serves; `config`: the path of a file. Fails when it printed a piece of a token it was sent.
+
+    `passed`: sockets by name, handed over as systemd does.
+    """
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")} | dict(env or {})
+    program = ["-m", "gateway", "serve", *(["--config", config] if config else [])]
+    descriptors = [held.fileno() for held in (passed or {}).values()]
+    if passed:
+        environ |= {"LISTEN_FDS": str(len(passed)), "LISTEN_FDNAMES": ":".join(passed)}
+        program = ["-c", _PASSING, str(len(passed)), *map(str, descriptors), *program]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "serve", *(["--config", config] if config else []),
+        sys.executable, *program, pass_fds=descriptors,
         cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     gateway = GatewayProcess(process)

@@ -14,9 +14,11 @@ from gateway.core.config.section import Seconds
 from gateway.demo.issuer import DemoIssuer
 from gateway.process.app import Gateway, run
 from gateway.process.listening import CannotStart
+from gateway.process.notify import Notifier
 from gateway.process.signals import STOPPING
 from gateway.process.supervisor import Supervisor
 from gateway.process.title import DRAINED, DRAINS, SERVES
+from tests.hearing import Hearing
 from tests.process.comm import called
 from tests.wire import (
     OK,
@@ -477,11 +479,16 @@ async def test_a_signal_stops_it(tmp_path: Path, signum: signal.Signals) -> None
         started.append(gateway)
         ready.set()
 
-    running = asyncio.create_task(run(config_for(upstream.url, str(tmp_path / "jwks.json")), started=told))
+    manager = Hearing(str(tmp_path / "notify"))
+    config = config_for(upstream.url, str(tmp_path / "jwks.json"))
+    running = asyncio.create_task(run(config, started=told, notifier=Notifier(manager.address)))
     await ready.wait()
+    await manager.until("READY=1")
     os.kill(os.getpid(), signum)
     async with asyncio.timeout(PATIENCE):
         await running
+    await manager.until("STOPPING=1")
+    manager.close()
     with pytest.raises(ConnectionRefusedError):
         await RawClient.connect(started[0].address)
     for number in (*STOPPING, signal.SIGHUP, signal.SIGUSR1):

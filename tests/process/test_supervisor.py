@@ -20,9 +20,11 @@ from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret, UpstreamSection
 from gateway.observe.metrics.shared_metrics import VARIABLE
 from gateway.process.listening import CannotStart
+from gateway.process.notify import Notifier
 from gateway.process.signals import STOPPING
 from gateway.process.supervisor import Supervisor
 from gateway.process.title import DRAINED
+from tests.hearing import Hearing
 from tests.process.comm import called
 from tests.wire import PATIENCE, Message, RawClient, RawUpstream, config_for, demo_issuer, get, until
 
@@ -110,6 +112,33 @@ async def test_workers_serve_on_a_unix_socket_that_only_the_supervisor_removes(
     assert it.running.result() == 0
     assert not path.exists()
     await upstream.stop()
+
+
+async def test_a_service_manager_hears_when_one_serves_and_that_one_lives(
+    jwks: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = Hearing(str(tmp_path / "notify"))
+    notifier = Notifier(manager.address, watchdog=0.1)
+
+    def fed() -> int:
+        return sum("WATCHDOG=1" in message for message in manager.listen())
+
+    async with supervised(config(jwks), caplog, notifier=notifier, heartbeat=0.1, silent=1000) as it:
+        await manager.until("READY=1")
+        first, other = it.pids
+        os.kill(first, signal.SIGSTOP)
+        before = fed()
+        await until(lambda: fed() >= before + 10)
+        os.kill(other, signal.SIGSTOP)
+        await until(lambda: not it.supervisor.is_alive())
+        before = fed()
+        await asyncio.sleep(0.3)
+        assert fed() == before
+        for pid in (first, other):
+            os.kill(pid, signal.SIGCONT)
+        await until(lambda: fed() > before)
+    await manager.until("STOPPING=1")
+    manager.close()
 
 
 async def test_one_that_falls_silent_is_killed_and_replaced(jwks: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -51,8 +51,7 @@ class Worker:
 
 
 def job(config: Config, bound: Bound) -> Job:
-    traffic = (bound.where, bound.descriptors())
-    return Job(place=1, config=config, secrets={}, traffic=traffic, decisions=None, heartbeat=HEARTBEAT)
+    return Job(place=1, config=config, secrets={}, traffic=bound.handed_on(), decisions=None, heartbeat=HEARTBEAT)
 
 
 @pytest.fixture
@@ -137,7 +136,7 @@ def test_a_signal_to_it_alone_leaves_the_socket_to_the_others(worker: Worker, si
         accepted.close()
 
 
-@pytest.mark.parametrize("sent", [b"", b"abc", Job.written(Job(0, Config(issuers=()), {}, ("", ()), None))[:-1]])
+@pytest.mark.parametrize("sent", [b"", b"abc", Job.written(Job(0, Config(issuers=()), {}, ("", (), True), None))[:-1]])
 def test_a_supervisor_that_dies_before_it_gave_a_job_is_an_exit_code(sent: bytes) -> None:
     ours, its = socket.socketpair()
     ours.sendall(sent)
@@ -149,7 +148,7 @@ def test_a_supervisor_that_dies_before_it_gave_a_job_is_an_exit_code(sent: bytes
 
 def test_a_job_arrives_as_it_was_given_and_its_secrets_are_not_shown(tmp_path: Path) -> None:
     config = config_for("http://a", "/x", trusted_proxies=("10.0.0.0/8",), limits={"connections": 7})
-    given = Job(2, config, {Secret(env="KEY"): "open sesame"}, ("127.0.0.1:1", (3, 4)), ("unix:/s", (5,)))
+    given = Job(2, config, {Secret(env="KEY"): "open sesame"}, ("127.0.0.1:1", (3, 4), True), ("unix:/s", (5,), False))
     assert pickle.loads(given.written()[8:]) == given
     assert "sesame" not in repr(given)
 

@@ -1,0 +1,158 @@
+"""One socket outlives three gateways: whoever connects meanwhile is refused by nobody, and waits for the next."""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from process import GatewayProcess, serving
+from test_workers import directory, request, upstream
+
+from gateway.demo.issuer import DemoIssuer
+from tests.wire import RawUpstream, until
+
+__all__ = ["directory"]
+
+#: seconds between two connections
+EVERY = 0.005
+#: seconds that a busy machine may take for what is not the start
+MARGIN = 2.0
+
+
+@dataclass
+class Clients:
+    """One after the other, each on a connection of its own, whether there is a gateway or not."""
+
+    served: int = 0
+    #: seconds
+    longest: float = 0.0
+    lost: list[str] = field(default_factory=list)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def ask(self, address: tuple[str, int], raw: bytes) -> None:
+        began = time.monotonic()
+        try:
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(raw)
+            response = await reader.read()
+            writer.close()
+        except OSError as error:
+            self.lost.append(repr(error))
+            return
+        self.longest = max(self.longest, time.monotonic() - began)
+        if response.startswith(b"HTTP/1.1 200 ") and response.endswith(b"ok"):
+            self.served += 1
+        else:
+            self.lost.append(repr(response[:200]))
+
+    async def come(self, address: tuple[str, int], raw: bytes) -> None:
+        while True:
+            task = asyncio.create_task(self.ask(address, raw))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+            await asyncio.sleep(EVERY)
+
+    async def more(self, count: int) -> None:
+        """Waits until so many more were served."""
+        enough = self.served + count
+        await until(lambda: self.served >= enough)
+
+
+@asynccontextmanager
+async def coming(address: tuple[str, int], raw: bytes) -> AsyncIterator[Clients]:
+    clients = Clients()
+    comes = asyncio.create_task(clients.come(address, raw))
+    try:
+        yield clients
+    finally:
+        comes.cancel()
+        await asyncio.gather(*clients.tasks)
+
+
+@pytest.fixture
+def held() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as one:
+        yield one
+
+
+@asynccontextmanager
+async def program(
+    directory: Path, issuer: DemoIssuer, api: RawUpstream, passed: dict[str, socket.socket], *, workers: int
+) -> AsyncIterator[GatewayProcess]:
+    path = directory / "gateway.yaml"
+    path.write_text(f"""
+upstream: {api.url}
+admin: 127.0.0.1:0
+workers: {workers}
+issuers: [{{issuer: {issuer.url}, audience: {issuer.audience}}}]
+limits: {{drain_delay: 0.2s, drain: 10s}}
+""")
+    env = {"PROMETHEUS_MULTIPROC_DIR": str(directory / "metrics")}
+    async with serving(config=str(path), env=env, passed=passed) as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_three_starts_on_one_socket_lose_nobody(
+    directory: Path, issuer: DemoIssuer, held: socket.socket, workers: int
+) -> None:
+    where = held.getsockname()
+    raw = request(issuer).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+    away = 0.0
+    async with upstream() as api, AsyncExitStack() as stack:
+        clients = await stack.enter_async_context(coming(where, raw))
+        stopped = time.monotonic()
+        for start in range(3):
+            async with program(directory, issuer, api, {"listen": held}, workers=workers) as gateway:
+                assert gateway.url == f"http://127.0.0.1:{where[1]}"
+                await clients.more(1)
+                away = max(away, time.monotonic() - stopped)
+                await clients.more(100)
+                if start == 2:
+                    await stack.aclose()
+                stopped = time.monotonic()
+                gateway.process.send_signal(signal.SIGTERM)
+                assert await gateway.process.wait() == 0
+            assert "cut" not in gateway.output.decode()
+    assert clients.lost == []
+    assert clients.served > 300
+    # Whoever came while there was none stands in a queue, and that takes its time as well.
+    assert clients.longest < 2 * away + MARGIN
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_no_process_that_it_starts_is_told_of_the_sockets(
+    directory: Path, issuer: DemoIssuer, held: socket.socket, workers: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as admin:
+        passed = {"admin": admin, "listen": held}
+        async with upstream() as api, program(directory, issuer, api, passed, workers=workers) as gateway:
+            assert gateway.admin_url == f"http://127.0.0.1:{admin.getsockname()[1]}"
+            await gateway.ready()
+            assert (await gateway.admin("/livez"))[0] == 200
+            for pid in gateway.workers() if workers > 1 else []:
+                environ = _environ(pid)
+                assert b"LISTEN_" not in environ
+                assert b"PATH=" in environ
+                assert admin.getsockname()[1] not in _listening(pid)
+                assert held.getsockname()[1] in _listening(pid)
+
+
+def _environ(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def _listening(pid: int) -> set[int]:
+    """The ports on which a process has sockets that listen."""
+    inodes = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    found = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        columns = line.split()
+        if columns[3] == "0A" and f"socket:[{columns[9]}]" in inodes:
+            found.add(int(columns[1].rpartition(":")[2], 16))
+    return found
