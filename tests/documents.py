@@ -28,7 +28,7 @@ _KINDS = {
 def section_paths(kind: type[Config] = Config) -> dict[str, str]:
     """Name of a section in the schema to the heading it stands under: where it stands, or what it is called there."""
     found = {section.__name__: path for section, path in sections_of(kind).items() if path}
-    return found | {"Secret": "SECRET"}
+    return found | {"Secret": "SECRET", "Probe": "probes.NAME.KIND"}
 
 
 def _words(names: object) -> str:

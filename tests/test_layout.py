@@ -31,6 +31,7 @@ UNMIRRORED = {
     "gateway/core/config/issuers.py": "as above, and tests/core/config/test_file.py",
     "gateway/core/config/limits.py": "as above",
     "gateway/core/config/log.py": "as above",
+    "gateway/core/config/probes.py": "a struct; tests/core/checks/test_probes.py reads it",
     "gateway/settings/secrets.py": "tests/settings/test_settings.py has every kind of secret",
     "gateway/commands/demo.py": "tests/e2e/test_demo.py runs it, and tests/demo/test_alone.py its parts",
     "gateway/core/decision/envoy.py": "tests/core/decision/test_question.py asks in every style",

@@ -1,19 +1,23 @@
-"""The admin listener's pages: /livez, /readyz, /metrics, public keys. Never on the traffic port or behind a token."""
+"""The admin listener's pages: /livez, /readyz, /metrics, keys, probes. Never on the traffic port or behind a token."""
 
 import asyncio
 import contextlib
 import json
 import time
 from collections.abc import Callable
+from typing import Final
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from gateway.admin.probes import Probes
 from gateway.admin.readiness import Readiness
 from gateway.core.errors import ClientDisconnected, Draining, MethodNotAllowed, Refusal
 from gateway.ports import Exchange, OwnResponse
 
 #: seconds for which rendered metrics are given out again: a scrape must never hold traffic
 METRICS_KEPT = 1.0
+NO_PROBES: Final = Probes({})
+_PROBE: Final = "/probe/"
 #: seconds for which an API may keep the public keys of assertions; a new key is published for longer before it signs
 KEYS_KEPT = 60
 
@@ -35,6 +39,12 @@ def page(
     return OwnResponse(status, reason, lines, body)
 
 
+def _outcome_page(reason: str | None) -> OwnResponse:
+    if reason is None:
+        return page(200, b"OK", b'{"ok":true}\n')
+    return page(503, b"Service Unavailable", json.dumps({"ok": False, "reason": reason}).encode("ascii") + b"\n")
+
+
 class Admin:
     """Serves the admin listener."""
 
@@ -44,11 +54,13 @@ class Admin:
         readiness: Callable[[], Readiness],
         render: Callable[[], bytes],
         key_set: Callable[[], bytes] | None = None,
+        probes: Probes = NO_PROBES,
     ) -> None:
         """`render`: the metrics in the text format of Prometheus; it may take a second, and runs in a thread.
 
-        `key_set`: the public keys of assertions as a JWK set; None: there are no assertions.
+        `key_set`: the public keys of assertions as a JWK set; None: there are no assertions. `probes`: under /probe/.
         """
+        self._probes = probes
         self._readiness_now = readiness
         self._render_now = render
         self._key_set = key_set
@@ -85,6 +97,8 @@ class Admin:
                 kept = b"public, max-age=%d" % KEYS_KEPT
                 return page(200, b"OK", self._key_set(), b"application/jwk-set+json", cache_control=kept)
             case _:
+                if path.startswith(_PROBE) and (ask := self._probes.find(path.removeprefix(_PROBE))) is not None:
+                    return _outcome_page(await ask())
                 return page(404, b"Not Found", b'{"pages":["/livez","/readyz","/metrics"]}\n')
 
     def _readiness(self) -> OwnResponse:

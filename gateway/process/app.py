@@ -12,6 +12,7 @@ from typing import Final
 from prometheus_client import generate_latest
 
 from gateway.admin.pages import Admin
+from gateway.admin.probes import Probes
 from gateway.admin.readiness import Readiness, readiness_of
 from gateway.compose import Assembly, Current, build
 from gateway.core.config.file import Config
@@ -135,6 +136,7 @@ class Gateway:
             readiness=self.readiness,
             render=partial(generate_latest, self._metrics.registry),
             key_set=None if assembly.signer is None else assembly.signer.published,
+            probes=Probes(self._config.probes),
         )
 
         self._admin_server = Server(

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.admin.pages import Admin
+from gateway.admin.probes import Probes
 from gateway.admin.readiness import Readiness, readiness_of_all
 from gateway.compose import signing_keys
 from gateway.core.config.file import Config
@@ -175,6 +176,7 @@ class Supervisor:
                 readiness=self.readiness,
                 render=partial(shared_metrics.render, self._directory),
                 key_set=None if signer is None else signer.published,
+                probes=Probes(config.probes),
             )
             server = Server(self._admin, config, max_connections=ADMIN_CONNECTIONS, observer=None, own_pages=True)
             acceptor = Acceptor(self._listeners.admin, server)

@@ -15,6 +15,7 @@ from gateway.core.config.words import REQUIRED, ConfigProblem
 from gateway.core.token.keys import KeySet
 from gateway.core.upstream.own_lines import secret_uses
 from gateway.settings.document import Document, parse_document
+from gateway.settings.extras import extra_problems
 from gateway.settings.files import MAX_FILE, READERS, decoded, read_bounded
 from gateway.settings.secrets import read_secret
 from gateway.settings.variables import CONFIG, Overrides, is_within, read_variables, variable_for, variable_of
@@ -57,6 +58,7 @@ def load(path: str | None, environ: Mapping[str, str], *, kind: type[Config] = C
     told = (problem for problem in document.problems if not conversion.is_hidden(problem.path))
     found = [*told, *overrides.problems, *conversion.problems]
     found.extend(problem for problem in problems(conversion.config) if conversion.is_readable(problem.path))
+    found.extend(problem for problem in extra_problems(conversion.config) if conversion.is_readable(problem.path))
     named = {use.secret.env for use in secret_uses(conversion.config)}
     warned = list(dict.fromkeys(warning for name, warning in overrides.unknown.items() if name not in named))
     warned.extend(warnings(conversion.config))

@@ -17,6 +17,8 @@ from joserfc.jwk import ECKey
 
 from gateway.core.config.assertion import AssertionSection, KeyFile
 from gateway.core.config.file import Config
+from gateway.core.config.probes import ContainerProbes, Probe
+from gateway.core.config.section import Seconds
 from gateway.core.config.upstreams import Secret, UpstreamSection
 from gateway.observe.metrics.shared_metrics import VARIABLE
 from gateway.process.listening import CannotStart
@@ -139,6 +141,19 @@ async def test_a_service_manager_hears_when_one_serves_and_that_one_lives(
         await until(lambda: fed() > before)
     await manager.until("STOPPING=1")
     manager.close()
+
+
+async def test_the_supervisor_asks_for_kubelet(jwks: str, caplog: pytest.LogCaptureFixture) -> None:
+    api = RawUpstream()
+    await api.start()
+    probes = {"api": ContainerProbes(liveness=Probe(http=f"{api.url}/health", timeout=Seconds(10)))}
+    async with supervised(config(jwks, probes=probes), caplog) as it:
+        assert (await it.admin("/probe/api/liveness")).status == 200
+        assert api.last.start == b"GET /health HTTP/1.1"
+        await api.stop()
+        response = await it.admin("/probe/api/liveness")
+        assert response.status == 503
+        assert json.loads(response.body)["reason"] == "it cannot be reached (ECONNREFUSED)"
 
 
 async def test_one_that_falls_silent_is_killed_and_replaced(jwks: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,6 +13,7 @@ from gateway.core.checks.cors import cors_problems, cors_warnings
 from gateway.core.checks.headers import header_problems, header_warnings
 from gateway.core.checks.issuers import issuer_notes, issuer_problems, issuer_warnings
 from gateway.core.checks.limits import limit_problems, limit_warnings
+from gateway.core.checks.probes import probe_problems
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
 from gateway.core.config.file import Config, identity_headers_of
@@ -79,6 +80,7 @@ def _address_problems(config: Config) -> Iterator[ConfigProblem]:
     if "decisions" in bound:
         yield from _decision_problems(config, bound)
     yield from upstream_problems(config, bound)
+    yield from probe_problems(config, bound)
 
 
 def _decision_problems(config: Config, bound: dict[str, Address]) -> Iterator[ConfigProblem]:

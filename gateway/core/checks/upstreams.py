@@ -67,7 +67,7 @@ def _reach_problems(upstream: UpstreamSection, bound: Mapping[str, Address]) -> 
         yield "url", str(error)
     else:
         for key, address in bound.items():
-            if _is_reached(origin, address):
+            if is_reached(origin, address):
                 yield "url", f"is this gateway itself: it is the address of {key}"
         if upstream.tls is not None and origin.scheme != "https":
             yield "tls", "has no effect: url does not begin with https://"
@@ -162,7 +162,7 @@ def _is_host(text: str) -> bool:
     return url.host == text.lower()
 
 
-def _is_reached(upstream: Origin, address: Address) -> bool:
+def is_reached(upstream: Origin, address: Address) -> bool:
     """Whether the upstream is surely what listens at `address`."""
     if upstream.path is not None or address.path is not None:
         return upstream.path == address.path

@@ -11,6 +11,7 @@ from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS, Ident
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
 from gateway.core.config.log import Log
+from gateway.core.config.probes import ContainerProbes
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Section, default
 from gateway.core.config.section import described as _doc
@@ -82,6 +83,10 @@ class Config(Section, frozen=True, kw_only=True):
         _doc("pages of other origins that may call; upstream: the API responds to preflights, which need no token"),
     ] = None
     via: Annotated[bool, _doc("add Via; it makes some upstreams change their responses")] = False
+    probes: Annotated[
+        dict[str, ContainerProbes],
+        _doc("by container: what admin's /probe/CONTAINER/KIND asks of an API that listens on loopback"),
+    ] = default({})
 
 
 def upstreams_of(config: Config) -> dict[str, UpstreamSection]:

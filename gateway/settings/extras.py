@@ -1,0 +1,21 @@
+"""Packages that only some configurations need, and that come with an extra of the distribution."""
+
+import importlib.util
+from collections.abc import Iterator
+
+from gateway.core.config.file import Config
+from gateway.core.config.probes import KINDS
+from gateway.core.config.words import ConfigProblem, named
+
+
+def extra_problems(config: Config) -> Iterator[ConfigProblem]:
+    """What is configured and needs a package that is not here. Imports nothing."""
+    paths = named("probes", config.probes)
+    for name, container in config.probes.items():
+        for kind in KINDS:
+            probe = getattr(container, kind)
+            if probe is not None and probe.grpc is not None and importlib.util.find_spec("h2") is None:
+                yield ConfigProblem(
+                    f"{paths[name]}.{kind}.grpc",
+                    "needs the package h2, which is not installed: it comes with bearer-gateway[grpc]",
+                )

@@ -1,0 +1,25 @@
+"""A configuration that needs a package which is not installed does not start."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from gateway.settings.settings import load
+
+PROBES = """
+upstream: http://127.0.0.1:3000
+issuers: [{issuer: https://i.example, audience: a}]
+probes:
+  api: {startup: {tcp: "127.0.0.1:8081"}, readiness: {grpc: "127.0.0.1:9000"}}
+"""
+
+
+def test_a_grpc_probe_without_its_library_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(PROBES)
+    assert load(str(path), {}).problems == []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert [str(problem) for problem in load(str(path), {}).problems] == [
+        "probes.api.readiness.grpc: needs the package h2, which is not installed: it comes with bearer-gateway[grpc]"
+    ]
