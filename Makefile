@@ -15,7 +15,10 @@ PIN := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 COMPILED := build/compiled
 RUN_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-.PHONY: demo test check bench profile wheel docs help format lock clean system
+# The container image, by docker, podman or buildah: deploy/image/build.sh has the variables that it takes.
+IMAGE ?= bearer-gateway:$(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' gateway/__init__.py)
+
+.PHONY: demo test check bench profile wheel image sbom docs help format lock clean system
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -27,11 +30,11 @@ demo: $(VENV)/.runtime  ## run an issuer, an echo API and the gateway between th
 test: $(VENV)/.dev system $(COMPILED)/.done  ## every test; sets up what they need
 	$(BIN)/pytest tests/core --cov=gateway.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
 	$(BIN)/pytest tests/gate tests/relay/test_transparency.py tests/e2e/test_demo.py -n 2
-	$(RUN_COMPILED) $(BIN)/pytest tests --ignore=tests/core -n 2 -o pythonpath='$(COMPILED) . tests tests/e2e'
+	$(RUN_COMPILED) $(BIN)/pytest tests --ignore=tests/core -n 2 -o pythonpath='$(COMPILED) . tests tests/e2e deploy/image'
 
 check: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, layout
-	$(BIN)/ruff format --check gateway tests hatch_build.py
-	$(BIN)/ruff check gateway tests hatch_build.py
+	$(BIN)/ruff format --check gateway tests deploy/image hatch_build.py
+	$(BIN)/ruff check gateway tests deploy/image hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_layout.py
@@ -46,11 +49,20 @@ profile: $(VENV)/.dev $(if $(NATIVE),$(COMPILED)/.done)  ## a flame graph of the
 		$(if $(FOR),--seconds $(FOR)) $(if $(FORMAT),--format $(FORMAT)) $(if $(NATIVE),--native)
 
 format: $(VENV)/.dev  ## let ruff write the code its way
-	$(BIN)/ruff format gateway tests hatch_build.py
-	$(BIN)/ruff check --fix gateway tests hatch_build.py
+	$(BIN)/ruff format gateway tests deploy/image hatch_build.py
+	$(BIN)/ruff check --fix gateway tests deploy/image hatch_build.py
 
 wheel: $(COMPILED)/.done  ## what to install elsewhere, in dist/
 	@mkdir -p dist && cp build/*.whl dist/ && ls dist/*.whl
+
+image:  ## the container image bearer-gateway:VERSION, or IMAGE=...; by docker, podman or buildah
+	@sh deploy/image/build.sh '$(IMAGE)'
+
+sbom: $(VENV)/.dev  ## what is in that image, as CycloneDX: build/image.cdx.json
+	@mkdir -p build
+	@sh deploy/image/save.sh '$(IMAGE)' build/image.tar
+	@$(BIN)/python deploy/image/sbom.py build/image.tar build/image.cdx.json
+	@rm build/image.tar
 
 docs: $(VENV)/.dev  ## write the parts of docs/ that are made from the code
 	PYTHONPATH=. $(BIN)/python tests/documents.py

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Builds the image by docker, podman or buildah, whatever is there: build.sh NAME:TAG, or `make image`.
+# Variables: ENGINE chooses one of the three; BASE, BUILDER and EXTRAS are Dockerfile's; FLAGS are handed to the engine as they are.
+# SOURCE_DATE_EPOCH is the time that everything in the image bears, REVISION what it says it was made of: by default the commit.
+set -eu
+cd "$(dirname "$0")/../.."
+
+image=$1
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' gateway/__init__.py)
+revision=${REVISION-$(git rev-parse HEAD 2>/dev/null || true)}
+epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
+default=docker.io/library/debian:trixie-slim
+
+. deploy/image/engine.sh
+
+# What is built from whatever a registry has should say so; only where there is none, the base is made here.
+if [ -z "${BASE:-}" ]; then
+    BASE=$default
+    if ! "$engine" inspect --type image "$BASE" >/dev/null 2>&1 && ! "$engine" pull --quiet "$BASE" >/dev/null; then
+        echo "No registry gives $BASE, so the base is made of this machine's Debian mirror (tests/image_base.sh)." >&2
+        BASE=localhost/bearer-gateway-base:trixie BUILDER=localhost/bearer-gateway-builder:trixie
+        sh tests/image_base.sh "$engine" "$BASE" "$BUILDER"
+    fi
+fi
+
+set -- --build-arg BASE="$BASE" --build-arg BUILDER="${BUILDER:-$BASE}" --build-arg EXTRAS="${EXTRAS-all}" \
+    --build-arg VERSION="$version" --build-arg REVISION="$revision" -t "$image"
+case $engine in
+docker)
+    # BuildKit takes the time of the image from the variable; docker's exporter has no way to change those of its files.
+    # shellcheck disable=SC2086 # flags are words
+    SOURCE_DATE_EPOCH=$epoch docker build "$@" ${FLAGS:-} .
+    ;;
+podman)
+    # HEALTHCHECK is not part of OCI's format. chroot asks nothing of the kernel, so it builds in a container too.
+    # shellcheck disable=SC2086
+    podman build --format docker --isolation "${BUILDAH_ISOLATION:-chroot}" --timestamp "$epoch" "$@" ${FLAGS:-} .
+    ;;
+buildah)
+    # shellcheck disable=SC2086
+    buildah bud --format docker --isolation "${BUILDAH_ISOLATION:-chroot}" --timestamp "$epoch" "$@" ${FLAGS:-} .
+    ;;
+esac
+echo "$image is built."

@@ -1,0 +1,25 @@
+"""Every locked package that runs has a wheel for the machines that the image and others run on: nothing is built on the way."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.locks import ROOT
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.13"])
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_every_package_has_a_wheel_for(machine: str, python: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--no-deps", "--require-hashes", "--ignore-installed",
+            "--only-binary", ":all:", "--platform", f"manylinux2014_{machine}", "--python-version", python,
+            "--target", tmp_path, "-r", ROOT / "requirements.txt",
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
