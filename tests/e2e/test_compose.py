@@ -78,8 +78,8 @@ async def running(service: str, ports: dict[str, int]) -> AsyncIterator[Part]:
 async def test_who_has_a_token_of_the_issuer_reaches_the_api_and_nobody_else(tmp_path: Path) -> None:
     ports = {"issuer": free_port(), "api": free_port()}
     config = tmp_path / "gateway.yaml"
-    config.write_text(here((COMPOSE / "gateway.yaml").read_text(), ports))
-    variables = {"GATEWAY_LISTEN": "127.0.0.1:0", "GATEWAY_ADMIN": "127.0.0.1:0", "GATEWAY_LIMITS_DRAIN_DELAY": "0s"}
+    config.write_text(here((COMPOSE / "gateway.yaml").read_text(), ports) + "limits: {drain_delay: 0s}\n")
+    variables = {"GATEWAY_LISTEN": "127.0.0.1:0", "GATEWAY_ADMIN": "127.0.0.1:0"}
     async with (
         running("issuer", ports) as issuer,
         running("api", ports) as api,
