@@ -25,6 +25,8 @@ PROJECT: Final = "bearer-gateway"
 #: what no program imports: sources of extension modules, their headers, stubs
 _SOURCES: Final = frozenset({".c", ".cc", ".cpp", ".h", ".hpp", ".pxd", ".pxi", ".pyi", ".pyx", ".rs"})
 _TESTS: Final = frozenset({"test", "tests"})
+#: what pip wrote of itself: true no longer, and of files as they were before they were stripped
+_NOTES: Final = frozenset({"RECORD", "direct_url.json"})
 #: kept of bin/: no scripts to activate it, no tools of the packages
 _PROGRAMS: Final = frozenset({PROJECT, "python", "python3"})
 
@@ -123,7 +125,7 @@ def _leave_out(packages: Path) -> None:
                 rmtree(path)
             elif not any(path.iterdir()):
                 path.rmdir()
-        elif path.suffix in _SOURCES:
+        elif path.suffix in _SOURCES or (path.name in _NOTES and path.parent.suffix == ".dist-info"):
             path.unlink()
 
 

@@ -106,6 +106,7 @@ def test_sources_headers_tests_and_tools_go_and_the_rest_is_byte_code_that_asks_
     }  # fmt: skip
     # The flags behind the magic number (PEP 552): by hash, and unchecked.
     assert {path.read_bytes()[4:8] for path in packages.rglob("*.pyc")} == {b"\1\0\0\0"}
+    assert not list(packages.glob("*.dist-info/RECORD"))
     assert {path.name for path in (root / "bin").iterdir()} == {"python", "python3", "python3.13", "bearer-gateway"}
 
 
