@@ -5,8 +5,10 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +21,14 @@ ROOT: Final = Path(__file__).parents[2]
 HOME: Final = Path(os.environ.get("K8S_HOME") or "/var/cache/bearer-gateway/kubernetes") / "images"
 #: what the image is called in its archive, and thus where it is loaded
 IMAGE: Final = f"bearer-gateway:{__version__}"
-#: whatever the build reads
-_SOURCES: Final = (
-    ".dockerignore", "Dockerfile", "LICENSE", "README.md", "deploy/image/[!s]*", "gateway/**/*.py", "hatch_build.py",
-    "pyproject.toml", "requirements.txt", "requirements-build.txt", "tests/image_base.sh",
-)  # fmt: skip
 _BASE_SOURCES: Final = ("tests/image_base.sh",)
+#: how it is built
+_RECIPE: Final = (
+    *_BASE_SOURCES, ".dockerignore", "Dockerfile", "deploy/image/[!s]*", "hatch_build.py", "pyproject.toml",
+    "requirements.txt", "requirements-build.txt",
+)  # fmt: skip
+#: whatever the build reads
+_SOURCES: Final = (*_RECIPE, "LICENSE", "README.md", "gateway/**/*.py")
 #: characters of a hash, enough for the states of a clone
 _KEY: Final = 16
 #: 2026-01-01, for whatever has no time of its own
@@ -58,6 +62,35 @@ def build_image() -> Path:
                 if other != path:
                     other.unlink()
     return path
+
+
+def is_built_the_same_twice() -> bool:
+    """Builds it once more, unless that was done for this very recipe: what the gateway's own modules say changes nothing in it."""
+    told = HOME / f"bearer-gateway-{_hash(_RECIPE)}.twice"
+    if not told.exists():
+        again = HOME / f"bearer-gateway-again-{os.getpid()}.tar"
+        built = [image_id(build_image())]
+        # The first may be of another day, with other packages of Debian: then the third decides.
+        while len(built) < 3 and len(set(built)) == len(built):
+            try:
+                build_into(again)
+                built.append(image_id(again))
+            finally:
+                again.unlink(missing_ok=True)
+        if len(set(built)) == len(built):
+            return False
+        for other in HOME.glob("bearer-gateway-*.twice"):
+            other.unlink()
+        told.touch()
+    return True
+
+
+def image_id(archive: Path) -> str:
+    """The name of the image's configuration, which is the hash of it, and with that of every layer."""
+    with tarfile.open(archive) as opened:
+        manifest = opened.extractfile("manifest.json")
+        assert manifest is not None
+        return str(json.load(manifest)[0]["Config"])
 
 
 def build_into(path: Path) -> None:

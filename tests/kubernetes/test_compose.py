@@ -16,7 +16,10 @@ PROJECT = f"gateway-{os.getpid()}"
 #: seconds for three containers to respond
 STARTED = 60
 
-pytestmark = pytest.mark.timeout(900)
+
+@pytest.fixture(scope="module")
+def archive() -> Path:
+    return build_image()
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,9 @@ def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         subprocess.run(["ip", "netns", "del", PROJECT], check=True)
 
 
-def test_it_is_up_with_one_command_lets_in_who_has_a_token_and_ends_in_good_order(namespace: list[str]) -> None:
+def test_it_is_up_with_one_command_lets_in_who_has_a_token_and_ends_in_good_order(
+    archive: Path, namespace: list[str]
+) -> None:
     def run(*command: str | Path) -> str:
         env = {**os.environ, "IMAGE": f"docker.io/library/{IMAGE}"}
         done = subprocess.run([*namespace, *command], capture_output=True, text=True, check=False, env=env, cwd=ROOT)
@@ -59,7 +64,7 @@ def test_it_is_up_with_one_command_lets_in_who_has_a_token_and_ends_in_good_orde
         return int(status), body
 
     compose = (Path(sys.executable).with_name("podman-compose"), "-p", PROJECT, "-f", "deploy/compose/compose.yaml")
-    run("podman", "load", "--quiet", "--input", build_image())
+    run("podman", "load", "--quiet", "--input", archive)
     try:
         run(*compose, "up", "--detach", "--no-build")
         # curl asks again while nobody listens, and while it is not ready.
