@@ -11,8 +11,8 @@ from tests.locks import ROOT
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.parametrize("python", ["3.11", "3.13"])
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+# The Python of Debian 13 and of Debian 12; the fourth one runs these tests.
+@pytest.mark.parametrize(("machine", "python"), [("x86_64", "3.13"), ("aarch64", "3.13"), ("aarch64", "3.11")])
 def test_every_package_has_a_wheel_for(machine: str, python: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [
