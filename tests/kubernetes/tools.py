@@ -86,6 +86,7 @@ RECIPES: Final = {
     "helm-docs": Recipe("github.com/norwoodj/helm-docs", "v1.14.2", {"helm-docs": "cmd/helm-docs"}, minutes=0.2),
     "kubeconform": Recipe("github.com/yannh/kubeconform", "v0.8.0", {"kubeconform": "cmd/kubeconform"}, minutes=0.1),
     "kube-score": Recipe("github.com/zegl/kube-score", "v1.20.0", {"kube-score": "cmd/kube-score"}, minutes=0.5),
+    "coredns": Recipe("github.com/coredns/coredns", "v1.14.7", {"coredns": ""}, minutes=3, huge=True),
     "metrics-server": Recipe(
         "sigs.k8s.io/metrics-server", "v0.8.0", {"metrics-server": "cmd/metrics-server"}, minutes=3, huge=True
     ),
@@ -106,7 +107,7 @@ def tool(name: str) -> Path:
     """The program called `name`: one of RECIPES' programs. Built first where it is not there yet, which can take minutes."""
     key = _RECIPE_OF[name]
     recipe = RECIPES[key]
-    with _once(key, repr(recipe), [HOME / "bin" / program for program in recipe.programs]) as missing:
+    with once(key, repr(recipe), [HOME / "bin" / program for program in recipe.programs]) as missing:
         if missing:
             _build(key, recipe)
     return HOME / "bin" / name
@@ -117,7 +118,7 @@ def crds(name: str) -> Path:
     made = HOME / "crds" / name
     module, version = {"monitoring": _MONITORING, "gateway": _GATEWAY_API}[name]
     program = tool("controller-gen") if name == "monitoring" else None
-    with _once(f"crds-{name}", f"{module}@{version}", [made]) as missing:
+    with once(f"crds-{name}", f"{module}@{version}", [made]) as missing:
         if missing:
             shutil.rmtree(made, ignore_errors=True)
             made.mkdir(parents=True)
@@ -131,7 +132,7 @@ def crds(name: str) -> Path:
 
 
 @contextmanager
-def _once(key: str, stamp: str, results: list[Path]) -> Iterator[bool]:
+def once(key: str, stamp: str, results: list[Path]) -> Iterator[bool]:
     """True where `results` have not been made with `stamp` yet. Of several processes one makes them and the others wait."""
     stamps = HOME / "stamps"
     stamps.mkdir(parents=True, exist_ok=True)
@@ -146,9 +147,7 @@ def _build(key: str, recipe: Recipe) -> None:
     """Builds from a module of our own with the requirements of `recipe`'s: `go install` refuses a module that replaces others."""
     if shutil.which("go") is None:
         raise BuildFailed("go was not found: Go 1.26 or newer builds what these tests run")
-    _say(
-        f"building {', '.join(recipe.programs)} {recipe.version}: on two cores about {recipe.minutes * 60:.0f} s, once"
-    )
+    say(f"building {', '.join(recipe.programs)} {recipe.version}: on two cores about {recipe.minutes * 60:.0f} s, once")
     started = time.monotonic()
     work = HOME / "build" / key
     shutil.rmtree(work, ignore_errors=True)
@@ -161,12 +160,16 @@ def _build(key: str, recipe: Recipe) -> None:
         environment.setdefault("GOCACHE", str(work / "cache"))
     linked = "-s -w " + " ".join(f"-X {variable}" for variable in recipe.variables)
     command = ["go", "build", "-v", "-mod=mod", "-trimpath", "-buildvcs=false", f"-ldflags={linked}", "-o", f"{out}/"]
-    _watch([*command, *(f"{recipe.module}/{package}" for package in recipe.programs.values())], work, environment)
+    _watch([*command, *_packages(recipe)], work, environment)
     (HOME / "bin").mkdir(exist_ok=True)
-    for program, package in recipe.programs.items():
+    for program, package in zip(recipe.programs, _packages(recipe), strict=True):
         (out / package.rsplit("/", 1)[1]).rename(HOME / "bin" / program)
     shutil.rmtree(work, ignore_errors=True)
-    _say(f"built {', '.join(recipe.programs)} in {time.monotonic() - started:.0f} s")
+    say(f"built {', '.join(recipe.programs)} in {time.monotonic() - started:.0f} s")
+
+
+def _packages(recipe: Recipe) -> list[str]:
+    return [f"{recipe.module}/{package}" if package else recipe.module for package in recipe.programs.values()]
 
 
 def _write_module(recipe: Recipe, work: Path) -> None:
@@ -203,12 +206,12 @@ def _watch(command: list[str], folder: Path, environment: dict[str, str]) -> Non
             lines.append(line)
             if time.monotonic() - told >= _TOLD_EVERY:
                 told = time.monotonic()
-                _say(f"  {told - started:.0f} s: {len(lines)} packages, at {line.strip()}")
+                say(f"  {told - started:.0f} s: {len(lines)} packages, at {line.strip()}")
     if building.returncode != 0:
         raise BuildFailed(f"{' '.join(command[:2])} failed:\n{''.join(lines[-30:])}")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
@@ -221,7 +224,7 @@ def main(names: list[str]) -> int:
         for name in () if names else ("monitoring", "gateway"):
             sys.stdout.write(f"{crds(name)}\n")
     except BuildFailed as failed:
-        _say(str(failed))
+        say(str(failed))
         return 1
     return 0
 

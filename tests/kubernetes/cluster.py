@@ -1,0 +1,172 @@
+"""A whole Kubernetes of one node, of real parts, for as long as the tests run."""
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.kubernetes import parts
+from tests.kubernetes.images import pause_image
+from tests.kubernetes.machine import Place
+from tests.kubernetes.tools import HOME, tool
+
+#: seconds until a part has to be there
+_STARTING: Final = 90.0
+#: seconds for one command
+_COMMAND: Final = 120.0
+#: seconds that kube-proxy takes to write down what has changed
+_PROXY: Final = 1.0
+
+
+class CommandFailed(Exception):
+    """A command ended with an error; the message has what it printed."""
+
+
+class Cluster:
+    """One node, one administrator: what `kubectl`, `helm` and clients do is done from the node."""
+
+    def __init__(self) -> None:
+        self._place = Place(HOME / "cluster")
+        self.folder = self._place.folder
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's; its address is reached from within the cluster's network only: `run` and `inside`."""
+        return self.folder / "kubeconfig"
+
+    def up(self) -> None:
+        """Starts every part and waits until the node is ready for pods."""
+        for name in ("kube-apiserver", "coredns"):
+            tool(name)  # before anything waits for it
+        self._place.open()
+        place, folder = self._place, self.folder
+        parts.write_certificates(folder)
+        parts.write_network(folder)
+        place.start("etcd", parts.etcd())
+        place.start("kube-apiserver", parts.api_server())
+        place.start("containerd", parts.containerd(folder))
+        for command in (
+            ["link", "add", "node0", "type", "dummy"],
+            ["address", "add", f"{parts.NODE_ADDRESS}/32", "dev", "node0"],
+            ["link", "set", "node0", "up"],
+            # What is not a Service's address ends here.
+            ["route", "add", parts.SERVICES, "dev", "node0"],
+        ):
+            self.run("ip", *command)
+        self.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        self._until("containerd", lambda: self.succeeds(*parts.ctr(folder), "version"))
+        self.load_image(pause_image())
+        self._until("kube-apiserver", lambda: self.kubectl("get", "--raw=/readyz", check=False) == "ok")
+        place.start("kube-controller-manager", parts.controller_manager())
+        place.start("kube-scheduler", parts.scheduler())
+        place.start("kubelet", parts.kubelet(folder))
+        place.start("kube-proxy", parts.kube_proxy())
+        place.start("coredns", parts.core_dns(folder))
+        ready = "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}"
+        self._until("kubelet", lambda: self.kubectl("get", "nodes", "-o", ready, check=False) == "True")
+        account = ("get", "serviceaccount", "default", "-o", "name")
+        self._until("kube-controller-manager", lambda: bool(self.kubectl(*account, check=False)))
+
+    def down(self) -> None:
+        """Ends every part and every pod, and leaves nothing on the machine."""
+        self._place.close()
+
+    def run(
+        self,
+        *command: str,
+        input: str | None = None,  # noqa: A002 # as subprocess calls it
+        check: bool = True,
+        timeout: float = _COMMAND,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a command in the cluster's network, with KUBECONFIG; CommandFailed when it ends with an error and `check`.
+
+        `kubectl` is the cluster's own, and the programs of tools.py are found by their names.
+        """
+        path = f"{HOME / 'bin'}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+        variables = {**os.environ, "PATH": path, "KUBECONFIG": str(self.kubeconfig), **(environment or {})}
+        arguments = [*self._place.entered("net"), *command]
+        done = subprocess.run(
+            arguments, input=input, env=variables, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        if check and done.returncode != 0:
+            raise CommandFailed(f"{' '.join(command)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def succeeds(self, *command: str) -> bool:
+        return self.run(*command, check=False).returncode == 0
+
+    def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002 # as above
+        """What kubectl prints."""
+        return self.run("kubectl", *arguments, input=input, check=check).stdout
+
+    def apply(self, text: str, namespace: str = "default") -> str:
+        """Applies manifests as an operator does; says which."""
+        return self.kubectl("--namespace", namespace, "apply", "-f", "-", input=text)
+
+    def wait_rollout(self, workload: str, namespace: str = "default", timeout: float = _COMMAND) -> None:
+        """Waits until `workload`, KIND/NAME, runs as it is described and its Services lead to it."""
+        arguments = ("rollout", "status", workload, f"--timeout={timeout:.0f}s")
+        done = self.run("kubectl", "--namespace", namespace, *arguments, check=False, timeout=timeout + 10)
+        if done.returncode != 0:
+            told = self.kubectl("--namespace", namespace, "describe", "pods", check=False)
+            raise CommandFailed(f"{workload} was not rolled out: {done.stderr}\n{told[-4000:]}")
+        time.sleep(_PROXY)
+
+    def load_image(self, archive: Path) -> None:
+        """Makes the images of a docker-archive known to the node, by the names they have in it."""
+        self.run(*parts.ctr(self.folder), "images", "import", str(archive))
+
+    def inside(self) -> AbstractContextManager[None]:
+        """What this thread connects, listens on and starts meanwhile is in the cluster's network."""
+        return self._place.inside()
+
+    def start(self, name: str, command: list[str]) -> None:
+        """Starts one more part, which runs until the cluster is brought down; what it prints is in NAME.log."""
+        self._place.start(name, command)
+
+    @contextmanager
+    def namespace(self, level: str = "restricted") -> Iterator[str]:
+        """A namespace of its own for a test, at one of the levels of Pod Security. It is emptied at the end."""
+        name = f"test-{uuid.uuid4().hex[:8]}"
+        self.kubectl("create", "namespace", name)
+        self.kubectl("label", "namespace", name, f"pod-security.kubernetes.io/enforce={level}")
+        try:
+            yield name
+        finally:
+            self.kubectl("delete", "namespace", name, "--wait=false", check=False)
+            self.kubectl(
+                "--namespace", name, "delete", "pods", "--all", "--grace-period=1", "--wait=false", check=False
+            )
+
+    def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
+        """Asks `condition` until it holds; CommandFailed names `what` when it never does."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise CommandFailed(f"{what}: not within {timeout:.0f} s")
+            time.sleep(0.1)
+
+    def _until(self, part: str, condition: Callable[[], bool]) -> None:
+        try:
+            self.wait_until(condition, part, _STARTING)
+        except CommandFailed:
+            log = self._place.log(part).read_text(errors="replace")
+            raise CommandFailed(f"{part} did not come up:\n{log[-3000:]}") from None
+        sys.stderr.write(f"{part} is up\n")
+
+
+@contextmanager
+def running() -> Iterator[Cluster]:
+    """A cluster, brought down whatever happens."""
+    cluster = Cluster()
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        cluster.down()

@@ -1,0 +1,62 @@
+"""The cluster, what can be added to it, and who asks for it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kubernetes import addons
+from tests.kubernetes.cluster import Cluster, running
+from tests.kubernetes.images import API, api_image
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is built on demand takes as long as it takes; the tests themselves have their limit."""
+    for item in items:
+        if "kubernetes" in item.path.parts:
+            item.add_marker(pytest.mark.timeout(300, func_only=True))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A Kubernetes of one node; it is brought down at the end, whatever happens."""
+    with running() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of its own, under Pod Security restricted."""
+    with cluster.namespace() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def api(cluster: Cluster) -> str:
+    """The name of an image with an API that knows nothing of a gateway: images.py."""
+    cluster.load_image(api_image())
+    return API
+
+
+@pytest.fixture(scope="session")
+def metrics_server(cluster: Cluster) -> None:
+    """What an autoscaler asks."""
+    addons.start_metrics_server(cluster)
+
+
+@pytest.fixture(scope="session")
+def network_policies(cluster: Cluster) -> None:
+    """From now on somebody enforces NetworkPolicies."""
+    addons.start_network_policies(cluster)
+
+
+@pytest.fixture(scope="session")
+def monitoring_crds(cluster: Cluster) -> None:
+    """ServiceMonitor, PrometheusRule and the others are known."""
+    addons.define(cluster, "monitoring")
+
+
+@pytest.fixture(scope="session")
+def gateway_crds(cluster: Cluster) -> None:
+    """HTTPRoute and the others are known."""
+    addons.define(cluster, "gateway")
