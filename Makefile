@@ -18,7 +18,7 @@ RUN_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 # The container image, by docker, podman or buildah: deploy/image/build.sh has the variables that it takes.
 IMAGE ?= bearer-gateway:$(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' gateway/__init__.py)
 
-.PHONY: demo test check bench profile wheel image sbom docs help format lock clean system
+.PHONY: demo test test-kubernetes check bench profile wheel image sbom docs help format lock clean system
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -30,7 +30,12 @@ demo: $(VENV)/.runtime  ## run an issuer, an echo API and the gateway between th
 test: $(VENV)/.dev system $(COMPILED)/.done  ## every test; sets up what they need
 	$(BIN)/pytest tests/core --cov=gateway.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
 	$(BIN)/pytest tests/gate tests/relay/test_transparency.py tests/e2e/test_demo.py -n 2
-	$(RUN_COMPILED) $(BIN)/pytest tests --ignore=tests/core -n 2 -o pythonpath='$(COMPILED) . tests tests/e2e deploy/image'
+	$(RUN_COMPILED) $(BIN)/pytest tests --ignore=tests/core --ignore=tests/kubernetes -n 2 -o pythonpath='$(COMPILED) . tests tests/e2e deploy/image'
+
+test-kubernetes: $(VENV)/.dev  ## on a whole Kubernetes of real parts; root, Go and, the first time, half an hour
+	@sh tests/kubernetes/system_packages.sh
+	@PYTHONPATH=. $(BIN)/python tests/kubernetes/tools.py >/dev/null
+	$(BIN)/pytest tests/kubernetes -v --durations=10
 
 check: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, layout
 	$(BIN)/ruff format --check gateway tests deploy/image hatch_build.py

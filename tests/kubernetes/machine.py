@@ -46,6 +46,7 @@ class Place:
         self.folder = folder
         self._init = 0
         self._holder: subprocess.Popen[bytes] | None = None
+        self._started: list[subprocess.Popen[bytes]] = []
         self._lock: TextIO | None = None
 
     def open(self) -> None:
@@ -61,7 +62,8 @@ class Place:
         # Killed with us, however we end: then the kernel kills all that runs in there, containers too.
         died_with = ["setpriv", "--pdeathsig", "KILL"]
         apart = ["unshare", "--net", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child"]
-        self._holder = subprocess.Popen([*died_with, *apart, "catatonit", "-P"])
+        with self.log("init").open("wb") as log:
+            self._holder = subprocess.Popen([*died_with, *apart, "catatonit", "-P"], stdout=log, stderr=log)
         self._init = _child_of(self._holder.pid)
         subprocess.run([*self.entered("net"), "ip", "link", "set", "lo", "up"], check=True)
 
@@ -82,8 +84,10 @@ class Place:
         """Ends all that runs here and puts back what was changed. Nothing happens when it was not open."""
         if self._holder is not None:
             os.kill(self._init or self._holder.pid, signal.SIGKILL)
-            self._holder.wait(_ENDING)
+            for process in [self._holder, *self._started]:
+                process.wait(_ENDING)
             self._holder = None
+            self._started.clear()
             _remove_control_groups()
         _put_back(self._kept)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -100,7 +104,7 @@ class Place:
         """Starts a program that runs until the place is closed; what it prints is in NAME.log."""
         with self.log(name).open("wb") as log:
             arguments = [*self.entered(), *command]
-            subprocess.Popen(arguments, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._started.append(subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

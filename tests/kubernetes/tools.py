@@ -47,6 +47,11 @@ class Recipe:
     #: gigabytes of intermediate results are thrown away
     huge: bool = False
 
+    @property
+    def stamp(self) -> str:
+        """What a build is made of: another stamp, another build."""
+        return repr((self.module, self.version, self.programs, self.variables, self.siblings))
+
 
 RECIPES: Final = {
     "kubernetes": Recipe(
@@ -107,7 +112,7 @@ def tool(name: str) -> Path:
     """The program called `name`: one of RECIPES' programs. Built first where it is not there yet, which can take minutes."""
     key = _RECIPE_OF[name]
     recipe = RECIPES[key]
-    with once(key, repr(recipe), [HOME / "bin" / program for program in recipe.programs]) as missing:
+    with once(key, recipe.stamp, [HOME / "bin" / program for program in recipe.programs]) as missing:
         if missing:
             _build(key, recipe)
     return HOME / "bin" / name
