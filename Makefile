@@ -22,7 +22,7 @@ IMAGE ?= bearer-gateway:$(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' gatewa
 .DEFAULT_GOAL := help
 
 help:  ## what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 demo: $(VENV)/.runtime  ## run an issuer, an echo API and the gateway between them
 	@$(BIN)/python -m gateway demo
