@@ -18,11 +18,11 @@ RUN apt-get update -q \
  && python3 -m venv /build/venv \
  && python3 -m venv --without-pip /opt/bearer-gateway
 WORKDIR /build
-COPY requirements.txt requirements-build.txt ./
+COPY requirements-extras.txt requirements-build.txt ./
 # hadolint ignore=DL3013
 RUN venv/bin/pip install --no-deps --require-hashes -r requirements-build.txt \
  && venv/bin/pip --python /opt/bearer-gateway install --no-compile --no-deps --require-hashes \
-    --report installed.json -r requirements.txt
+    --report installed.json -r requirements-extras.txt
 COPY . .
 ARG EXTRAS=all
 # A wheel in which nothing is compiled has another name: the build ends there.

@@ -77,6 +77,7 @@ docs: $(VENV)/.dev  ## write the parts of docs/ that are made from the code
 lock: $(VENV)/.dev  ## pin every dependency anew, with all it needs
 	$(PIN) --upgrade --group dev -o requirements-dev.txt
 	cp requirements-dev.txt requirements-build.txt && $(PIN) --group build -o requirements-build.txt
+	cp requirements-dev.txt requirements-extras.txt && $(PIN) --all-extras -o requirements-extras.txt
 	cp requirements-dev.txt requirements.txt && $(PIN) -o requirements.txt
 
 clean:  ## forget everything that was set up

@@ -15,7 +15,14 @@ from packaging.utils import canonicalize_name
 from tests.locks import LOCKS, ROOT, Pin, closure, pins
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-GROUPS = {"requirements.txt": [], "requirements-build.txt": ["build"], "requirements-dev.txt": ["dev"]}
+GROUPS = {
+    "requirements.txt": [],
+    "requirements-extras.txt": [],
+    "requirements-build.txt": ["build"],
+    "requirements-dev.txt": ["dev"],
+}
+#: the lock that every optional feature has what it needs from
+EXTRAS = "requirements-extras.txt"
 EACH_LOCK = pytest.mark.parametrize("lock", LOCKS)
 
 #: wherever somebody could be told to install something
@@ -56,6 +63,8 @@ def roots(lock: str) -> list[Requirement]:
                 yield entry
 
     wanted = [*PROJECT["project"]["dependencies"], *(line for group in GROUPS[lock] for line in lines(group))]
+    if lock == EXTRAS:
+        wanted += [line for extra in PROJECT["project"]["optional-dependencies"].values() for line in extra]
     return [Requirement(line) for line in wanted]
 
 
@@ -88,8 +97,9 @@ def test_locks_agree() -> None:
     everything = {pin.name: (pin.version, pin.hashes) for pin in read("requirements-dev.txt")}
     for lock in LOCKS:
         assert [pin for pin in read(lock) if everything[pin.name] != (pin.version, pin.hashes)] == [], lock
-    names = [{pin.name for pin in read(lock)} for lock in LOCKS]
-    assert names[0] < names[1] < names[2]
+    plain, extras, build, everything_there_is = ({pin.name for pin in read(lock)} for lock in LOCKS)
+    assert plain < extras < everything_there_is
+    assert plain < build < everything_there_is
 
 
 def test_what_is_tested_is_what_is_locked() -> None:

@@ -58,7 +58,7 @@ def needed(found: Sequence[Distribution], extras: Iterable[str]) -> frozenset[st
             continue
         seen.add(entry)
         if name not in by_name:
-            raise CannotTrim(f"{name} is needed and not installed: requirements.txt does not name it")
+            raise CannotTrim(f"{name} is needed and not installed: requirements-extras.txt does not name it")
         for line in by_name[name].requires or ():
             asked = Requirement(line)
             if asked.marker is None or any(asked.marker.evaluate({"extra": extra}) for extra in ("", *wanted)):

@@ -158,7 +158,7 @@ def test_one_image_has_one_list(archive: Path) -> None:
 
 
 def test_somebody_has_looked_into_the_very_wheels_that_are_locked() -> None:
-    locked = {str(pin.name): str(pin.version) for pin in pins((ROOT / "requirements.txt").read_text())}
+    locked = {str(pin.name): str(pin.version) for pin in pins((ROOT / "requirements-extras.txt").read_text())}
     assert {name: within.version for name, within in WITHIN.items()} == {name: locked[name] for name in WITHIN}
     assert {library for within in WITHIN.values() for library in within.libraries} == _HOMES.keys()
 

@@ -25,7 +25,7 @@ _BASE_SOURCES: Final = ("tests/image_base.sh",)
 #: how it is built
 _RECIPE: Final = (
     *_BASE_SOURCES, ".dockerignore", "Dockerfile", "deploy/image/[!s]*", "hatch_build.py", "pyproject.toml",
-    "requirements.txt", "requirements-build.txt",
+    "requirements-extras.txt", "requirements-build.txt",
 )  # fmt: skip
 #: whatever the build reads
 _SOURCES: Final = (*_RECIPE, "LICENSE", "README.md", "gateway/**/*.py")

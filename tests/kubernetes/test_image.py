@@ -150,7 +150,7 @@ def test_it_says_how_it_is_run(config: dict[str, Any]) -> None:
 def test_the_list_of_what_is_in_it_has_every_package_with_the_hash_of_the_lock(archive: Path) -> None:
     listed = json.loads(written(read_image(archive)))
     found = {one["name"]: one for one in listed["components"]}
-    for pin in pins((ROOT / "requirements.txt").read_text()):
+    for pin in pins((ROOT / "requirements-extras.txt").read_text()):
         if "python_full_version < '3.13'" in pin.marker:
             continue
         one = found[str(pin.name)]
