@@ -47,7 +47,7 @@ class Within:
     libraries: Mapping[str, str]
 
 
-#: Read in the source archives. tests/test_image.py fails when requirements-extras.txt has another version: look again then.
+#: Read in the source archives. tests/test_image.py fails when requirements-extras.txt has another version: look again.
 WITHIN: Final[Mapping[str, Within]] = {
     "aiohttp": Within("3.14.5", {"llhttp": "9.4.2"}),
     "cffi": Within("2.1.1", {"libffi": ""}),
