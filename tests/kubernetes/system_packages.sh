@@ -10,6 +10,7 @@ need() { # COMMAND PACKAGE
 }
 need buildah buildah             # builds images without a daemon
 need catatonit catatonit         # a static init: the pause image, and pid 1 of the cluster
+need curl curl                   # asks what deploy/compose has started
 need conntrack conntrack         # kube-proxy
 need containerd containerd
 need docker-registry docker-registry
@@ -21,6 +22,7 @@ need mmdebstrap mmdebstrap       # base images without a registry
 need nsenter util-linux
 need podman podman
 need runc runc
+[ -x /usr/lib/podman/netavark ] || missing="$missing netavark aardvark-dns" # names of services, for deploy/compose
 [ -x /usr/lib/cni/ptp ] || missing="$missing containernetworking-plugins"
 if [ "$(id -u)" -ne 0 ]; then
     echo "A Kubernetes of real parts needs root."

@@ -26,7 +26,7 @@ from tests.locks import pins
 MIB = 1 << 20
 #: MIB; what the files of the image take, with every extra that there is
 SIZE = 200
-#: MIB, without extras: there are none yet, so both hold
+#: MIB without extras. Those that there are take next to nothing, so both hold for one image.
 SIZE_WITHOUT_EXTRAS = 150
 #: seconds from the start of the process to its first response
 FIRST_RESPONSE = 1.5
