@@ -23,7 +23,7 @@ def archive() -> Path:
 
 
 @pytest.fixture(scope="module")
-def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """The words before a command that is to run there."""
     place = tmp_path_factory.mktemp("podman")
     (place / "containers.conf").write_text(
@@ -41,11 +41,11 @@ def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
 
 
 def test_it_is_up_with_one_command_lets_in_who_has_a_token_and_ends_in_good_order(
-    archive: Path, namespace: list[str]
+    archive: Path, network: list[str]
 ) -> None:
     def run(*command: str | Path) -> str:
         env = {**os.environ, "IMAGE": f"docker.io/library/{IMAGE}"}
-        done = subprocess.run([*namespace, *command], capture_output=True, text=True, check=False, env=env, cwd=ROOT)
+        done = subprocess.run([*network, *command], capture_output=True, text=True, check=False, env=env, cwd=ROOT)
         assert done.returncode == 0, (command, done.stderr)
         return done.stdout
 
