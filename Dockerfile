@@ -52,7 +52,8 @@ RUN apt-get update -q \
  && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
  && find / -xdev -name __pycache__ -prune -exec rm -rf {} + \
  && library="$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
- && rm -rf "$library/ensurepip" "$library/idlelib" "$library/pydoc_data" "$library/test" "$library/tkinter" "$library/turtledemo" /usr/bin/pydoc* \
+ && rm -rf "$library/ensurepip" "$library/idlelib" "$library/pydoc_data" "$library/test" "$library/tkinter" \
+    "$library/turtledemo" /usr/bin/pydoc* \
  && PYTHONHASHSEED=0 python3 -m compileall -q -f --invalidation-mode unchecked-hash "$library" \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/* /var/lib/dpkg/*-old \
     /var/log/apt /var/log/alternatives.log /var/log/bootstrap.log /var/log/dpkg.log /root/.cache
