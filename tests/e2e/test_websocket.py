@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import signal
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +18,7 @@ import pytest_asyncio
 from process import GatewayProcess, serving
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, InvalidStatus
 from websockets.typing import Subprotocol
 
 from tests.wire import demo_issuer, good_token
@@ -123,7 +124,7 @@ class World:
 
 
 @asynccontextmanager
-async def running(directory: Path, **limits: Any) -> AsyncIterator[World]:
+async def running(directory: Path, *, workers: int = 1, **limits: Any) -> AsyncIterator[World]:
     (directory / "jwks.json").write_text(json.dumps(demo_issuer().jwks()))
     issuer = {"issuer": "https://issuer.test", "audience": demo_issuer().audience}
     api = Api()
@@ -133,6 +134,7 @@ async def running(directory: Path, **limits: Any) -> AsyncIterator[World]:
             "upstream": f"http://{address}",
             "listen": "127.0.0.1:0",
             "admin": "127.0.0.1:0",
+            "workers": workers,
             "limits": {"drain_delay": 0, **limits},
             "issuers": [issuer | {"jwks_file": str(directory / "jwks.json")}],
         }
@@ -321,16 +323,46 @@ async def test_a_connection_ends_when_its_token_expires(world: World) -> None:
     assert json.loads(found[0])["path"] == "/echo"
 
 
-async def test_a_program_that_is_told_to_stop_cuts_what_is_open_after_drain_and_ends(tmp_path: Path) -> None:
-    async with running(tmp_path, drain=1) as world, AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(world.open("/echo")) for _ in range(5)]
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_connections_are_told_one_by_one_that_the_program_goes_away(tmp_path: Path, workers: int) -> None:
+    drain, count = 4, 20
+    async with running(tmp_path, workers=workers, drain=drain) as world, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(world.open("/echo")) for _ in range(count)]
+        began = time.monotonic()
+
+        async def told(client: ClientConnection) -> float:
+            with pytest.raises(ConnectionClosedOK) as closed:
+                await client.recv()
+            assert closed.value.rcvd is not None
+            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "The gateway is stopping")
+            return time.monotonic() - began
+
         stopping = asyncio.create_task(world.gateway.stop())
         await world.gateway.wait_for("draining")
-        for client in clients:
-            await client.send("still here")
-            assert await client.recv() == "still here"
-        for client in clients:
-            with pytest.raises(ConnectionClosedError):
-                await client.recv()
+        # Whoever is not told yet is served.
+        await clients[-1].send("still here")
+        assert await clients[-1].recv() == "still here"
+        times = sorted(await asyncio.gather(*map(told, clients)))
         assert await stopping == 0
-        assert world.gateway.output.count(b'"reason":"draining"') == 5
+        in_half = [sum(1 for time in times if time < half) for half in (drain / 4, drain / 2)]
+        assert 2 <= in_half[0] <= count * 0.6
+        assert count * 0.3 <= in_half[1] < count
+        # The API hears of it from its clients.
+        assert [await world.api.closes.get() for _ in clients] == [(1001, "The gateway is stopping")] * count
+        assert world.gateway.output.count(b'"reason":"draining"') == count
+        assert b"cut" not in world.gateway.output
+
+
+async def test_a_program_that_drains_tells_its_connections_and_takes_new_ones(tmp_path: Path) -> None:
+    async with running(tmp_path, drain=1) as world:
+        async with world.open("/echo") as client:
+            world.gateway.process.send_signal(signal.SIGUSR1)
+            with pytest.raises(ConnectionClosedOK):
+                await client.recv()
+        async with world.open("/echo") as client:
+            await client.send("a")
+            assert await client.recv() == "a"
+            with pytest.raises(ConnectionClosedOK):
+                await client.recv()
+        assert (await world.gateway.admin("/readyz"))[0] == 503
+        assert world.gateway.process.returncode is None

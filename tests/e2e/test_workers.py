@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from load import load
-from process import GatewayProcess, serving
+from process import ROOT, GatewayProcess, serving
 
 from gateway.demo.issuer import DemoIssuer
 from tests.wire import Conversation, RawUpstream, until
@@ -92,6 +93,34 @@ async def test_a_signal_under_load_loses_no_request_and_no_upload(
         assert tally.answered > before  # new connections were served for drain_delay
         assert tally.refused == 24
     assert len(records(gateway)) == tally.answered + tally.uploaded
+    assert "cut" not in gateway.output.decode()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_drain_under_load_and_the_end_behind_it_lose_no_request(
+    directory: Path, issuer: DemoIssuer, workers: int
+) -> None:
+    async with upstream() as api, program(directory, issuer, api, workers=workers) as gateway:
+        token = issuer.access_token()
+        gateway.secrets.append(token)
+        async with load(gateway.url, token, clients=24, uploads=8) as tally:
+            await tally.more(200)
+            drain = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "gateway", "drain", "--pid", str(gateway.process.pid), cwd=ROOT
+            )
+            await gateway.wait_for("draining: serves on")
+            assert (await gateway.admin("/readyz"))[0] == 503
+            assert await drain.wait() == 0
+            # It serves on for as long as one likes; only then the end, without the delay.
+            await tally.more(100)
+            gateway.process.send_signal(signal.SIGUSR1)
+            await tally.more(100)
+            gateway.process.send_signal(signal.SIGTERM)
+            assert await gateway.process.wait() == 0
+        assert tally.lost == []
+        assert (tally.uploaded, tally.refused) == (8, 24)
+    assert len(records(gateway)) == tally.answered + tally.uploaded
+    assert gateway.output.decode().count("draining: serves on") == workers + (workers > 1)
     assert "cut" not in gateway.output.decode()
 
 
