@@ -89,8 +89,7 @@ class Gate:
             if isinstance(gone, CancelledError):
                 raise
         finally:
-            ending.duration = time.perf_counter() - started
-            ending.bytes_in, ending.bytes_out = exchange.bytes_in, exchange.bytes_out
+            ending.measure(exchange, started, time.perf_counter())
             self._observer.request_ended(ending)
 
     async def _relay(self, ending: Ending, admission: Admission, exchange: Exchange) -> None:
@@ -101,9 +100,12 @@ class Gate:
             return
         ending.enter(UPSTREAM)
         asked = time.perf_counter()
-        response = await self._upstream.send(ending.facts, admission, exchange)
         try:
-            ending.upstream_duration = time.perf_counter() - asked
+            response = await self._upstream.send(ending.facts, admission, exchange)
+        finally:
+            ending.waited = time.perf_counter() - asked
+        try:
+            ending.upstream_duration = ending.waited
             ending.status = response.status
             left = None if (caller := admission.identity) is None else caller.ends_at - self._clock()
             await exchange.relay(response, lines=ending.response_lines, seconds_left=left)

@@ -170,6 +170,10 @@ class Exchange(Protocol):
         """A final response has begun: it can be cut off, and no longer be replaced."""
 
     @property
+    def began_at(self) -> float:
+        """When that was, in seconds of `time.perf_counter`; 0 while it has not."""
+
+    @property
     def cut_by(self) -> Refusal | None:
         """Why the gateway itself cut the connection, if it did."""
 
@@ -237,12 +241,24 @@ class Ending(Trail):
         self.duration = 0.0
         #: seconds from the upstream request to the head of its response; None when none was made or none came
         self.upstream_duration: float | None = None
+        #: seconds in which the upstream, or the client's body for it, was waited for, whatever came of it
+        self.waited = 0.0
+        #: seconds from the end of the head to the head of the response, less `waited`; None when there was no response
+        self.own_duration: float | None = None
         self.bytes_in = 0
         self.bytes_out = 0
 
     def report(self, refusal: Refusal) -> None:
         """The step that was entered last refuses, and the route lets pass nevertheless."""
         self.reported, self.reported_at = refusal, self.step
+
+    def measure(self, exchange: Exchange, started: float, ended: float) -> None:
+        """It is over: how long it took, and how much went either way. Seconds of `time.perf_counter`."""
+        self.duration = ended - started
+        began = exchange.began_at
+        if began > 0.0:
+            self.own_duration = began - started - self.waited
+        self.bytes_in, self.bytes_out = exchange.bytes_in, exchange.bytes_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +286,8 @@ class KeysKnown:
     count: int
     #: the last refresh failed
     stale: bool
+    #: seconds from the last fetch that succeeded until the keys are too old to be used; None when there are none
+    age_limit: float | None
 
 
 #: what happens rarely enough to be made a value of

@@ -158,7 +158,7 @@ class RecordingObserver:
                 self._heard.set()
             case KeysSuppressed(issuer):
                 self.suppressed.append(issuer)
-            case KeysKnown(issuer, count, stale):
+            case KeysKnown(issuer, count, stale, _):
                 self.known.append((issuer, count, stale))
 
     def token_looked_up(self, *, hit: bool) -> None:

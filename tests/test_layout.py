@@ -30,7 +30,7 @@ UNMIRRORED = {
     "gateway/core/config/identity_headers.py": "as above",
     "gateway/core/config/issuers.py": "as above, and tests/core/config/test_file.py",
     "gateway/core/config/limits.py": "as above",
-    "gateway/core/config/log.py": "as above",
+    "gateway/core/config/log.py": "as above; what may stand in it: tests/core/checks/test_log.py",
     "gateway/core/config/probes.py": "a struct; tests/core/checks/test_probes.py reads it",
     "gateway/settings/secrets.py": "tests/settings/test_settings.py has every kind of secret",
     "gateway/commands/demo.py": "tests/e2e/test_demo.py runs it, and tests/demo/test_alone.py its parts",

@@ -101,6 +101,11 @@ class Admin:
                     return _outcome_page(await ask())
                 return page(404, b"Not Found", b'{"pages":["/livez","/readyz","/metrics"]}\n')
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether /readyz says 200."""
+        return self._readiness_now().ready and not self.draining
+
     def _readiness(self) -> OwnResponse:
         now = self._readiness_now()
         ready = now.ready and not self.draining

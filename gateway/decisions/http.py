@@ -30,6 +30,11 @@ class Subrequest:
         return self._exchange.has_begun
 
     @property
+    def began_at(self) -> float:
+        """When that was."""
+        return self._exchange.began_at
+
+    @property
     def cut_by(self) -> Refusal | None:
         """Why the gateway itself cut the connection, if it did."""
         return self._exchange.cut_by

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import logging
 import os
 import re
 import sys
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from random import random
+from select import PIPE_BUF
 from typing import BinaryIO, Final, TextIO
 
 import msgspec
@@ -17,6 +20,7 @@ from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.token.identity import Identity
 from gateway.observe.access_line import AccessLine
 from gateway.observe.metrics.metrics import ADMITTED, outcome_of
+from gateway.observe.outlet import outlet_of
 from gateway.ports import Ending
 
 #: W3C Trace Context section 3.2
@@ -35,11 +39,16 @@ _PATH_SHOWN: Final = 1024
 _SEARCHED: Final = 4096
 #: bytes of gathered lines that are written without waiting for the turn of the loop to end
 BATCH: Final = 64 * 1024
+#: seconds between two complaints of the program log that nobody reads the access log
+COMPLAINT: Final = 60.0
+#: seconds that a reader has at the end for what it did not take before
+LAST_CALL: Final = 1.0
 #: the last four characters of a time
 _MILLISECONDS: Final = tuple(f"{number:03d}Z" for number in range(1000))
 _DELETE, _QUESTION, _PERCENT, _HASH = b"\x7f?%#"
 
 
+_log: Final = logging.getLogger("gateway")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -47,7 +56,8 @@ class AccessLog:
     """A line a request, or only for refused and failed ones, or none.
 
     Lines are gathered and written once per turn of the event loop: a process that is killed loses those of one turn.
-    A reader that stalls holds up the gateway once the pipe is full: nothing is dropped in silence.
+    A reader that stalls holds up the gateway once the pipe is full, or, as configured, loses lines: nothing is dropped
+    in silence.
     """
 
     def __init__(
@@ -57,12 +67,30 @@ class AccessLog:
         *,
         batch: int = BATCH,
         clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random,
+        dropped: Callable[[int], None] | None = None,
     ) -> None:
-        """`batch`: bytes that are written at a time at most, longer lines excepted. `clock`: seconds of the epoch."""
-        self._log = log
+        """`batch`: bytes that are written at a time at most, longer lines excepted. `clock`: seconds of the epoch.
+
+        `chance`: a number in [0, 1). `dropped` hears how many lines nobody took.
+        """
+        self._subject_shown = log.subject
+        #: what is logged of requests whose route says nothing else
+        self._wanted: str = log.access
+        #: share of admitted requests
+        self._sample = float(log.sample)
+        self._chance = chance
         self._stream = stream or sys.stdout
-        self._bytes = _binary(self._stream)
-        self._batch = batch
+        self._outlet = outlet_of(self._stream) if log.blocked == "drop" else None
+        self._bytes = None if self._outlet is not None else _binary(self._stream)
+        self._tell_dropped = dropped
+        #: lines lost since the program log was told, and when it may be told again
+        self._dropped = 0
+        self._silent_until = 0.0
+        #: whoever read the log is gone
+        self._is_over = False
+        # A pipe takes all of so much or nothing (pipe(7)), so that no line is cut where the reader stays away for good.
+        self._batch = batch if self._outlet is None else min(batch, PIPE_BUF)
         self._clock = clock
         self._lines: list[bytes] = []
         self._gathered = 0
@@ -72,8 +100,13 @@ class AccessLog:
 
     def request_ended(self, ending: Ending) -> None:
         """One line, unless the configuration says otherwise."""
-        wanted = self._log.access
+        route = ending.route
+        wanted = self._wanted if route is None or route.log is None else route.log
         if wanted != "all" and (wanted == "none" or outcome_of(ending) == ADMITTED):
+            return
+        if self._sample < 1.0 and outcome_of(ending) == ADMITTED and self._chance() >= self._sample:
+            return
+        if self._is_over:
             return
         line = self._line(ending)
         if self._gathered + len(line) > self._batch:
@@ -90,14 +123,16 @@ class AccessLog:
         self._gathered += len(line)
 
     def flush(self) -> None:
-        """Writes what was gathered; waits as long as the reader of a full pipe does."""
+        """Writes what was gathered; waits as long as the reader of a full pipe does, unless lines are to be dropped."""
         if not self._lines:
             return
         gathered = b"".join(self._lines)
         self._lines.clear()
         self._gathered = 0
         try:
-            if self._bytes is not None:
+            if self._outlet is not None:
+                self._drop(self._outlet.write(gathered))
+            elif self._bytes is not None:
                 self._bytes.write(gathered)
                 self._bytes.flush()
             else:
@@ -105,7 +140,37 @@ class AccessLog:
                 self._stream.flush()
         except (OSError, ValueError):
             # Whoever reads the log is gone. Serving goes on; the metrics still count.
-            self._log = Log(access="none")
+            self._is_over = True
+
+    def look(self, now: float) -> None:
+        """To be called each second: writes what was kept, and tells the program log of what was lost.
+
+        `now`: seconds of any clock.
+        """
+        if self._outlet is not None and not self._is_over:
+            try:
+                self._outlet.retry()
+            except OSError:
+                self._is_over = True
+        if self._dropped and now >= self._silent_until:
+            self._silent_until = now + COMPLAINT
+            _log.warning("%d lines of the access log were dropped: standard output is not read", self._dropped)
+            self._dropped = 0
+
+    def close(self) -> None:
+        """Writes what was gathered; where lines may be dropped it waits a second for the reader, not longer."""
+        self.flush()
+        if self._outlet is not None:
+            self._drop(self._outlet.close(seconds=LAST_CALL))
+            self._outlet = None
+            self._is_over = True
+            self.look(self._silent_until)
+
+    def _drop(self, count: int) -> None:
+        if count:
+            self._dropped += count
+            if self._tell_dropped is not None:
+                self._tell_dropped(count)
 
     def _line(self, ending: Ending) -> bytes:
         """Printable ASCII, and a line feed."""
@@ -162,7 +227,7 @@ class AccessLog:
         return self._second_written + _MILLISECONDS[int((now - second) * 1000)]
 
     def _subject(self, identity: Identity) -> str | None:
-        match self._log.subject:
+        match self._subject_shown:
             case "hashed":
                 return identity.hashed_subject
             case "plain":

@@ -1,5 +1,6 @@
 """The program's own log on standard error, as JSON or text. Libraries may not quote what they read from the network."""
 
+import contextlib
 import json
 import logging
 import re
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from gateway.core.config.log import Log
+from gateway.observe.outlet import Outlet, outlet_of
 
 #: long enough to be a piece of a token: not quoted from an exception's own words
 _TOKEN_PIECE = re.compile(r"[A-Za-z0-9_\-+/=]{16,}")
@@ -69,13 +71,63 @@ class _TextFormatter(_Formatter):
         return head.replace("\r", "\\r").replace("\n", "\\n") + newline + rest
 
 
+class _Patient(logging.StreamHandler[TextIO]):
+    """Writes without waiting for the reader. What is lost is said as soon as somebody reads again."""
+
+    def __init__(self, stream: TextIO, outlet: Outlet) -> None:
+        super().__init__(stream)
+        self._outlet = outlet
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line, or more with a traceback: all of them or none."""
+        try:
+            self._admit_loss()
+            self._write(record)
+        except OSError:
+            pass  # whoever read it is gone
+        except Exception:  # noqa: BLE001 -- as the library's own handlers do
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Writes what was kept while nobody read."""
+        with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError):
+            self._outlet.retry()
+            self._admit_loss()
+
+    def close(self) -> None:
+        """Gives the reader a second for what was kept."""
+        with self.lock or contextlib.nullcontext():
+            self._outlet.close(seconds=1.0)
+        super().close()
+
+    def _write(self, record: logging.LogRecord) -> None:
+        self._lost += bool(self._outlet.write((self.format(record) + "\n").encode(errors="backslashreplace")))
+
+    def _admit_loss(self) -> None:
+        self._outlet.retry()
+        if self._lost and self._outlet.is_empty:
+            told = "%d messages of this log were dropped: standard error was not read"
+            lost, self._lost = self._lost, 0
+            self._write(logging.LogRecord("gateway", logging.WARNING, __file__, 0, told, (lost,), None))
+
+
+def flush_log() -> None:
+    """To be called each second: writes of the program's log what nobody read before."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _Patient):
+            handler.flush()
+
+
 def set_up_logging(log: Log, stream: TextIO | None = None, *, worker: int | None = None) -> None:
     """Sends everything the program and its libraries log to `stream`, standard error by default.
 
     `worker`: which of several processes this is.
     """
     name = "%(name)s" if worker is None else f"%(name)s[{worker}]"
-    handler = logging.StreamHandler(stream or sys.stderr)
+    stream = stream or sys.stderr
+    outlet = outlet_of(stream) if log.blocked == "drop" else None
+    handler = logging.StreamHandler(stream) if outlet is None else _Patient(stream, outlet)
     handler.addFilter(_Muted())
     handler.setFormatter(
         _JsonFormatter(worker)

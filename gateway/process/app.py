@@ -19,7 +19,9 @@ from gateway.core.config.file import Config
 from gateway.core.config.issuers import issuer_name
 from gateway.core.config.upstreams import Secret
 from gateway.observe.access import BATCH, AccessLog
+from gateway.observe.log import flush_log
 from gateway.observe.metrics.metrics import Metrics
+from gateway.observe.metrics.program_metrics import ProgramMetrics
 from gateway.observe.metrics.shared_metrics import keep_private
 from gateway.observe.observers import Observers
 from gateway.process.listening import (
@@ -34,6 +36,7 @@ from gateway.process.listening import (
 )
 from gateway.process.memory import room_for_connections, settle_memory
 from gateway.process.notify import UNHEARD, Notifier
+from gateway.process.pulse import Pulse
 from gateway.process.signals import on_drain, on_signals
 from gateway.process.summary import summary
 from gateway.process.title import DRAINED, DRAINS, SERVES, call_process
@@ -87,7 +90,8 @@ class Gateway:
             report_routes=sum(route.mode == "report" for route in config.routes),
         )
         # Several processes write to one pipe: what is no larger is not torn apart (write(2), pipe(7)).
-        self._access = AccessLog(config.log, batch=BATCH if self._inherited is None else PIPE_BUF)
+        batch = BATCH if self._inherited is None else PIPE_BUF
+        self._access = AccessLog(config.log, batch=batch, dropped=self._metrics.access_lines_dropped)
         observers = Observers(self._metrics, self._access)
         try:
             assembly = build(config, observer=observers, secrets=self._secrets)
@@ -99,9 +103,9 @@ class Gateway:
         except CannotStart:
             await assembly.close()
             raise
-        self._server = Server(
-            self._current.traffic, config, max_connections=room_for_connections(config), observer=observers
-        )
+        room = room_for_connections(config)
+        self._metrics.connections_limit(room)
+        self._server = Server(self._current.traffic, config, max_connections=room, observer=observers)
         self._serve(listeners.traffic, self._server)
         self.address = listeners.traffic.where
         if listeners.decisions is not None:
@@ -113,6 +117,7 @@ class Gateway:
         if listeners.admin is not None:
             self._serve_admin(listeners.admin, assembly)
         await assembly.start()
+        self._pulse = Pulse(self._metrics.loop_lagged, (self._access.look, lambda _: flush_log()))
         self._listeners = listeners
         if self._inherited is None:
             log.info("%s", self.summary())
@@ -132,9 +137,10 @@ class Gateway:
         self._servers.append(server)
 
     def _serve_admin(self, bound: Bound, assembly: Assembly) -> None:
+        program = ProgramMetrics(self._config, is_ready=lambda: self._admin is not None and self._admin.is_ready)
         self._admin = Admin(
             readiness=self.readiness,
-            render=partial(generate_latest, self._metrics.registry),
+            render=lambda: program.render(generate_latest(self._metrics.registry)),
             key_set=None if assembly.signer is None else assembly.signer.published,
             probes=Probes(self._config.probes),
         )
@@ -218,7 +224,8 @@ class Gateway:
             await self._admin_server.drain(seconds=0)
             self._admin_acceptor.bound.unlink()
         await self.assembly.close()
-        self._access.flush()
+        self._pulse.stop()
+        self._access.close()
         self.tell_metrics()
         log.info("stopped")
 

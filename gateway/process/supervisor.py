@@ -13,7 +13,6 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -23,7 +22,9 @@ from gateway.admin.readiness import Readiness, readiness_of_all
 from gateway.compose import signing_keys
 from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
+from gateway.observe.log import flush_log
 from gateway.observe.metrics import shared_metrics
+from gateway.observe.metrics.program_metrics import ProgramMetrics
 from gateway.process.listening import ADMIN_CONNECTIONS, Acceptor, Bound, CannotStart, bind_listeners
 from gateway.process.notify import UNHEARD, Notifier
 from gateway.process.signals import on_drain, on_signals
@@ -172,9 +173,10 @@ class Supervisor:
                 stack.callback(bound.unlink)
                 stack.callback(bound.close)
             assert self._listeners.admin is not None  # bound right here
+            program = ProgramMetrics(config, is_ready=lambda: self._admin.is_ready, workers=self._pids)
             self._admin = Admin(
                 readiness=self.readiness,
-                render=partial(shared_metrics.render, self._directory),
+                render=lambda: program.render(shared_metrics.render(self._directory)),
                 key_set=None if signer is None else signer.published,
                 probes=Probes(config.probes),
             )
@@ -218,6 +220,9 @@ class Supervisor:
         """Whether one worker at least was heard of lately, or all are to end."""
         heard = (worker for worker in self._workers.values() if worker.readiness is not None)
         return self._is_stopping or any(worker.silent <= LATELY for worker in heard)
+
+    def _pids(self) -> tuple[int, ...]:
+        return tuple(worker.pid for worker in tuple(self._workers.values()))
 
     def readiness(self) -> Readiness:
         """Whether the workers, taken together, can respond."""
@@ -305,6 +310,7 @@ class Supervisor:
         """Kills whoever does not show that it lives."""
         while True:
             await asyncio.sleep(self._heartbeat)
+            flush_log()
             for place, worker in self._workers.items():
                 if worker.is_silent(self._silent):
                     log.error("worker %d (process %d) has not been heard of for too long: killed", place, worker.pid)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -99,6 +100,7 @@ class MemoryExchange:
     facts: Facts | Exception
     body: Body | None = None
     has_begun: bool = False
+    began_at: float = 0.0
     cut_by: Refusal | None = None
     bytes_in: int = 7
     bytes_out: int = 0
@@ -122,6 +124,7 @@ class MemoryExchange:
         self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
     ) -> None:
         self.has_begun = True
+        self.began_at = time.perf_counter()
         self.seconds_left = seconds_left
         self.lines = lines
         while chunk := await response.read():
@@ -132,6 +135,7 @@ class MemoryExchange:
 
     async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         self.has_begun = True
+        self.began_at = time.perf_counter()
         self.lines = lines
         self.answered += response.body
 
@@ -139,6 +143,7 @@ class MemoryExchange:
         if self.gone is not None:
             raise self.gone
         self.refused.append(refusal)
+        self.began_at = time.perf_counter()
         self.lines = lines
 
     def abort(self) -> None:
@@ -366,6 +371,28 @@ async def test_a_refusal_is_answered_and_nothing_goes_upstream(world: World) -> 
     assert ending.refusal is client.refused[0]
     assert (ending.status, ending.identity, ending.upstream_duration) == (401, None, None)
     assert world.upstream.sent == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_the_gateway_itself_takes_is_without_waiting_for_the_upstream(world: World, *, fails: bool) -> None:
+    if fails:
+        world.upstream.response = UpstreamUnreachable("after a while")
+    world.upstream.gate = asyncio.Event()
+    handling = asyncio.create_task(world.handled(exchange()))
+    await world.upstream.reached.wait()
+    await asyncio.sleep(0.3)
+    world.upstream.gate.set()
+    ending = await handling
+    assert ending.own_duration is not None
+    assert 0 < ending.own_duration < 0.25
+    assert 0.29 < ending.waited <= ending.duration - ending.own_duration
+    assert ending.upstream_duration == (None if fails else ending.waited)
+
+
+async def test_who_got_no_response_was_not_kept_waiting_by_the_gateway(world: World) -> None:
+    client = exchange(gone=ClientDisconnected("reset by peer"))
+    client.facts = BadRequest("two Host headers")
+    assert (await world.handled(client)).own_duration is None
 
 
 async def test_a_request_that_cannot_be_read_is_answered_too(world: World) -> None:

@@ -1,6 +1,7 @@
 """One line a request, and in it nothing that anybody could replay."""
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -13,7 +14,7 @@ import pytest
 
 from gateway.core.config.log import Log
 from gateway.core.config.routes import RouteSection
-from gateway.core.errors import InsufficientScope, MissingCredential, Suspect, UnknownIssuer
+from gateway.core.errors import InsufficientScope, MissingCredential, Suspect, UnknownIssuer, UpstreamUnreachable
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.routing.route import compile_route
 from gateway.core.token.identity import Identity
@@ -312,3 +313,130 @@ async def test_a_pipe_that_takes_nothing_for_a_while_loses_no_line() -> None:
         log.flush()
         stream.close()
         assert [json.loads(line)["status"] for line in (await taken).splitlines()] == list(range(3000))
+
+
+def logged(endings: Sequence[Ending], chance: float = 0.5, **log: Any) -> list[int]:
+    """The status of each that is logged."""
+    stream = io.StringIO()
+    access = AccessLog(Log(**log), stream, chance=lambda: chance)
+    for one in endings:
+        access.request_ended(one)
+    return [json.loads(line)["status"] for line in stream.getvalue().splitlines()]
+
+
+def routed(log: Literal["all", "refused", "none"] | None) -> list[Ending]:
+    """An admission and a refusal on a route, and a refusal before there was one."""
+    route = compile_route(RouteSection(path="/*", log=log))
+    return [
+        ending(route=route, status=200),
+        ending(route=route, status=401, refusal=MissingCredential()),
+        ending(status=400, refusal=MissingCredential()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("of_route", "of_all", "shown"),
+    [
+        (None, "all", [200, 401, 400]),
+        (None, "refused", [401, 400]),
+        (None, "none", []),
+        ("all", "none", [200, 401]),
+        ("all", "refused", [200, 401, 400]),
+        ("refused", "all", [401, 400]),
+        ("refused", "none", [401]),
+        ("none", "all", [400]),
+        ("none", "refused", [400]),
+    ],
+)
+def test_a_route_has_a_say_of_its_own(of_route: Any, of_all: Any, shown: list[int]) -> None:
+    assert logged(routed(of_route), access=of_all) == shown
+
+
+def test_of_admitted_requests_a_share_is_logged_and_of_refused_ones_all() -> None:
+    endings = [
+        ending(status=200),
+        ending(status=200, reported=MissingCredential()),
+        ending(status=401, refusal=MissingCredential()),
+        ending(status=502, refusal=UpstreamUnreachable()),
+    ]
+    assert logged(endings, chance=0.0, sample=0.01) == [200, 200, 401, 502]
+    assert logged(endings, chance=0.009, sample=0.01) == [200, 200, 401, 502]
+    assert logged(endings, chance=0.01, sample=0.01) == [200, 401, 502]
+    assert logged(endings, chance=0.0, sample=0.0) == [200, 401, 502]
+    assert logged(endings, chance=0.999, sample=1.0) == [200, 200, 401, 502]
+
+
+def test_the_share_is_a_share() -> None:
+    stream = io.StringIO()
+    access = AccessLog(Log(sample=0.25), stream)
+    for _ in range(4000):
+        access.request_ended(ending(status=200))
+    assert 800 < len(stream.getvalue().splitlines()) < 1200
+
+
+async def test_where_lines_may_be_dropped_a_pipe_that_nobody_reads_holds_nobody_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reader, writer = os.pipe()
+    heard: list[int] = []
+    with os.fdopen(writer, "w") as stream, os.fdopen(reader) as reading:
+        log = AccessLog(Log(blocked="drop"), stream, dropped=heard.append)
+        for status in range(20_000):
+            log.request_ended(ending(status=status))
+        log.flush()
+        lost = sum(heard)
+        assert 0 < lost < 20_000
+        log.look(100.0)
+        log.look(101.0)
+        assert [record.getMessage() for record in caplog.records] == [
+            f"{lost} lines of the access log were dropped: standard output is not read"
+        ]
+        taken = asyncio.get_running_loop().run_in_executor(None, reading.read)
+        await asyncio.to_thread(log.close)
+        stream.close()
+        shown = [json.loads(line)["status"] for line in (await taken).splitlines()]
+    assert len(shown) == 20_000 - lost
+    assert shown == sorted(shown)
+    assert len(caplog.records) == 1
+
+
+async def test_whoever_reads_again_after_a_while_gets_what_was_kept_without_further_requests() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as stream, os.fdopen(reader, "rb", buffering=0) as reading:
+        log = AccessLog(Log(blocked="drop"), stream)
+        for status in range(3000):
+            log.request_ended(ending(status=status))
+        log.flush()
+        found = b""
+        while b'"status":2999' not in found:
+            found += reading.read(65536) or b""
+            log.look(0.0)
+        assert found.count(b"\n") == 3000
+        log.close()
+
+
+async def test_the_end_waits_for_nobody_who_never_reads(caplog: pytest.LogCaptureFixture) -> None:
+    reader, writer = os.pipe()
+    heard: list[int] = []
+    with os.fdopen(writer, "w") as stream, os.fdopen(reader):
+        log = AccessLog(Log(blocked="drop"), stream, dropped=heard.append)
+        for status in range(3000):
+            log.request_ended(ending(status=status))
+        await asyncio.to_thread(log.close)
+        log.request_ended(ending(status=1))
+        log.close()
+    assert 0 < sum(heard) < 3000
+    assert f"{sum(heard)} lines of the access log were dropped" in caplog.text
+
+
+@pytest.mark.parametrize("blocked", ["wait", "drop"])
+async def test_a_reader_that_is_gone_ends_the_log_and_nothing_else(blocked: Literal["wait", "drop"]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "w") as stream:
+        log = AccessLog(Log(blocked=blocked), stream)
+        for _ in range(3):
+            log.request_ended(ending(status=200))
+            log.flush()
+            log.look(0.0)
+        log.close()

@@ -1,15 +1,17 @@
 """The program's own log: one event a line, and libraries that may not quote what they read."""
 
+import fcntl
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
 from typing import Literal
 
 import pytest
 
 from gateway.core.config.log import Log
-from gateway.observe.log import set_up_logging
+from gateway.observe.log import flush_log, set_up_logging
 
 SECRET = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9"
 
@@ -105,3 +107,53 @@ def test_a_worker_says_which_one_it_is(format_: Literal["json", "text"]) -> None
         assert json.loads(stream.getvalue())["worker"] == 3
     else:
         assert "gateway.x[3]: here" in stream.getvalue()
+
+
+def test_where_messages_may_be_dropped_whoever_reads_again_is_told_how_many() -> None:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    with os.fdopen(writer, "w") as stream, os.fdopen(reader, "rb", buffering=0) as reading:
+        set_up_logging(Log(blocked="drop"), stream)
+        log = logging.getLogger("gateway.x")
+        for number in range(1500):
+            log.info("%01000d", number)
+        found = b""
+        while b"were dropped" not in found:
+            found += reading.read(65536) or b""
+            flush_log()
+        log.info("again")
+        found += reading.read(65536) or b""
+        messages = [json.loads(line)["message"] for line in found.splitlines()]
+        shown = [int(message) for message in messages if message.isdecimal()]
+        assert shown == list(range(len(shown)))
+        lost = 1500 - len(shown)
+        assert lost > 0
+        assert messages[-2:] == [f"{lost} messages of this log were dropped: standard error was not read", "again"]
+        logging.getLogger().handlers[0].close()
+
+
+def test_a_message_that_cannot_be_written_is_complained_of_as_ever(capsys: pytest.CaptureFixture[str]) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as stream, os.fdopen(reader):
+        set_up_logging(Log(blocked="drop"), stream)
+        logging.getLogger("gateway.x").info("%d", "no number")
+        logging.getLogger().handlers[0].close()
+    assert "Logging error" in capsys.readouterr().err
+
+
+def test_a_reader_of_the_log_that_is_gone_is_nobody_s_problem() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        set_up_logging(Log(blocked="drop"), stream)
+        logging.getLogger("gateway.x").info("a")
+        flush_log()
+        logging.getLogger().handlers[0].close()
+
+
+def test_what_is_no_file_is_written_as_ever_whatever_is_configured() -> None:
+    stream = io.StringIO()
+    set_up_logging(Log(blocked="drop"), stream)
+    logging.getLogger("gateway.x").info("a")
+    flush_log()
+    assert stream.getvalue().count("\n") == 1

@@ -23,7 +23,7 @@ def test_everything_heard_is_counted() -> None:
     observers.happened(KeysFetched("a", ok=True, at=123.0))
     observers.happened(KeysFetched("a", ok=False, at=456.0))
     observers.happened(KeysSuppressed("a"))
-    observers.happened(KeysKnown("a", count=3, stale=True))
+    observers.happened(KeysKnown("a", count=3, stale=True, age_limit=60.0))
     observers.connections_open(7)
     observers.requests_in_flight(5)
     observers.upstream_connections("shop", idle=3, busy=2)

@@ -161,6 +161,7 @@ def test_every_variable_is_read(ca_file: Path, jwks_file: Path) -> None:
             "GATEWAY_LOG_LEVEL": "debug",
             "GATEWAY_LOG_FORMAT": "text",
             "GATEWAY_LOG_ACCESS": "refused",
+            "GATEWAY_LOG_BLOCKED": "drop",
             "GATEWAY_TRUSTED_PROXIES": "10.0.0.0/8, unix",
             "GATEWAY_AUDIENCE": "a, b",
             "GATEWAY_PRESET": "okta",
@@ -186,7 +187,7 @@ def test_every_variable_is_read(ca_file: Path, jwks_file: Path) -> None:
                 ca_file=str(ca_file),
             ),
         ),
-        log=Log(level="debug", format="text", access="refused"),
+        log=Log(level="debug", format="text", access="refused", blocked="drop"),
         trusted_proxies=("10.0.0.0/8", "unix"),
         identity_headers={"X-User": "sub", "X-Roles": IdentityHeader(claim="/roles", format="csv")},
     )

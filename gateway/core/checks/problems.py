@@ -13,6 +13,7 @@ from gateway.core.checks.cors import cors_problems, cors_warnings
 from gateway.core.checks.headers import header_problems, header_warnings
 from gateway.core.checks.issuers import issuer_notes, issuer_problems, issuer_warnings
 from gateway.core.checks.limits import limit_problems, limit_warnings
+from gateway.core.checks.log import log_problems, log_warnings
 from gateway.core.checks.probes import probe_problems
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
@@ -39,6 +40,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *cors_problems(config),
         *_proxy_problems(config.trusted_proxies),
         *limit_problems(config.limits),
+        *log_problems(config),
         *_realm_problems(config.realm),
     ]
 
@@ -58,7 +60,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
             if proxy.endswith("/0")
         ),
         *limit_warnings(config.limits),
-        *_subject_warnings(config),
+        *log_warnings(config),
     ]
 
 
@@ -130,8 +132,3 @@ def _proxy_problems(proxies: tuple[str, ...]) -> Iterator[ConfigProblem]:
 def _realm_problems(realm: str) -> Iterator[ConfigProblem]:
     if _REALM.fullmatch(realm) is None:
         yield ConfigProblem("realm", 'must be printable ASCII, not empty, without " and \\')
-
-
-def _subject_warnings(config: Config) -> Iterator[ConfigProblem]:
-    if config.log.subject == "plain" and config.log.access != "none":
-        yield ConfigProblem("log.subject", "is plain: the access log names people")

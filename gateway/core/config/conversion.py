@@ -188,7 +188,7 @@ _FORMS: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
     inspect.StrType: ((str,), "text"),
     inspect.BoolType: ((bool,), "true or false"),
     inspect.IntType: ((int,), "a whole number"),
-    inspect.FloatType: ((float,), "a number"),
+    inspect.FloatType: ((float, int), "a number"),
     inspect.LiteralType: ((str,), "one of"),
     inspect.CustomType: ((str, int, float, bool), ""),
     inspect.VarTupleType: ((list,), "a list"),

@@ -19,4 +19,15 @@ class Log(Section, frozen=True, kw_only=True):
     access: Annotated[
         Literal["all", "refused", "none"], _doc("which requests the access log has", variable="GATEWAY_LOG_ACCESS")
     ] = "all"
+    sample: Annotated[
+        float,
+        _doc("share of admitted requests that the access log has, 0 to 1; refused and failed ones are never left out"),
+    ] = 1.0
+    blocked: Annotated[
+        Literal["wait", "drop"],
+        _doc(
+            "when nobody reads standard output: wait stops traffic; drop loses lines, and counts them",
+            variable="GATEWAY_LOG_BLOCKED",
+        ),
+    ] = "wait"
     subject: Annotated[Literal["plain", "hashed", "off"], _doc("how the access log names the subject")] = "hashed"

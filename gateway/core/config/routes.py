@@ -36,6 +36,10 @@ class RouteSection(Section, frozen=True, kw_only=True):
     mode: Annotated[
         Literal["enforce", "report"], _doc("UNSAFE: report lets refused requests pass, and counts them")
     ] = "enforce"
+    log: Annotated[
+        Literal["all", "refused", "none"] | None,
+        _doc("which of its requests the access log has; null: as log.access"),
+    ] = None
     cors: Annotated[
         Cors | Literal["inherit", "upstream"] | None, _doc("instead of cors at the top; null: no cross-origin calls")
     ] = "inherit"

@@ -40,6 +40,8 @@ class Route:
     timeout: float | None
     #: None: no page of another origin may call
     cors: CrossOrigin | None = None
+    #: which of its requests the access log has: all, refused, none; None: as `log.access` says
+    log: str | None = None
 
     def takes_method(self, method: str) -> bool:
         """Whether a request with this method may take the route; who may GET may HEAD (RFC 9110 section 9.3.2)."""
@@ -78,5 +80,6 @@ def compile_route(route: RouteSection, *, cors: CrossOrigin | None = None) -> Ro
         upstream=route.upstream,
         stripped=len([segment for segment in (route.strip_prefix or "").split("/") if segment]),
         timeout=None if route.timeout is None else float(route.timeout),
+        log=route.log,
         cors=cors if route.cors == "inherit" else compile_cors(route.cors),
     )

@@ -1,6 +1,7 @@
 """The metrics of docs/observability.md. Labels are bounded: names are configured, reasons stand in `errors`."""
 
 import platform
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +17,10 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 #: seconds
 BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+#: of what takes no longer than the gateway itself does
+OWN_BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
+#: samples of the loop's lag of which the largest is told: a scraper comes by less often than one is taken
+LAGS: Final = 15
 #: stands where a label has nothing to say
 NONE: Final = "-"
 #: values of labels
@@ -23,9 +28,10 @@ _OK, _ERROR, _SUPPRESSED = "ok", "error", "suppressed"
 _HIT, _MISS = "hit", "miss"
 #: the outcome of a request that was relayed as it should be
 ADMITTED: Final = "admitted"
-#: of several workers: what each has now, added up; and what one of them said last
+#: of several workers: what each has now, added up; what one of them said last; and the largest of what each has now
 _LIVE: Final = "livesum"
 _LATEST: Final = "mostrecent"
+_WORST: Final = "livemax"
 
 
 def outcome_of(ending: Ending) -> str:
@@ -39,13 +45,14 @@ def outcome_of(ending: Ending) -> str:
 class _Timings(dict[str, Timing]):
     """The series of a histogram with one label, by that label; as bounded as the label is."""
 
-    def __init__(self, tally: Tally, histogram: Histogram) -> None:
+    def __init__(self, tally: Tally, histogram: Histogram, buckets: tuple[float, ...] = BUCKETS) -> None:
         super().__init__()
         self._tally = tally
         self._histogram = histogram
+        self._buckets = buckets
 
     def __missing__(self, label: str) -> Timing:
-        timing = self[label] = self._tally.time(self._histogram.labels(label), BUCKETS)
+        timing = self[label] = self._tally.time(self._histogram.labels(label), self._buckets)
         return timing
 
 
@@ -70,6 +77,13 @@ class Metrics:
             buckets=BUCKETS,
             registry=registry,
         )
+        self.own_duration = Histogram(
+            "gateway_own_duration_seconds",
+            "From the end of a request's head to the head of its response, less waiting for upstream and client.",
+            ("route",),
+            buckets=OWN_BUCKETS,
+            registry=registry,
+        )
         self.upstream_duration = Histogram(
             "gateway_upstream_duration_seconds",
             "From the upstream request to the head of its response.",
@@ -88,6 +102,23 @@ class Metrics:
         )
         self._connections = Gauge(
             "gateway_connections_open", "Client connections.", registry=registry, multiprocess_mode=_LIVE
+        )
+        self._connections_limit = Gauge(
+            "gateway_connections_limit",
+            "How many client connections there may be.",
+            registry=registry,
+            multiprocess_mode=_LIVE,
+        )
+        self._loop_lag = Gauge(
+            "gateway_event_loop_lag_seconds",
+            "How late the event loop was: the largest of the last 15 samples, of which one is taken each second.",
+            registry=registry,
+            multiprocess_mode=_WORST,
+        )
+        self._access_lines_dropped = Counter(
+            "gateway_access_lines_dropped_total",
+            "Lines of the access log that nobody took in time (log.blocked: drop).",
+            registry=registry,
         )
         self._connections_upstream = Gauge(
             "gateway_upstream_connections",
@@ -128,6 +159,13 @@ class Metrics:
             registry=registry,
             multiprocess_mode=_LATEST,
         )
+        self.jwks_age_limit = Gauge(
+            "gateway_jwks_age_limit_seconds",
+            "How long after the last fetch that succeeded the keys are too old to be used.",
+            ("issuer",),
+            registry=registry,
+            multiprocess_mode=_LATEST,
+        )
         self.jwks_refreshes = Counter(
             "gateway_jwks_refreshes_total", "Key fetches, made or suppressed.", ("issuer", "result"), registry=registry
         )
@@ -153,7 +191,9 @@ class Metrics:
         self._judged: dict[tuple[str, str], Count] = {}
         self._upstream_gauges: dict[str, tuple[Callable[[float], None], Callable[[float], None]]] = {}
         self._durations = _Timings(self.tally, self.duration)
+        self._own_durations = _Timings(self.tally, self.own_duration, OWN_BUCKETS)
         self._upstream_durations = _Timings(self.tally, self.upstream_duration)
+        self._lags: deque[float] = deque(maxlen=LAGS)
 
     def token_looked_up(self, *, hit: bool) -> None:
         """The verified-token cache was asked."""
@@ -177,6 +217,8 @@ class Metrics:
             count = self._ended[key] = self.tally.count(self.requests.labels(*key[:3], f"{key[3]}xx"))
         count.total += 1
         self._durations[key[0]].observe(ending.duration)
+        if ending.own_duration is not None:
+            self._own_durations[key[0]].observe(ending.own_duration)
         if ending.upstream_duration is not None:
             self._upstream_durations[NONE if route is None else route.upstream].observe(ending.upstream_duration)
         if isinstance(ending.refusal, UpstreamFailed | UpstreamTimeout | UpstreamBusy):
@@ -203,6 +245,19 @@ class Metrics:
         """Client connections now."""
         self._connections.set(count)
 
+    def connections_limit(self, count: int) -> None:
+        """How many client connections there may be."""
+        self._connections_limit.set(count)
+
+    def loop_lagged(self, seconds: float) -> None:
+        """A sample of how late the event loop is."""
+        self._lags.append(seconds)
+        self._loop_lag.set(max(self._lags))
+
+    def access_lines_dropped(self, count: int) -> None:
+        """Lines of the access log that are lost."""
+        self._access_lines_dropped.inc(count)
+
     def requests_in_flight(self, count: int) -> None:
         """Requests under way now."""
         self._in_flight.set(count)
@@ -222,3 +277,5 @@ class Metrics:
         else:
             self.jwks_keys.labels(event.issuer).set(event.count)
             self.jwks_stale.labels(event.issuer).set(event.stale)
+            if event.age_limit is not None:
+                self.jwks_age_limit.labels(event.issuer).set(event.age_limit)

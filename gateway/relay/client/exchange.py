@@ -4,6 +4,7 @@ Writes bytes; decides nothing about who may have them.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Final
 
@@ -35,9 +36,9 @@ class ClientExchange:
         "_listener",
         "_raw",
         "_wire",
+        "began_at",
         "body",
         "bytes_out",
-        "has_begun",
         "keep_alive",
         "lingers",
     )
@@ -61,7 +62,8 @@ class ClientExchange:
         #: whether the client waits to be asked for its body; None: it does not wait
         self._invited: bool | None = None
         self.body: Final = body
-        self.has_begun = False
+        #: when the response began, in seconds of `time.perf_counter`; 0: not yet
+        self.began_at = 0.0
         self.bytes_out = 0
         #: another request may follow on the connection
         self.keep_alive = False
@@ -93,6 +95,11 @@ class ClientExchange:
         if self._listener.closed:
             raise Draining("the gateway is stopping")
         return facts
+
+    @property
+    def has_begun(self) -> bool:
+        """A final response has begun."""
+        return self.began_at > 0.0
 
     @property
     def is_read(self) -> bool:
@@ -175,7 +182,7 @@ class ClientExchange:
     ) -> None:
         """RFC 6455: from here on bytes."""
         assert self._leave_http is not None  # or the upstream would not have been asked for one
-        self.has_begun = True
+        self.began_at = time.perf_counter()
         headers = [*with_lines(list(response.headers), lines), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
         self._wire.write(response_bytes(response.status, response.reason, headers))
         self._raw = tunnel = Tunnel(self._wire, stream)
@@ -250,7 +257,7 @@ class ClientExchange:
             headers.append((b"Connection", b"close"))
         elif self._head.version < (1, 1):
             headers.append((b"Connection", b"keep-alive"))
-        self.has_begun = True
+        self.began_at = time.perf_counter()
         return response_bytes(status, reason, headers, body)
 
     def abort(self) -> None:

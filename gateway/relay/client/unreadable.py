@@ -1,5 +1,6 @@
 """The client's side where what came is no request: it can be refused, and nothing else; the connection ends with it."""
 
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,7 +14,7 @@ from gateway.relay.client.wire import Wire
 class Unreadable:
     """Stands where an exchange would, so that it is counted and logged as a request would be."""
 
-    __slots__ = ("_realm", "_refusal", "_wire", "body", "bytes_in", "bytes_out", "has_begun")
+    __slots__ = ("_realm", "_refusal", "_wire", "began_at", "body", "bytes_in", "bytes_out")
 
     def __init__(self, wire: Wire, refusal: Refusal, *, realm: str) -> None:
         """`refusal`: why it is none."""
@@ -21,11 +22,17 @@ class Unreadable:
         self._refusal: Final = refusal
         self._realm: Final = realm
         self.body: Body | None = None
-        self.has_begun = False
+        #: when the response began, in seconds of `time.perf_counter`; 0: not yet
+        self.began_at = 0.0
         self.bytes_in = self.bytes_out = 0
 
     def __repr__(self) -> str:
         return f"<Unreadable: {self._refusal.reason}>"
+
+    @property
+    def has_begun(self) -> bool:
+        """Our response has begun."""
+        return self.began_at > 0.0
 
     @property
     def cut_by(self) -> Refusal | None:
@@ -53,7 +60,7 @@ class Unreadable:
         """Says why. ClientDisconnected."""
         response = refusal_bytes(refusal, realm=self._realm, headers=lines)
         self.bytes_out = len(response) - response.index(b"\r\n\r\n") - 4
-        self.has_begun = True
+        self.began_at = time.perf_counter()
         self._wire.write_own(response)
         if self._wire.is_full:
             await self._wire.drained()

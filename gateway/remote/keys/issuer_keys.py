@@ -219,8 +219,10 @@ class IssuerKeys:
             self._flight = None
         self._ended += 1
         self._observer.happened(KeysFetched(self._name, self._reason is None, self._clock.wall()))
-        count = len(self._copy.keys.keys) if self.status().has_keys else 0
-        self._observer.happened(KeysKnown(self._name, count, stale=self._failures > 0))
+        copy = self._copy
+        count = len(copy.keys.keys) if self.status().has_keys else 0
+        age_limit = copy.usable_until - copy.loaded_at if copy.keys.keys else None
+        self._observer.happened(KeysKnown(self._name, count, stale=self._failures > 0, age_limit=age_limit))
         self._wake()
 
     def _wake(self) -> None:

@@ -183,10 +183,6 @@ def test_what_is_unsafe_or_odd_is_named() -> None:
     ]  # fmt: skip
 
 
-def test_a_plain_subject_is_nobody_s_business_without_an_access_log() -> None:
-    assert warnings(a_config(log=Log(subject="plain", access="none"))) == []
-
-
 LONG = UpstreamSection(url="http://127.0.0.1:4000")
 
 

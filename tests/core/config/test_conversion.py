@@ -58,7 +58,7 @@ def test_every_key_is_read() -> None:
                 "path": "/orders/*", "methods": ["GET"], "hosts": ["api.example"], "access": "token", "scopes": ["r"],
                 "any_scope": ["a", "b"], "clients": ["c"], "issuers": ["n"], "name": "orders", "upstream": "shop",
                 "claims": {"a": "x", "b": 1, "c": 1.5, "d": True, "/e/f": ["x", 1, 1.5, False]},
-                "strip_prefix": "/orders", "timeout": "5s", "mode": "report",
+                "strip_prefix": "/orders", "timeout": "5s", "mode": "report", "log": "refused",
             },
             {"path": "/", "access": "public", "timeout": None, "strip_prefix": None, "name": None},
         ],
@@ -73,7 +73,7 @@ def test_every_key_is_read() -> None:
             "header_bytes": "64KiB", "header_count": 50, "uri_bytes": 1024, "token_bytes": "8KiB", "header_timeout": "5s",
             "keepalive": 30.5, "connections": 10, "tunnels": 5, "drain_delay": "0s", "drain": "1m",
         },
-        "log": {"level": "debug", "format": "text", "access": "none", "subject": "off"},
+        "log": {"level": "debug", "format": "text", "access": "none", "subject": "off", "sample": 0.25, "blocked": "drop"},
         "realm": "orders",
         "via": True,
     }  # fmt: skip
@@ -108,7 +108,7 @@ def test_every_key_is_read() -> None:
             RouteSection(
                 path="/orders/*", methods=("GET",), hosts=("api.example",), scopes=("r",), any_scope=("a", "b"),
                 claims={"a": "x", "b": 1, "c": 1.5, "d": True, "/e/f": ("x", 1, 1.5, False)}, clients=("c",), issuers=("n",),
-                name="orders", upstream="shop", strip_prefix="/orders", timeout=Seconds(5), mode="report",
+                name="orders", upstream="shop", strip_prefix="/orders", timeout=Seconds(5), mode="report", log="refused",
             ),
             RouteSection(path="/", access="public"),
         ),
@@ -120,7 +120,7 @@ def test_every_key_is_read() -> None:
         trusted_proxies=("10.0.0.0/8", "unix"),
         readiness="all",
         limits=Limits(header_bytes=65536, header_count=50, uri_bytes=1024, token_bytes=8192, header_timeout=5, keepalive=30.5, connections=10, tunnels=5, drain_delay=0, drain=60),  # type: ignore[arg-type]
-        log=Log(level="debug", format="text", access="none", subject="off"),
+        log=Log(level="debug", format="text", access="none", subject="off", sample=0.25, blocked="drop"),
         realm="orders",
         via=True,
     )  # fmt: skip
@@ -216,6 +216,14 @@ def test_every_word_of_yaml_1_1_is_found_again() -> None:
     read = convert({**SMALLEST, "off": False, "no": False, "on": True, "yes": True, "flag": False}, Switched).config
     assert isinstance(read, Switched)
     assert (read.off, read.no, read.on, read.yes, read.flag) == ("off", "no", "on", "yes", False)
+
+
+@pytest.mark.parametrize("share", [0, 1, 0.5])
+def test_a_number_may_be_whole(share: float) -> None:
+    conversion = convert({**SMALLEST, "log": {"sample": share}})
+    assert (conversion.problems, conversion.config.log.sample) == ((), share)
+    assert told({**SMALLEST, "log": {"sample": "1"}}) == ["log.sample: must be a number, not this text"]
+    assert told({**SMALLEST, "log": {"sample": True}}) == ["log.sample: must be a number, not true"]
 
 
 SECRET = "hunter2"

@@ -61,6 +61,10 @@ def test_what_yaml_1_1_makes_of_a_word_may_stand_for_it() -> None:
     assert sum(False in text.get("enum", ()) for text in texts) == 1
 
 
+def test_a_share_is_a_number() -> None:
+    assert schema()["$defs"]["Log"]["properties"]["sample"]["type"] == "number"
+
+
 def test_null_identity_headers_are_not_in_the_schema() -> None:
     headers = schema()["properties"]["identity_headers"]
     assert headers["type"] == "object"

@@ -1,0 +1,70 @@
+"""Metrics of the program as a whole, however many processes it is: the one with the admin listener makes them."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gateway.core.config.file import Config
+from gateway.core.config.fingerprint import fingerprint
+
+_CPU: Final = "process_cpu_seconds"
+_START: Final = "process_start_time_seconds"
+
+
+class ProgramMetrics(Collector):
+    """Which configuration it has, whether it is ready, and what it takes of the machine."""
+
+    def __init__(
+        self, config: Config, *, is_ready: Callable[[], bool], workers: Callable[[], Sequence[int]] = tuple
+    ) -> None:
+        """`workers`: the process ids of those that there are now. Both are called from the thread that renders."""
+        self._hash = fingerprint(config)
+        self._is_ready = is_ready
+        self._workers = workers
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def render(self, others: bytes) -> bytes:
+        """The text format of Prometheus, behind that of other metrics."""
+        return others + generate_latest(self._registry)
+
+    def describe(self) -> Iterator[Metric]:
+        """As collected."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """All of it."""
+        info = GaugeMetricFamily(
+            "gateway_config_info",
+            "Always 1; the label tells one effective configuration from another.",
+            labels=["hash"],
+        )
+        info.add_metric([self._hash], 1)
+        yield info
+        yield GaugeMetricFamily("gateway_ready", "1 while /readyz says 200.", value=self._is_ready())
+        yield from _processes((os.getpid(), *self._workers()))
+
+
+def _processes(pids: Sequence[int]) -> Iterator[Metric]:
+    """What prometheus_client knows of a process, added up; memory that processes share counts in each of them."""
+    told: dict[str, tuple[Metric, float]] = {}
+    for pid in pids:
+        for metric in ProcessCollector(pid=lambda pid=pid: pid, registry=None).collect():  # type: ignore[misc]
+            for sample in metric.samples:
+                before = told[metric.name][1] if metric.name in told else 0.0
+                # The program began when its first process did.
+                value = before if metric.name == _START and metric.name in told else before + sample.value
+                told[metric.name] = (metric, value)
+    for name, (metric, value) in told.items():
+        if name == _CPU:
+            # Or the count would fall whenever a worker is replaced.
+            times = os.times()
+            yield CounterMetricFamily(
+                name, metric.documentation, value=value + times.children_user + times.children_system
+            )
+        else:
+            yield GaugeMetricFamily(name, metric.documentation, value=value)
