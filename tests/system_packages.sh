@@ -13,7 +13,7 @@ if [ $# -eq 0 ]; then
     need curl curl       # pastes what the demo prints
     need haproxy haproxy # a peer in the benchmark, which has tests of its own
     need nginx nginx-light # runs deploy/nginx
-    need promtool prometheus # judges /metrics
+    need promtool prometheus # judges /metrics and the rules of deploy/prometheus, which Prometheus itself evaluates
     need slowhttptest slowhttptest # clients that take their time
     need systemd-analyze systemd # judges and runs deploy/systemd, in namespaces of its own
     need wrk wrk         # the load of the benchmark
