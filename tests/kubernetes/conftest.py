@@ -6,6 +6,7 @@ import pytest
 
 from tests.kubernetes import addons
 from tests.kubernetes.cluster import Cluster, running
+from tests.kubernetes.image import IMAGE, build_image
 from tests.kubernetes.images import API, api_image
 
 
@@ -13,7 +14,7 @@ from tests.kubernetes.images import API, api_image
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is built on demand takes as long as it takes; the tests themselves have their limit."""
     for item in items:
-        if "kubernetes" in item.path.parts:
+        if "kubernetes" in item.path.parts and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(300, func_only=True))
 
 
@@ -36,6 +37,13 @@ def api(cluster: Cluster) -> str:
     """The name of an image with an API that knows nothing of a gateway: images.py."""
     cluster.load_image(api_image())
     return API
+
+
+@pytest.fixture(scope="session")
+def image(cluster: Cluster) -> str:
+    """The name of the gateway's image; a chart that says nothing else uses it."""
+    cluster.load_image(build_image())
+    return IMAGE
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,8 @@ _PROC_SYS: Final = Path("/proc/sys")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 #: kubelet makes it in every hierarchy
 _PODS: Final = "kubepods"
+#: folders in which containerd, kubelet and CNI leave things: others in the place than outside
+_HIDDEN: Final = ("/run", "/var/log", "/var/lib/cni")
 #: seconds
 _ENDING: Final = 30.0
 _CLONE_NEWNET: Final = 0x40000000
@@ -66,6 +68,9 @@ class Place:
             self._holder = subprocess.Popen([*died_with, *apart, "catatonit", "-P"], stdout=log, stderr=log)
         self._init = _child_of(self._holder.pid)
         subprocess.run([*self.entered("net"), "ip", "link", "set", "lo", "up"], check=True)
+        for hidden in _HIDDEN:
+            Path(hidden).mkdir(exist_ok=True)
+            subprocess.run([*self.entered("mount"), "mount", "-t", "tmpfs", "tmpfs", hidden], check=True)
 
     @property
     def _kept(self) -> Path:

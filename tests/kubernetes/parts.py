@@ -187,6 +187,7 @@ def kubelet(folder: Path) -> list[str]:
             "failSwapOn": False,
             "containerRuntimeEndpoint": f"unix://{folder}/containerd.sock",
             "podLogsDir": f"{folder}/podlogs",
+            "volumePluginDir": f"{folder}/plugins",
             "oomScoreAdj": 0,
             "makeIPTablesUtilChains": False,
             "localStorageCapacityIsolation": False,
