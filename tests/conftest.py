@@ -4,6 +4,19 @@ import os
 
 import pytest
 
+pytest_plugins = ["tests.durations"]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Hypothesis makes its tables of all characters once for a clone, which takes seconds: not those of some test."""
+    if any(getattr(getattr(item, "obj", None), "is_hypothesis_test", False) for item in session.items):
+        from hypothesis import HealthCheck, given, settings  # noqa: PLC0415 -- not where no test needs it
+        from hypothesis import strategies as st  # noqa: PLC0415 -- the same
+
+        settings(max_examples=1, database=None, deadline=None, suppress_health_check=list(HealthCheck))(
+            given(st.text())(lambda _: None)
+        )()
+
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI a test that was skipped was not run, and what was not run did not pass."""
