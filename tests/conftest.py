@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import gc
 import os
 
 import pytest
@@ -16,6 +17,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         settings(max_examples=1, database=None, deadline=None, suppress_health_check=list(HealthCheck))(
             given(st.text())(lambda _: None)
         )()
+
+
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """What the collection made stays for good: tests that look for what is left behind need not look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -72,12 +72,13 @@ async def test_the_decision_api_says_what_the_table_says(
     assert not wrong
 
 
+@pytest.mark.parametrize("part", range(4))
 @pytest.mark.parametrize("name", SETTINGS)
-async def test_explain_says_what_the_table_says(issuers: dict[str, dict[str, Any]], name: str) -> None:
+async def test_explain_says_what_the_table_says(issuers: dict[str, dict[str, Any]], name: str, part: int) -> None:
     now = int(time.time())
     config = config_of(name, issuers=issuers)
     wrong = {}
-    for row in (row for row in ROWS if row.config == name):
+    for row in [row for row in ROWS if row.config == name][part::4]:
         lines = authorization(row.client, now)
         if len(lines) > 1 or (lines and lines[0][:7].lower() != b"bearer "):
             continue  # what is no single bearer token cannot be given to it

@@ -616,7 +616,7 @@ async def settle(before: dict[str, int]) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_client_that_vanishes_leaves_nothing_behind(tmp_path: Path, run: Run, stage: str, way: str) -> None:
     sent, awaited, behave = STAGES[stage]
-    times = 5
+    times = 3
 
     async def vanish(gateway: Running) -> None:
         known = len(gateway.upstream.conversations)
@@ -770,7 +770,7 @@ def test_hundreds_of_faults_at_once_leave_nothing_behind(tmp_path: Path, run: Ru
             await round_of(gateway, 40)
             await asyncio.sleep(0.05)
             before = things()
-            await round_of(gateway, 400)
+            await round_of(gateway, 200)
             await settle(before)
             assert gateway.places == (0, 0, 0, 0)
             assert gateway.errors() == [], gateway.errors()[0]

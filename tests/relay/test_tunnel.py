@@ -503,7 +503,7 @@ async def test_a_client_that_sends_much_before_the_101_is_made_to_wait(gateway: 
         await asyncio.Event().wait()
 
     gateway.upstream.behaviour = behave
-    early = random.Random(5).randbytes(32 * MIB)
+    early = random.Random(5).randbytes(16 * MIB)
     sending = asyncio.create_task(write(client, handshake() + early))
     upstream = await gateway.upstream.connected()
     connection = await gateway.only_connection()
@@ -519,7 +519,7 @@ async def test_a_client_that_sends_much_before_the_101_is_made_to_wait(gateway: 
 
 async def test_what_the_upstream_says_with_its_101_waits_for_a_slow_client(start: Start) -> None:
     gateway = await start()
-    body = random.Random(6).randbytes(32 * MIB)
+    body = random.Random(6).randbytes(16 * MIB)
     client = await gateway.client()
     stop_reading(client)
 
@@ -542,7 +542,7 @@ async def test_an_upstream_that_does_not_read_makes_the_client_wait(gateway: Run
     client, upstream = await opened(gateway)
     stop_reading(upstream)
     transport = await transport_to_client(gateway)
-    data = random.Random(7).randbytes(64 * MIB)
+    data = random.Random(7).randbytes(24 * MIB)
     sending = asyncio.create_task(write(client, data))
     await until(lambda: not transport.is_reading())
     assert 0 < transport_to_upstream(gateway).get_write_buffer_size() < MIB
@@ -559,7 +559,7 @@ async def test_an_upstream_that_does_not_read_makes_the_client_wait(gateway: Run
 async def test_a_client_that_does_not_read_makes_the_upstream_wait(gateway: Running) -> None:
     client, upstream = await opened(gateway)
     stop_reading(client)
-    data = random.Random(8).randbytes(64 * MIB)
+    data = random.Random(8).randbytes(24 * MIB)
     sending = asyncio.create_task(write(upstream, data))
     transport = transport_to_upstream(gateway)
     await until(lambda: not transport.is_reading())
