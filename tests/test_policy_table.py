@@ -36,10 +36,11 @@ def forward(row: Row) -> list[str]:
     return ["GET /forward HTTP/1.1", "Host: gateway", "X-Forwarded-Proto: http", *facts]
 
 
+@pytest.mark.parametrize("part", range(4))
 @pytest.mark.parametrize("style", [nginx, forward], ids=lambda style: style.__name__)
 @pytest.mark.parametrize("name", SETTINGS)
 async def test_the_decision_api_says_what_the_table_says(
-    issuers: dict[str, dict[str, Any]], name: str, style: Callable[[Row], list[str]]
+    issuers: dict[str, dict[str, Any]], name: str, style: Callable[[Row], list[str]], part: int
 ) -> None:
     config = config_of(
         name,
@@ -56,7 +57,7 @@ async def test_the_decision_api_says_what_the_table_says(
     now = int(time.time())
     wrong = {}
     async with running(config, upstream) as gateway:
-        for row in (row for row in ROWS if row.config == name):
+        for row in [row for row in ROWS if row.config == name][part::4]:
             client = await gateway.client(gateway.gateway.decisions_address)
             lines = [*style(row), *(f"Authorization: {line.decode()}" for line in authorization(row.client, now))]
             response = await client.ask("\r\n".join([*lines, "", ""]).encode())
