@@ -134,8 +134,7 @@ class Connection:
         """It takes more again."""
         self.wire.flow.resume()
         if self._place == TAKING:
-            # The newest there, or under way again.
-            self._move(self._listener.under_way)
+            self._move(self._listener.under_way)  # or the newest there
         if self._tunnel is not None:
             self._tunnel.client_ready(ready=True)
 
@@ -207,15 +206,14 @@ class Connection:
             self.wire.note_movement()
 
     def _find_place(self, now: float) -> None:
-        """Makes it known to the crowd that it may give way after all. `now`: that of the last look at the wire."""
+        """It may give way after all: its own response is not taken, or it was passed over. `now`: of the last look."""
         wire = self.wire
         if wire.untaken:
             # A request that waits for its client to take more has its response.
-            has_nothing_else = not self.phase.serves or wire.flow.is_awaited
-            if has_nothing_else and wire.owes_only_own and wire.is_stalled(now):
+            is_over = not self.phase.serves or wire.flow.is_awaited
+            if is_over and wire.owes_only_own and wire.is_stalled(now):
                 self._move(TAKING)
         elif self.phase.state < UPLOAD:
-            # It was passed over, when its client had not taken all there was.
             self._move(BEGINNING if self.phase.state == HEAD else IDLING)
 
     # What is read
