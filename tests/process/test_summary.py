@@ -22,7 +22,7 @@ async def test_it_says_which_routes_are_open_and_which_only_report(start: Start)
     )
     gateway = await start(routes=routes, upstreams={"shop": UpstreamSection(url="http://shop.test")})
     written = gateway.stderr.getvalue()
-    assert f"{gateway.upstream.url}, http://shop.test; 4 routes; " in written
+    assert f"http://shop.test, {gateway.upstream.url}; 4 routes; " in written
     assert "PUBLIC: /health; REPORTS ONLY: GET /orders/*, reports; " in written
     assert "every path needs" not in written
     metrics = (await gateway.admin("/metrics")).body.decode()
