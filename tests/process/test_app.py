@@ -421,6 +421,29 @@ async def test_after_drain_delay_idle_connections_end_and_new_ones_are_served(st
         assert (response.body, response.values(b"Connection")) == (b"ok", [b"close"])
 
 
+async def test_a_connection_whose_response_began_before_ends_behind_it(start: Start) -> None:
+    gateway = await start(limits={"drain_delay": Seconds(0), "keepalive": Seconds(600), "drain": Seconds(600)})
+    release = asyncio.Event()
+
+    async def behave(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks(b"abc"))
+        await release.wait()
+        await conversation.say(b"0\r\n\r\n")
+
+    gateway.upstream.behaviour = behave
+    client, drained = await gateway.client(), asyncio.Event()
+    await client.send(get())
+    assert (await client.head()).values(b"Connection") == []
+    gateway.gateway.drain(drained=drained.set)
+    await drained.wait()
+    connection = await gateway.only_connection()
+    release.set()
+    async with asyncio.timeout(PATIENCE):
+        assert await client.rest() == chunks(b"abc") + b"0\r\n\r\n"
+    assert repr(connection.phase) == "<Phase DEAF FREE>"
+
+
 async def test_streams_that_are_open_and_that_come_later_are_ended_while_it_serves_on(start: Start) -> None:
     gateway = await start(limits={"drain_delay": Seconds(0), "drain": Seconds(0.5)})
     gateway.upstream.behaviour = streaming(EVENTS)

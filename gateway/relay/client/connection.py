@@ -170,11 +170,6 @@ class Connection:
         else:
             self.close()
 
-    def end_idle(self) -> None:
-        """Ends it, if it is between two requests."""
-        if self.phase.state == IDLE:
-            self.close()
-
     @property
     def is_idle(self) -> bool:
         """Whether nothing has come of a request, and none is under way."""

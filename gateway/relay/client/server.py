@@ -7,6 +7,7 @@ from gateway.core.config.file import Config
 from gateway.ports import Observer, Service
 from gateway.relay.client.connection import Connection
 from gateway.relay.client.listener import Listener
+from gateway.relay.client.phase import IDLE
 from gateway.relay.sweep import Clock, Sweep
 
 
@@ -35,6 +36,7 @@ class Server:
         self.open = cast("dict[Connection, None]", self.listener.open)
         limits = config.limits
         shortest = min(limits.header_timeout, limits.body_timeout, limits.send_timeout, limits.keepalive)
+        self._ends_idle = False
         self._sweep = Sweep(self._look, shortest=float(shortest), clock=clock, name="sweep connections")
 
     def __repr__(self) -> str:
@@ -49,6 +51,8 @@ class Server:
         self.listener.tell()
         for connection in tuple(self.open):
             connection.check(now)
+        if self._ends_idle:
+            self.end_idle()
 
     def busy(self) -> list[Connection]:
         """Connections on which a request is under way or has begun to arrive, or a response is not yet sent."""
@@ -73,9 +77,11 @@ class Server:
         self.listener.streams.wind_down(seconds=seconds)
 
     def end_idle(self) -> None:
-        """Closes connections between two requests, and no others: who has just come is served."""
+        """Closes connections between two requests, now and from now on; who has just come is served."""
+        self._ends_idle = True
         for connection in tuple(self.open):
-            connection.end_idle()
+            if connection.phase.state == IDLE:
+                connection.close()
 
     def close_idle(self) -> None:
         """From now on no new request is served: idle connections close, the others after their response."""
