@@ -22,7 +22,7 @@ Serve = Callable[[float], "subprocess.Popen[str]"]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Starts a gateway with a `drain_delay`, and gives its process once it serves."""
+    """Starts a gateway with a `drain_delay`, and gives its process."""
     with ExitStack() as stack:
 
         def start(drain_delay: float) -> "subprocess.Popen[str]":
@@ -39,11 +39,16 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                 )
             )  # fmt: skip
             stack.callback(process.kill)
-            assert process.stderr is not None
-            assert any("listens on" in line for line in process.stderr)
             return process
 
         yield start
+
+
+def serving(process: "subprocess.Popen[str]") -> "subprocess.Popen[str]":
+    """The same, once it serves."""
+    assert process.stderr is not None
+    assert any("listens on" in line for line in process.stderr)
+    return process
 
 
 def stopped(process: "subprocess.Popen[str]") -> int:
@@ -55,7 +60,7 @@ def stopped(process: "subprocess.Popen[str]") -> int:
 def test_it_waits_until_drain_delay_is_over_and_the_gateway_goes_on(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    process = serve(0.5)
+    process = serving(serve(0.5))
     assert is_gateway(process.pid)
     begun = time.monotonic()
     assert main(["drain", "--pid", str(process.pid)]) == 0
@@ -67,7 +72,7 @@ def test_it_waits_until_drain_delay_is_over_and_the_gateway_goes_on(
 
 
 def test_it_waits_no_longer_than_it_is_told(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
-    process = serve(600)
+    process = serving(serve(600))
     assert main(["drain", "--pid", str(process.pid), "--timeout", "0"]) == 0
     assert main(["drain", "--pid", str(process.pid), "--timeout", "0.2"]) == 1
     assert capsys.readouterr() == (
@@ -81,9 +86,10 @@ def test_it_waits_no_longer_than_it_is_told(serve: Serve, capsys: pytest.Capture
 
 
 def test_the_only_gateway_is_found_and_of_several_none_is_chosen(serve: Serve) -> None:
-    first, me = serve(0), os.getpid()
+    # Both start at the same time.
+    first, second = map(serving, [serve(0), serve(0)])
+    me = os.getpid()
     assert find_gateway([me, first.pid]) == first.pid
-    second = serve(0)
     with pytest.raises(LookupError) as told:
         find_gateway([me, first.pid, second.pid])
     both = ", ".join(map(str, sorted((first.pid, second.pid))))
