@@ -1,6 +1,8 @@
 """The admin listener: live, ready, metrics, and nothing else."""
 
+import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest_asyncio
 
 from gateway.admin import pages as admin_module
 from gateway.core.config.issuers import Issuer
-from tests.wire import Running, Start, get, starting
+from tests.wire import PATIENCE, Running, Start, get, starting
 
 BROKEN = Issuer(issuer="https://broken.test", audience="a", jwks_file="/nonexistent/jwks.json")
 
@@ -51,6 +53,7 @@ async def test_without_any_key_it_is_not_ready_and_live(start: Start) -> None:
     gateway = await start(issuers=(BROKEN,))
     assert (await gateway.admin("/readyz")).status == 503
     assert (await gateway.admin("/livez")).status == 200
+    assert b"\ngateway_ready 0.0\n" in (await gateway.admin("/metrics")).body
 
 
 async def test_the_metrics_are_in_the_format_of_prometheus(gateway: Running) -> None:
@@ -113,3 +116,27 @@ async def test_scrapers_that_vanish_are_no_error(gateway: Running) -> None:
         client.reset()
     assert (await gateway.admin("/livez")).status == 200
     assert gateway.errors() == []
+
+
+async def test_liveness_waits_for_nothing_that_another_page_waits_for(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It responds within a second, or not at all: not behind a scrape that takes its time."""
+    admin = gateway.gateway._admin
+    assert admin is not None
+    rendering, release = threading.Event(), threading.Event()
+
+    def render() -> bytes:
+        rendering.set()
+        assert release.wait(PATIENCE)
+        return b""
+
+    monkeypatch.setattr(admin, "_render_now", render)
+    scraping = asyncio.create_task(gateway.admin("/metrics"))
+    await asyncio.to_thread(rendering.wait, PATIENCE)
+    async with asyncio.timeout(1.0):
+        assert (await gateway.admin("/livez")).status == 200
+        assert (await gateway.admin("/readyz")).status == 200
+    assert not scraping.done()
+    release.set()
+    assert (await scraping).status == 200

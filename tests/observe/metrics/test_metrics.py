@@ -18,7 +18,8 @@ from gateway.core.errors import (
 )
 from gateway.core.http.facts import Facts
 from gateway.core.routing.route import compile_route
-from gateway.observe.metrics.metrics import BUCKETS, Metrics, outcome_of
+from gateway.observe.metrics.metrics import BUCKETS, LAGS, Metrics, outcome_of
+from gateway.ports import KeysKnown
 from tests.values import ending
 
 ROUTE = compile_route(RouteSection(path="/orders/*", name="orders", upstream="shop"))
@@ -137,3 +138,40 @@ def test_what_failed_after_it_was_reported_counts_as_failed() -> None:
     metrics.request_ended(both)
     requests = "gateway_requests_total"
     assert value(metrics, requests, route="orders", outcome="failed", reason="upstream_timeout", status="5xx") == 1
+
+
+def test_what_the_gateway_itself_takes_is_counted_by_route_where_there_was_a_response() -> None:
+    metrics = Metrics(())
+    metrics.request_ended(ending(facts=FACTS, route=ROUTE, status=200, own_duration=0.0002))
+    metrics.request_ended(ending(facts=FACTS, route=ROUTE, status=499, refusal=ClientDisconnected()))
+    metrics.request_ended(ending(status=400, refusal=MissingCredential(), own_duration=0.3))
+    own = "gateway_own_duration_seconds"
+    assert value(metrics, f"{own}_count", route="orders") == 1
+    assert value(metrics, f"{own}_bucket", route="orders", le="0.0001") == 0
+    assert value(metrics, f"{own}_bucket", route="orders", le="0.00025") == 1
+    assert value(metrics, f"{own}_bucket", route="-", le="0.25") == 0
+    assert value(metrics, f"{own}_sum", route="-") == 0.3
+
+
+def test_the_worst_lag_of_some_samples_is_told_until_it_is_old() -> None:
+    metrics = Metrics(())
+    metrics.loop_lagged(0.5)
+    for _ in range(LAGS - 1):
+        metrics.loop_lagged(0.001)
+    assert value(metrics, "gateway_event_loop_lag_seconds") == 0.5
+    metrics.loop_lagged(0.002)
+    assert value(metrics, "gateway_event_loop_lag_seconds") == 0.002
+
+
+def test_dropped_lines_and_limits_are_told() -> None:
+    metrics = Metrics(("mine",))
+    assert value(metrics, "gateway_access_lines_dropped_total") == 0
+    metrics.access_lines_dropped(3)
+    metrics.access_lines_dropped(4)
+    metrics.connections_limit(2000)
+    assert value(metrics, "gateway_access_lines_dropped_total") == 7
+    assert value(metrics, "gateway_connections_limit") == 2000
+    metrics.happened(KeysKnown("mine", count=2, stale=False, age_limit=90000.0))
+    metrics.happened(KeysKnown("mine", count=0, stale=True, age_limit=None))
+    assert value(metrics, "gateway_jwks_age_limit_seconds", issuer="mine") == 90000
+    assert value(metrics, "gateway_jwks_keys", issuer="mine") == 0
