@@ -112,6 +112,21 @@ def test_the_descriptor_of_others_goes_on_waiting() -> None:
         assert os.get_blocking(writer)
 
 
+def test_a_pipe_of_another_user_is_made_one_that_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in some containers: it may be written to, and not opened."""
+
+    def refuse(path: str, flags: int) -> int:
+        raise PermissionError(path)
+
+    with pipe() as (reader, writer):
+        with monkeypatch.context() as of_another_user:
+            of_another_user.setattr(os, "open", refuse)
+            outlet = Outlet(writer, most=1000)
+        assert sum(outlet.write(LINE) for _ in range(100)) > 0
+        assert os.read(reader, 100) == LINE
+        outlet.close()
+
+
 def test_a_reader_that_is_gone_is_an_error() -> None:
     with pipe() as (reader, writer):
         outlet = Outlet(writer)
