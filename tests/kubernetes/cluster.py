@@ -51,7 +51,7 @@ class Cluster:
         place.start("kube-apiserver", parts.api_server())
         place.start("containerd", parts.containerd(folder))
         for command in (
-            ["link", "add", "node0", "type", "dummy"],
+            ["link", "add", "node0", "type", "bridge"],
             ["address", "add", f"{parts.NODE_ADDRESS}/32", "dev", "node0"],
             ["link", "set", "node0", "up"],
             # What is not a Service's address ends here.

@@ -27,7 +27,7 @@ def write_certificates(folder: Path) -> None:
     pki = folder / "pki"
     pki.mkdir()
     authority = Authority(pki)
-    names = ("127.0.0.1", "localhost", "kubernetes.default.svc", "198.19.0.1")
+    names = ("127.0.0.1", "localhost", NODE_ADDRESS, "kubernetes.default.svc", "198.19.0.1")
     authority.issue("apiserver", "kube-apiserver", addresses=names)
     authority.issue("admin", "admin", group="system:masters")
     authority.issue("kubelet", f"system:node:{NODE}", group="system:nodes", addresses=(NODE, "127.0.0.1"))
@@ -74,7 +74,7 @@ def api_server() -> list[str]:
     return [
         str(tool("kube-apiserver")),
         f"--etcd-servers={_ETCD}",
-        "--bind-address=127.0.0.1",
+        "--bind-address=0.0.0.0",
         f"--advertise-address={NODE_ADDRESS}",
         "--secure-port=16443",
         "--tls-cert-file=pki/apiserver.crt",
@@ -91,7 +91,6 @@ def api_server() -> list[str]:
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
-        "--endpoint-reconciler-type=none",
         # so that metrics-server can answer for it
         "--requestheader-client-ca-file=pki/ca.crt",
         "--requestheader-allowed-names=admin",

@@ -50,7 +50,7 @@ class Authority:
     def _write(self, name: str, builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> None:
         certificate = builder.sign(self._key, hashes.SHA256())
         (self.folder / f"{name}.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
-        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
         (self.folder / f"{name}.key").write_bytes(private)
 
 
