@@ -1,0 +1,346 @@
+"""helm/bearer-gateway by the programs that read charts: helm 3 and 4, helm-unittest, helm-docs, kubeconform, kube-score."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from gateway.core.config.file import Config
+from gateway.settings.document import parse_document
+from gateway.settings.settings import load
+from tests.chart import CHART
+from tests.kubernetes.hostile import BELOW_CONFIG, HEAD, TEXTS, Means, Outcome, Refused
+from tests.kubernetes.schemas import LOCATION, write_schemas, write_schemas_of_crds
+from tests.kubernetes.tools import crds, tool
+
+SOUND = CHART / "tests" / "values" / "sound.yaml"
+#: everything that can be turned on
+EVERYTHING = [
+    "--set=networkPolicy.enabled=true,networkPolicy.from[0].podSelector.matchLabels.a=b,ingress.enabled=true,autoscaling.enabled=true",
+    "--set=autoscaling.requestsPerPod=100,httpRoute.enabled=true,httpRoute.parentRefs[0].name=public,serviceMonitor.enabled=true",
+    "--set=prometheusRule.enabled=true,dashboard.enabled=true,secrets.a.secretName=b,files.c.configMapName=d,ports.decisions=8082",
+    "--set=networkPolicy.metricsFrom[0].podSelector.matchLabels.a=b",
+]
+KINDS = [
+    "configmap-v1",
+    "deployment-apps-v1",
+    "horizontalpodautoscaler-autoscaling-v2",
+    "ingress-networking-v1",
+    "networkpolicy-networking-v1",
+    "pod-v1",
+    "poddisruptionbudget-policy-v1",
+    "service-v1",
+    "serviceaccount-v1",
+]
+CRDS = ["httproute-gateway-v1", "prometheusrule-monitoring-v1", "servicemonitor-monitoring-v1"]
+
+
+@pytest.fixture(params=["helm3", "helm4"])
+def helm(request: pytest.FixtureRequest) -> Path:
+    return tool(request.param)
+
+
+def run(*command: str | Path, cwd: Path | None = None, text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, input=text)
+
+
+def template(helm: Path, *arguments: str | Path, chart: Path = CHART) -> subprocess.CompletedProcess[str]:
+    return run(helm, "template", "orders", chart, "--namespace=shop", *arguments)
+
+
+def objects(done: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], Any]:
+    """What was rendered, by kind and name."""
+    assert done.returncode == 0, done.stderr
+    found = [made for made in YAML(typ="safe", pure=True).load_all(done.stdout) if made]
+    return {(made["kind"], made["metadata"]["name"]): made for made in found}
+
+
+def text_of(done: subprocess.CompletedProcess[str]) -> str:
+    """The gateway.yaml of the ConfigMap, as Kubernetes would have it."""
+    # kubectl and the API server read YAML 1.1, a subset of which Helm has written.
+    text: str = objects(done)["ConfigMap", "orders-bearer-gateway"]["data"]["gateway.yaml"]
+    return text
+
+
+def config_of(text: str, folder: Path) -> Config:
+    """What the gateway makes of it."""
+    path = folder / "gateway.yaml"
+    path.write_text(text, newline="")
+    loaded = load(str(path), {})
+    assert loaded.config is not None, loaded.problems
+    return loaded.config
+
+
+def meant(text: str) -> str:
+    """A whole configuration: what every values file has in common, below it `text`, and what the chart adds."""
+    common, said = parse_document(HEAD).values["config"], parse_document(text).values
+    limits = {"limits": {"connections": 2000} | said.get("limits", {})}
+    return json.dumps({**common, **said, **limits}, ensure_ascii=False)
+
+
+def values_file(folder: Path, below: str) -> Path:
+    path = folder / "values.yaml"
+    own_issuers = below.startswith("issuers:")
+    head = HEAD.replace(HEAD[HEAD.index("  issuers:") :], "") if own_issuers else HEAD
+    is_mapping = re.match(r"[A-Za-z_]+:", below)
+    path.write_text(
+        head + "".join(f"  {line}" for line in below.splitlines(keepends=True)) if is_mapping else f"config: {below}\n",
+        newline="",
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["-f", SOUND], ["-f", SOUND, *EVERYTHING]], ids=["bare", "sound", "everything"]
+)
+def test_the_chart_is_clean(helm: Path, arguments: list[str | Path]) -> None:
+    done = run(helm, "lint", "--strict", CHART, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_templates_do_what_they_are_for() -> None:
+    done = run(tool("untt"), "--strict", CHART)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_readme_is_made_from_the_values(tmp_path: Path) -> None:
+    copied = tmp_path / "bearer-gateway"
+    shutil.copytree(CHART, copied)
+    done = run(tool("helm-docs"), "--chart-search-root", copied, "--sort-values-order", "file")
+    assert done.returncode == 0, done.stderr
+    assert (copied / "README.md").read_text() == (CHART / "README.md").read_text(), "run `make chart`"
+
+
+@pytest.mark.parametrize("version", ["1.29", "1.34", "1.37"])
+def test_every_object_is_one_of_kubernetes(helm: Path, version: str, tmp_path: Path) -> None:
+    write_schemas(version, KINDS, tmp_path)
+    for name in ("gateway", "monitoring"):
+        write_schemas_of_crds(crds(name), tmp_path)
+    done = template(helm, "-f", SOUND, *EVERYTHING, "--kube-version", version)
+    kinds = {kind.lower() for kind, _ in objects(done)}
+    assert kinds == {name.split("-")[0] for name in KINDS + CRDS}
+    checked = run(
+        tool("kubeconform"), "-strict", "-summary", "-schema-location", f"{tmp_path}/{LOCATION}", text=done.stdout
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_nothing_that_a_cluster_s_reviewer_would_ask_for_is_missing(helm: Path, tmp_path: Path) -> None:
+    done = template(helm, "-f", SOUND, *EVERYTHING, "--set=autoscaling.requestsPerPod=null")
+    checked = run(
+        tool("kube-score"), "score", "--output-format", "json", "--kubernetes-version", "v1.37", "-", text=done.stdout
+    )
+    found = [
+        (entry["type_meta"]["kind"], check["check"]["id"])
+        for entry in json.loads(checked.stdout)
+        for check in entry["checks"]
+        if not check["skipped"] and check["grade"] <= 5
+    ]
+    assert set(found) <= ACCEPTED, set(found) - ACCEPTED
+
+
+#: what kube-score does not like, and why it stays
+ACCEPTED = {
+    ("Deployment", "container-image-pull-policy"),  # a tag of ours is never moved; an air-gapped node has to start too
+    ("Pod", "container-image-pull-policy"),
+    ("Deployment", "container-resources"),  # no limit of cpu: throttling would add to every latency
+    ("Pod", "container-resources"),
+    ("Deployment", "container-ephemeral-storage-request-and-limit"),  # nothing is written but to a bounded emptyDir
+    ("Pod", "container-ephemeral-storage-request-and-limit"),
+    ("Deployment", "deployment-has-host-podantiaffinity"),  # topology spread constraints do that
+    ("Pod", "pod-networkpolicy"),  # the pod of `helm test` takes no traffic
+    ("Deployment", "pod-probes-identical"),
+}
+
+
+@pytest.mark.parametrize(("below", "outcome"), BELOW_CONFIG.values(), ids=BELOW_CONFIG.keys())
+def test_a_mapping_means_what_was_meant_or_is_refused(helm: Path, below: str, outcome: Outcome, tmp_path: Path) -> None:
+    done = template(helm, "-f", values_file(tmp_path, below))
+    if isinstance(outcome, Refused):
+        assert done.returncode != 0, done.stdout
+        assert re.search(outcome.pattern, done.stderr), done.stderr
+        assert "hunter2" not in done.stderr
+    elif isinstance(outcome, Means):
+        assert config_of(text_of(done), tmp_path) == config_of(meant(outcome.text), tmp_path)
+    else:
+        path = tmp_path / "gateway.yaml"
+        path.write_text(text_of(done))
+        assert [problem.path for problem in load(str(path), {}).problems] == [outcome.path]
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+def test_a_text_is_inserted_unchanged(helm: Path, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(text, newline="")
+    assert text_of(template(helm, "--set-file", f"config={path}")) == text
+    # As a value of a values file it is the same, as far as that can say it.
+    values = tmp_path / "values.yaml"
+    values.write_text(json.dumps({"config": text}, ensure_ascii=False))
+    assert text_of(template(helm, "-f", values)) == text
+
+
+def test_a_configuration_of_the_documentation_is_the_same_as_text_and_as_mapping(helm: Path, tmp_path: Path) -> None:
+    text = (CHART.parents[1] / "deploy" / "gateway.yaml").read_text()
+    path, values = tmp_path / "plain.yaml", tmp_path / "values.yaml"
+    path.write_text(text)
+    values.write_text("config:\n" + "".join(f"  {line}" for line in text.splitlines(keepends=True)))
+    ports = re.findall(r"^decisions: \S*:(\d+)", text, re.MULTILINE)
+    more = [f"--set=ports.decisions={port}" for port in ports]
+    listens: dict[str, str] = dict(re.findall(r"^(listen|admin): \S*:(\d+)", text, re.MULTILINE))
+    more += [f"--set=ports.{ {'listen': 'http'}.get(key, key) }={port}" for key, port in listens.items()]
+    as_text = config_of(text_of(template(helm, "--set-file", f"config={path}", *more)), tmp_path)
+    as_mapping = config_of(
+        text_of(template(helm, "-f", values, "--set=config.limits.connections=10000", *more)), tmp_path
+    )
+    assert as_text == as_mapping
+
+
+def test_values_of_an_earlier_release_come_back_as_they_were(helm: Path, tmp_path: Path) -> None:
+    """Helm keeps values as JSON and reads its numbers as floats: `--reuse-values`."""
+    path = tmp_path / "values.json"
+    config = {
+        "upstream": "http://a",
+        "issuers": [{"issuer": "https://i/", "audience": "a"}],
+        "limits": {"body_bytes": 10485760.0},
+    }
+    path.write_text(
+        json.dumps(
+            {"config": config, "replicas": 2.0, "ports": {"http": 8080.0}, "terminationGracePeriodSeconds": 30.0}
+        )
+    )
+    done = template(helm, "-f", path)
+    assert config_of(text_of(done), tmp_path).limits.body_bytes == 10485760
+    deployment = objects(done)["Deployment", "orders-bearer-gateway"]["spec"]
+    assert (deployment["replicas"], deployment["template"]["spec"]["terminationGracePeriodSeconds"]) == (2, 30)
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Path:
+    """A chart with this one in it."""
+    made = tmp_path / "parent"
+    (made / "templates").mkdir(parents=True)
+    shutil.copytree(CHART, made / "charts" / "bearer-gateway")
+    dependency = {"name": "bearer-gateway", "version": ">0.0.0", "repository": ""}
+    described = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
+    (made / "Chart.yaml").write_text(json.dumps(described))
+    (made / "values.yaml").write_text("{}")
+    return made
+
+
+def test_the_chart_works_within_another_one_with_global_values(helm: Path, parent: Path, tmp_path: Path) -> None:
+    (parent / "values.yaml").write_text(json.dumps({"global": {"a": "b"}}))
+    values = tmp_path / "given.yaml"
+    below = YAML(typ="safe", pure=True).load(HEAD + "  limits: {body_rate: null, drain: 1s}")
+    values.write_text(json.dumps({"bearer-gateway": below}))
+    config = config_of(text_of(template(helm, "-f", values, chart=parent)), tmp_path)
+    assert config.limits.body_rate is None
+    assert config.limits.drain == 1
+
+
+SIDECAR = """
+{{- $gateway := %s }}
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: orders}
+spec:
+  selector: {matchLabels: {app: orders}}
+  template:
+    metadata: {labels: {app: orders}}
+    spec:
+      %s:
+        {{- include "bearer-gateway.sidecar" $gateway | nindent 8 }}
+      containers:
+        - {name: api, image: api}
+      volumes:
+        {{- include "bearer-gateway.sidecar.volumes" $gateway | nindent 8 }}
+"""
+VARIABLES = '(list (dict "name" "GATEWAY_UPSTREAM" "value" "http://127.0.0.1:3000"))'
+
+
+def sidecar(
+    helm: Path, parent: Path, arguments: str, place: str = "initContainers"
+) -> subprocess.CompletedProcess[str]:
+    (parent / "templates" / "deployment.yaml").write_text(SIDECAR % (arguments, place))
+    return template(helm, "--set=bearer-gateway.workload=none", chart=parent)
+
+
+def pod_of(done: subprocess.CompletedProcess[str]) -> Mapping[str, Any]:
+    made = objects(done)
+    assert made.keys() == {("Deployment", "orders")}
+    pod: Mapping[str, Any] = made["Deployment", "orders"]["spec"]["template"]["spec"]
+    return pod
+
+
+def test_another_chart_has_a_sidecar_by_one_line(helm: Path, parent: Path, tmp_path: Path) -> None:
+    done = sidecar(helm, parent, f'dict "context" $ "env" {VARIABLES}')
+    pod = pod_of(done)
+    (gateway,) = pod["initContainers"]
+    version = YAML(typ="safe").load((CHART / "Chart.yaml").read_text())["appVersion"]
+    assert gateway["image"] == f"bearer-gateway:{version}"
+    assert gateway["restartPolicy"] == "Always"
+    assert {"name": "GATEWAY_LISTEN", "value": ":15080"} in gateway["env"]
+    assert gateway["ports"] == [
+        {"name": "gateway", "containerPort": 15080},
+        {"name": "gateway-admin", "containerPort": 15090},
+    ]
+    assert gateway["lifecycle"]["preStop"]["exec"]["command"] == ["bearer-gateway", "drain"]
+    assert gateway["startupProbe"]["httpGet"]["path"] == "/livez"
+    assert gateway["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    mounted = {mount["name"]: mount["mountPath"] for mount in gateway["volumeMounts"]}
+    assert mounted["bearer-gateway-no-token"] == "/var/run/secrets/kubernetes.io/serviceaccount"
+    assert mounted.keys() == {volume["name"] for volume in pod["volumes"]}
+    write_schemas("1.29", KINDS, tmp_path / "schemas")
+    location = f"{tmp_path}/schemas/{LOCATION}"
+    assert run(tool("kubeconform"), "-strict", "-schema-location", location, text=done.stdout).returncode == 0
+
+
+def test_the_sidecar_takes_every_argument(helm: Path, parent: Path) -> None:
+    arguments = (
+        'dict "context" $ "configMap" "orders" "secrets" (dict "a" (dict "secretName" "b" "key" "c")) '
+        '"files" (dict "ca" (dict "configMapName" "d")) "image" "registry/gateway:1" "imagePullPolicy" "Always" "listen" 8000 "admin" 9000 '
+        '"portName" "http" "resources" (dict "limits" (dict "memory" "1Gi")) "native" false "token" true'
+    )
+    pod = pod_of(sidecar(helm, parent, arguments))
+    gateway = pod["initContainers"][0]
+    assert (gateway["image"], gateway["imagePullPolicy"]) == ("registry/gateway:1", "Always")
+    assert "restartPolicy" not in gateway
+    assert gateway["env"] == [
+        {"name": "GATEWAY_CONFIG", "value": "/etc/bearer-gateway/config/gateway.yaml"},
+        {"name": "GATEWAY_LISTEN", "value": ":8000"},
+        {"name": "GATEWAY_ADMIN", "value": ":9000"},
+    ]
+    assert gateway["ports"][0] == {"name": "http", "containerPort": 8000}
+    assert gateway["resources"] == {"limits": {"memory": "1Gi"}}
+    assert {volume["name"] for volume in pod["volumes"]} == {mount["name"] for mount in gateway["volumeMounts"]}
+    assert {volume["name"] for volume in pod["volumes"]} == {
+        "bearer-gateway-tmp",
+        "bearer-gateway-config",
+        "bearer-gateway-secret-a",
+        "bearer-gateway-file-ca",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (f'dict "env" {VARIABLES}', "context is missing"),
+        ('dict "context" $', "give env"),
+        (f'dict "context" $ "env" {VARIABLES} "lisen" 1', "lisen is no argument"),
+        (
+            'dict "context" $ "env" (list (dict "name" "GATEWAY_LISTEN" "value" ":1"))',
+            r"env\[0\]: GATEWAY_LISTEN is set by listen",
+        ),
+    ],
+)
+def test_a_sidecar_that_cannot_be_is_refused_with_a_sentence(
+    helm: Path, parent: Path, arguments: str, sentence: str
+) -> None:
+    done = sidecar(helm, parent, arguments)
+    assert done.returncode != 0
+    assert re.search(f"bearer-gateway.sidecar: {sentence}", done.stderr), done.stderr
