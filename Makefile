@@ -18,7 +18,7 @@ RUN_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 # The container image, by docker, podman or buildah: deploy/image/build.sh has the variables that it takes.
 IMAGE ?= bearer-gateway:$(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' gateway/__init__.py)
 
-.PHONY: demo test test-kubernetes check bench profile wheel image sbom docs help format lock clean system
+.PHONY: demo test test-kubernetes check bench profile wheel image sbom chart docs help format lock clean system
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -69,6 +69,10 @@ sbom: $(VENV)/.dev  ## what is in that image, as CycloneDX: build/image.cdx.json
 	@sh deploy/image/save.sh '$(IMAGE)' build/image.tar
 	@$(BIN)/python deploy/image/sbom.py build/image.tar build/image.cdx.json
 	@rm build/image.tar
+
+chart: $(VENV)/.dev  ## write the README of the chart from its values; needs Go
+	cd helm/bearer-gateway && $$(PYTHONPATH=$(CURDIR) $(CURDIR)/$(BIN)/python $(CURDIR)/tests/kubernetes/tools.py helm-docs) \
+		--sort-values-order file
 
 docs: $(VENV)/.dev  ## write the parts of docs/ that are made from the code
 	PYTHONPATH=. $(BIN)/python tests/documents.py

@@ -206,4 +206,4 @@ def _bound(part: dict[str, Any]) -> None:
 def made() -> dict[Path, str]:
     """Each file of the chart that is made from elsewhere, as it should be."""
     files = {CHART / "values.schema.json": json.dumps(values_schema(), indent=2, ensure_ascii=False) + "\n"}
-    return files | {copy: original.read_text() for copy, original in COPIES.items() if original.exists()}
+    return files | {copy: original.read_text() for copy, original in COPIES.items()}

@@ -201,6 +201,20 @@ def test_a_configuration_of_the_documentation_is_the_same_as_text_and_as_mapping
     assert as_text == as_mapping
 
 
+def examples() -> list[str]:
+    """The values in the documentation."""
+    pages = [CHART / "README.md", CHART.parents[1] / "docs" / "kubernetes.md"]
+    blocks = [block for page in pages for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
+    return [block for block in blocks if re.match(r"# values.yaml\n|image:|secrets:", block)]
+
+
+@pytest.mark.parametrize("values", examples())
+def test_values_in_the_documentation_are_sound(helm: Path, values: str, tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text(values)
+    objects(template(helm, "-f", SOUND, "-f", path))
+
+
 def test_values_of_an_earlier_release_come_back_as_they_were(helm: Path, tmp_path: Path) -> None:
     """Helm keeps values as JSON and reads its numbers as floats: `--reuse-values`."""
     path = tmp_path / "values.json"

@@ -40,6 +40,20 @@ A text as a scalar of YAML behind a key, its lines indented by 4: a block where 
 {{- end -}}
 {{- end -}}
 
+{{/* "drop" where the configuration does not say `log.blocked`; somebody else's may. */}}
+{{- define "bearer-gateway.logBlocked" -}}
+{{- if not .Values.existingConfigMap -}}
+{{- $config := .Values.config -}}
+{{- if kindIs "string" $config -}}
+{{- $config = fromYaml $config -}}
+{{- end -}}
+{{- $log := get $config "log" -}}
+{{- if not (and (kindIs "map" $log) (hasKey (ternary $log dict (kindIs "map" $log)) "blocked")) -}}
+drop
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* A duration of the configuration in milliseconds; "" when it is none (the schema and the gateway say so). */}}
 {{- define "bearer-gateway.milliseconds" -}}
 {{- $text := toString . -}}

@@ -6,6 +6,17 @@
   value: {{ printf ":%d" (int64 .Values.ports.http) | quote }}
 - name: GATEWAY_ADMIN
   value: {{ printf ":%d" (int64 .Values.ports.admin) | quote }}
+{{- $given := dict }}
+{{- range .Values.env }}
+{{- $_ := set $given .name true }}
+{{- end }}
+{{- if not (hasKey $given "GATEWAY_LOG_BLOCKED") }}
+{{- with include "bearer-gateway.logBlocked" . }}
+# A container runtime that does not read the log must not stop traffic; lost lines are counted.
+- name: GATEWAY_LOG_BLOCKED
+  value: {{ . }}
+{{- end }}
+{{- end }}
 {{- with .Values.env }}
 {{ toYaml . }}
 {{- end }}

@@ -40,6 +40,15 @@ Arguments, the same for both:
       value: {{ printf ":%d" (.listen | default 15080 | int64) | quote }}
     - name: GATEWAY_ADMIN
       value: {{ printf ":%d" (.admin | default 15090 | int64) | quote }}
+    {{- $given := dict }}
+    {{- range .env }}
+    {{- $_ := set $given .name true }}
+    {{- end }}
+    {{- if not (or .configMap (hasKey $given "GATEWAY_LOG_BLOCKED")) }}
+    # A container runtime that does not read the log must not stop traffic; lost lines are counted.
+    - name: GATEWAY_LOG_BLOCKED
+      value: drop
+    {{- end }}
     {{- with .env }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
