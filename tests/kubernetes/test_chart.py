@@ -254,7 +254,7 @@ def test_the_chart_works_within_another_one_with_global_values(helm: Path, paren
     values.write_text(json.dumps({"bearer-gateway": below}))
     config = config_of(text_of(template(helm, "-f", values, chart=parent)), tmp_path)
     assert config.limits.body_rate is None
-    assert config.limits.drain == 1
+    assert float(config.limits.drain) == 1.0
 
 
 SIDECAR = """
