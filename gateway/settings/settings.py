@@ -3,7 +3,7 @@
 Decides precedence and where each value came from; what values mean is `core`. Touches no network.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.core.checks.problems import notes, problems, warnings
@@ -53,18 +53,43 @@ def load(path: str | None, environ: Mapping[str, str], *, kind: type[Config] = C
         except ValueError as error:
             # Without the file, whatever else could be said would be guessed.
             return Loaded(None, [ConfigProblem("", f"the configuration file {source!r} {error}")])
+    return _loaded(document, source, environ, kind, None)
+
+
+def judge(text: str, environ: Mapping[str, str], *, source: str, missing: Callable[[str], str | None]) -> Loaded:
+    """The same for the text of a configuration that is used on another machine: reads no file, and asks for no package.
+
+    `source`: what to call it. `missing`: what is wrong with the path of a file, in a sentence to follow the key; None:
+    it will be there.
+    """
+    try:
+        document = parse_document(text)
+    except ValueError as error:
+        return Loaded(None, [ConfigProblem("", f"the configuration file {source!r} {error}")])
+    return _loaded(document, source, environ, Config, missing)
+
+
+def _loaded(
+    document: Document,
+    source: str | None,
+    environ: Mapping[str, str],
+    kind: type[Config],
+    missing: Callable[[str], str | None] | None,
+) -> Loaded:
+    """What the document and the variables say. `missing`: as for `judge`; None: the files are here."""
     overrides = read_variables(environ, document.values, kind)
     conversion = convert(overrides.values, kind)
     told = (problem for problem in document.problems if not conversion.is_hidden(problem.path))
     found = [*told, *overrides.problems, *conversion.problems]
     found.extend(problem for problem in problems(conversion.config) if conversion.is_readable(problem.path))
-    found.extend(problem for problem in extra_problems(conversion.config) if conversion.is_readable(problem.path))
+    if missing is None:
+        found.extend(problem for problem in extra_problems(conversion.config) if conversion.is_readable(problem.path))
     named = {use.secret.env for use in secret_uses(conversion.config)}
     warned = list(dict.fromkeys(warning for name, warning in overrides.unknown.items() if name not in named))
     warned.extend(warnings(conversion.config))
-    for problem, is_fatal in _named_files(conversion):
+    for problem, is_fatal in _named_files(conversion, missing):
         (found if is_fatal else warned).append(problem)
-    secrets, unread = _read_secrets(conversion, environ)
+    secrets, unread = _read_secrets(conversion, environ, missing)
     found.extend(problem for problem in unread if problem.path not in {other.path for other in found})
     origins = {
         key: f"file {source} line {line}"
@@ -81,11 +106,17 @@ def load(path: str | None, environ: Mapping[str, str], *, kind: type[Config] = C
     )
 
 
-def _named_files(conversion: Conversion) -> Iterator[tuple[ConfigProblem, bool]]:
+def _named_files(
+    conversion: Conversion, missing: Callable[[str], str | None] | None
+) -> Iterator[tuple[ConfigProblem, bool]]:
     """What is wrong with the files that the configuration names; True: it cannot start like that."""
     for place in values_of(conversion.config):
         # What names none at all has been told of already.
         if place.known.file is None or not place.value or not conversion.is_readable(place.path):
+            continue
+        if missing is not None:
+            if (sentence := missing(place.value)) is not None:
+                yield ConfigProblem(place.path, sentence), True
             continue
         try:
             content = READERS[place.known.file](place.value, place.section)
@@ -98,13 +129,19 @@ def _named_files(conversion: Conversion) -> Iterator[tuple[ConfigProblem, bool]]
                     yield ConfigProblem(place.path, str(skipped)), False
 
 
-def _read_secrets(conversion: Conversion, environ: Mapping[str, str]) -> tuple[dict[Secret, str], list[ConfigProblem]]:
+def _read_secrets(
+    conversion: Conversion, environ: Mapping[str, str], missing: Callable[[str], str | None] | None
+) -> tuple[dict[Secret, str], list[ConfigProblem]]:
     """What each secret of the configuration is, and what is wrong with those that are missing or unfit."""
     read: dict[Secret, str] = {}
     found: list[ConfigProblem] = []
     for use in secret_uses(conversion.config):
         path = f"{use.path}.env" if use.secret.file is None else f"{use.path}.file"
         if not conversion.is_readable(path) or not (use.secret.file or use.secret.env):
+            continue
+        if missing is not None and use.secret.file is not None:
+            if (sentence := missing(use.secret.file)) is not None:
+                found.append(ConfigProblem(path, sentence))
             continue
         try:
             text = read[use.secret] = read_secret(use.secret, environ)

@@ -27,7 +27,7 @@ from gateway.core.config.schema import schema
 from gateway.core.config.upstreams import Secret
 from gateway.settings.files import read_key_set, read_trust
 from gateway.settings.secrets import read_secret
-from gateway.settings.settings import Loaded, load
+from gateway.settings.settings import Loaded, judge, load
 
 SMALLEST = "upstream: http://127.0.0.1:3000\nissuers: [{issuer: https://i.example, audience: a}]\n"
 VARIABLES = {
@@ -618,3 +618,26 @@ def test_upstreams_whose_certificates_nobody_checks_are_warned_of(file: Path) ->
     assert warned(with_shop(file, "tls: {allow_insecure: true}")) == [
         "upstreams.shop.tls.allow_insecure: is unsafe: anybody on the way may be the API"
     ]
+
+
+def test_a_configuration_for_another_machine_is_judged_without_its_files() -> None:
+    text = """
+upstream: http://127.0.0.1:3000
+issuers: [{issuer: https://a.example, audience: a, ca_file: /nowhere/ca.pem}]
+upstreams: {shop: {url: https://shop.example, authorization: {bearer: {file: /elsewhere/token}}}}
+probes: {api: {readiness: {grpc: 127.0.0.1:1}}}
+"""
+    asked: list[str] = []
+
+    def missing(path: str) -> str | None:
+        asked.append(path)
+        return "names a file that will not be there" if path.startswith("/elsewhere") else None
+
+    loaded = judge(text, {"GATEWAY_REALM": "x"}, source="gateway.yaml", missing=missing)
+    assert asked == ["/nowhere/ca.pem", "/elsewhere/token"]
+    assert [str(problem) for problem in loaded.problems] == [
+        "upstreams.shop.authorization.bearer.file: names a file that will not be there"
+    ]
+    sound = judge(text, {}, source="gateway.yaml", missing=lambda _: None)
+    assert sound.config is not None
+    assert judge("a: [", {}, source="x", missing=missing).config is None

@@ -1,0 +1,125 @@
+"""A configuration that runs in a pod, judged here as `check` would there: files are those that are mounted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.upstreams import DEFAULT_UPSTREAM
+from gateway.core.config.words import ConfigProblem
+from gateway.inject.container import CONFIG_AT, FILES_AT, SECRETS_AT
+from gateway.inject.wanted import Remark, Secrets, Wanted
+from gateway.settings.document import parse_document
+from gateway.settings.settings import Loaded, judge
+
+#: where a pod has what it shows to the cluster, and the cluster's authority
+_OF_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/"
+#: where files of the image are
+_OF_IMAGE: Final = ("/etc/ssl/", "/usr/", _OF_ACCOUNT)
+_HERE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+#: stands for what inject will write
+_SOME: Final = {"GATEWAY_LISTEN": ":15080", "GATEWAY_ADMIN": ":15090"}
+
+Mounts = tuple[tuple[Secrets, ...], tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class Judged:
+    """What inject needs to know of it."""
+
+    #: for a ConfigMap; None: it is none of ours
+    text: str | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
+    problems: list[Remark] = field(default_factory=list)
+    upstream: int | None = None
+    drain_delay: float = 5.0
+    drain: float = 20.0
+    needs_token: bool = False
+
+    @classmethod
+    def wrong(cls, sentence: str) -> "Judged":
+        """Nothing could be read."""
+        return cls(problems=[Remark("problem", "", sentence)])
+
+
+def judged(text: str, variables: Mapping[str, str], *, source: str, mounts: Mounts) -> Judged:
+    """The configuration in a text, with variables over it."""
+    named: list[str] = []
+    loaded = _loaded(text, variables, source, mounts, named)
+    found = Judged(text, {**variables}, problems=[_remark("problem", problem) for problem in loaded.problems])
+    found.remarks = [_remark("warning", warning) for warning in loaded.warnings]
+    if loaded.config is not None:
+        config = loaded.config
+        found.drain_delay, found.drain = float(config.limits.drain_delay), float(config.limits.drain)
+        found.needs_token = any(path.startswith(_OF_ACCOUNT) for path in named)
+        if _names_upstream(text):
+            _note_upstream(found, config)
+    return found
+
+
+def problems_of(text: str, wanted: Wanted) -> list[Remark]:
+    """What is wrong with a text of a ConfigMap that inject has written."""
+    loaded = _loaded(text, wanted.variables, "ConfigMap", (wanted.secrets, wanted.files), [])
+    return [_remark("problem", problem) for problem in loaded.problems]
+
+
+def _loaded(text: str, variables: Mapping[str, str], source: str, mounts: Mounts, named: list[str]) -> Loaded:
+    """`named` gets the path of every file that the configuration names."""
+    environ = {**_SOME, **variables}
+    if not _names_upstream(text):
+        environ["GATEWAY_UPSTREAM"] = "http://127.0.0.1:1"
+
+    def missing(path: str) -> str | None:
+        named.append(path)
+        return _missing(path, mounts)
+
+    return judge(text, environ, source=source, missing=missing)
+
+
+def _names_upstream(text: str) -> bool:
+    """Whether the configuration says itself where the API is."""
+    try:
+        values = parse_document(text).values
+    except ValueError:
+        return True
+    upstreams = values.get("upstreams")
+    return values.get("upstream") is not None or (isinstance(upstreams, dict) and DEFAULT_UPSTREAM in upstreams)
+
+
+def _note_upstream(found: Judged, config: Config) -> None:
+    url = urlsplit(upstreams_of(config)[DEFAULT_UPSTREAM].url)
+    if url.hostname in _HERE:
+        found.upstream = url.port or _DEFAULT_PORTS[url.scheme]
+        return
+    sentence = (
+        "upstream is not in the pod: beside its API the gateway asks http://127.0.0.1:PORT, which inject "
+        "writes when the file has no upstream"
+    )
+    found.problems.append(Remark("problem", "", sentence))
+
+
+def _missing(path: str, mounts: Mounts) -> str | None:
+    secrets, files = mounts
+    for secret in secrets:
+        at = f"{SECRETS_AT}/{secret.name}/"
+        if path.startswith(at):
+            named = path.removeprefix(at)
+            return (
+                None
+                if secret.key in {None, named}
+                else f"names a key that --secret {secret.name}:{secret.key} leaves out"
+            )
+    if any(path.startswith(f"{FILES_AT}/{name}/") for name in files) or path.startswith(_OF_IMAGE):
+        return None
+    return (
+        f"names a file that is not in the pod: --secret NAME mounts a Secret at {SECRETS_AT}/NAME, --files "
+        f"NAME a ConfigMap "
+        f"at {FILES_AT}/NAME; nothing else but the configuration at {CONFIG_AT} is there"
+    )
+
+
+def _remark(kind: str, problem: ConfigProblem) -> Remark:
+    return Remark("problem" if kind == "problem" else "warning", "configuration", str(problem))

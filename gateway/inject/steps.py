@@ -1,0 +1,70 @@
+"""What is left to be done, as commands: which order loses no request, and what is not guarded before its end."""
+
+from collections.abc import Iterator
+
+from gateway.inject.pods import Workload
+from gateway.inject.ports import Guarded
+from gateway.inject.stream import Manifest
+from gateway.inject.wanted import Remark, Wanted
+
+_ROLLED_OUT = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+
+
+def steps(injected: list[tuple[Workload, Guarded]], wanted: Wanted) -> Iterator[Remark]:
+    """What to do next, and what to know."""
+    if wanted.is_native and any(_is_named(found) for _, found in injected):
+        sentence = "named ports of a native sidecar are found by Services since Kubernetes 1.32; before: --container"
+        yield Remark("note", "", sentence)
+    for workload, found in injected:
+        yield Remark("note", workload.label, _guards(found, wanted))
+        if not found.routes and not workload.is_job:
+            named = "; ".join(f"{old} is the gateway's port now" for old in found.renamed)
+            by_name = f" by name finds the gateway ({named})" if named else " by name finds no such name"
+            sentence = (
+                f"no Service of the stream leads to {found.number}; one that does{by_name}, one by number must "
+                f"say {wanted.listen.port}"
+            )
+            yield Remark("note", workload.label, sentence)
+    if wanted.part == "workload" and not wanted.take_port:
+        yield from _two_steps(injected, wanted)
+
+
+def _is_named(found: Guarded) -> bool:
+    return any(not route.is_numeric for route in found.routes)
+
+
+def _guards(found: Guarded, wanted: Wanted) -> str:
+    port = found.number if wanted.take_port else wanted.listen.port
+    where = f"127.0.0.1:{found.number}" if wanted.loopback or wanted.take_port else f"{found.number}"
+    listens = f"; container {found.container} must listen on {where} only" if where.startswith("127") else ""
+    return f"the gateway listens on {port} for the API on {where}{listens}"
+
+
+def _two_steps(injected: list[tuple[Workload, Guarded]], wanted: Wanted) -> Iterator[Remark]:
+    numeric = [(workload, [route for route in found.routes if route.is_numeric]) for workload, found in injected]
+    numeric = [(workload, routes) for workload, routes in numeric if routes]
+    if not numeric:
+        if injected and not wanted.loopback:
+            sentence = (
+                "the API's port can still be reached at the addresses of the pods: after the rollout close it by "
+                f"{wanted.command} --part service | kubectl apply -f - (a NetworkPolicy), or use --loopback"
+            )
+            yield Remark("warning", "", sentence)
+        return
+    services = sorted({route.service.label for _, routes in numeric for route in routes})
+    leads = "leads to the API by its number and is" if len(services) == 1 else "lead to the API by its number and are"
+    lines = [
+        f"{', '.join(services)} {leads} NOT GUARDED YET. In this order no request is lost:",
+        f"  {wanted.command} --part workload | kubectl apply -f -",
+        *(f"  {_wait(workload.manifest)}" for workload, _ in numeric),
+        f"  {wanted.command} --part service | kubectl apply -f -",
+    ]
+    yield Remark("warning", "", "\n         ".join(lines))
+
+
+def _wait(manifest: Manifest) -> str:
+    space = f" -n {manifest.namespace}" if manifest.namespace else ""
+    name = f"{manifest.kind.lower()}/{manifest.name}"
+    if manifest.kind in _ROLLED_OUT:
+        return f"kubectl rollout status {name}{space}"
+    return f"kubectl wait --for=condition=Ready {name}{space}"

@@ -1,0 +1,223 @@
+"""A stream of manifests: its documents, the objects in them, and the documents that inject itself has added.
+
+Only what may be of interest is read as YAML: a definition of a megabyte passes as it is.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final
+
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from gateway.inject import writing
+from gateway.inject.editing import Editor, Edits
+from gateway.inject.original import ANNOTATION, Changes, is_changed, restore
+from gateway.inject.reading import compose, plain, render_first
+
+#: the label of documents that are written here, and what it says
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGER: Final = "bearer-gateway-inject"
+
+WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod")
+#: what may name a workload's ports
+BESIDE: Final = ("Service", "NetworkPolicy", "PodMonitor", "ServiceMonitor", "HorizontalPodAutoscaler")
+
+#: what begins a document of ours where the text before it had no line break at its end
+_UNENDED: Final = "--- # there was no line break before this line"
+
+_KIND = re.compile(r"""["']?kind["']?\s*:\s*["']?(\w+)""")
+_SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+#: lines of a document that has none
+_NO_LINE = ("#", "%", "...")
+
+
+@dataclass(slots=True)
+class Manifest:
+    """One object of a stream."""
+
+    kind: str
+    name: str
+    #: empty: whatever kubectl is told
+    namespace: str
+    value: dict[str, Any]
+    changes: Changes
+
+    @property
+    def label(self) -> str:
+        """As kubectl names it."""
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(slots=True)
+class Chunk:
+    """One document of a stream with the line that separates it from the one before."""
+
+    text: str
+    #: lines before it
+    line: int
+    objects: list[Manifest] = field(default_factory=list)
+    edits: Edits = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.edits = Edits(self.text)
+
+
+@dataclass(slots=True)
+class Stream:
+    """All of them."""
+
+    chunks: list[Chunk]
+    is_json: bool
+    #: white space behind the last document of JSON
+    tail: str = ""
+
+    @property
+    def objects(self) -> list[Manifest]:
+        """In their order."""
+        return [manifest for chunk in self.chunks for manifest in chunk.objects]
+
+    def written(self, added: list[dict[str, Any]]) -> str:
+        """The text with all changes, and with more documents behind."""
+        text = "".join(chunk.edits.applied() for chunk in self.chunks)
+        if self.is_json:
+            return text + "".join("\n" + json.dumps(one, ensure_ascii=False, indent=4) for one in added) + self.tail
+        line = "\r\n" if "\r\n" in text else "\n"
+        for one in added:
+            begins = "---\n" if text.endswith("\n") or not text else f"\n{_UNENDED}\n"
+            text += f"{begins}{writing.document(one)}\n".replace("\n", line)
+        return text
+
+
+def parse(text: str) -> Stream:
+    """The stream, as it is. Unfit: no YAML, or a template; the sentence is about the whole text."""
+    stream = _split(text)
+    for chunk in stream.chunks:
+        kinds = set(_KIND.findall(chunk.text))
+        if "CustomResourceDefinition" in kinds or _is_empty(chunk.text) or not _is_of_interest(kinds, chunk.text):
+            continue
+        for root in compose(chunk.text, line=chunk.line):
+            for node in _objects_of(root):
+                if (manifest := _manifest(node, chunk.edits)) is not None:
+                    chunk.objects.append(manifest)
+    return stream
+
+
+def find_config_map(text: str, name: str, key: str) -> str | None:
+    """What a ConfigMap of the stream has under a key; None: it is not there. Unfit: as for `parse`."""
+    for chunk in _split(text).chunks:
+        if "ConfigMap" not in chunk.text or name not in chunk.text:
+            continue
+        for root in compose(chunk.text, line=chunk.line):
+            for node in _objects_of(root):
+                manifest = _manifest(node, chunk.edits)
+                if manifest is not None and (manifest.kind, manifest.name) == ("ConfigMap", name):
+                    data = manifest.value.get("data")
+                    found = data.get(key) if isinstance(data, dict) else None
+                    return found if isinstance(found, str) else None
+    return None
+
+
+def original(text: str) -> tuple[str, list[str]]:
+    """The stream as it was before anything was written into it, and sentences about what could not be undone."""
+    stream = _split(text)
+    told: list[str] = []
+    kept: list[str] = []
+    for chunk in stream.chunks:
+        if MANAGER in chunk.text and _is_own(chunk):
+            if kept and chunk.text.startswith(_UNENDED):
+                kept[-1] = kept[-1].removesuffix("\n").removesuffix("\r")
+            continue
+        if ANNOTATION in chunk.text:
+            for root in compose(chunk.text, line=chunk.line):
+                for node in _objects_of(root):
+                    if is_changed(value := plain(node)):
+                        about = f"{value.get('kind')}/{value['metadata'].get('name')}"
+                        told += [f"{about}: {sentence}" for sentence in restore(chunk.edits, node)]
+        kept.append(chunk.edits.applied())
+    return "".join(kept) + stream.tail, told
+
+
+def _split(text: str) -> Stream:
+    if text.lstrip()[:1] == "{" and (found := _split_json(text)) is not None:
+        return found
+    starts = [match.start() for match in _SEPARATOR.finditer(text)]
+    bounds = [*({0, *starts}), len(text)]
+    bounds.sort()
+    chunks = []
+    line = 0
+    for start, end in pairwise(bounds):
+        chunks.append(Chunk(text[start:end], line))
+        line += text.count("\n", start, end)
+    return Stream(chunks, is_json=False)
+
+
+def _split_json(text: str) -> Stream | None:
+    """Objects of JSON, one behind the other; None: it is something else."""
+    decoder = json.JSONDecoder()
+    chunks = []
+    start = line = 0
+    while text[start:].strip():
+        begin = start + len(text[start:]) - len(text[start:].lstrip())
+        try:
+            value, end = decoder.raw_decode(text, begin)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(value, dict):
+            return None
+        chunks.append(Chunk(text[start:end], line))
+        line += text.count("\n", start, end)
+        start = end
+    return Stream(chunks, is_json=True, tail=text[start:])
+
+
+def _is_empty(text: str) -> bool:
+    lines = (line.removeprefix("---").strip() for line in text.splitlines())
+    return all(not line or line.startswith(_NO_LINE) for line in lines)
+
+
+def _is_of_interest(kinds: set[str], text: str) -> bool:
+    if kinds & {*WORKLOADS, *BESIDE} or any(kind.endswith("List") for kind in kinds):
+        return True
+    # A kind of somebody's own that runs containers, and text that may be a template.
+    return "containers" in text or (not kinds and bool(render_first(text)))
+
+
+def _objects_of(root: Node) -> Iterator[Node]:
+    """The object that a document is, or those of a List."""
+    members = root.value if isinstance(root, MappingNode) else []
+    value = {key.value: member for key, member in members if isinstance(key, ScalarNode)}
+    kind, items = value.get("kind"), value.get("items")
+    if isinstance(kind, ScalarNode) and kind.value.endswith("List") and isinstance(items, SequenceNode):
+        for item in items.value:
+            yield from _objects_of(item)
+    else:
+        yield root
+
+
+def _manifest(node: Node, edits: Edits) -> Manifest | None:
+    value = plain(node)
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(value.get("kind"), str):
+        return None
+    name, namespace = metadata.get("name") or metadata.get("generateName"), metadata.get("namespace")
+    return Manifest(
+        kind=value["kind"],
+        name=str(name),
+        namespace=namespace if isinstance(namespace, str) else "",
+        value=value,
+        changes=Changes(Editor(edits, node)),
+    )
+
+
+def _is_own(chunk: Chunk) -> bool:
+    """Whether inject has written the whole document."""
+    for root in compose(chunk.text, line=chunk.line):
+        value = plain(root)
+        metadata = value.get("metadata") if isinstance(value, dict) else None
+        labels = metadata.get("labels") if isinstance(metadata, dict) else None
+        if isinstance(labels, dict) and labels.get(MANAGED_BY) == MANAGER:
+            return True
+    return False

@@ -1,0 +1,243 @@
+"""`inject` as a shell sees it: what goes where, and when nothing is printed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from gateway.cli import main
+from gateway.inject.reading import compose, plain
+from tests.commands import program
+from tests.inject.manifests import DEPLOYMENT, HEADLESS, NUMERIC, SERVICE, gateway_of, objects
+
+CONFIG = "issuers:\n  - issuer: https://login.example.com/\n    audience: https://api.example.com\n    preset: auth0\n"
+ISSUER = ("--issuer", "https://login.example.com/", "--audience", "https://api.example.com", "--preset", "auth0")
+ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command in this process: a program of its own takes a second to start."""
+    for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
+        monkeypatch.delenv(name)
+
+    def here(*arguments: str) -> Done:
+        try:
+            code = main(list(arguments))
+        except SystemExit as ended:
+            code = int(str(ended.code))
+        return Done(code, *capfd.readouterr())
+
+    return here
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Path:
+    path = tmp_path / "api.yaml"
+    path.write_text(DEPLOYMENT + SERVICE)
+    return path
+
+
+def piped(text: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-m", "gateway", "inject", *arguments], cwd=program.ROOT, input=text, capture_output=True, timeout=30, check=False)  # fmt: skip
+
+
+def test_the_stream_goes_to_one_side_and_sentences_to_the_other(api: Path, config: Path) -> None:
+    done = program.run("inject", "-f", str(api), "--config", str(config), GATEWAY_LISTEN="127.0.0.1:1")
+    assert done.returncode == 0, done.stderr
+    found = objects(done.stdout)
+    assert gateway_of(found["Deployment/web"])["image"].startswith("bearer-gateway:0.")
+    (config_map,) = [value for name, value in found.items() if name.startswith("ConfigMap")]
+    assert config_map["data"] == {"gateway.yaml": CONFIG}
+    assert done.stderr.startswith("note     Deployment/web: ")
+    assert f"bearer-gateway inject -f {api} --config {config} --part service | kubectl apply -f -" in done.stderr
+
+
+def test_bytes_pass_as_they_are_there_and_back() -> None:
+    text = b"\xef\xbb\xbf" + (DEPLOYMENT + SERVICE + "# \u00e9nd").replace("\n", "\r\n").encode()
+    there = piped(text, *ISSUER)
+    assert there.returncode == 0, there.stderr
+    assert there.stdout.startswith(text[:30])
+    assert piped(there.stdout, "--remove").stdout == text
+    assert piped(there.stdout, *ISSUER).stdout == there.stdout
+
+
+def test_a_few_options_are_enough(run: Run, api: Path) -> None:
+    done = run("inject", "-f", str(api), *ISSUER)
+    environment = {one["name"]: one["value"] for one in gateway_of(objects(done.stdout)["Deployment/web"])["env"]}
+    assert environment == {
+        "GATEWAY_LISTEN": ":15080",
+        "GATEWAY_ADMIN": ":15090",
+        "GATEWAY_UPSTREAM": "http://127.0.0.1:8080",
+        "GATEWAY_ISSUER": "https://login.example.com/",
+        "GATEWAY_AUDIENCE": "https://api.example.com",
+        "GATEWAY_PRESET": "auth0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ("issuers: [{issuer: https://x.example, audiense: a}]\n", "did you mean audience?"),
+        ("listen: ':1'\n", "configuration: issuers: is required"),
+        ("a: [", "is not valid YAML at line"),
+        (CONFIG + "upstream: http://api.example.com\n", "upstream is not in the pod"),
+        (CONFIG + "upstream: http://127.0.0.1:3000\n", "has no port 3000, which the configuration names"),
+        (CONFIG + "    ca_file: /etc/ca.pem\n", "names a file that is not in the pod: --secret NAME"),
+        (CONFIG + "upstreams: {shop: {url: 'https://shop.example', authorization: {bearer: {file: /etc/bearer-gateway/secrets/other/key}}}}\n", "names a file that is not in the pod"),
+    ],
+)  # fmt: skip
+def test_nothing_is_printed_with_a_configuration_that_is_not_sound(
+    run: Run, api: Path, tmp_path: Path, config: str, sentence: str
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(config)
+    done = run("inject", "-f", str(api), "--config", str(path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert sentence in done.stderr
+    assert "Nothing is printed: " in done.stderr
+
+
+def test_secrets_are_mounted_where_the_configuration_names_them(run: Run, api: Path, config: Path) -> None:
+    config.write_text(
+        CONFIG + "    ca_file: /etc/bearer-gateway/files/ca/ca.pem\n"
+        "upstreams: {shop: {url: 'https://shop.example', authorization: {bearer: {file: /etc/bearer-gateway/secrets/shop/token}}}}\n"
+    )
+    done = run("inject", "-f", str(api), "--config", str(config), "--secret", "shop:token", "--files", "ca")
+    assert done.returncode == 0, done.stderr
+    assert "--secret shop:token --files ca" in done.stderr
+    done = run("inject", "-f", str(api), "--config", str(config), "--secret", "shop:other", "--files", "ca")
+    assert "names a key that --secret shop:other leaves out" in done.stderr
+
+
+def test_a_config_map_of_the_stream_is_judged_and_another_is_told_of(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "all.yaml"
+    path.write_text(DEPLOYMENT + "---\nkind: ConfigMap\nmetadata: {name: gw}\ndata:\n  g.yaml: |\n    issuers: []\n")
+    done = run("inject", "-f", str(path), "--config-map", "gw:g.yaml")
+    assert done.returncode == 1
+    assert "configuration: issuers: " in done.stderr
+    done = run("inject", "-f", str(path), "--config-map", "other")
+    assert done.returncode == 0
+    assert "ConfigMap/other: is not in the stream with a key gateway.yaml" in done.stderr
+    assert run("inject", "-f", str(path), "--config-map", "a", "--config", "b").returncode == 1
+
+
+def test_limits_and_who_asks_the_cluster_are_read_from_the_configuration(run: Run, api: Path, config: Path) -> None:
+    config.write_text(
+        CONFIG
+        + f"    jwks_url: https://kubernetes.default.svc/openid/v1/jwks\n    ca_file: {ACCOUNT}/ca.crt\nlimits: {{drain_delay: 9s}}\n"
+    )
+    found = objects(run("inject", "-f", str(api), "--config", str(config)).stdout)["Deployment/web"]
+    pod = found["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == 40
+    assert [volume["name"] for volume in pod["volumes"]] == ["bearer-gateway-tmp", "bearer-gateway-config"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--listen", "15080"], ["--listen", "127.0.0.1:1"], ["--listen", ":0"], ["--secret", "A_B"], ["--secret", "a:../b"], ["--selector", "a=b=c"],
+        ["--selector", "!a=b"], ["--part", "half"], ["--config-map", ""], ["--metrics-from", "a b"], ["--nobody"],
+    ],
+)  # fmt: skip
+def test_a_wrong_command_line_is_2(run: Run, api: Path, arguments: list[str]) -> None:
+    done = run("inject", "-f", str(api), *ISSUER, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "the stream cannot be read: No such file"),
+        (b"\xff", "the stream is not UTF-8 text: byte 0xff at line 1"),
+        (b"kind: Pod\nmetadata: {{ x }}\n", "render it first: helm template"),
+        (b"kind: ConfigMap\n", "nothing that a gateway was put beside"),
+        (DEPLOYMENT.replace("8080", "15080").encode(), "give it another one by --listen"),
+        ((DEPLOYMENT + HEADLESS).encode(), "which is headless"),
+    ],
+)
+def test_a_stream_that_cannot_be_injected_is_1(run: Run, tmp_path: Path, content: bytes | None, sentence: str) -> None:
+    path = tmp_path / "stream.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    done = run("inject", "-f", str(path), *ISSUER)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert sentence in done.stderr
+
+
+def test_every_option_is_shown_again_in_the_next_step(run: Run, tmp_path: Path, config: Path) -> None:
+    path = tmp_path / "an api.yaml"
+    path.write_text(
+        (DEPLOYMENT + NUMERIC).replace("metadata:\n  name: web\n", "metadata:\n  name: web\n  labels: {a: b}\n", 1)
+    )
+    options = (
+        "--config", str(config), "--secret", "s:k", "--files", "f", "--image", "i:1", "--listen", ":1", "--admin", ":2", "--container",
+        "--target-port", "8080", "--name", "web", "--selector", "a=b,c!=d,a,!e", "--metrics-from", "m", "--unsafe",
+    )  # fmt: skip
+    done = run("inject", "-f", str(path), *options)
+    assert done.returncode == 0, done.stderr
+    shown = (
+        "bearer-gateway inject -f '" + str(path) + "' " + " ".join(options).replace("a=b,c!=d,a,!e", "'a=b,c!=d,a,!e'")
+    )
+    assert f"{shown} --part service | kubectl apply -f -" in done.stderr
+    assert "... | bearer-gateway inject -f - " in piped(path.read_bytes(), *options).stderr.decode()
+
+
+def test_the_probes_of_the_api_stand_in_the_configuration(run: Run, api: Path, config: Path) -> None:
+    done = run("inject", "-f", str(api), "--config", str(config), "--loopback")
+    assert done.returncode == 0, done.stderr
+    (config_map,) = [value for name, value in objects(done.stdout).items() if name.startswith("ConfigMap")]
+    (root,) = compose(config_map["data"]["gateway.yaml"])
+    assert plain(root)["probes"] == {"api": {"readiness": {"http": "http://127.0.0.1:8080/health", "timeout": "900ms"}}}
+
+
+def test_the_example_is_what_inject_writes(run: Run) -> None:
+    example = program.ROOT / "deploy" / "kubernetes"
+    image = "registry.example.com/bearer-gateway:0.1.0"
+    done = run(
+        "inject",
+        "-f",
+        str(example / "api.yaml"),
+        "--config",
+        str(example / "gateway.yaml"),
+        "--part",
+        "all",
+        "--image",
+        image,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (example / "with-gateway.yaml").read_text()
+    assert (
+        run("inject", "-f", str(example / "with-gateway.yaml"), "--remove").stdout == (example / "api.yaml").read_text()
+    )
+
+
+def test_what_the_image_has_is_not_asked_of_this_machine(
+    run: Run, api: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.write_text(
+        DEPLOYMENT.replace("httpGet:\n            path: /health\n            port: http", "grpc: {port: 8080}")
+    )
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    done = run("inject", "-f", str(api), "--config", str(config), "--loopback")
+    assert done.returncode == 0, done.stderr

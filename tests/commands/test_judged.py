@@ -1,0 +1,73 @@
+"""A configuration that runs elsewhere is judged by what `check` asks, and by what is mounted there."""
+
+import pytest
+
+from gateway.commands.judged import Judged, judged, problems_of
+from gateway.inject.wanted import Secrets, Wanted
+from tests.commands.program import SOUND
+
+BARE = SOUND.replace("upstream: http://127.0.0.1:3000\n", "")
+
+
+def judge(text: str, *, secrets: tuple[Secrets, ...] = (), files: tuple[str, ...] = (), **variables: str) -> Judged:
+    return judged(text, variables, source="gateway.yaml", mounts=(secrets, files))
+
+
+@pytest.mark.parametrize(
+    ("text", "port"),
+    [
+        (BARE, None),
+        (SOUND, 3000),
+        (BARE + "upstream: http://localhost\n", 80),
+        (BARE + "upstreams: {default: {url: 'https://[::1]'}}\n", 443),
+        (BARE + "upstreams: {other: {url: 'https://shop.example'}}\n", None),
+    ],
+)
+def test_the_upstream_is_in_the_pod(text: str, port: int | None) -> None:
+    found = judge(text)
+    assert found.problems == []
+    assert found.upstream == port
+
+
+@pytest.mark.parametrize("url", ["http://api.example.com:8080", "unix:/run/api.sock"])
+def test_an_upstream_elsewhere_is_a_problem(url: str) -> None:
+    assert "upstream is not in the pod" in str(judge(BARE + f"upstream: {url}\n").problems[0])
+
+
+def test_variables_stand_over_the_text() -> None:
+    found = judge("", GATEWAY_ISSUER="https://x.example", GATEWAY_AUDIENCE="a", GATEWAY_PRESET="keycloak")
+    assert found.problems == []
+    assert not found.needs_token
+    assert found.variables["GATEWAY_AUDIENCE"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/etc/bearer-gateway/secrets/s/key", None),
+        ("/etc/bearer-gateway/files/f/ca.pem", None),
+        ("/etc/ssl/certs/ca-certificates.crt", None),
+        ("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt", None),
+        ("/etc/bearer-gateway/secrets/t/key", "is not in the pod"),
+        ("/etc/bearer-gateway/secrets/one/other", "names a key that --secret one:key leaves out"),
+        ("ca.pem", "is not in the pod"),
+    ],
+)
+def test_files_are_those_that_are_mounted(path: str, sentence: str | None) -> None:
+    text = BARE + f"    ca_file: {path}\n"
+    found = judge(text, secrets=(Secrets("s"), Secrets("one", "key")), files=("f",))
+    told = "\n".join(map(str, found.problems))
+    assert (sentence or "") in told
+    assert bool(told) == (sentence is not None)
+    assert found.needs_token == path.startswith("/var/run/secrets/kubernetes.io/")
+
+
+def test_limits_are_told() -> None:
+    found = judge(BARE + "limits: {drain_delay: 1s, drain: 2s}\n")
+    assert (found.drain_delay, found.drain) == (1.0, 2.0)
+
+
+def test_what_inject_has_written_is_judged_too() -> None:
+    assert problems_of(BARE, Wanted(image="x")) == []
+    assert "did you mean" in str(problems_of(BARE.replace("audience", "audiense"), Wanted(image="x"))[0])
+    assert "configuration" in str(problems_of("a: [", Wanted(image="x"))[0])

@@ -1,0 +1,98 @@
+from typing import Any
+
+from tests.inject.manifests import DEPLOYMENT, injected, objects, said
+
+OLD = """\
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: old}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  ingress:
+  - from: [{podSelector: {matchLabels: {app: front}}}]
+    ports:
+    - port: 8080
+    - {protocol: UDP, port: 8080}
+"""
+TWO = DEPLOYMENT.replace("        readiness", "        - {name: dns, containerPort: 53, protocol: UDP}\n        - {name: m, containerPort: 9}\n        readiness")  # fmt: skip
+OURS = "NetworkPolicy/bearer-gateway-deployment-web"
+
+
+def rules(text: str, **changes: Any) -> tuple[dict[str, Any], str]:
+    patched = injected(text, **changes)
+    found = objects(patched.text)
+    return {name: value["spec"] for name, value in found.items() if name.startswith("NetworkPolicy")}, said(patched)
+
+
+def test_the_last_part_closes_the_apis_port() -> None:
+    found, told = rules(TWO, part="service", target="http", metrics_from="monitoring")
+    assert found == {
+        OURS: {
+            "podSelector": {"matchLabels": {"app": "web"}},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"ports": [{"protocol": "TCP", "port": 15080}]},
+                {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 9}]},
+                {
+                    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+                    "ports": [{"protocol": "TCP", "port": 15090}],
+                },
+            ],
+        }
+    }
+    assert "closes the API's port 8080, if the network of the cluster enforces policies" in told
+
+
+def test_there_is_none_before_and_none_where_the_api_hides() -> None:
+    assert rules(DEPLOYMENT)[0] == {}
+    assert rules(DEPLOYMENT, part="all", loopback=True)[0] == {}
+    assert rules(DEPLOYMENT, part="all", take_port=True)[0] == {}
+
+
+def test_an_old_policy_lets_in_to_the_gateway_as_well_and_then_only() -> None:
+    first, told = rules(DEPLOYMENT + OLD)
+    assert first["NetworkPolicy/old"]["ingress"][0]["ports"] == [
+        {"port": 8080},
+        {"protocol": "UDP", "port": 8080},
+        {"protocol": "TCP", "port": 15080},
+    ]
+    assert "lets in to the gateway's 15080 too" in told
+    second, told = rules(DEPLOYMENT + OLD, part="service")
+    assert list(second) == ["NetworkPolicy/old"]
+    assert second["NetworkPolicy/old"]["ingress"][0]["ports"][0] == {"port": 15080}
+    assert "no other policy is written" in told
+    assert OURS in rules(DEPLOYMENT + OLD, part="service", metrics_from="m")[0]
+
+
+def test_an_old_policy_is_changed_once_for_two_workloads() -> None:
+    second = DEPLOYMENT.replace("  name: web\n", "  name: canary\n")
+    found, _ = rules(f"{DEPLOYMENT}---\n{second}{OLD}")
+    assert len(found["NetworkPolicy/old"]["ingress"][0]["ports"]) == 3
+
+
+def test_policies_that_leave_the_port_open_are_said() -> None:
+    wide = OLD[: OLD.index("    ports:")]
+    assert "NetworkPolicy/old: lets in to every port of Deployment/web" in rules(DEPLOYMENT + wide)[1]
+    ranged = OLD.replace("- port: 8080", "- {port: 8000, endPort: 9000}")
+    assert "lets in to the ports 8000 to 9000" in rules(DEPLOYMENT + ranged)[1]
+    expressed = OLD.replace(
+        "podSelector: {matchLabels: {app: web}}", "podSelector: {matchExpressions: [{key: app, operator: Exists}]}"
+    )
+    assert "picks pods by expressions" in rules(DEPLOYMENT + expressed)[1]
+
+
+def test_policies_of_others_stay() -> None:
+    for other in (
+        OLD.replace("app: web", "app: shop"),
+        OLD.replace("{name: old}", "{name: old, namespace: n}"),
+        OLD.replace("  ingress:", "  policyTypes: [Egress]\n  ingress:"),
+    ):
+        assert rules(DEPLOYMENT + other)[0]["NetworkPolicy/old"]["ingress"][0]["ports"][0] == {"port": 8080}
+
+
+def test_pods_without_labels_cannot_be_picked() -> None:
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: n}\nspec:\n  containers: [{name: a, ports: [{containerPort: 80}]}]\n"
+    found, told = rules(pod, part="all")
+    assert found == {}
+    assert "warning  Pod/p: its pods have no labels" in told

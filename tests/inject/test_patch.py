@@ -1,0 +1,226 @@
+"""A stream as a whole; and manifests as people write them, in every way of injecting."""
+
+import copy
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.inject.patch import Patched, inject, remove
+from tests.inject.manifests import (
+    CONFIG,
+    CORPUS,
+    DEPLOYMENT,
+    HEADLESS,
+    NUMERIC,
+    SERVICE,
+    gateway_of,
+    injected,
+    objects,
+    pod_of,
+    problems,
+    said,
+    wanted,
+)
+
+WAYS: dict[str, dict[str, Any]] = {
+    "workload": {"unsafe": True},
+    "all": {"part": "all", "metrics_from": "monitoring", "unsafe": True},
+    "loopback": {"part": "all", "loopback": True, "unsafe": True},
+    "take-port": {"take_port": True},
+    "container": {"is_native": False, "unsafe": True},
+}
+#: which port, where there are several; and those that have nothing for a gateway
+PORTS = {"metrics-exporter.yaml": "http-metrics", "boutique-cart.yaml": "7070"}
+JOBS = {"job-batch.yaml", "cronjob-report.yaml"}
+CASES = [(path, way) for path in CORPUS for way in WAYS if not (way == "container" and path.name in JOBS)]
+
+
+def patched_corpus(path: Path, way: str) -> tuple[str, Patched]:
+    text = path.read_bytes().decode()
+    asked = wanted(target=PORTS.get(path.name), **WAYS[way])
+    patched = inject(text, asked)
+    assert patched.is_sound, said(patched)
+    return text, patched
+
+
+def test_there_are_thirty() -> None:
+    assert len(CORPUS) == 30
+
+
+@pytest.mark.parametrize(("path", "way"), CASES, ids=lambda value: getattr(value, "name", value))
+def test_twice_is_once_and_the_way_back_leads_to_the_very_bytes(path: Path, way: str) -> None:
+    text, patched = patched_corpus(path, way)
+    again = inject(patched.text, wanted(target=PORTS.get(path.name), **WAYS[way]))
+    assert again.text == patched.text
+    assert again.remarks == patched.remarks
+    assert remove(patched.text) == Patched(text)
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
+def test_only_our_lines_differ(path: Path) -> None:
+    text, patched = patched_corpus(path, "all")
+    gone = [
+        line[1:].strip()
+        for line in difflib.unified_diff(text.splitlines(), patched.text.splitlines(), n=0, lineterm="")
+        if line.startswith("-") and not line.startswith("---")
+    ]
+    if path.suffix == ".json":
+        return
+    # A name, a number, or brackets that something was put into.
+    for line in gone:
+        assert line.lstrip("- ").startswith(
+            ("name:", "port:", "targetPort:", "terminationGracePeriodSeconds:", "{")
+        ) or any(mark in line for mark in ("{", "[", "volumes:")), line
+    assert len(gone) <= 12
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
+def test_what_others_read_of_it_is_what_was_there_and_ours(path: Path) -> None:
+    text, patched = patched_corpus(path, "container" if path.name not in JOBS else "workload")
+    before, after = objects(text), objects(patched.text)
+    added = after.keys() - before.keys()
+    assert all(name.startswith("ConfigMap/bearer-gateway-") for name in added)
+    for name, value in before.items():
+        now = after[name]
+        if now == value:
+            continue
+        if "bearer-gateway.io/original" not in now["metadata"].get("annotations", {}):
+            raise AssertionError(f"{name} has changed and does not say so")
+        stripped = _without_ours(now)
+        assert _names(stripped) == _names(value)
+
+
+def _without_ours(value: dict[str, Any]) -> dict[str, Any]:
+    value = copy.deepcopy(value)
+    if "template" in value["spec"] or value["kind"] in {"Pod", "CronJob"}:
+        pod = pod_of(value)
+        for part in ("containers", "initContainers", "volumes"):
+            pod[part] = [one for one in pod.get(part) or () if not one["name"].startswith("bearer-gateway")]
+    return value
+
+
+def _names(value: dict[str, Any]) -> Any:
+    if "template" in value["spec"] or value["kind"] in {"Pod", "CronJob"}:
+        return [(one["name"], one.get("image"), one.get("env")) for one in pod_of(value)["containers"]]
+    return [value["kind"], value["metadata"]["name"]]
+
+
+def test_json_stays_json() -> None:
+    for path in CORPUS:
+        if path.suffix == ".json":
+            decoder, rest = json.JSONDecoder(), patched_corpus(path, "all")[1].text.strip()
+            while rest:
+                value, end = decoder.raw_decode(rest)
+                assert value["kind"]
+                rest = rest[end:].strip()
+
+
+def test_a_named_service_stays_and_leads_to_the_gateway() -> None:
+    patched = injected(DEPLOYMENT + SERVICE)
+    found = objects(patched.text)
+    assert found["Service/web"] == objects(SERVICE)["Service/web"]
+    assert gateway_of(found["Deployment/web"])["ports"][0] == {
+        "name": "http",
+        "containerPort": 15080,
+        "protocol": "TCP",
+    }
+
+
+def test_a_service_by_number_waits_for_the_second_part() -> None:
+    first = injected(DEPLOYMENT + NUMERIC)
+    assert objects(first.text)["Service/web"] == objects(NUMERIC)["Service/web"]
+    assert "NOT GUARDED YET" in said(first)
+    second = injected(DEPLOYMENT + NUMERIC, part="service")
+    assert objects(second.text)["Service/web"]["spec"]["ports"][0]["targetPort"] == 15080
+    assert objects(second.text)["Deployment/web"] == objects(first.text)["Deployment/web"]
+    assert inject(first.text, wanted(part="service")).text == second.text
+    bare = injected(
+        DEPLOYMENT + NUMERIC.replace("    targetPort: 8080\n", "").replace("port: 80", "port: 8080"), part="all"
+    )
+    assert objects(bare.text)["Service/web"]["spec"]["ports"][0] == {"name": "http", "port": 8080, "targetPort": 15080}
+
+
+def test_a_headless_service_wants_the_apis_number() -> None:
+    (problem,) = problems(DEPLOYMENT + HEADLESS)
+    assert "which is headless" in problem
+    patched = injected(DEPLOYMENT + HEADLESS, take_port=True)
+    gateway = gateway_of(objects(patched.text)["Deployment/web"])
+    assert gateway["ports"][0] == {"name": "http", "containerPort": 8080, "protocol": "TCP"}
+    assert "container api must listen on 127.0.0.1:8080 only" in said(patched)
+    assert len(patched.configs[0]) > len(CONFIG)
+    assert injected(DEPLOYMENT + HEADLESS, unsafe=True)
+
+
+def test_a_number_is_not_left_without_a_listener() -> None:
+    (problem,) = problems(DEPLOYMENT + NUMERIC, loopback=True)
+    assert "where nobody listens any more with --loopback" in problem
+    for changes in ({"part": "service"}, {"part": "all"}, {"take_port": True}):
+        injected(DEPLOYMENT + NUMERIC, loopback=True, **changes)
+
+
+def test_what_is_not_guarded_is_said() -> None:
+    text = DEPLOYMENT.replace("        readiness", "        - {name: m, containerPort: 9102}\n        readiness")
+    more = SERVICE + "  - {name: m, port: 9102, targetPort: m}\n  - {name: x, port: 1, targetPort: nobody}\n"
+    told = said(injected(text + more, target="http"))
+    assert "Service/web port m leads to 9102 of the API: not guarded" in told
+    assert "Service/web port x leads to a port that no container declares" in told
+
+
+def test_a_stream_without_an_api_is_no_success() -> None:
+    assert problems("kind: ConfigMap\n")[0] == "problem  the stream has nothing that a gateway was put beside"
+    assert "has no workload shop" in problems(DEPLOYMENT, names=("shop",))[0]
+    assert "is not valid YAML" in problems("kind: Pod\na: [")[0]
+    assert "Rollout/web: runs containers" in said(
+        injected(f"{DEPLOYMENT}---\n{DEPLOYMENT.replace('Deployment', 'Rollout')}")
+    )
+
+
+def test_one_that_cannot_be_done_stops_all() -> None:
+    other = DEPLOYMENT.replace("name: web\n", "name: b\n", 1).replace(
+        "      containers:", "      hostNetwork: true\n      containers:"
+    )
+    (problem,) = problems(f"{DEPLOYMENT}---\n{other}")
+    assert problem.startswith("problem  Deployment/b: ")
+
+
+def test_configurations_are_kept_by_what_they_say() -> None:
+    text = f"{DEPLOYMENT}---\n" + DEPLOYMENT.replace("  name: web\n", "  name: b\n  namespace: n\n", 1)
+    patched = injected(text)
+    maps = [document for document in patched.text.split("---\n") if 'kind: "ConfigMap"' in document]
+    assert len(maps) == 2
+    assert ['namespace: "n"' in one for one in maps] == [False, True]
+    assert patched.configs == [CONFIG]
+    changed = injected(patched.text, config=CONFIG + "realm: x\n")
+    assert changed.text.count('kind: "ConfigMap"') == 2
+    assert CONFIG + "realm: x\n" in changed.configs
+    assert remove(changed.text).text == text
+
+
+def test_a_config_map_that_is_there_is_mounted() -> None:
+    patched = injected(DEPLOYMENT, config=None, config_map=("mine", "g.yaml"))
+    assert patched.configs == []
+    assert {"name": "bearer-gateway-config", "configMap": {"name": "mine"}} in pod_of(
+        objects(patched.text)["Deployment/web"]
+    )["volumes"]
+    assert 'kind: "ConfigMap"' not in injected(DEPLOYMENT, config=None).text
+
+
+def test_an_annotation_of_somebody_else_stops_all() -> None:
+    text = DEPLOYMENT.replace("  name: web\n", "  name: web\n  annotations: {bearer-gateway.io/original: x}\n", 1)
+    assert "cannot be read" in problems(text)[0]
+    assert not remove(text).is_sound
+
+
+def test_aliases_on_the_way_stop_all() -> None:
+    text = DEPLOYMENT.replace("        ports:\n", "        env: &e []\n        args: *e\n        ports:\n")
+    injected(text)
+    text = DEPLOYMENT.replace("      labels: {app: web}", "      labels: &l {app: web}").replace(
+        "metadata:\n  name: web", "metadata:\n  name: web\n  annotations: *l"
+    )
+    assert (
+        "anchor and aliases"
+        in problems(text.replace("*l", "&l {app: web}").replace("labels: &l {app: web}", "labels: *l"))[0]
+    )

@@ -1,0 +1,81 @@
+import json
+
+import pytest
+
+from gateway.inject.reading import Unfit
+from gateway.inject.stream import find_config_map, original, parse
+from tests.inject.manifests import DEPLOYMENT, SERVICE, injected
+
+LIST = "kind: List\napiVersion: v1\nitems:\n- kind: Pod\n  metadata: {name: a}\n- kind: PodList\n  items: [{kind: Pod, metadata: {name: b}}]\n"  # fmt: skip
+
+
+def test_every_object_is_found_in_its_order() -> None:
+    found = [one.label for one in parse(f"# first\n{DEPLOYMENT}{SERVICE}---\n{LIST}").objects]
+    assert found == ["Deployment/web", "Service/web", "Pod/a", "Pod/b"]
+
+
+def test_objects_of_json_stand_one_behind_the_other() -> None:
+    text = (
+        '{"kind": "Pod", "metadata": {"name": "a"}}\n\n{"kind": "Pod", "metadata": {"name": "b", "namespace": "n"}} \n'
+    )
+    stream = parse(text)
+    assert [(one.label, one.namespace) for one in stream.objects] == [("Pod/a", ""), ("Pod/b", "n")]
+    assert stream.written([]) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", "# only this\n", "---\n", "---\n---\n", "--- # a\n...\n---\n", "%YAML 1.1\n---\nkind: Pod\nmetadata: {name: a}\n",
+     "a: 1\n...\n# end\n", "{a: 1}\n---\n[1]\n", "kind: Pod\n---\nkind: Pod\nmetadata: 3\n", "kind: Pod\nmetadata:\n- 1\n"],
+)  # fmt: skip
+def test_whatever_has_no_object_passes_as_it_is(text: str) -> None:
+    stream = parse(text)
+    assert stream.written([]) == text
+    assert original(text) == (text, [])
+
+
+def test_what_is_of_no_interest_is_not_even_read() -> None:
+    broken = "kind: CustomResourceDefinition\na: [\n---\nkind: ConfigMap\ndata: {{ x }}\n---\n"
+    assert parse(broken + DEPLOYMENT).objects[0].name == "web"
+
+
+def test_a_line_is_counted_from_the_beginning() -> None:
+    with pytest.raises(Unfit, match="line 25"):
+        parse(f"{DEPLOYMENT}---\nkind: Pod\na: [\n")
+
+
+@pytest.mark.parametrize("end", ["\n", "", "\n---\n", "\n...\n", "\r\n", "\n\n# end"])
+def test_documents_are_added_and_found_again(end: str) -> None:
+    text = DEPLOYMENT.rstrip("\n") + end
+    there = parse(text).written([_own(), _own()])
+    assert original(there) == (text, [])
+    assert original(there + "---\nkind: Pod\n")[0].endswith("---\nkind: Pod\n")
+
+
+def test_documents_are_added_to_json_and_found_again() -> None:
+    for end in ("", "\n"):
+        text = json.dumps({"kind": "Pod", "metadata": {"name": "a"}}) + end
+        there = parse(text).written([_own()])
+        assert original(there) == (text, [])
+
+
+def test_a_config_map_of_the_stream_is_read() -> None:
+    text = DEPLOYMENT + "---\nkind: ConfigMap\nmetadata: {name: gw}\ndata:\n  gateway.yaml: |\n    a: 1\n"
+    assert find_config_map(text, "gw", "gateway.yaml") == "a: 1\n"
+    assert find_config_map(text, "gw", "other") is None
+    assert find_config_map(text, "other", "gateway.yaml") is None
+
+
+def test_documents_of_inject_go_with_what_it_wrote() -> None:
+    patched = injected(DEPLOYMENT + SERVICE, part="all")
+    assert 'kind: "NetworkPolicy"' in patched.text  # fmt: skip
+    assert original(patched.text) == (DEPLOYMENT + SERVICE, [])
+
+
+def _own() -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "x", "labels": {"app.kubernetes.io/managed-by": "bearer-gateway-inject"}},
+        "data": {"a": "b\nc\n"},
+    }
