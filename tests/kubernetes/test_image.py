@@ -211,7 +211,7 @@ def podman(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 RIGHTS = (
-    "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", "65532", "--memory", "256m",
+    "--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", "65532", "--memory", "256m",
     "--network", "host", "--no-healthcheck",
 )  # fmt: skip
 
