@@ -69,6 +69,9 @@ BELOW_CONFIG: dict[str, tuple[str, Outcome]] = {
     "true, null and numbers as the text of claims": _same(
         'routes: [{path: /a, claims: {a: "true", b: ["null", "~", "12", ".5", "0x1F", "1_000", "y", "off"]}}]'
     ),
+    "what only looks like numbers, as the text of claims": _same(
+        'routes: [{path: /a, claims: {a: ["+_", "-_1", "1__0", "0o1_7", "+.inf", "_1", "1e", "0x", "1_e3", "+0b1", "9_.5", "12e03", "-0", "+12"]}}]'
+    ),
     # numbers
     "a large number": _same("limits: {body_bytes: 10485760}"),
     "the largest number": _same("limits: {body_bytes: 1099511627776}"),
