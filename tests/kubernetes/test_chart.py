@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -314,11 +315,43 @@ def test_another_chart_has_a_sidecar_by_one_line(helm: Path, parent: Path, tmp_p
     assert run(tool("kubeconform"), "-strict", "-schema-location", location, text=done.stdout).returncode == 0
 
 
+PLAIN = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: orders}
+spec:
+  selector: {matchLabels: {app: orders}}
+  template:
+    metadata: {labels: {app: orders}}
+    spec:
+      containers: [{name: api, image: api, ports: [{name: http, containerPort: 3000}]}]
+"""
+
+
+def test_the_sidecar_is_the_one_that_inject_writes(helm: Path, parent: Path) -> None:
+    told = ["--image", "registry/gateway:1", "--issuer", "https://login.example.com/", "--audience", "orders"]
+    injected = run(sys.executable, "-m", "gateway", "inject", "-f", "-", *told, cwd=CHART.parents[1], text=PLAIN)
+    assert injected.returncode == 0, injected.stderr
+    (written,) = (
+        made for made in YAML(typ="safe", pure=True).load_all(injected.stdout) if made["kind"] == "Deployment"
+    )
+    pod = written["spec"]["template"]["spec"]
+    by_inject = pod["initContainers"][0]
+    by_chart = pod_of(sidecar(helm, parent, f'dict "context" $ "env" {VARIABLES} "image" "registry/gateway:1"'))
+    (ours,) = by_chart["initContainers"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        by_inject[probe]["httpGet"]["port"] = "gateway-admin"
+    same = by_inject.keys() - {"env", "ports", "volumeMounts"}
+    assert {key: ours[key] for key in same} == {key: by_inject[key] for key in same}
+    volumes = [volume for volume in pod["volumes"] if volume["name"].startswith("bearer-gateway-")]
+    assert sorted(by_chart["volumes"], key=str) == sorted(volumes, key=str)
+
+
 def test_the_sidecar_takes_every_argument(helm: Path, parent: Path) -> None:
     arguments = (
         'dict "context" $ "configMap" "orders" "secrets" (dict "a" (dict "secretName" "b" "key" "c")) '
         '"files" (dict "ca" (dict "configMapName" "d")) "image" "registry/gateway:1" "imagePullPolicy" "Always" "listen" 8000 "admin" 9000 '
-        '"portName" "http" "resources" (dict "limits" (dict "memory" "1Gi")) "native" false "token" true'
+        '"portName" "http" "resources" (dict "limits" (dict "memory" "1Gi")) "native" false "job" true "token" true'
     )
     pod = pod_of(sidecar(helm, parent, arguments))
     gateway = pod["initContainers"][0]
@@ -331,6 +364,7 @@ def test_the_sidecar_takes_every_argument(helm: Path, parent: Path) -> None:
     ]
     assert gateway["ports"][0] == {"name": "http", "containerPort": 8000}
     assert gateway["resources"] == {"limits": {"memory": "1Gi"}}
+    assert gateway["lifecycle"]["preStop"]["exec"]["command"] == ["bearer-gateway", "drain", "--timeout", "0"]
     assert {volume["name"] for volume in pod["volumes"]} == {mount["name"] for mount in gateway["volumeMounts"]}
     assert {volume["name"] for volume in pod["volumes"]} == {
         "bearer-gateway-tmp",

@@ -1,5 +1,5 @@
 {{/*
-A gateway beside an API, for the charts of others: one container, an element of `initContainers` (a native sidecar, Kubernetes 1.29).
+A gateway beside an API, for the charts of others, as `bearer-gateway inject` writes it: one container, an element of `initContainers` (a native sidecar, Kubernetes 1.29).
 
   initContainers:
     {{- include "bearer-gateway.sidecar" (dict "context" $ "env" .Values.gateway.env) | nindent 8 }}
@@ -17,6 +17,7 @@ Arguments, the same for both:
   portName         name of the first, for the Service's targetPort; default gateway
   resources        default: requests cpu 100m, memory 128Mi; limit memory 384Mi
   native           false: an element of `containers`, for older clusters; not for Jobs, which would never end
+  job              true: the pod is a Job's, and has nothing to wait for when its containers have ended
   token            true: leave it the pod's service-account token
 */}}
 {{- define "bearer-gateway.sidecar" -}}
@@ -64,7 +65,7 @@ Arguments, the same for both:
       port: gateway-admin
     periodSeconds: 1
     timeoutSeconds: 3
-    failureThreshold: 30
+    failureThreshold: 60
   livenessProbe:
     httpGet:
       path: /livez
@@ -76,26 +77,28 @@ Arguments, the same for both:
     httpGet:
       path: /readyz
       port: gateway-admin
-    periodSeconds: 5
+    periodSeconds: 2
     timeoutSeconds: 3
-    failureThreshold: 2
+    failureThreshold: 3
   # The kubelet ends a native sidecar after every ordinary container: told now, it serves on and lets go of its clients.
   lifecycle:
     preStop:
       exec:
-        command: [bearer-gateway, drain]
+        command: [bearer-gateway, drain{{ if .job }}, --timeout, "0"{{ end }}]
   resources:
     {{- toYaml (.resources | default (dict "requests" (dict "cpu" "100m" "memory" "128Mi") "limits" (dict "memory" "384Mi"))) | nindent 4 }}
   securityContext:
     runAsNonRoot: true
     runAsUser: 65532
     runAsGroup: 65532
+    privileged: false
     allowPrivilegeEscalation: false
     readOnlyRootFilesystem: true
     capabilities:
       drop: [ALL]
     seccompProfile:
       type: RuntimeDefault
+  terminationMessagePolicy: FallbackToLogsOnError
   volumeMounts:
     - name: bearer-gateway-tmp
       mountPath: /tmp
@@ -120,7 +123,8 @@ Arguments, the same for both:
 {{- include "bearer-gateway.sidecar.check" . -}}
 - name: bearer-gateway-tmp
   emptyDir:
-    sizeLimit: 64Mi
+    medium: Memory
+    sizeLimit: 16Mi
 {{- if .configMap }}
 - name: bearer-gateway-config
   configMap:
@@ -138,7 +142,7 @@ Arguments, the same for both:
 {{- end -}}
 
 {{- define "bearer-gateway.sidecar.check" -}}
-{{- $known := list "context" "env" "configMap" "secrets" "files" "image" "imagePullPolicy" "listen" "admin" "portName" "resources" "native" "token" -}}
+{{- $known := list "context" "env" "configMap" "secrets" "files" "image" "imagePullPolicy" "listen" "admin" "portName" "resources" "native" "job" "token" -}}
 {{- range $key, $_ := . -}}
 {{- if not (has $key $known) -}}
 {{- fail (printf "bearer-gateway.sidecar: %s is no argument; there are: %s" $key (join ", " $known)) -}}
