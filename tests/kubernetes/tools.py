@@ -127,7 +127,7 @@ def crds(name: str) -> Path:
         if missing:
             shutil.rmtree(made, ignore_errors=True)
             made.mkdir(parents=True)
-            folder = Path(_download(module, version)["Dir"])
+            folder = Path(download(module, version)["Dir"])
             if program is not None:
                 _run([str(program), "crd", "paths=./v1", f"output:crd:dir={made}"], folder)
             else:
@@ -179,7 +179,7 @@ def _packages(recipe: Recipe) -> list[str]:
 
 def _write_module(recipe: Recipe, work: Path) -> None:
     """A go.mod that asks for exactly the versions of `recipe`'s own."""
-    (work / "go.mod").write_text(Path(_download(recipe.module, recipe.version)["GoMod"]).read_text())
+    (work / "go.mod").write_text(Path(download(recipe.module, recipe.version)["GoMod"]).read_text())
     edits = ["-module=built", f"-require={recipe.module}@{recipe.version}"]
     for replaced in json.loads(_run(["go", "mod", "edit", "-json"], work)).get("Replace") or []:
         if replaced["New"]["Path"].startswith("."):
@@ -188,7 +188,7 @@ def _write_module(recipe: Recipe, work: Path) -> None:
     _run(["go", "mod", "edit", *edits], work)
 
 
-def _download(module: str, version: str) -> dict[str, str]:
+def download(module: str, version: str) -> dict[str, str]:
     """Where the module proxy's copy of a module lies: `Dir` and `GoMod`."""
     told: dict[str, str] = json.loads(_run(["go", "mod", "download", "-json", f"{module}@{version}"], HOME))
     return told
