@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway import __version__
 from gateway.commands.configured import FAILED, OK
-from gateway.commands.judged import Judged, judged, problems_of
+from gateway.commands.judged import Judged, addresses_of, judged, problems_of
 from gateway.inject.container import CONFIG_KEY
 from gateway.inject.patch import Patched, inject, remove
 from gateway.inject.reading import Unfit
@@ -51,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-f", "--filename", metavar="FILE", default="-", help="the manifests; -: standard input, the default"
     )
     parser.add_argument(
-        "--remove", action="store_true", help="take out what inject has written, and restore what it replaced"
+        "--remove",
+        action="store_true",
+        help="take out what inject has written, restore what it replaced, and pass over all other options",
     )
     told = parser.add_argument_group("what the gateway is told (one of the three, or both of the last)")
     told.add_argument("--config", metavar="FILE", help="its configuration; goes into a ConfigMap behind the manifests")
@@ -130,7 +132,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _told(arguments: argparse.Namespace, text: str) -> Judged:
     """The configuration that is meant, judged."""
-    mounts = _mounts(arguments)
+    mounts = (tuple(arguments.secret), tuple(arguments.files))
+    addresses = addresses_of(arguments.listen, arguments.admin, take_port=arguments.take_port)
     variables = {
         f"GATEWAY_{name.upper()}": value
         for name in ("issuer", "audience", "preset")
@@ -143,7 +146,9 @@ def _told(arguments: argparse.Namespace, text: str) -> Judged:
             config = _read(arguments.config)
         except ValueError as error:
             return Judged.wrong(f"the configuration file {arguments.config!r} {error}")
-        return judged(config.removeprefix(_MARK), variables, source=arguments.config, mounts=mounts)
+        return judged(
+            config.removeprefix(_MARK), variables, source=arguments.config, mounts=mounts, addresses=addresses
+        )
     if arguments.config_map is not None:
         name, key = arguments.config_map
         try:
@@ -153,10 +158,10 @@ def _told(arguments: argparse.Namespace, text: str) -> Judged:
         if found is None:
             sentence = f"is not in the stream with a key {key}: `bearer-gateway check` judges it, inject does not"
             return Judged(variables=variables, remarks=[Remark("warning", f"ConfigMap/{name}", sentence)])
-        judgement = judged(found, variables, source=f"ConfigMap/{name}", mounts=mounts)
+        judgement = judged(found, variables, source=f"ConfigMap/{name}", mounts=mounts, addresses=addresses)
         judgement.text = None
         return judgement
-    judgement = judged("", variables, source="variables", mounts=mounts)
+    judgement = judged("", variables, source="variables", mounts=mounts, addresses=addresses)
     judgement.text = None
     return judgement
 
@@ -186,10 +191,6 @@ def _wanted(arguments: argparse.Namespace, told: Judged) -> Wanted:
         needs_token=told.needs_token,
         command=_command(arguments),
     )
-
-
-def _mounts(arguments: argparse.Namespace) -> tuple[tuple[Secrets, ...], tuple[str, ...]]:
-    return tuple(arguments.secret), tuple(arguments.files)
 
 
 def _printed(patched: Patched, mark: str) -> int:

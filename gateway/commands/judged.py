@@ -9,7 +9,7 @@ from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.upstreams import DEFAULT_UPSTREAM
 from gateway.core.config.words import ConfigProblem
 from gateway.inject.container import CONFIG_AT, FILES_AT, SECRETS_AT
-from gateway.inject.wanted import Remark, Secrets, Wanted
+from gateway.inject.wanted import Address, Remark, Secrets, Wanted
 from gateway.settings.document import parse_document
 from gateway.settings.settings import Loaded, judge
 
@@ -19,10 +19,12 @@ _OF_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/"
 _OF_IMAGE: Final = ("/etc/ssl/", "/usr/", _OF_ACCOUNT)
 _HERE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-#: stands for what inject will write
-_SOME: Final = {"GATEWAY_LISTEN": ":15080", "GATEWAY_ADMIN": ":15090"}
+#: RFC 5737: stands for the address of a pod
+_SOME_POD: Final = "192.0.2.1"
 
 Mounts = tuple[tuple[Secrets, ...], tuple[str, ...]]
+#: GATEWAY_LISTEN, GATEWAY_ADMIN
+Addresses = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -45,10 +47,10 @@ class Judged:
         return cls(problems=[Remark("problem", "", sentence)])
 
 
-def judged(text: str, variables: Mapping[str, str], *, source: str, mounts: Mounts) -> Judged:
-    """The configuration in a text, with variables over it."""
+def judged(text: str, variables: Mapping[str, str], *, source: str, mounts: Mounts, addresses: Addresses) -> Judged:
+    """The configuration in a text, with variables over it. `addresses`: where the gateway will listen."""
     named: list[str] = []
-    loaded = _loaded(text, variables, source, mounts, named)
+    loaded = _loaded(text, variables, source, mounts, addresses, named)
     found = Judged(text, {**variables}, problems=[_remark("problem", problem) for problem in loaded.problems])
     found.remarks = [_remark("warning", warning) for warning in loaded.warnings]
     if loaded.config is not None:
@@ -62,15 +64,30 @@ def judged(text: str, variables: Mapping[str, str], *, source: str, mounts: Moun
 
 def problems_of(text: str, wanted: Wanted) -> list[Remark]:
     """What is wrong with a text of a ConfigMap that inject has written."""
-    loaded = _loaded(text, wanted.variables, "ConfigMap", (wanted.secrets, wanted.files), [])
+    mounts, addresses = (
+        (wanted.secrets, wanted.files),
+        addresses_of(wanted.listen, wanted.admin, take_port=wanted.take_port),
+    )
+    loaded = _loaded(text, wanted.variables, "ConfigMap", mounts, addresses, [])
     return [_remark("problem", problem) for problem in loaded.problems]
 
 
-def _loaded(text: str, variables: Mapping[str, str], source: str, mounts: Mounts, named: list[str]) -> Loaded:
+def addresses_of(listen: Address, admin: Address, *, take_port: bool) -> Addresses:
+    """GATEWAY_LISTEN and GATEWAY_ADMIN, as far as they are known before there is a pod."""
+    if take_port:
+        # The API's number, at an address which the API does not listen on.
+        return f"{_SOME_POD}:{listen.port}", str(admin)
+    return str(listen).replace("$(POD_IP)", _SOME_POD), str(admin)
+
+
+def _loaded(
+    text: str, variables: Mapping[str, str], source: str, mounts: Mounts, addresses: Addresses, named: list[str]
+) -> Loaded:
     """`named` gets the path of every file that the configuration names."""
-    environ = {**_SOME, **variables}
+    environ = {"GATEWAY_LISTEN": addresses[0], "GATEWAY_ADMIN": addresses[1], **variables}
     if not _names_upstream(text):
-        environ["GATEWAY_UPSTREAM"] = "http://127.0.0.1:1"
+        taken = {address.rpartition(":")[2] for address in addresses}
+        environ["GATEWAY_UPSTREAM"] = f"http://127.0.0.1:{next(port for port in '123' if port not in taken)}"
 
     def missing(path: str) -> str | None:
         named.append(path)

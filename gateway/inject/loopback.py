@@ -15,6 +15,9 @@ SECTION: Final = "probes"
 _KINDS: Final = {"startupProbe": "startup", "livenessProbe": "liveness", "readinessProbe": "readiness"}
 _HANDLERS: Final = ("httpGet", "tcpSocket", "grpc")
 
+#: seconds; the gateway waits no longer
+_LONGEST: Final = 60
+
 Probes = dict[str, dict[str, dict[str, Any]]]
 
 
@@ -88,7 +91,7 @@ def _asked(container: dict[str, Any], probe: dict[str, Any], handler: str) -> di
             asked["service"] = str(told["service"])
     timeout = probe.get("timeoutSeconds")
     # A little less than kubelet waits, so that it hears of it.
-    return asked | {"timeout": f"{(timeout if isinstance(timeout, int) else 1) * 1000 - 100}ms"}
+    return asked | {"timeout": f"{min(timeout if isinstance(timeout, int) else 1, _LONGEST) * 1000 - 100}ms"}
 
 
 def _number(container: dict[str, Any], port: Any) -> int:

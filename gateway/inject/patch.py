@@ -106,6 +106,9 @@ class _Patching:
         """What is said and written once all workloads are done."""
         if not self._injected and not any(remark.kind == "problem" for remark in self.remarks):
             self.remarks.append(Remark("problem", "", "the stream has nothing that a gateway was put beside"))
+        if self._wanted.metrics_from is not None and (self._wanted.loopback or self._wanted.take_port):
+            sentence = "--metrics-from has no effect: no NetworkPolicy is written for an API on 127.0.0.1"
+            self.remarks.append(Remark("warning", "", sentence))
         for one in unknown(self._stream.objects):
             self.remarks.append(
                 Remark("warning", one.label, "runs containers, is of a kind that is not known here, and stays as it is")

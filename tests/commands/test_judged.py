@@ -2,15 +2,15 @@
 
 import pytest
 
-from gateway.commands.judged import Judged, judged, problems_of
-from gateway.inject.wanted import Secrets, Wanted
+from gateway.commands.judged import Judged, addresses_of, judged, problems_of
+from gateway.inject.wanted import Address, Secrets, Wanted
 from tests.commands.program import SOUND
 
 BARE = SOUND.replace("upstream: http://127.0.0.1:3000\n", "")
 
 
 def judge(text: str, *, secrets: tuple[Secrets, ...] = (), files: tuple[str, ...] = (), **variables: str) -> Judged:
-    return judged(text, variables, source="gateway.yaml", mounts=(secrets, files))
+    return judged(text, variables, source="gateway.yaml", mounts=(secrets, files), addresses=(":15080", ":15090"))
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,14 @@ def test_files_are_those_that_are_mounted(path: str, sentence: str | None) -> No
     assert (sentence or "") in told
     assert bool(told) == (sentence is not None)
     assert found.needs_token == path.startswith("/var/run/secrets/kubernetes.io/")
+
+
+def test_the_gateway_is_not_its_own_api() -> None:
+    own = BARE + "upstream: http://127.0.0.1:15080\n"
+    assert "is this gateway itself" in str(judge(own).problems[0])
+    taken = addresses_of(Address("", 15080), Address("", 15090), take_port=True)
+    assert judged(own, {}, source="x", mounts=((), ()), addresses=taken).problems == []
+    assert addresses_of(Address("[$(POD_IP)]", 1), Address("", 2), take_port=False) == ("[192.0.2.1]:1", ":2")
 
 
 def test_limits_are_told() -> None:

@@ -42,6 +42,11 @@ def test_a_socket_is_asked_at_its_address() -> None:
     assert plain(root)["probes"] == {"api": {"readiness": {"tcp": "127.0.0.1:8080", "timeout": "900ms"}}}
 
 
+def test_the_gateway_waits_no_longer_than_it_may() -> None:
+    text = DEPLOYMENT.replace("        readinessProbe:", "        readinessProbe:\n          timeoutSeconds: 300")
+    assert 'timeout: "59900ms"' in injected(text, loopback=True).configs[0]
+
+
 def test_without_probes_there_is_nothing_to_ask() -> None:
     text = DEPLOYMENT[: DEPLOYMENT.index("        readinessProbe")]
     assert injected(text, loopback=True).configs == [CONFIG]

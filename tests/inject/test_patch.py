@@ -178,6 +178,11 @@ def test_a_stream_without_an_api_is_no_success() -> None:
     )
 
 
+def test_what_has_no_effect_is_said() -> None:
+    assert "--metrics-from has no effect" in said(injected(DEPLOYMENT, loopback=True, metrics_from="m"))
+    assert "--metrics-from has no effect" not in said(injected(DEPLOYMENT, metrics_from="m"))
+
+
 def test_one_that_cannot_be_done_stops_all() -> None:
     other = DEPLOYMENT.replace("name: web\n", "name: b\n", 1).replace(
         "      containers:", "      hostNetwork: true\n      containers:"
