@@ -1,9 +1,12 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.inject.original import ANNOTATION, Changes, is_changed, restore
 from gateway.inject.reading import Unfit, compose, plain
+from gateway.inject.writing import block, flow
 from tests.inject.manifests import editor
 
 TEXT = """\
@@ -115,3 +118,53 @@ def test_an_object_that_nothing_was_done_to_gets_no_annotation() -> None:
     assert edits.applied() == TEXT
     assert not is_changed({"metadata": None})
     assert not is_changed([])
+
+
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(0, 99)
+    | st.sampled_from(["", "x", "# no comment", "- no item", "a: b", "|"])
+)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(["list", "map", "other"]), TREES, max_size=3),
+    st.lists(st.fixed_dictionaries({"name": st.sampled_from("pq")}), max_size=2),
+    st.sampled_from(["block", "flow", "json", "mixed"]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(["", "\n", "\n# end", "\n\n"]),
+)
+def test_whatever_is_there_the_way_back_leads_to_the_very_bytes(
+    spec: dict[str, object], members: list[dict[str, str]], style: str, line: str, end: str
+) -> None:
+    value = {"metadata": {"name": "x"}, "spec": {**spec, "members": members, "probe": {"tcpSocket": spec}}}
+    if style == "block":
+        text = "\n".join(block(value, 0))
+    elif style == "mixed":
+        text = "metadata:\n  name: x   # one\nspec: " + flow(value["spec"])
+    else:
+        text = flow(value)
+    text = (text + ("" if style == "json" else end)).replace("\n", line)
+    edits, one = editor(text)
+    changes = Changes(one)
+    changes.append(("spec", "members"), [{"name": "ours", "deep": {"er": [1, {"x": []}]}}])
+    changes.put(("spec",), "more", {"k": "v"})
+    changes.put(("spec", "made"), "k", "v")
+    if members:
+        changes.set(("spec", "members", "0", "name"), "new")
+    changes.set_entry(("spec", "probe", "tcpSocket"), "httpGet", {"port": 2})
+    changes.remember()
+    there = edits.applied()
+    (root,) = compose(there)
+    made = plain(root)["spec"]
+    assert made["members"][-1] == {"name": "ours", "deep": {"er": [1, {"x": []}]}}
+    assert (made["more"], made["made"], made["probe"]) == ({"k": "v"}, {"k": "v"}, {"httpGet": {"port": 2}})
+    assert {name: made[name] for name in spec} == spec
+    assert restored(there) == (text, [])

@@ -312,6 +312,12 @@ def test_the_api_server_takes_what_inject_writes(cluster: Cluster, shop_exists: 
         assert is_taken(cluster, patched.text), patched.remarks
 
 
+def test_the_example_is_taken(cluster: Cluster) -> None:
+    example = ROOT / "deploy" / "kubernetes"
+    assert is_taken(cluster, (example / "api.yaml").read_text())
+    assert is_taken(cluster, (example / "with-gateway.yaml").read_text())
+
+
 @pytest.fixture
 def shop_exists(cluster: Cluster, monitoring_crds: None) -> None:
     """The namespace and the kinds that manifests name."""
