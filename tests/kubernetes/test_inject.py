@@ -1,6 +1,7 @@
 """A gateway beside APIs that know nothing of it: who gets through before, during and after, and what the API server thinks of it."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -16,10 +17,10 @@ from typing import Any
 import pytest
 
 from gateway.inject.patch import inject, remove
-from tests.inject.manifests import CORPUS, wanted
+from tests.inject.manifests import CORPUS, gateway_of, objects, wanted
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.load import Load
-from tests.kubernetes.tools import KUBERNETES, download
+from tests.kubernetes.tools import KUBERNETES, download, tool
 from tests.kubernetes.workloads import container, deployment, listed, pod, service
 
 ROOT = Path(__file__).parents[2]
@@ -316,6 +317,37 @@ def test_the_example_is_taken(cluster: Cluster) -> None:
     example = ROOT / "deploy" / "kubernetes"
     assert is_taken(cluster, (example / "api.yaml").read_text())
     assert is_taken(cluster, (example / "with-gateway.yaml").read_text())
+
+
+@pytest.mark.parametrize("helm", ["helm3", "helm4"])
+def test_helm_has_what_it_renders_injected(tmp_path: Path, helm: str) -> None:
+    program = tmp_path / "bin" / "bearer-gateway"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\ncd {ROOT} && exec {sys.executable} -m gateway "$@"\n')
+    program.chmod(0o755)
+    chart = tmp_path / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: orders\nversion: 0.1.0\n")
+    (chart / "templates" / "api.yaml").write_text((ROOT / "deploy" / "kubernetes" / "api.yaml").read_text())
+    folders = {f"HELM_{name}_HOME": str(tmp_path / name) for name in ("DATA", "CONFIG", "CACHE")}
+    environ = {**os.environ, **folders, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    told = [f"--config={ROOT}/deploy/kubernetes/gateway.yaml", "--image=registry.example.com/bearer-gateway:0.1.0"]
+
+    def run(*arguments: str) -> str:
+        command = [str(tool(helm)), *arguments]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    if helm == "helm3":
+        told.insert(0, "inject")
+    else:
+        run("plugin", "install", str(ROOT / "deploy" / "kubernetes" / "helm-plugin"))
+    arguments = [word for one in told for word in ("--post-renderer-args", one)]
+    rendered = run("template", "orders", str(chart), "--post-renderer", "bearer-gateway", *arguments)
+    found = objects(rendered)
+    assert gateway_of(found["Deployment/orders"])["image"] == "registry.example.com/bearer-gateway:0.1.0"
+    assert any(name.startswith("ConfigMap/bearer-gateway-") for name in found)
 
 
 @pytest.fixture
