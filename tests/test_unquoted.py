@@ -87,6 +87,7 @@ FULL: dict[str, Any] = {
             "timeout": "1s",
             "mode": "report",
             "cors": "inherit",
+            "log": "refused",
         },
         {"path": "/b", "name": "b", "access": "public", "cors": {"origins": ["https://app.example.com"]}},
     ],
@@ -127,6 +128,13 @@ FULL: dict[str, Any] = {
             "authorization": {"basic": {"user": "u", "password": {"env": "NOWHERE"}}},
         },
         "third": {"url": "http://third.example", "authorization": "drop"},
+    },
+    "probes": {
+        "api": {
+            "startup": {"grpc": "127.0.0.1:3001", "service": "shop"},
+            "liveness": {"tcp": "127.0.0.1:3000"},
+            "readiness": {"http": "http://127.0.0.1:3000/health", "timeout": "1s", "headers": {"X-Probe": "a"}},
+        }
     },
     "limits": {
         **dict.fromkeys(("header_bytes", "uri_bytes", "token_bytes", "body_bytes", "body_rate"), "8KiB"),
