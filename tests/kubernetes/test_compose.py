@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -64,7 +65,7 @@ def test_it_is_up_with_one_command_lets_in_who_has_a_token_and_ends_in_good_orde
         return int(status), body
 
     compose = (Path(sys.executable).with_name("podman-compose"), "-p", PROJECT, "-f", "deploy/compose/compose.yaml")
-    run("podman", "load", "--quiet", "--input", archive)
+    loaded = run("podman", "load", "--quiet", "--input", archive)
     try:
         run(*compose, "up", "--detach", "--no-build")
         # curl asks again while nobody listens, and while it is not ready.
@@ -93,3 +94,4 @@ def test_it_is_up_with_one_command_lets_in_who_has_a_token_and_ends_in_good_orde
         assert set(codes.values()) == {0}, codes
     finally:
         run(*compose, "down")
+        run("podman", "rmi", *re.findall(r"\S+:\S+$", loaded, re.MULTILINE))

@@ -199,11 +199,12 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def loaded(archive: Path, settings: Path) -> str:
+def loaded(archive: Path, settings: Path) -> Iterator[str]:
     """Its name in podman's storage."""
     done = podman("load", "--quiet", "--input", str(archive))
     assert done.returncode == 0, done.stderr
-    return f"docker.io/library/{IMAGE}"
+    yield f"docker.io/library/{IMAGE}"
+    podman("rmi", *re.findall(r"\S+:\S+$", done.stdout, re.MULTILINE))
 
 
 def podman(*arguments: str) -> subprocess.CompletedProcess[str]:
