@@ -31,7 +31,7 @@ class Cluster:
     """One node, one administrator: what `kubectl`, `helm` and clients do is done from the node."""
 
     def __init__(self) -> None:
-        self._place = Place(HOME / "cluster")
+        self._place = Place(HOME / "cluster", in_memory=("containerd", "etcd"), pods=True)
         self.folder = self._place.folder
 
     @property

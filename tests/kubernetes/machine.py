@@ -44,8 +44,14 @@ class Occupied(Exception):
 class Place:
     """Namespaces that live as long as this process does, and a folder for what runs in them. One at a time on a machine."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, in_memory: tuple[str, ...] = (), *, pods: bool = False) -> None:
+        """`in_memory`: folders below `folder` for what is large and of no use afterwards; only what runs in there sees it.
+
+        `pods`: a kubelet will run here, whose control groups have one name on the whole machine.
+        """
         self.folder = folder
+        self._in_memory = in_memory
+        self._pods = pods
         self._init = 0
         self._holder: subprocess.Popen[bytes] | None = None
         self._started: list[subprocess.Popen[bytes]] = []
@@ -55,9 +61,10 @@ class Place:
         """Makes the place, empty, after what an earlier run may have left. Waits for another process that has one."""
         self._wait_for_others()
         _put_back(self._kept)
-        if any(group.read_text() for group in _CGROUPS.glob(f"*/{_PODS}/**/cgroup.procs")):
+        if self._pods and any(group.read_text() for group in _CGROUPS.glob(f"*/{_PODS}/**/cgroup.procs")):
             raise Occupied("a kubelet runs on this machine already: its pods are in /sys/fs/cgroup/*/kubepods")
-        _remove_control_groups()
+        if self._pods:
+            _remove_control_groups()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self._kept.write_text(json.dumps({name: (_PROC_SYS / name).read_text().strip() for name in _SETTINGS}))
@@ -68,9 +75,9 @@ class Place:
             self._holder = subprocess.Popen([*died_with, *apart, "catatonit", "-P"], stdout=log, stderr=log)
         self._init = _child_of(self._holder.pid)
         subprocess.run([*self.entered("net"), "ip", "link", "set", "lo", "up"], check=True)
-        for hidden in _HIDDEN:
-            Path(hidden).mkdir(exist_ok=True)
-            subprocess.run([*self.entered("mount"), "mount", "-t", "tmpfs", "tmpfs", hidden], check=True)
+        for hidden in [*map(Path, _HIDDEN), *(self.folder / name for name in self._in_memory)]:
+            hidden.mkdir(exist_ok=True)
+            subprocess.run([*self.entered("mount"), "mount", "-t", "tmpfs", "tmpfs", str(hidden)], check=True)
 
     @property
     def _kept(self) -> Path:
@@ -93,7 +100,8 @@ class Place:
                 process.wait(_ENDING)
             self._holder = None
             self._started.clear()
-            _remove_control_groups()
+            if self._pods:
+                _remove_control_groups()
         _put_back(self._kept)
         shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock is not None:

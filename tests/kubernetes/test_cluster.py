@@ -53,14 +53,14 @@ def test_a_deployment_is_reached_through_its_service_and_rolls_over(cluster: Clu
 
 
 def test_a_pod_finds_a_service_by_its_name_and_shows_its_log(cluster: Cluster, namespace: str, api: str) -> None:
-    cluster.apply(listed(pod("orders", container()), service("orders")), namespace)
-    cluster.kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/orders", "--timeout=60s")
+    cluster.apply(listed(pod("orders", container()), service("orders"), pod("client", container())), namespace)
+    cluster.kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
     script = "import urllib.request as r; print(r.urlopen('http://orders/named').read().decode())"
     told = ""
 
     def found() -> bool:
         nonlocal told
-        told = cluster.kubectl("-n", namespace, "exec", "orders", "--", "python3", "-c", script, check=False)
+        told = cluster.kubectl("-n", namespace, "exec", "client", "--", "python3", "-c", script, check=False)
         return bool(told)
 
     cluster.wait_until(found, "the Service's name", 20)

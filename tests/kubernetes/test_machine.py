@@ -48,7 +48,7 @@ def test_what_was_started_ends_and_what_was_changed_is_put_back(folder: Path) ->
     place.open()
     marker = f"98765.{folder.stat().st_ino}"
     place.start("sleeper", ["sleep", marker])
-    _SETTING.write_text("10")
+    _SETTING.write_text("7")
     place.close()
     assert _SETTING.read_text() == before
     assert not alive(marker)
@@ -63,7 +63,7 @@ from tests.kubernetes.machine import Place
 place = Place(pathlib.Path({str(folder)!r}))
 place.open()
 place.start("sleeper", ["sleep", "98765.4321"])
-pathlib.Path({str(_SETTING)!r}).write_text("10")
+pathlib.Path({str(_SETTING)!r}).write_text("7")
 os.kill(os.getpid(), 9)
 """
     root = Path(__file__).parents[2]
