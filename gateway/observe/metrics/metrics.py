@@ -45,7 +45,7 @@ def outcome_of(ending: Ending) -> str:
 class _Timings(dict[str, Timing]):
     """The series of a histogram with one label, by that label; as bounded as the label is."""
 
-    def __init__(self, tally: Tally, histogram: Histogram, buckets: tuple[float, ...] = BUCKETS) -> None:
+    def __init__(self, tally: Tally, histogram: Histogram, buckets: tuple[float, ...]) -> None:
         super().__init__()
         self._tally = tally
         self._histogram = histogram
@@ -190,9 +190,9 @@ class Metrics:
         self._ended: dict[tuple[str, str, str, int], Count] = {}
         self._judged: dict[tuple[str, str], Count] = {}
         self._upstream_gauges: dict[str, tuple[Callable[[float], None], Callable[[float], None]]] = {}
-        self._durations = _Timings(self.tally, self.duration)
+        self._durations = _Timings(self.tally, self.duration, BUCKETS)
         self._own_durations = _Timings(self.tally, self.own_duration, OWN_BUCKETS)
-        self._upstream_durations = _Timings(self.tally, self.upstream_duration)
+        self._upstream_durations = _Timings(self.tally, self.upstream_duration, BUCKETS)
         self._lags: deque[float] = deque(maxlen=LAGS)
 
     def token_looked_up(self, *, hit: bool) -> None:
