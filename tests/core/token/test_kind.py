@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.errors import IdToken, InvalidToken, LogoutToken, OtherToken, RefreshToken, UnclassifiedToken
@@ -360,6 +360,7 @@ _JSON = st.recursive(
 _OBJECTS = st.dictionaries(_NAMES, _JSON, max_size=8)
 
 
+@settings(max_examples=50)
 @given(
     header=_OBJECTS,
     claims=_OBJECTS,
@@ -374,6 +375,7 @@ def test_any_json_objects_give_a_verdict(
     assert re.fullmatch(r"[ -~]{1,200}", verdict.evidence)
 
 
+@settings(max_examples=40)
 @given(header=_OBJECTS, claims=_OBJECTS)
 def test_a_hash_of_openid_connect_always_refuses(header: dict[str, Any], claims: dict[str, Any]) -> None:
     assert classify(header, {**claims, "at_hash": "x"}).kind == "id"
