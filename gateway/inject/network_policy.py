@@ -1,5 +1,7 @@
 """Who may reach the pods of a workload once a gateway guards one of their ports: NetworkPolicies, old ones and ours."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,8 @@ from gateway.inject.wanted import NAME, Remark, Wanted
 
 #: longest name of an object
 _MAX_NAME = 253
+#: characters of a hash that tell two names apart
+_HASH = 8
 
 
 def policies_for(workload: Workload, objects: list[Manifest]) -> list[Manifest]:
@@ -100,7 +104,7 @@ def policy(
         rules.append({"from": [space], "ports": [{"protocol": "TCP", "port": wanted.admin.port}]})
     if not rules:
         return None, f"{old[0].label} says who may reach its pods; no other policy is written"
-    metadata: dict[str, Any] = {"name": f"{NAME}-{workload.manifest.kind.lower()}-{workload.manifest.name}"[:_MAX_NAME]}
+    metadata: dict[str, Any] = {"name": _name(workload, labels)}
     if workload.manifest.namespace:
         metadata["namespace"] = workload.manifest.namespace
     metadata["labels"] = {MANAGED_BY: MANAGER}
@@ -111,3 +115,13 @@ def policy(
         f"cluster enforces policies; "
         "ports that no container declares are closed too"
     )
+
+
+def _name(workload: Workload, labels: dict[str, Any]) -> str:
+    """Of the policy, by that of the workload; by the labels of its pods too, where several may begin like this one."""
+    manifest = workload.manifest
+    name = f"{NAME}-{manifest.kind.lower()}-{manifest.name}"
+    if "name" in mapping(manifest.value.get("metadata")) and len(name) <= _MAX_NAME:
+        return name
+    picked = hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()[:_HASH]
+    return f"{name[: _MAX_NAME - _HASH - 1].rstrip('-.')}-{picked}"

@@ -44,6 +44,25 @@ def test_the_last_part_closes_the_apis_port() -> None:
     assert "closes the API's port 8080, if the network of the cluster enforces policies" in told
 
 
+def test_names_that_are_given_later_or_are_too_long_are_told_apart_by_labels() -> None:
+    for name, begins in (
+        ("generateName: web-", "deployment-web-"),
+        (f"name: {'w' * 200}.{'w' * 50}", "deployment-www"),
+    ):
+        first = DEPLOYMENT.replace("  name: web\n", f"  {name}\n")
+        second = first.replace("app: web", "app: other")
+        assert "app: other" in second
+        [one] = rules(first, part="service")[0]
+        [other] = rules(second, part="service")[0]
+        assert one != other
+        for policy in (one, other):
+            made = policy.removeprefix("NetworkPolicy/")
+            assert made.startswith(f"bearer-gateway-{begins}")
+            assert len(made) <= 253
+            assert made[-1].isalnum()
+            assert "--" not in made
+
+
 def test_there_is_none_before_and_none_where_the_api_hides() -> None:
     assert rules(DEPLOYMENT)[0] == {}
     assert rules(DEPLOYMENT, part="all", loopback=True)[0] == {}
