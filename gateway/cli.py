@@ -4,6 +4,7 @@ Exit codes: 0 as asked, 1 the configuration or the machine does not allow it, 2 
 Imports next to nothing: probes and hooks call it again and again.
 """
 
+import os
 import sys
 
 #: commands that probes and hooks call: run without argparse and whatever else takes as long as they do
@@ -23,4 +24,11 @@ def main(argv: list[str] | None = None) -> int:
             return code
     from gateway.commands.parser import run_command
 
-    return run_command(COMMANDS, words)
+    try:
+        code = run_command(COMMANDS, words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has read enough, as `head` does. The interpreter is not to try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    return code

@@ -79,3 +79,28 @@ def test_what_probes_call_is_quick_and_small(words: tuple[str, ...]) -> None:
     assert runs[0][0] < MOST_SECONDS
     assert max(memory for _, memory, _ in runs) < MOST_MEMORY
     assert not runs[0][2] & {"argparse", "typing", "dataclasses", "re", "asyncio", "json", "logging", "encodings.idna"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["health", "--expect", "abc"], "must be a status from 200 to 599"),
+        (["health", "--timeout", "soon"], "must be a number of seconds from 0 to 3600"),
+        (["health", "--url", "127.0.0.1:9090"], "must be a URL that begins with http:// or unix:/"),
+        (["drain", "--pid", "abc"], "must be the number of a process"),
+    ],
+)
+def test_a_wrong_value_is_told_in_words(words: list[str], sentence: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+
+
+def test_whoever_has_read_enough_is_no_reason_for_a_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "schema"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -29,11 +29,10 @@ _PATIENCE = 300.0
 
 
 def _process_id(word: str) -> int:
-    """The number of a process. ValueError."""
-    pid = int(word)
-    if pid < 1:
-        raise ValueError("1 or more")
-    return pid
+    """The number of a process. ValueError says what it must be."""
+    if not word.isdecimal() or int(word[:9]) == 0:
+        raise ValueError("the number of a process")
+    return int(word[:9])
 
 
 OPTIONS = (

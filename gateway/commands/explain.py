@@ -271,7 +271,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         token = _read_token(arguments.file)
     except OSError as error:
-        print(f"{arguments.file}: {error.strerror}", file=sys.stderr)
+        # Its name is not told: somebody may have put the token there.
+        wrong = f"the file with the token cannot be read: {error.strerror}"
+        print(f"{wrong}; a token itself is read from standard input", file=sys.stderr)
         return FAILED
     set_up_logging(Log(level="error", format="text"))
     parts = urlsplit(arguments.url)

@@ -32,7 +32,7 @@ class Target:
     def __init__(self, url: str) -> None:
         """`url`: http://HOST[:PORT][/PATH], or unix:/SOCKET[:/PATH]. ValueError, with a reason."""
         if not url.isascii() or not url.isprintable() or " " in url:
-            raise ValueError("a URL has no blanks, and nothing but ASCII")
+            raise ValueError("a URL without blanks and with nothing but ASCII")
         self.url = url
         #: path of a unix socket, else empty
         self.socket = ""
@@ -46,9 +46,9 @@ class Target:
             self.path = slash + path.partition("#")[0] or "/"
             self.host, self.port = _host_and_port(self.authority)
         else:
-            raise ValueError("a URL begins with http:// or unix:/")
+            raise ValueError("a URL that begins with http:// or unix:/")
         if not self.socket and not self.host:
-            raise ValueError("a URL names a host")
+            raise ValueError("a URL that names a host")
 
     def connect(self, timeout: float) -> socket.socket:
         """A connection. OSError."""
@@ -73,11 +73,10 @@ class Target:
 
 
 def _status(word: str) -> int:
-    """A final status code. ValueError."""
-    status = int(word)
-    if not 200 <= status <= 599:
-        raise ValueError("200 to 599")
-    return status
+    """A final status code. ValueError says what it must be."""
+    if not word.isdecimal() or not 200 <= int(word[:4]) <= 599:
+        raise ValueError("a status from 200 to 599")
+    return int(word)
 
 
 OPTIONS = (
@@ -107,7 +106,7 @@ def run(arguments: "Namespace | SimpleNamespace") -> int:
     _limit(target, arguments.timeout)
     try:
         status = ask(target, timeout=arguments.timeout)
-    except TimeoutError:
+    except (TimeoutError, BlockingIOError):
         print(_late(target, arguments.timeout), file=sys.stderr)
     except (OSError, ValueError) as error:
         print(f"{target.url}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)

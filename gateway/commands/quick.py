@@ -21,7 +21,7 @@ class Option:
     def __init__(
         self, name: str, metavar: str, says: str, *, convert: "Callable[[str], object]", default: object = None
     ) -> None:
-        """`convert` makes the value of the word, or raises ValueError. `name`: without the dashes."""
+        """`convert` makes the value of the word; its ValueError says what it must be. `name`: without the dashes."""
         self.name = name
         self.metavar = metavar
         self.says = says
@@ -63,13 +63,33 @@ def add_options(options: tuple[Option, ...], parser: "ArgumentParser") -> None:
     """The same options, for argparse."""
     for option in options:
         parser.add_argument(
-            f"--{option.name}", metavar=option.metavar, help=option.says, type=option.convert, default=option.default
+            f"--{option.name}",
+            metavar=option.metavar,
+            help=option.says,
+            type=_told(option.convert),
+            default=option.default,
         )
 
 
+def _told(convert: "Callable[[str], object]") -> "Callable[[str], object]":
+    """The same, whose ValueError argparse passes on."""
+    from argparse import ArgumentTypeError  # noqa: PLC0415 -- see above
+
+    def told(word: str) -> object:
+        try:
+            return convert(word)
+        except ValueError as error:
+            raise ArgumentTypeError(f"must be {error}") from None
+
+    return told
+
+
 def seconds(word: str) -> float:
-    """A number of seconds, with or without an `s` behind it. ValueError."""
-    value = float(word.removesuffix("s"))
+    """A number of seconds, with or without an `s` behind it. ValueError says what it must be."""
+    try:
+        value = float(word.removesuffix("s"))
+    except ValueError:
+        value = -1.0
     if not 0 <= value <= _LONGEST:
-        raise ValueError(f"0 to {_LONGEST:g} seconds")
+        raise ValueError(f"a number of seconds from 0 to {_LONGEST:g}")
     return value

@@ -253,6 +253,20 @@ async def test_the_assertion_is_among_what_the_upstream_would_receive(keys: str)
     assert "X-Gateway-Assertion" in dict(explanation.headers)
 
 
+def test_a_token_in_the_place_of_its_file_is_not_told(
+    keys: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "gateway.yaml"
+    config.write_text(
+        f"upstream: http://127.0.0.1:9\nissuers: [{{issuer: {ISSUER}, audience: {AUDIENCE}, jwks_file: {keys}}}]\n"
+    )
+    token = minted().decode("ascii")
+    assert main(["explain", "--config", str(config), token]) == 1
+    told = capsys.readouterr().err
+    assert "a token itself is read from standard input" in told
+    assert not any(part in told for part in token.split("."))
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
