@@ -35,6 +35,7 @@ def start_metrics_server(cluster: Cluster) -> None:
             "--kubelet-client-key=pki/admin.key",
             "--kubelet-preferred-address-types=Hostname",
             "--metric-resolution=10s",
+            "--kubelet-request-timeout=5s",  # must be less
         ],
     )
     named = {"name": "metrics-server", "namespace": "kube-system"}

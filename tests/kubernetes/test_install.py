@@ -71,6 +71,14 @@ class Shop:
                 with refused:
                     return refused.code, json.load(refused)
 
+    def challenge(self) -> str:
+        """What somebody without a token is told to bring."""
+        request = urllib.request.Request(f"http://{self.address('gateway-bearer-gateway')}/")
+        with self.cluster.inside(), pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=5)
+        with refused.value:
+            return str(refused.value.headers["WWW-Authenticate"])
+
 
 @pytest.fixture(params=["helm3", "helm4"])
 def helm(request: pytest.FixtureRequest) -> str:
