@@ -14,8 +14,8 @@ from gateway.commands.judged import Judged, addresses_of, judged, problems_of
 from gateway.inject.container import CONFIG_KEY
 from gateway.inject.patch import Patched, inject, remove
 from gateway.inject.reading import Unfit
-from gateway.inject.stream import find_config_map
-from gateway.inject.wanted import Address, Remark, Secrets, Wanted
+from gateway.inject.stream import find_config_map, has_service_part
+from gateway.inject.wanted import Address, Part, Remark, Secrets, Wanted
 
 HELP: Final = "write a gateway beside the API into Kubernetes manifests"
 DESCRIPTION: Final = (
@@ -93,9 +93,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--container", action="store_true", help="an ordinary container, for Kubernetes before 1.29")
     how.add_argument(
-        "--part", choices=("workload", "service", "all"), default="workload",
-        help="workload (default): the pods; service: Services by number and NetworkPolicies too, once those pods run; "
-        "all: the same at once, when nothing is running yet",
+        "--part", choices=("workload", "service", "all"),
+        help="workload: the pods; service: Services by number and NetworkPolicies too, once those pods run; "
+        "all: the same at once, when nothing is running yet. Default: what inject wrote into these manifests before, "
+        "else workload",
     )  # fmt: skip
     how.add_argument(
         "--loopback", action="store_true", help="the API listens on 127.0.0.1 only: the gateway passes its probes on"
@@ -121,7 +122,8 @@ def run(arguments: argparse.Namespace) -> int:
     told = _told(arguments, text)
     if told.problems:
         return _failed([*told.remarks, *told.problems])
-    wanted = _wanted(arguments, told)
+    part = _part(arguments, text, told.remarks)
+    wanted = _wanted(arguments, told, part)
     patched = inject(text, wanted)
     patched.remarks[:0] = told.remarks
     for config in patched.configs:
@@ -166,13 +168,31 @@ def _told(arguments: argparse.Namespace, text: str) -> Judged:
     return judgement
 
 
-def _wanted(arguments: argparse.Namespace, told: Judged) -> Wanted:
+def _part(arguments: argparse.Namespace, text: str, remarks: list[Remark]) -> Part:
+    """The part that is meant: what the stream has stays, unless it is told to go."""
+    part: Part | None = arguments.part
+    try:
+        has_service = part in {None, "workload"} and has_service_part(text)
+    except Unfit:
+        has_service = False  # said when the stream is read as a whole
+    if part is None:
+        return "service" if has_service else "workload"
+    if has_service and not arguments.take_port:
+        sentence = (
+            "--part workload takes the guard out that --part service has written into this stream: Services by number "
+            "lead to the API again, and its port is open; leave --part out to keep the guard"
+        )
+        remarks.append(Remark("warning", "", sentence))
+    return part
+
+
+def _wanted(arguments: argparse.Namespace, told: Judged, part: Part) -> Wanted:
     return Wanted(
         image=arguments.image,
         listen=arguments.listen,
         admin=arguments.admin,
         is_native=not arguments.container,
-        part=arguments.part,
+        part=part,
         take_port=arguments.take_port,
         loopback=arguments.loopback,
         unsafe=arguments.unsafe,

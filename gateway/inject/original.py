@@ -91,6 +91,11 @@ def is_changed(value: Any) -> bool:
     return isinstance(annotations, dict) and ANNOTATION in annotations
 
 
+def has_other_values(value: Any) -> bool:
+    """Whether an object tells of values that were others. Unfit: its annotation is not one of ours."""
+    return is_changed(value) and bool(_record(value["metadata"]["annotations"][ANNOTATION])["values"])
+
+
 def restore(edits: Edits, root: Node) -> list[str]:
     """Undoes what the annotation of an object tells of; sentences about what is not there any more.
 

@@ -47,7 +47,8 @@ def _two_steps(injected: list[tuple[Workload, Guarded]], wanted: Wanted) -> Iter
         if injected and not wanted.loopback:
             sentence = (
                 "the API's port can still be reached at the addresses of the pods: after the rollout close it by "
-                f"{wanted.command} --part service | kubectl apply -f - (a NetworkPolicy), or use --loopback"
+                f"{wanted.command} --part service | kubectl apply -f - (a NetworkPolicy) and say --part service for "
+                "every later change, or use --loopback"
             )
             yield Remark("warning", "", sentence)
         return
@@ -58,6 +59,7 @@ def _two_steps(injected: list[tuple[Workload, Guarded]], wanted: Wanted) -> Iter
         f"  {wanted.command} --part workload | kubectl apply -f -",
         *(f"  {_wait(workload.manifest)}" for workload, _ in numeric),
         f"  {wanted.command} --part service | kubectl apply -f -",
+        "From then on say --part service for every change: without it this guard is taken out again.",
     ]
     yield Remark("warning", "", "\n         ".join(lines))
 

@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from gateway.inject import writing
 from gateway.inject.editing import Editor, Edits
-from gateway.inject.original import ANNOTATION, Changes, is_changed, restore
+from gateway.inject.original import ANNOTATION, Changes, has_other_values, is_changed, restore
 from gateway.inject.reading import compose, plain, render_first
 
 #: the label of documents that are written here, and what it says
@@ -120,13 +120,23 @@ def find_config_map(text: str, name: str, key: str) -> str | None:
     return None
 
 
+def has_service_part(text: str) -> bool:
+    """Whether the part of Services has been written into the stream. Unfit: as for `original`."""
+    for chunk in _split(text).chunks:
+        if MANAGER in chunk.text or ANNOTATION in chunk.text:
+            for root in compose(chunk.text, line=chunk.line):
+                if any(_is_of_service_part(plain(node)) for node in _objects_of(root)):
+                    return True
+    return False
+
+
 def original(text: str) -> tuple[str, list[str]]:
     """The stream as it was before anything was written into it, and sentences about what could not be undone."""
     stream = _split(text)
     told: list[str] = []
     kept: list[str] = []
     for chunk in stream.chunks:
-        if MANAGER in chunk.text and _is_own(chunk):
+        if MANAGER in chunk.text and any(_is_own(plain(root)) for root in compose(chunk.text, line=chunk.line)):
             if kept and chunk.text.startswith(_UNENDED):
                 kept[-1] = kept[-1].removesuffix("\n").removesuffix("\r")
             continue
@@ -212,12 +222,16 @@ def _manifest(node: Node, edits: Edits) -> Manifest | None:
     )
 
 
-def _is_own(chunk: Chunk) -> bool:
-    """Whether inject has written the whole document."""
-    for root in compose(chunk.text, line=chunk.line):
-        value = plain(root)
-        metadata = value.get("metadata") if isinstance(value, dict) else None
-        labels = metadata.get("labels") if isinstance(metadata, dict) else None
-        if isinstance(labels, dict) and labels.get(MANAGED_BY) == MANAGER:
-            return True
-    return False
+def _is_of_service_part(value: Any) -> bool:
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if kind == "Service":
+        return is_changed(value)
+    # The part of the workload only adds to policies of others.
+    return kind == "NetworkPolicy" and (_is_own(value) or has_other_values(value))
+
+
+def _is_own(value: Any) -> bool:
+    """Whether inject has written the whole object."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return isinstance(labels, dict) and labels.get(MANAGED_BY) == MANAGER

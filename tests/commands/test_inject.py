@@ -118,6 +118,23 @@ def test_nothing_is_printed_with_a_configuration_that_is_not_sound(
     assert "Nothing is printed: " in done.stderr
 
 
+def test_the_guard_stays_in_what_inject_has_printed(run: Run, tmp_path: Path) -> None:
+    path, old = tmp_path / "all.yaml", "kind: NetworkPolicy\nmetadata: {name: old}\nspec:\n  podSelector: {matchLabels: {app: web}}\n  ingress: [{ports: [{port: 8080}]}]\n"  # fmt: skip
+    for text in (DEPLOYMENT + NUMERIC, DEPLOYMENT + SERVICE, f"{DEPLOYMENT}---\n{old}"):
+        path.write_text(text)
+        assert "for every" in run("inject", "-f", str(path), *ISSUER).stderr
+        path.write_text(guarded := run("inject", "-f", str(path), *ISSUER, "--part", "service").stdout)
+        again = run("inject", "-f", str(path), *ISSUER)
+        assert again.stdout == guarded
+        assert "takes the guard out" not in again.stderr
+        back = run("inject", "-f", str(path), *ISSUER, "--part", "workload")
+        assert "warning  --part workload takes the guard out" in back.stderr
+        path.write_text(back.stdout)
+        again = run("inject", "-f", str(path), *ISSUER)
+        assert again.stdout == back.stdout
+        assert run("inject", "-f", str(path), "--remove").stdout == text
+
+
 def test_secrets_are_mounted_where_the_configuration_names_them(run: Run, api: Path, config: Path) -> None:
     config.write_text(
         CONFIG + "    ca_file: /etc/bearer-gateway/files/ca/ca.pem\n"
