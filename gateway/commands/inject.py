@@ -14,7 +14,7 @@ from gateway.commands.judged import Judged, addresses_of, judged, problems_of
 from gateway.inject.container import CONFIG_KEY
 from gateway.inject.patch import Patched, inject, remove
 from gateway.inject.reading import Unfit
-from gateway.inject.stream import find_config_map, has_service_part
+from gateway.inject.stream import find_config_map, has_service_part, joined
 from gateway.inject.wanted import Address, Part, Remark, Secrets, Wanted
 
 HELP: Final = "write a gateway beside the API into Kubernetes manifests"
@@ -48,7 +48,12 @@ _DEFAULTS: Final[dict[str, object]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What it takes."""
     parser.add_argument(
-        "-f", "--filename", metavar="FILE", default="-", help="the manifests; -: standard input, the default"
+        "-f",
+        "--filename",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="the manifests; again for more, which are read as one stream; -: standard input, the default",
     )
     parser.add_argument(
         "--remove",
@@ -112,11 +117,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints the stream, unless something is wrong; 1 when it is."""
     try:
-        text = _read(arguments.filename)
+        mark, text = _stream(arguments.filename or ["-"])
     except ValueError as error:
-        return _failed([Remark("problem", "", f"the stream {error}")])
-    mark = _MARK if text.startswith(_MARK) else ""
-    text = text.removeprefix(_MARK)
+        return _failed([Remark("problem", "", str(error))])
     if arguments.remove:
         return _printed(remove(text), mark)
     told = _told(arguments, text)
@@ -234,6 +237,23 @@ def _say(remarks: list[Remark]) -> None:
         print(remark, file=sys.stderr)
 
 
+def _stream(names: list[str]) -> tuple[str, str]:
+    """A byte order mark, if the first file has one, and the text of all as one stream. ValueError: a sentence."""
+    if names.count("-") > 1:
+        raise ValueError("-f - can be given once: standard input is read once")
+    texts: list[str] = []
+    for name in names:
+        try:
+            texts.append(_read(name))
+        except ValueError as error:
+            raise ValueError(f"the stream {error}" if name == "-" else f"the file {name!r} {error}") from None
+    if sum(map(len, texts)) > MAX_STREAM:
+        raise ValueError(f"the files are larger than {MAX_STREAM >> 20}MiB together")
+    mark = _MARK if texts[0].startswith(_MARK) else ""
+    first, *more = [text.removeprefix(_MARK) for text in texts]
+    return mark, joined(first, more)
+
+
 def _read(name: str) -> str:
     """The text of a file or of standard input. ValueError: a sentence to follow what it is."""
     try:
@@ -259,9 +279,10 @@ def _command(arguments: argparse.Namespace) -> str:
     """The command line without --part, to be shown again."""
     words = ["bearer-gateway", "inject"]
     for name in _SHOWN:
-        words += _option(name, getattr(arguments, name))
+        value = getattr(arguments, name)
+        words += _option(name, value or ["-"] if name == "filename" else value)
     shown = shlex.join(words)
-    return f"... | {shown}" if arguments.filename == "-" else shown
+    return f"... | {shown}" if "-" in (arguments.filename or ["-"]) else shown
 
 
 def _option(name: str, value: object) -> Iterator[str]:

@@ -91,6 +91,21 @@ class Stream:
         return text
 
 
+def joined(first: str, more: list[str]) -> str:
+    """Several texts as one stream: a line `---` stands between two of them, unless all are JSON."""
+    is_json = all(_is_braced(one) for one in (first, *more) if one.strip())
+    text = first
+    for one in more:
+        if not one.strip():
+            continue
+        line = "\r\n" if "\r\n" in text else "\n"
+        text += line if text and not text.endswith("\n") else ""
+        if text.strip() and not _SEPARATOR.match(one) and not is_json:
+            text += f"---{line}"
+        text += one
+    return text
+
+
 def parse(text: str) -> Stream:
     """The stream, as it is. Unfit: no YAML, or a template; the sentence is about the whole text."""
     stream = _split(text)
@@ -151,7 +166,7 @@ def original(text: str) -> tuple[str, list[str]]:
 
 
 def _split(text: str) -> Stream:
-    if text.lstrip()[:1] == "{" and (found := _split_json(text)) is not None:
+    if _is_braced(text) and (found := _split_json(text)) is not None:
         return found
     starts = [match.start() for match in _SEPARATOR.finditer(text)]
     bounds = [*({0, *starts}), len(text)]
@@ -162,6 +177,10 @@ def _split(text: str) -> Stream:
         chunks.append(Chunk(text[start:end], line))
         line += text.count("\n", start, end)
     return Stream(chunks, is_json=False)
+
+
+def _is_braced(text: str) -> bool:
+    return text.lstrip()[:1] == "{"
 
 
 def _split_json(text: str) -> Stream | None:

@@ -120,7 +120,7 @@ def test_nothing_is_printed_with_a_configuration_that_is_not_sound(
 
 def test_the_guard_stays_in_what_inject_has_printed(run: Run, tmp_path: Path) -> None:
     path, old = tmp_path / "all.yaml", "kind: NetworkPolicy\nmetadata: {name: old}\nspec:\n  podSelector: {matchLabels: {app: web}}\n  ingress: [{ports: [{port: 8080}]}]\n"  # fmt: skip
-    for text in (DEPLOYMENT + NUMERIC, DEPLOYMENT + SERVICE, f"{DEPLOYMENT}---\n{old}"):
+    for text in (DEPLOYMENT + NUMERIC, f"{DEPLOYMENT}---\n{old}"):
         path.write_text(text)
         assert "for every" in run("inject", "-f", str(path), *ISSUER).stderr
         path.write_text(guarded := run("inject", "-f", str(path), *ISSUER, "--part", "service").stdout)
@@ -133,6 +133,21 @@ def test_the_guard_stays_in_what_inject_has_printed(run: Run, tmp_path: Path) ->
         again = run("inject", "-f", str(path), *ISSUER)
         assert again.stdout == back.stdout
         assert run("inject", "-f", str(path), "--remove").stdout == text
+
+
+def test_several_files_are_one_stream(run: Run, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    files = ("-f", str(first), "-f", str(second))
+    first.write_text(DEPLOYMENT.rstrip("\n"))
+    second.write_text("\ufeff" + NUMERIC.removeprefix("---\n"))
+    done = run("inject", *files, *ISSUER, "--part", "all")
+    assert done.returncode == 0, done.stderr
+    found = objects(done.stdout)
+    assert gateway_of(found["Deployment/web"])
+    assert found["Service/web"]["spec"]["ports"][0]["targetPort"] == 15080
+    assert run("inject", *files, "--remove").stdout == DEPLOYMENT + NUMERIC
+    assert f"bearer-gateway inject {' '.join(files)} --issuer" in run("inject", *files, *ISSUER).stderr
+    assert "can be given once" in run("inject", "-f", "-", "-f", "-", *ISSUER).stderr
 
 
 def test_secrets_are_mounted_where_the_configuration_names_them(run: Run, api: Path, config: Path) -> None:
@@ -185,8 +200,8 @@ def test_a_wrong_command_line_is_2(run: Run, api: Path, arguments: list[str]) ->
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "the stream cannot be read: No such file"),
-        (b"\xff", "the stream is not UTF-8 text: byte 0xff at line 1"),
+        (None, "stream.yaml' cannot be read: No such file"),
+        (b"\xff", "stream.yaml' is not UTF-8 text: byte 0xff at line 1"),
         (b"kind: Pod\nmetadata: {{ x }}\n", "render it first: helm template"),
         (b"kind: ConfigMap\n", "nothing that a gateway was put beside"),
         (DEPLOYMENT.replace("8080", "15080").encode(), "give it another one by --listen"),

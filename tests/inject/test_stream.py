@@ -3,7 +3,7 @@ import json
 import pytest
 
 from gateway.inject.reading import Unfit
-from gateway.inject.stream import find_config_map, original, parse
+from gateway.inject.stream import find_config_map, joined, original, parse
 from tests.inject.manifests import DEPLOYMENT, SERVICE, injected
 
 LIST = "kind: List\napiVersion: v1\nitems:\n- kind: Pod\n  metadata: {name: a}\n- kind: PodList\n  items: [{kind: Pod, metadata: {name: b}}]\n"  # fmt: skip
@@ -42,6 +42,22 @@ def test_what_is_of_no_interest_is_not_even_read() -> None:
 def test_a_line_is_counted_from_the_beginning() -> None:
     with pytest.raises(Unfit, match="line 25"):
         parse(f"{DEPLOYMENT}---\nkind: Pod\na: [\n")
+
+
+@pytest.mark.parametrize(
+    ("texts", "together"),
+    [
+        (["a: 1\n", "b: 1\n"], "a: 1\n---\nb: 1\n"),
+        (["a: 1", "---\nb: 1"], "a: 1\n---\nb: 1"),
+        (["a: 1\r\nb: 2", "c: 1"], "a: 1\r\nb: 2\r\n---\r\nc: 1"),
+        (["", "b: 1"], "b: 1"),
+        (["a: 1", " \n"], "a: 1"),
+        (['{"a": 1}', '{"b": 1}\n'], '{"a": 1}\n{"b": 1}\n'),
+        (['{"a": 1}', "b: 1", "{c: 1}"], '{"a": 1}\n---\nb: 1\n---\n{c: 1}'),
+    ],
+)
+def test_texts_are_one_behind_the_other(texts: list[str], together: str) -> None:
+    assert joined(texts[0], texts[1:]) == together
 
 
 @pytest.mark.parametrize("end", ["\n", "", "\n---\n", "\n...\n", "\r\n", "\n\n# end"])
