@@ -77,6 +77,8 @@ class _Patching:
         self._policies_done: set[int] = set()
         self._added: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._injected: list[tuple[Workload, Guarded]] = []
+        #: ids of the manifests whose API's port policies have closed
+        self._closed: set[int] = set()
         self.remarks: list[Remark] = []
         #: name to text
         self.configs: dict[str, str] = {}
@@ -113,7 +115,7 @@ class _Patching:
             self.remarks.append(
                 Remark("warning", one.label, "runs containers, is of a kind that is not known here, and stays as it is")
             )
-        self.remarks += steps(self._injected, self._wanted)
+        self.remarks += steps(self._injected, self._wanted, self._closed)
         for manifest in self._stream.objects:
             try:
                 manifest.changes.remember()
@@ -201,10 +203,13 @@ class _Patching:
         self.remarks += _not_guarded(workload, found, routes)
         self.remarks += self._followers.follow(workload, found)
         old = policies_for(workload, self._stream.objects)
-        self.remarks += follow(workload, found, old, wanted, self._policies_done)
+        told = list(follow(workload, found, old, wanted, self._policies_done))
+        self.remarks += told
         if wanted.part != "workload" and not wanted.loopback and not wanted.take_port:
             written, sentence = policy(workload, found, old, wanted)
             self.remarks.append(Remark("note" if written or old else "warning", workload.label, sentence))
+            if (written or old) and not any(remark.kind == "warning" for remark in told):
+                self._closed.add(id(workload.manifest))
             if written is not None:
                 name = written["metadata"]["name"]
                 self._added["NetworkPolicy", workload.manifest.namespace, name] = written

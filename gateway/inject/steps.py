@@ -10,23 +10,32 @@ from gateway.inject.wanted import Remark, Wanted
 _ROLLED_OUT = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
-def steps(injected: list[tuple[Workload, Guarded]], wanted: Wanted) -> Iterator[Remark]:
-    """What to do next, and what to know."""
+def steps(injected: list[tuple[Workload, Guarded]], wanted: Wanted, closed: set[int]) -> Iterator[Remark]:
+    """What to do next, and what to know. `closed`: ids of manifests whose API's port policies have closed."""
     if wanted.is_native and any(_is_named(found) for _, found in injected):
         sentence = "named ports of a native sidecar are found by Services since Kubernetes 1.32; before: --container"
         yield Remark("note", "", sentence)
     for workload, found in injected:
         yield Remark("note", workload.label, _guards(found, wanted))
         if not found.routes and not workload.is_job:
-            named = "; ".join(f"{old} is the gateway's port now" for old in found.renamed)
-            by_name = f" by name finds the gateway ({named})" if named else " by name finds no such name"
-            sentence = (
-                f"no Service of the stream leads to {found.number}; one that does{by_name}, one by number must "
-                f"say {wanted.listen.port}"
-            )
-            yield Remark("note", workload.label, sentence)
+            yield _unseen(workload, found, wanted, is_closed=id(workload.manifest) in closed)
     if wanted.part == "workload" and not wanted.take_port:
         yield from _two_steps(injected, wanted)
+
+
+def _unseen(workload: Workload, found: Guarded, wanted: Wanted, *, is_closed: bool) -> Remark:
+    """What a Service must say that is not in the stream."""
+    port = found.number if wanted.take_port else wanted.listen.port
+    says = " or ".join([f"`targetPort: {port}`", *(f"`targetPort: {name}`" for name in found.renamed)])
+    if not is_closed:
+        sentence = f"no Service of the stream leads to its port {found.number}: one elsewhere must say {says}"
+        return Remark("note", workload.label, sentence)
+    sentence = (
+        f"its port {found.number} is closed by a NetworkPolicy now, and no Service of the stream leads to it: whoever "
+        f"comes through one elsewhere with `targetPort: {found.number}` is cut off. That Service must say {says}; "
+        "give it in the same run, and inject writes that"
+    )
+    return Remark("warning", workload.label, sentence)
 
 
 def _is_named(found: Guarded) -> bool:

@@ -33,9 +33,20 @@ def test_one_step_is_enough_for_a_name() -> None:
 
 def test_a_service_elsewhere_is_thought_of() -> None:
     told = said(injected(DEPLOYMENT))
-    assert (
-        "one that does by name finds the gateway (http is the gateway's port now), one by number must say 15080" in told
-    )
+    assert "note     Deployment/web: no Service of the stream leads to its port 8080: one elsewhere must say " in told
+    assert "say `targetPort: 15080` or `targetPort: http`" in told
+    assert "must say `targetPort: 8080` or" in said(injected(DEPLOYMENT, take_port=True))
+
+
+def test_a_port_that_is_closed_for_a_service_elsewhere_is_a_warning() -> None:
+    told = said(injected(DEPLOYMENT, part="service"))
+    assert "warning  Deployment/web: its port 8080 is closed by a NetworkPolicy now, and no Service" in told
+    assert "`targetPort: 8080` is cut off. That Service must say `targetPort: 15080` or `targetPort: http`" in told
+    assert "cut off" not in said(injected(DEPLOYMENT + SERVICE, part="service"))
+    wide = "---\nkind: NetworkPolicy\nmetadata: {name: old}\nspec: {podSelector: {}, ingress: [{}]}\n"
+    assert "cut off" not in said(injected(DEPLOYMENT + wide, part="service"))
+    narrow = wide.replace("{}]", "{ports: [{port: 8080}]}]")
+    assert "cut off" in said(injected(DEPLOYMENT + narrow, part="service"))
 
 
 def test_where_the_api_must_listen_is_said() -> None:
