@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -155,6 +156,24 @@ class Editor:
         else:
             before = line - 1 if self._text[line - 1 : line] == "\r" else line
             self._edits.replace(before, end, "")
+
+    def remove_members(self, pointer: Pointer, indexes: Sequence[int]) -> None:
+        """Takes several members out of a list."""
+        node = self._found(pointer).value
+        assert isinstance(node, SequenceNode)
+        if not node.flow_style:
+            for index in indexes:
+                self.remove((*pointer, str(index)))
+            return
+        kept = [index for index in range(len(node.value)) if index not in indexes]
+        if not kept:
+            self._edits.replace(_start(node, 0), self._end_of_member(node, len(node.value) - 1), "")
+            return
+        if kept[0]:
+            self._edits.replace(_start(node, 0), _start(node, kept[0]), "")
+        for before, after in pairwise([*kept, len(node.value)]):
+            if after - before > 1:
+                self._edits.replace(self._end_of_member(node, before), self._end_of_member(node, after - 1), "")
 
     def _remove_behind_dash(self, place: Place, start: int) -> None:
         """The first key of a mapping that stands behind the dash of a list: the next one moves up."""

@@ -28,6 +28,9 @@ BESIDE: Final = ("Service", "NetworkPolicy", "PodMonitor", "ServiceMonitor", "Ho
 #: what begins a document of ours where the text before it had no line break at its end
 _UNENDED: Final = "--- # there was no line break before this line"
 
+#: where a List has its objects
+_ITEMS: Final = ("items",)
+
 _KIND = re.compile(r"""["']?kind["']?\s*:\s*["']?(\w+)""")
 _SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 #: lines of a document that has none
@@ -81,6 +84,10 @@ class Stream:
 
     def written(self, added: list[dict[str, Any]]) -> str:
         """The text with all changes, and with more documents behind."""
+        if self.is_json and added and (editor := self._list()) is not None:
+            # Whoever reads one document of JSON would not see, or refuse, what stands behind it.
+            editor.add(_ITEMS, added)
+            added = []
         text = "".join(chunk.edits.applied() for chunk in self.chunks)
         if self.is_json:
             return text + "".join("\n" + json.dumps(one, ensure_ascii=False, indent=4) for one in added) + self.tail
@@ -89,6 +96,21 @@ class Stream:
             begins = "---\n" if text.endswith("\n") or not text else f"\n{_UNENDED}\n"
             text += f"{begins}{writing.document(one)}\n".replace("\n", line)
         return text
+
+    def _list(self) -> Editor | None:
+        """The last List, unless it has nothing."""
+        for chunk in reversed(self.chunks):
+            for root in compose(chunk.text, line=chunk.line):
+                items = _items(root)
+                if items is not None and items.value:
+                    return Editor(chunk.edits, root)
+        return None
+
+
+def _own_items(root: Node) -> list[int]:
+    """The places in a List of objects that inject has written."""
+    items = _items(root)
+    return [index for index, item in enumerate(items.value if items else ()) if _is_own(plain(item))]
 
 
 def joined(first: str, more: list[str]) -> str:
@@ -155,8 +177,10 @@ def original(text: str) -> tuple[str, list[str]]:
             if kept and chunk.text.startswith(_UNENDED):
                 kept[-1] = kept[-1].removesuffix("\n").removesuffix("\r")
             continue
-        if ANNOTATION in chunk.text:
+        if ANNOTATION in chunk.text or MANAGER in chunk.text:
             for root in compose(chunk.text, line=chunk.line):
+                if own := _own_items(root):
+                    Editor(chunk.edits, root).remove_members(_ITEMS, own)
                 for node in _objects_of(root):
                     if is_changed(value := plain(node)):
                         about = f"{value.get('kind')}/{value['metadata'].get('name')}"
@@ -216,14 +240,21 @@ def _is_of_interest(kinds: set[str], text: str) -> bool:
 
 def _objects_of(root: Node) -> Iterator[Node]:
     """The object that a document is, or those of a List."""
+    items = _items(root)
+    if items is None:
+        yield root
+        return
+    for item in items.value:
+        yield from _objects_of(item)
+
+
+def _items(root: Node) -> SequenceNode | None:
+    """What a List has; None: it is none."""
     members = root.value if isinstance(root, MappingNode) else []
     value = {key.value: member for key, member in members if isinstance(key, ScalarNode)}
     kind, items = value.get("kind"), value.get("items")
-    if isinstance(kind, ScalarNode) and kind.value.endswith("List") and isinstance(items, SequenceNode):
-        for item in items.value:
-            yield from _objects_of(item)
-    else:
-        yield root
+    is_list = isinstance(kind, ScalarNode) and kind.value.endswith("List") and isinstance(items, SequenceNode)
+    return items if is_list else None
 
 
 def _manifest(node: Node, edits: Edits) -> Manifest | None:

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from gateway.inject.reading import Unfit
-from gateway.inject.stream import find_config_map, joined, original, parse
-from tests.inject.manifests import DEPLOYMENT, SERVICE, injected
+from gateway.inject.reading import Unfit, compose, plain
+from gateway.inject.stream import find_config_map, has_service_part, joined, original, parse
+from tests.inject.manifests import DEPLOYMENT, NUMERIC, SERVICE, injected
 
 LIST = "kind: List\napiVersion: v1\nitems:\n- kind: Pod\n  metadata: {name: a}\n- kind: PodList\n  items: [{kind: Pod, metadata: {name: b}}]\n"  # fmt: skip
 
@@ -73,6 +73,35 @@ def test_documents_are_added_to_json_and_found_again() -> None:
         text = json.dumps({"kind": "Pod", "metadata": {"name": "a"}}) + end
         there = parse(text).written([_own()])
         assert original(there) == (text, [])
+
+
+@pytest.mark.parametrize("indent", [None, 4])
+def test_a_list_of_json_gets_them_among_its_items(indent: int | None) -> None:
+    pod = {"kind": "Pod", "metadata": {"name": "a"}}
+    text = json.dumps({"kind": "List", "items": [pod, pod]}, indent=indent) + "\n"
+    there = parse(text).written([_own(), _own()])
+    assert json.loads(there)["items"] == [pod, pod, _own(), _own()]
+    assert original(there) == (text, [])
+    assert parse(there).written([]) == there
+    # In another order, and as YAML, as other programs write it.
+    for items, left in (
+        ([_own(), _own(), pod, _own(), pod], [pod, pod]), ([pod, _own()], [pod]), ([_own(), pod, _own(), _own()], [pod]), ([_own()], []),
+    ):  # fmt: skip
+        assert json.loads(original(json.dumps({"kind": "List", "items": items}, indent=indent))[0])["items"] == left
+        lines = "".join(f"- {json.dumps(item)}\n" for item in items)
+        before, _ = original(f"kind: List\nitems:\n{lines}")
+        assert (plain(compose(before)[0])["items"] or []) == left
+
+
+def test_a_list_of_json_is_injected_and_given_back() -> None:
+    yaml = [plain(root) for one in (DEPLOYMENT, NUMERIC) for root in compose(one)]
+    text = json.dumps({"kind": "List", "apiVersion": "v1", "items": yaml}, indent=2)
+    patched = injected(text, part="service")
+    kinds = [one["kind"] for one in json.loads(patched.text)["items"]]
+    assert kinds == ["Deployment", "Service", "ConfigMap", "NetworkPolicy"]
+    assert injected(patched.text, part="service").text == patched.text
+    assert has_service_part(patched.text)
+    assert original(patched.text) == (text, [])
 
 
 def test_a_config_map_of_the_stream_is_read() -> None:
