@@ -87,8 +87,8 @@ class _Patching:
         """Writes a gateway into one workload, and what belongs to it. Unfit: it gets none."""
         routes = routes_to(workload, self._stream.objects)
         found = guarded(workload, routes, self._wanted)
-        if isinstance(found, str):
-            self.remarks.append(Remark("note", workload.label, found))
+        if isinstance(found, Remark):
+            self.remarks.append(found)
             return
         check_fit(workload, self._wanted)
         check_free(workload, self._wanted, found.number)

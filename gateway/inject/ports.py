@@ -8,7 +8,7 @@ from typing import Any, Final
 from gateway.inject.pods import Workload, mappings
 from gateway.inject.reading import Unfit
 from gateway.inject.stream import Manifest
-from gateway.inject.wanted import NAME, Wanted
+from gateway.inject.wanted import NAME, Remark, Wanted
 
 #: longest name of a port
 MAX_NAME: Final = 15
@@ -90,11 +90,15 @@ def routes_to(workload: Workload, objects: list[Manifest]) -> list[Route]:
     return found
 
 
-def guarded(workload: Workload, routes: list[Route], wanted: Wanted) -> Guarded | str:
-    """The port that the gateway stands before; a sentence when there is none. Unfit: nobody knows which one it is."""
+def guarded(workload: Workload, routes: list[Route], wanted: Wanted) -> Guarded | Remark:
+    """The port that the gateway stands before; why there is none. Unfit: nobody knows which one it is."""
     number = _number(workload, routes, wanted)
     if isinstance(number, str):
-        return number
+        speaking, _ = _candidates(workload, routes)
+        if not speaking:
+            return Remark("note", workload.label, number)
+        told = ", ".join(map(str, sorted(speaking)))
+        return Remark("warning", workload.label, f"{number}: its port {told} is NOT GUARDED")
     taken = {port.get("name") for container in workload.all_containers for port in mappings(container.get("ports"))}
     renamed: dict[str, str] = {}
     for port in workload.ports():

@@ -4,12 +4,13 @@ import pytest
 
 from gateway.inject.ports import Guarded, check_free, free_name, guarded, routes_to
 from gateway.inject.reading import Unfit
+from gateway.inject.wanted import Remark
 from tests.inject.manifests import DEPLOYMENT, HEADLESS, NUMERIC, SERVICE, wanted, workloads
 
 TWO = DEPLOYMENT.replace("        readiness", "        - {name: metrics, containerPort: 9102}\n        readiness")
 
 
-def found(text: str, **changes: object) -> Guarded | str:
+def found(text: str, **changes: object) -> Guarded | Remark:
     ((one,), objects) = workloads(text, **changes)
     return guarded(one, routes_to(one, objects), wanted(**changes))
 
@@ -53,6 +54,7 @@ def test_the_apis_port_is_found(text: str, changes: dict[str, object], port: int
         (without_ports(DEPLOYMENT), {}, "has no port and no Service"),
         (DEPLOYMENT, {"target": "web"}, "has no port that is called web"),
         (DEPLOYMENT, {"target": "81"}, "has no port 81"),
+        (DEPLOYMENT + NUMERIC, {"target": "81"}, "has no port 81"),
         (DEPLOYMENT.replace("name: http", "name: grpc-api"), {}, r"8080 \(grpc-api\)"),
         (DEPLOYMENT.replace("- name: http\n          containerPort: 8080", "- containerPort: 6379"), {}, r"6379 \(Redis\)"),
         (DEPLOYMENT + SERVICE.replace("    port: 80", "    appProtocol: kubernetes.io/h2c\n    port: 80"), {}, "kubernetes.io/h2c"),
@@ -61,8 +63,18 @@ def test_the_apis_port_is_found(text: str, changes: dict[str, object], port: int
 )  # fmt: skip
 def test_where_there_is_none_nothing_is_done(text: str, changes: dict[str, object], sentence: str) -> None:
     one = found(text, **changes)
-    assert isinstance(one, str)
-    assert re.search(sentence, one), one
+    assert isinstance(one, Remark)
+    assert re.search(sentence, one.sentence), one
+    assert (one.kind == "warning") == ("target" in changes)
+    assert ("port 8080 is NOT GUARDED" in one.sentence) == ("target" in changes)
+
+
+def test_a_port_that_is_called_otherwise_is_no_worry_where_nothing_speaks_http() -> None:
+    one = found(
+        DEPLOYMENT.replace("- name: http\n          containerPort: 8080", "- containerPort: 6379"), target="http"
+    )
+    assert isinstance(one, Remark)
+    assert (one.kind, "NOT GUARDED" in one.sentence) == ("note", False)
 
 
 def test_nobody_guesses_which_of_several() -> None:
