@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from gateway.inject.container import listens
 from gateway.inject.pods import Workload, listed, mapping, mappings, within
@@ -15,6 +15,18 @@ from gateway.inject.wanted import NAME, Remark, Wanted
 _MAX_NAME = 253
 #: characters of a hash that tell two names apart
 _HASH = 8
+
+
+#: of pods without labels
+UNPICKED: Final = (
+    "its pods have no labels by which a NetworkPolicy could pick them: the API's port can be reached at their "
+    "addresses; give the template of the pods labels, or use --loopback"
+)
+
+
+def labels_of(workload: Workload) -> dict[str, Any]:
+    """The labels by which a policy picks its pods; none: it cannot."""
+    return mapping(within(workload.manifest.value, ("spec", "selector", "matchLabels"))) or workload.pod_labels
 
 
 def policies_for(workload: Workload, objects: list[Manifest]) -> list[Manifest]:
@@ -88,9 +100,9 @@ def policy(
     workload: Workload, guarded: Guarded, old: list[Manifest], wanted: Wanted
 ) -> tuple[dict[str, Any] | None, str]:
     """The policy that closes the API's port, and a sentence about it. `old`: policies that say who else may come."""
-    labels = mapping(within(workload.manifest.value, ("spec", "selector", "matchLabels"))) or workload.pod_labels
+    labels = labels_of(workload)
     if not labels:
-        return None, "its pods have no labels, by which a NetworkPolicy could pick them: the API's port stays open"
+        return None, UNPICKED
     _, port = listens(wanted, guarded)
     rules: list[dict[str, Any]] = []
     if not old:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from gateway.inject.network_policy import UNPICKED, labels_of
 from gateway.inject.pods import Workload
 from gateway.inject.ports import Guarded
 from gateway.inject.stream import Manifest
@@ -53,7 +54,10 @@ def _two_steps(injected: list[tuple[Workload, Guarded]], wanted: Wanted) -> Iter
     numeric = [(workload, [route for route in found.routes if route.is_numeric]) for workload, found in injected]
     numeric = [(workload, routes) for workload, routes in numeric if routes]
     if not numeric:
-        if injected and not wanted.loopback:
+        unpicked = [workload.label for workload, _ in injected if not wanted.loopback and not labels_of(workload)]
+        for label in unpicked:
+            yield Remark("warning", label, UNPICKED)
+        if len(injected) > len(unpicked) and not wanted.loopback:
             sentence = (
                 "the API's port can still be reached at the addresses of the pods: after the rollout close it by "
                 f"{wanted.command} --part service | kubectl apply -f - (a NetworkPolicy) and say --part service for "

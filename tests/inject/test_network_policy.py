@@ -115,3 +115,16 @@ def test_pods_without_labels_cannot_be_picked() -> None:
     found, told = rules(pod, part="all")
     assert found == {}
     assert "warning  Pod/p: its pods have no labels" in told
+
+
+def test_what_no_policy_can_close_is_said_once_and_no_policy_promised() -> None:
+    job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\nspec: {template: {spec: {containers: [{name: a, ports: [{containerPort: 80}]}]}}}\n"
+    for part in ("workload", "service"):
+        found, told = rules(job, part=part)
+        assert found == {}
+        assert told.count("its pods have no labels") == 1
+        assert "--part service" not in told
+    told = rules(f"{DEPLOYMENT}---\n{job}")[1]
+    assert told.count("its pods have no labels") == 1
+    assert told.count("--part service") == 2
+    assert "its pods have no labels" not in rules(job, loopback=True)[1]
