@@ -223,10 +223,12 @@ async def test_who_takes_nothing_of_a_last_refusal_makes_room_too(clock: Leaps, 
         assert [await probe(gateway.gateway.address, get()) for _ in range(16)] == [200] * 16
 
 
-async def test_who_takes_nothing_of_decisions_makes_room_too(clock: Leaps, start: Start) -> None:
+async def test_who_takes_nothing_of_decisions_makes_room_too(
+    clock: Leaps, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.process.app.DECISION_CONNECTIONS", 8)
     gateway = await start(decisions="127.0.0.1:0", trusted_proxies=("127.0.0.1/32",))
     (server,) = (server for server in gateway.gateway._servers if server is not gateway.server)
-    server.listener._max = 8  # type: ignore[misc]
     address = gateway.gateway.decisions_address
     async with deaf_crowd(server, address, 8) as crowd:
         await until_untaken(server, crowd[:4], QUESTION + bearer() + b"\r\n", full=True)
