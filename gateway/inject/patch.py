@@ -17,7 +17,7 @@ from gateway.inject.pods import Workload, chosen, mappings, unknown
 from gateway.inject.ports import Guarded, Route, check_free, guarded, routes_to
 from gateway.inject.reading import Unfit
 from gateway.inject.steps import steps
-from gateway.inject.stream import MANAGED_BY, MANAGER, Stream, original, parse
+from gateway.inject.stream import MANAGED_BY, MANAGER, Stream, check_manifests, original, parse
 from gateway.inject.unfit import check_fit
 from gateway.inject.wanted import NAME, Remark, Wanted
 
@@ -38,7 +38,15 @@ class Patched:
 
 
 def remove(text: str) -> Patched:
-    """The stream as it was before inject."""
+    """The stream as it was before inject; a problem when it is no stream of manifests."""
+    try:
+        check_manifests(text)
+    except Unfit as error:
+        return Patched("", [Remark("problem", "", f"the stream {error}")])
+    return _without_ours(text)
+
+
+def _without_ours(text: str) -> Patched:
     try:
         before, told = original(text)
     except Unfit as error:
@@ -48,7 +56,7 @@ def remove(text: str) -> Patched:
 
 def inject(text: str, wanted: Wanted) -> Patched:
     """The stream with gateways; where there are some already they are written anew, so that twice is once."""
-    before = remove(text)
+    before = _without_ours(text)
     if not before.is_sound:
         return before
     try:

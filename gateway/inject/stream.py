@@ -15,7 +15,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from gateway.inject import writing
 from gateway.inject.editing import Editor, Edits
 from gateway.inject.original import ANNOTATION, Changes, has_other_values, is_changed, restore
-from gateway.inject.reading import compose, plain, render_first
+from gateway.inject.reading import Unfit, compose, plain, render_first
 
 #: the label of documents that are written here, and what it says
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -140,6 +140,17 @@ def parse(text: str) -> Stream:
                 if (manifest := _manifest(node, chunk.edits)) is not None:
                     chunk.objects.append(manifest)
     return stream
+
+
+def check_manifests(text: str) -> None:
+    """Unfit: no YAML, as for `parse`, or YAML of something else: not one document says its kind."""
+    parse(text)
+    full = [chunk for chunk in _split(text).chunks if not _is_empty(chunk.text)]
+    nameless = [chunk for chunk in full if not _KIND.search(chunk.text)]
+    for chunk in nameless:
+        compose(chunk.text, line=chunk.line)
+    if full and len(nameless) == len(full):
+        raise Unfit("has no manifest of Kubernetes: nothing in it says its kind")
 
 
 def find_config_map(text: str, name: str, key: str) -> str | None:

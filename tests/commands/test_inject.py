@@ -150,6 +150,33 @@ def test_several_files_are_one_stream(run: Run, tmp_path: Path) -> None:
     assert "can be given once" in run("inject", "-f", "-", "-f", "-", *ISSUER).stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: [\n", "is not valid YAML at line 2"),
+        (f"{DEPLOYMENT}---\n\tx: {{\n", "is not valid YAML at line"),
+        ("error: no such chart: {\n", "is not valid YAML"),
+        ("Usage of it\n", "has no manifest of Kubernetes"),
+        ("{}", "has no manifest of Kubernetes"),
+    ],
+)
+def test_nothing_is_taken_out_of_what_is_no_stream(run: Run, tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "other"
+    path.write_text(text)
+    done = run("inject", "-f", str(path), "--remove")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert sentence in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["", "---\n# nothing\n", "kind: ConfigMap\n", "kind: CustomResourceDefinition\nx: [\n"]
+)
+def test_what_inject_has_not_touched_passes(run: Run, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "other"
+    path.write_text(text)
+    assert run("inject", "-f", str(path), "--remove")[:2] == (0, text)
+
+
 def test_secrets_are_mounted_where_the_configuration_names_them(run: Run, api: Path, config: Path) -> None:
     config.write_text(
         CONFIG + "    ca_file: /etc/bearer-gateway/files/ca/ca.pem\n"
