@@ -31,6 +31,7 @@ MAX_STREAM: Final = 64 << 20
 
 _MARK: Final = "\ufeff"
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_PORT: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _LABEL: Final = re.compile(r"(!?)([A-Za-z0-9][-A-Za-z0-9_./]*)(?:(=|==|!=)([-A-Za-z0-9_.]*))?")
 #: options that are shown again in the commands of further steps
@@ -82,7 +83,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--selector", "-l", metavar="LABELS", type=_selector, default=(), help="those with these labels: a=b,c!=d,e,!f"
     )
     where.add_argument(
-        "--target-port", "--port", metavar="PORT", help="name or number of the API's port, where there are several"
+        "--target-port",
+        "--port",
+        metavar="PORT",
+        type=_port,
+        help="name or number of the API's port, where there are several",
     )
     how = parser.add_argument_group("how")
     how.add_argument("--image", metavar="IMAGE", default=_DEFAULTS["image"], help="default: %(default)s")
@@ -317,6 +322,14 @@ def _address(text: str) -> Address:
     if host.strip("[]") in {"127.0.0.1", "localhost", "::1"}:
         raise argparse.ArgumentTypeError(f"{text!r} cannot be reached from outside of the pod: write :{port}")
     return Address(host, int(port))
+
+
+def _port(text: str) -> str:
+    if not (0 < int(text) < 65536 if text.isascii() and text.isdecimal() else _PORT.fullmatch(text)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no port: one is written as its number, 8080, or as its name in the manifest, http"
+        )
+    return text
 
 
 def _object(text: str) -> str:

@@ -1,7 +1,7 @@
 """A configuration that runs in a pod, judged here as `check` would there: files are those that are mounted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -52,6 +52,8 @@ def judged(text: str, variables: Mapping[str, str], *, source: str, mounts: Moun
     named: list[str] = []
     loaded = _loaded(text, variables, source, mounts, addresses, named)
     found = Judged(text, {**variables}, problems=[_remark("problem", problem) for problem in loaded.problems])
+    if not text:
+        found.problems = [replace(problem, sentence=_by_options(problem.sentence)) for problem in found.problems]
     found.remarks = [_remark("warning", warning) for warning in loaded.warnings]
     if loaded.config is not None:
         config = loaded.config
@@ -136,6 +138,13 @@ def _missing(path: str, mounts: Mounts) -> str | None:
         f"NAME a ConfigMap "
         f"at {FILES_AT}/NAME; nothing else but the configuration at {CONFIG_AT} is there"
     )
+
+
+def _by_options(sentence: str) -> str:
+    """Here it is options that give what a variable gives to the gateway."""
+    for name in ("issuer", "audience", "preset"):
+        sentence = sentence.replace(f"GATEWAY_{name.upper()} can give it", f"give --config FILE, or --{name}")
+    return sentence
 
 
 def _remark(kind: str, problem: ConfigProblem) -> Remark:

@@ -61,9 +61,11 @@ def inject(text: str, wanted: Wanted) -> Patched:
         return before
     try:
         stream = parse(before.text)
-        workloads = list(chosen(stream.objects, wanted))
+        workloads = [] if stream.is_empty else list(chosen(stream.objects, wanted))
     except Unfit as error:
         return Patched("", [Remark("problem", "", f"the stream {error}")])
+    if stream.is_empty:
+        return Patched("", [Remark("problem", "", "the stream is empty: has the program before it printed anything?")])
     patching = _Patching(stream, wanted)
     patching.remarks += before.remarks
     for workload in workloads:

@@ -82,6 +82,11 @@ class Stream:
         """In their order."""
         return [manifest for chunk in self.chunks for manifest in chunk.objects]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has nothing but comments."""
+        return all(_is_empty(chunk.text) for chunk in self.chunks)
+
     def written(self, added: list[dict[str, Any]]) -> str:
         """The text with all changes, and with more documents behind."""
         if self.is_json and added and (editor := self._list()) is not None:

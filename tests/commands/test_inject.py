@@ -177,6 +177,16 @@ def test_what_inject_has_not_touched_passes(run: Run, tmp_path: Path, text: str)
     assert run("inject", "-f", str(path), "--remove")[:2] == (0, text)
 
 
+def test_what_is_missing_is_named_by_the_option_that_gives_it(run: Run, api: Path, tmp_path: Path) -> None:
+    done = run("inject", "-f", str(api))
+    assert "issuers: is required; give --config FILE, or --issuer" in done.stderr
+    assert "GATEWAY_" not in done.stderr
+    done = run("inject", "-f", str(api), "--issuer", "https://login.example.com/")
+    assert "give --config FILE, or --audience" in done.stderr
+    assert "is no port: one is written as" in run("inject", "--target-port", "127.0.0.1:9090").stderr
+    assert f"file '{tmp_path}/nope.yaml' cannot be read" in run("inject", "-f", f"{tmp_path}/nope.yaml", *ISSUER).stderr
+
+
 def test_secrets_are_mounted_where_the_configuration_names_them(run: Run, api: Path, config: Path) -> None:
     config.write_text(
         CONFIG + "    ca_file: /etc/bearer-gateway/files/ca/ca.pem\n"
@@ -216,7 +226,7 @@ def test_limits_and_who_asks_the_cluster_are_read_from_the_configuration(run: Ru
     "arguments",
     [
         ["--listen", "15080"], ["--listen", "127.0.0.1:1"], ["--listen", ":0"], ["--secret", "A_B"], ["--secret", "a:../b"], ["--selector", "a=b=c"],
-        ["--selector", "!a=b"], ["--part", "half"], ["--config-map", ""], ["--metrics-from", "a b"], ["--nobody"],
+        ["--target-port", "127.0.0.1:9090"], ["--target-port", "0"], ["--target-port", "70000"], ["--selector", "!a=b"], ["--part", "half"], ["--config-map", ""], ["--metrics-from", "a b"], ["--nobody"],
     ],
 )  # fmt: skip
 def test_a_wrong_command_line_is_2(run: Run, api: Path, arguments: list[str]) -> None:
@@ -230,6 +240,8 @@ def test_a_wrong_command_line_is_2(run: Run, api: Path, arguments: list[str]) ->
         (None, "stream.yaml' cannot be read: No such file"),
         (b"\xff", "stream.yaml' is not UTF-8 text: byte 0xff at line 1"),
         (b"kind: Pod\nmetadata: {{ x }}\n", "render it first: helm template"),
+        (b"\n", "problem  the stream is empty"),
+        (b"---\n# nothing\n", "problem  the stream is empty"),
         (b"kind: ConfigMap\n", "nothing that a gateway was put beside"),
         (DEPLOYMENT.replace("8080", "15080").encode(), "give it another one by --listen"),
         ((DEPLOYMENT + HEADLESS).encode(), "which is headless"),

@@ -55,3 +55,12 @@ def test_what_is_well_said_is_read_as_argparse_would(words: list[str]) -> None:
 )
 def test_anything_else_is_left_to_argparse(words: list[str]) -> None:
     assert read_options(OPTIONS, words) is None
+
+
+def test_argparse_says_why() -> None:
+    for words, sentence in (
+        (["--timeout", "soon"], "'soon': no number of seconds"),
+        (["--timeout", "1e9"], "'1e9': 0 to 3600 seconds"),
+    ):
+        with pytest.raises(argparse.ArgumentError, match=sentence):
+            parser().parse_args(words)
