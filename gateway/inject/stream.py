@@ -15,7 +15,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from gateway.inject import writing
 from gateway.inject.editing import Editor, Edits
 from gateway.inject.original import ANNOTATION, Changes, has_other_values, is_changed, restore
-from gateway.inject.reading import Unfit, compose, plain, render_first
+from gateway.inject.reading import Unfit, compose, plain
 
 #: the label of documents that are written here, and what it says
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -25,13 +25,21 @@ WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", 
 #: what may name a workload's ports
 BESIDE: Final = ("Service", "NetworkPolicy", "PodMonitor", "ServiceMonitor", "HorizontalPodAutoscaler")
 
+#: what may say `containers` and runs none
+_DEFINITION: Final = "CustomResourceDefinition"
+
 #: what begins a document of ours where the text before it had no line break at its end
 _UNENDED: Final = "--- # there was no line break before this line"
 
 #: where a List has its objects
 _ITEMS: Final = ("items",)
 
-_KIND = re.compile(r"""["']?kind["']?\s*:\s*["']?(\w+)""")
+#: lines at the left edge of a document that is one mapping, written as people write it
+_PLAIN_LINE = re.compile(r"[A-Za-z][\w./-]*:([ \t].*)?|-([ \t].*)?|#.*|---[ \t]*(#.*)?|([ \t].*)?")
+_PLAIN_KEY = re.compile(r"[A-Za-z]")
+_PLAIN_KIND = re.compile(r"""kind:[ \t]+(["']?)(\w+)\1[ \t]*([ \t]#.*)?""")
+#: whether anything in a text may say what kind of object it is
+_ANY_KIND = re.compile(r"""["']?kind["']?\s*:\s*["']?(\w+)""")
 _SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 #: lines of a document that has none
 _NO_LINE = ("#", "%", "...")
@@ -137,12 +145,12 @@ def parse(text: str) -> Stream:
     """The stream, as it is. Unfit: no YAML, or a template; the sentence is about the whole text."""
     stream = _split(text)
     for chunk in stream.chunks:
-        kinds = set(_KIND.findall(chunk.text))
-        if "CustomResourceDefinition" in kinds or _is_empty(chunk.text) or not _is_of_interest(kinds, chunk.text):
+        kind = _told_kind(chunk.text, is_json=stream.is_json)
+        if _is_empty(chunk.text) or (kind is not None and not _is_of_interest(kind, chunk.text)):
             continue
         for root in compose(chunk.text, line=chunk.line):
             for node in _objects_of(root):
-                if (manifest := _manifest(node, chunk.edits)) is not None:
+                if _may_matter(node, chunk.text) and (manifest := _manifest(node, chunk.edits)) is not None:
                     chunk.objects.append(manifest)
     return stream
 
@@ -151,7 +159,7 @@ def check_manifests(text: str) -> None:
     """Unfit: no YAML, as for `parse`, or YAML of something else: not one document says its kind."""
     parse(text)
     full = [chunk for chunk in _split(text).chunks if not _is_empty(chunk.text)]
-    nameless = [chunk for chunk in full if not _KIND.search(chunk.text)]
+    nameless = [chunk for chunk in full if not _ANY_KIND.search(chunk.text)]
     for chunk in nameless:
         compose(chunk.text, line=chunk.line)
     if full and len(nameless) == len(full):
@@ -247,11 +255,41 @@ def _is_empty(text: str) -> bool:
     return all(not line or line.startswith(_NO_LINE) for line in lines)
 
 
-def _is_of_interest(kinds: set[str], text: str) -> bool:
-    if kinds & {*WORKLOADS, *BESIDE} or any(kind.endswith("List") for kind in kinds):
+def _told_kind(text: str, *, is_json: bool) -> str | None:
+    """The kind of a document that is one object and says so plainly; None: only reading it as YAML can tell.
+
+    Escapes, aliases, merges, tags, brackets, a second document behind `...`: all of that is read.
+    """
+    if is_json:
+        kind = json.loads(text).get("kind")
+        return kind if isinstance(kind, str) else None
+    kinds: list[str | None] = []
+    has_begun = False
+    for line in text.splitlines():
+        if not _PLAIN_LINE.fullmatch(line):
+            return None
+        if not has_begun and line.strip() and not line.lstrip().startswith(("#", "---")):
+            if not _PLAIN_KEY.match(line):
+                return None
+            has_begun = True
+        if line.startswith("kind:"):
+            told = _PLAIN_KIND.fullmatch(line)
+            kinds.append(told[2] if told else None)
+    return kinds[0] if len(kinds) == 1 else None
+
+
+def _is_of_interest(kind: str, text: str) -> bool:
+    if kind in {*WORKLOADS, *BESIDE} or kind.endswith("List"):
         return True
-    # A kind of somebody's own that runs containers, and text that may be a template.
-    return "containers" in text or (not kinds and bool(render_first(text)))
+    # A kind of somebody's own that runs containers.
+    return "containers" in text and kind != _DEFINITION
+
+
+def _may_matter(node: Node, text: str) -> bool:
+    """Whether an object that has been read is of interest, by its own kind."""
+    members = node.value if isinstance(node, MappingNode) else []
+    kinds = [value.value for key, value in members if isinstance(key, ScalarNode) and key.value == "kind"]
+    return len(kinds) != 1 or not isinstance(kinds[0], str) or _is_of_interest(kinds[0], text)
 
 
 def _objects_of(root: Node) -> Iterator[Node]:

@@ -39,6 +39,25 @@ def test_what_is_of_no_interest_is_not_even_read() -> None:
     assert parse(broken + DEPLOYMENT).objects[0].name == "web"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: List\nitems:\n- kind: CustomResourceDefinition\n  metadata: {name: x}\n- kind: Pod\n  metadata: {name: web}\n",
+        "kind: Pod\nmetadata:\n  name: web # see kind: CustomResourceDefinition\n",
+        'apiVersion: v1\n"k\\u0069nd": Pod\nmetadata: {name: web}\n',
+        'kind: "P\\u006fd"\nmetadata: {name: web}\n',
+        "kind: !!str Pod\nmetadata: {name: web}\n",
+        "? kind\n: Pod\nmetadata: {name: web}\n",
+        "kind:\n  Pod\nmetadata: {name: web}\n",
+        "  kind: Pod\n  metadata: {name: web}\n",
+        "kind: Secret # a\u2028metadata: {name: a}\n--- \nkind: Pod\nmetadata: {name: web}\n",
+        '{"kind": "ConfigMap", "metadata": {}} {"k\\u0069nd": "P\\u006fd", "metadata": {"name": "web"}}',
+    ],
+)
+def test_a_kind_is_what_the_object_says_however_it_is_written(text: str) -> None:
+    assert "Pod/web" in [one.label for one in parse(text).objects]
+
+
 def test_a_line_is_counted_from_the_beginning() -> None:
     with pytest.raises(Unfit, match="line 25"):
         parse(f"{DEPLOYMENT}---\nkind: Pod\na: [\n")
