@@ -58,9 +58,6 @@ def test_anything_else_is_left_to_argparse(words: list[str]) -> None:
 
 
 def test_argparse_says_why() -> None:
-    for words, sentence in (
-        (["--timeout", "soon"], "'soon': no number of seconds"),
-        (["--timeout", "1e9"], "'1e9': 0 to 3600 seconds"),
-    ):
-        with pytest.raises(argparse.ArgumentError, match=sentence):
-            parser().parse_args(words)
+    for word in ("soon", "1e9"):
+        with pytest.raises(argparse.ArgumentError, match="must be a number of seconds from 0 to 3600"):
+            parser().parse_args(["--timeout", word])
