@@ -13,7 +13,7 @@ from gateway.inject.ending import write_ending
 from gateway.inject.followers import Followers, follow_in_containers, rename_ports
 from gateway.inject.loopback import Probes, with_probes, write_probes
 from gateway.inject.network_policy import follow, policies_for, policy
-from gateway.inject.pods import Workload, chosen, mappings, unknown
+from gateway.inject.pods import Workload, chosen, every, mappings, unknown
 from gateway.inject.ports import Guarded, Route, check_free, guarded, routes_to
 from gateway.inject.reading import Unfit
 from gateway.inject.steps import steps
@@ -121,6 +121,7 @@ class _Patching:
         if self._wanted.metrics_from is not None and (self._wanted.loopback or self._wanted.take_port):
             sentence = "--metrics-from has no effect: no NetworkPolicy is written for an API on 127.0.0.1"
             self.remarks.append(Remark("warning", "", sentence))
+        self.remarks += self._neighbours()
         for one in unknown(self._stream.objects):
             self.remarks.append(
                 Remark("warning", one.label, "runs containers, is of a kind that is not known here, and stays as it is")
@@ -158,6 +159,20 @@ class _Patching:
                     "with --part service "
                     "then; or use --take-port; or --part all when nothing is running yet"
                 )
+
+    def _neighbours(self) -> Iterator[Remark]:
+        """Workloads without a gateway that a Service leads to beside one with a gateway."""
+        done = {id(workload.manifest) for workload, _ in self._injected}
+        bare = [one for one in every(self._stream.objects) if id(one.manifest) not in done]
+        services = {id(route.service): route.service for _, found in self._injected for route in found.routes}
+        for service in services.values():
+            for one in bare:
+                if one.is_selected(service.value["spec"].get("selector"), service.namespace):
+                    sentence = (
+                        f"also leads to {one.label}, which gets no gateway: NOT GUARDED there; "
+                        f"put one beside it as well, or give its pods other labels"
+                    )
+                    yield Remark("warning", service.label, sentence)
 
     def _write_workload(self, workload: Workload, found: Guarded) -> Probes:
         loopback = self._wanted.loopback or self._wanted.take_port

@@ -103,13 +103,25 @@ class Workload:
         return all(labels.get(name) == value for name, value in selector.items())
 
 
-def chosen(objects: list[Manifest], wanted: Wanted) -> Iterator[Workload]:
-    """The workloads that are meant. Unfit: one that was named is not there."""
-    found = [
+def every(objects: list[Manifest]) -> list[Workload]:
+    """All workloads, whether they are meant or not."""
+    return [
         Workload(one, _TEMPLATES.get(one.kind, _TEMPLATE))
         for one in objects
         if one.kind in WORKLOADS and str(one.value.get("apiVersion")).rpartition("/")[0] == _GROUPS.get(one.kind, "")
     ]
+
+
+def selects(selector: Any, labels: dict[str, Any]) -> bool:
+    """Whether a selector with matchLabels and matchExpressions picks what has these labels; an empty one picks all."""
+    selector = mapping(selector)
+    equal = all(labels.get(name) == value for name, value in mapping(selector.get("matchLabels")).items())
+    return equal and all(_holds(one, labels) for one in listed(selector.get("matchExpressions")))
+
+
+def chosen(objects: list[Manifest], wanted: Wanted) -> Iterator[Workload]:
+    """The workloads that are meant. Unfit: one that was named is not there."""
+    found = every(objects)
     for name in wanted.names:
         if not any(is_named(one.manifest, name) for one in found):
             there = ", ".join(one.label for one in found) or "none"
@@ -153,6 +165,21 @@ def listed(value: Any) -> list[Any]:
 def mappings(value: Any) -> list[dict[str, Any]]:
     """The mappings of a list."""
     return [one for one in listed(value) if isinstance(one, dict)]
+
+
+def _holds(expression: Any, labels: dict[str, Any]) -> bool:
+    told = mapping(expression)
+    key, values = str(told.get("key")), listed(told.get("values"))
+    match told.get("operator"):
+        case "In":
+            return key in labels and labels[key] in values
+        case "NotIn":
+            return key not in labels or labels[key] not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+    return False
 
 
 def _is_labelled(manifest: Manifest, wanted: Wanted) -> bool:
