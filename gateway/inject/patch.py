@@ -12,7 +12,7 @@ from gateway.inject.container import CONFIG_KEY, container, listens, volumes
 from gateway.inject.ending import write_ending
 from gateway.inject.followers import Followers, follow_in_containers, rename_ports
 from gateway.inject.loopback import Probes, with_probes, write_probes
-from gateway.inject.network_policy import follow, policies_for, policy
+from gateway.inject.network_policy import Beside, follow, policies_for, policy
 from gateway.inject.pods import Workload, chosen, every, mappings, unknown
 from gateway.inject.ports import Guarded, Route, check_free, guarded, routes_to
 from gateway.inject.reading import Unfit
@@ -84,7 +84,6 @@ class _Patching:
         self._stream = stream
         self._wanted = wanted
         self._followers = Followers(stream.objects, wanted)
-        self._policies_done: set[int] = set()
         self._added: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._injected: list[tuple[Workload, Guarded]] = []
         #: ids of the manifests whose API's port policies have closed
@@ -116,6 +115,7 @@ class _Patching:
 
     def finish(self) -> None:
         """What is said and written once all workloads are done."""
+        self._write_policies()
         if not self._injected and not any(remark.kind == "problem" for remark in self.remarks):
             self.remarks.append(Remark("problem", "", "the stream has nothing that a gateway was put beside"))
         if self._wanted.metrics_from is not None and (self._wanted.loopback or self._wanted.take_port):
@@ -227,8 +227,21 @@ class _Patching:
                     self._followers.set_once(route.service, at, port)
         self.remarks += _not_guarded(workload, found, routes)
         self.remarks += self._followers.follow(workload, found)
+
+    def _write_policies(self) -> None:
+        """Once it is known which workloads get a gateway: one policy may be for several of them."""
+        numbers = {id(workload.manifest): found.number for workload, found in self._injected}
+        beside = Beside([(one, numbers.get(id(one.manifest))) for one in every(self._stream.objects)])
+        for workload, found in self._injected:
+            try:
+                self._write_policy(workload, found, beside)
+            except Unfit as error:
+                self.remarks.append(Remark("problem", workload.label, str(error)))
+
+    def _write_policy(self, workload: Workload, found: Guarded, beside: Beside) -> None:
+        wanted = self._wanted
         old = policies_for(workload, self._stream.objects)
-        told = list(follow(workload, found, old, wanted, self._policies_done))
+        told = list(follow(workload, found, old, wanted, beside))
         self.remarks += told
         if wanted.part != "workload" and not wanted.loopback and not wanted.take_port:
             written, sentence = policy(workload, found, old, wanted)
@@ -238,6 +251,9 @@ class _Patching:
             if written is not None:
                 name = written["metadata"]["name"]
                 self._added["NetworkPolicy", workload.manifest.namespace, name] = written
+                for other in beside.picked(workload, written):
+                    sentence = f"is for the pods of {other} as well, which get no gateway, and closes their ports"
+                    self.remarks.append(Remark("warning", f"NetworkPolicy/{name}", sentence))
 
 
 def _not_guarded(workload: Workload, found: Guarded, routes: list[Route]) -> Iterator[Remark]:

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from tests.inject.manifests import DEPLOYMENT, injected, objects, said
 
 OLD = """\
@@ -95,10 +97,69 @@ def test_policies_that_leave_the_port_open_are_said() -> None:
     assert "NetworkPolicy/old: lets in to every port of Deployment/web" in rules(DEPLOYMENT + wide)[1]
     ranged = OLD.replace("- port: 8080", "- {port: 8000, endPort: 9000}")
     assert "lets in to the ports 8000 to 9000" in rules(DEPLOYMENT + ranged)[1]
-    expressed = OLD.replace(
-        "podSelector: {matchLabels: {app: web}}", "podSelector: {matchExpressions: [{key: app, operator: Exists}]}"
-    )
-    assert "picks pods by expressions" in rules(DEPLOYMENT + expressed)[1]
+    for every in ("- {protocol: TCP}", "- {port: null}"):
+        told = rules(DEPLOYMENT + OLD.replace("- port: 8080", every), part="all")[1]
+        assert "NetworkPolicy/old: lets in to every port of Deployment/web" in told
+    assert "every port" not in rules(DEPLOYMENT + OLD.replace("- port: 8080", "- {protocol: UDP}"))[1]
+
+
+@pytest.mark.parametrize(
+    ("expression", "picks"),
+    [
+        ("{key: app, operator: In, values: [db, web]}", True),
+        ("{key: app, operator: In, values: [db]}", False),
+        ("{key: app, operator: NotIn, values: [db]}", True),
+        ("{key: app, operator: NotIn, values: [web]}", False),
+        ("{key: tier, operator: NotIn, values: [web]}", True),
+        ("{key: app, operator: Exists}", True),
+        ("{key: tier, operator: Exists}", False),
+        ("{key: tier, operator: DoesNotExist}", True),
+        ("{key: app, operator: DoesNotExist}", False),
+        ("{key: app, operator: Near}", False),
+    ],
+)
+def test_a_policy_with_expressions_is_for_the_pods_that_they_pick(expression: str, picks: bool) -> None:  # noqa: FBT001
+    expressed = OLD.replace("matchLabels: {app: web}", f"matchExpressions: [{expression}]")
+    found, _ = rules(DEPLOYMENT + expressed, part="all")
+    assert (OURS in found) is not picks
+    assert (found["NetworkPolicy/old"]["ingress"][0]["ports"][0] == {"port": 15080}) is picks
+
+
+def _other(number: int) -> str:
+    return "---\n" + DEPLOYMENT.replace("web", "other").replace("8080", str(number))
+
+
+def _for_all(*ports: int) -> str:
+    told = "".join(f"    - port: {port}\n" for port in ports)
+    return OLD[: OLD.index("    - port")].replace("{matchLabels: {app: web}}", "{}") + told
+
+
+def test_one_policy_follows_every_workload_that_it_is_for() -> None:
+    text = DEPLOYMENT + _other(9000) + _for_all(8080, 9000)
+    gateway = {"protocol": "TCP", "port": 15080}
+    found, _ = rules(text)
+    assert found["NetworkPolicy/old"]["ingress"][0]["ports"] == [{"port": 8080}, {"port": 9000}, gateway]
+    found, _ = rules(text, part="all")
+    assert found["NetworkPolicy/old"]["ingress"][0]["ports"] == [{"port": 15080}, {"port": 15080}]
+
+
+def test_one_policy_goes_on_letting_in_to_a_neighbour_without_a_gateway() -> None:
+    for neighbour in (
+        _other(8080),
+        _other(8080).replace("containerPort: 8080", "{}").replace("- name: http\n          ", "- "),
+    ):
+        found, told = rules(DEPLOYMENT + neighbour + _for_all(8080), part="all", names=("web",))
+        assert found["NetworkPolicy/old"]["ingress"][0]["ports"] == [{"port": 8080}, {"protocol": "TCP", "port": 15080}]
+        assert "which Deployment/other needs: 8080 of Deployment/web is NOT GUARDED there" in told
+    found, told = rules(DEPLOYMENT + _other(9000) + _for_all(8080), part="all", names=("web",))
+    assert found["NetworkPolicy/old"]["ingress"][0]["ports"] == [{"port": 15080}]
+    assert "NOT GUARDED there" not in told
+
+
+def test_a_new_policy_says_whom_else_it_is_for() -> None:
+    canary = "---\n" + DEPLOYMENT.replace("  name: web\n", "  name: canary\n")
+    _, told = rules(DEPLOYMENT + canary, part="all", names=("web",))
+    assert f"{OURS}: is for the pods of Deployment/canary as well, which get no gateway" in told
 
 
 def test_policies_of_others_stay() -> None:
