@@ -160,7 +160,6 @@ def policy(
     if not old:
         rules.append({"ports": [{"protocol": "TCP", "port": port}]})
         others = {(one.protocol, one.number): None for one in workload.ports() if one.number != guarded.number}
-        others |= {(one.protocol, one.number): None for one in workload.ports() if one.protocol != "TCP"}
         if others:
             rules.append({"ports": [{"protocol": protocol, "port": number} for protocol, number in others]})
     if wanted.metrics_from is not None:

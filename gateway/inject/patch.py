@@ -263,3 +263,11 @@ def _not_guarded(workload: Workload, found: Guarded, routes: list[Route]) -> Ite
         elif route.number != found.number:
             sentence = f"{route.label} leads to {route.number} of the API: not guarded"
             yield Remark("warning", workload.label, sentence)
+        elif route.protocol != "TCP":
+            sentence = f"{route.label} leads to {route.number} of the API by {route.protocol}: not guarded"
+            yield Remark("warning", workload.label, sentence)
+    led = {route.protocol for route in routes if route.number == found.number}
+    for port in workload.ports():
+        if port.number == found.number and port.protocol not in {"TCP", *led}:
+            sentence = f"its port {port.name or port.number} is {port.number} by {port.protocol}: not guarded"
+            yield Remark("warning", workload.label, sentence)

@@ -25,6 +25,9 @@ _OTHER_NUMBERS: Final = {
 }  # fmt: skip
 
 
+_OTHER_PROTOCOLS: Final = ("UDP", "SCTP")
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A port of a Service that leads to a workload."""
@@ -64,7 +67,11 @@ class Guarded:
 
 def routes_to(workload: Workload, objects: list[Manifest]) -> list[Route]:
     """Every port of the stream's Services that leads to its pods."""
-    numbers = {port.name: port.number for port in workload.ports() if port.name}
+    numbers: dict[tuple[str, str], int] = {}
+    for declared in workload.ports():
+        if declared.name:
+            # The first container's, as Kubernetes has it.
+            numbers.setdefault((declared.name, declared.protocol), declared.number)
     found = []
     for service in objects:
         spec = service.value.get("spec") if service.kind == "Service" else None
@@ -76,14 +83,15 @@ def routes_to(workload: Workload, objects: list[Manifest]) -> list[Route]:
                 continue
             target = port.get("targetPort") or port.get("port")
             is_numeric = isinstance(target, int)
+            protocol = str(port.get("protocol") or "TCP")
             found.append(
                 Route(
                     service,
                     index,
                     port.get("name") or None,
-                    target if isinstance(target, int) else numbers.get(str(target)),
+                    target if isinstance(target, int) else numbers.get((str(target), protocol)),
                     is_numeric,
-                    str(port.get("protocol") or "TCP"),
+                    protocol,
                     port.get("appProtocol"),
                 )
             )
@@ -104,11 +112,31 @@ def guarded(workload: Workload, routes: list[Route], wanted: Wanted) -> Guarded 
     for port in workload.ports():
         if port.number == number and port.name and port.protocol == "TCP":
             renamed[port.name] = free_name(port.name, {*taken, *renamed.values()})
-    declaring = [port.container for port in workload.ports() if port.number == number]
+    _check_names(workload, number, renamed)
+    declaring = [port.container for port in workload.ports() if port.number == number and port.protocol == "TCP"]
     names = declaring or [str(container.get("name")) for container in workload.containers]
     if not names:
         raise Unfit("has no containers")
-    return Guarded(number, names[0], renamed, tuple(route for route in routes if route.number == number))
+    led = tuple(route for route in routes if route.number == number and route.protocol == "TCP")
+    return Guarded(number, names[0], renamed, led)
+
+
+def _check_names(workload: Workload, number: int, renamed: dict[str, str]) -> None:
+    """Unfit: the name that the gateway's port gets is another port's too, and Services would find that one."""
+    for container in workload.all_containers:
+        for port in mappings(container.get("ports")):
+            name = port.get("name")
+            if (
+                isinstance(name, str)
+                and name in renamed
+                and port.get("containerPort") != number
+                and (port.get("protocol") or "TCP") == "TCP"
+            ):
+                raise Unfit(
+                    f"has two ports that are called {name}: {number}, and {port.get('containerPort')} of container "
+                    f"{container.get('name')}, which Services would find in place of the gateway's: give it another "
+                    f"name"
+                )
 
 
 def free_name(name: str, taken: set[Any], suffix: str = "-api") -> str:
@@ -184,18 +212,18 @@ def _candidates(workload: Workload, routes: list[Route]) -> tuple[dict[int, str]
 
     Those that Services lead to, when there are any; else those that are declared.
     """
-    names = {port.number: port.name for port in workload.ports() if port.name}
+    names = {(port.number, port.protocol): port.name for port in workload.ports() if port.name}
     speaking: dict[int, str] = {}
     other: dict[int, str] = {}
     for route in routes:
         if route.number is not None:
-            name = names.get(route.number)
+            name = names.get((route.number, route.protocol))
             if speaks := _speaks(route.number, [route.application, route.name, name], route.protocol):
                 other[route.number] = speaks
             else:
                 speaking[route.number] = route.name or name or ""
     for port in () if speaking else workload.ports():
-        if port.number not in other:
+        if other.get(port.number) in {None, *_OTHER_PROTOCOLS}:
             if speaks := _speaks(port.number, [port.name], port.protocol):
                 other[port.number] = speaks
             else:

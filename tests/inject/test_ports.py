@@ -5,7 +5,7 @@ import pytest
 from gateway.inject.ports import Guarded, check_free, free_name, guarded, routes_to
 from gateway.inject.reading import Unfit
 from gateway.inject.wanted import Remark
-from tests.inject.manifests import DEPLOYMENT, HEADLESS, NUMERIC, SERVICE, wanted, workloads
+from tests.inject.manifests import DEPLOYMENT, HEADLESS, NUMERIC, SERVICE, injected, objects, said, wanted, workloads
 
 TWO = DEPLOYMENT.replace("        readiness", "        - {name: metrics, containerPort: 9102}\n        readiness")
 
@@ -98,6 +98,40 @@ def test_routes_say_how_they_lead_there() -> None:
     other = SERVICE.replace("app: web", "app: shop")
     ((one,), objects) = workloads(DEPLOYMENT + other)
     assert routes_to(one, objects) == []
+
+
+SIDE = "      - name: side\n        ports: [{name: http, containerPort: 9090}]\n"
+
+
+def test_a_name_in_two_containers_is_the_first_ones_and_a_problem_for_the_gateways() -> None:
+    ((one,), objects) = workloads(DEPLOYMENT + SIDE + SERVICE)
+    assert [route.number for route in routes_to(one, objects)] == [8080]
+    with pytest.raises(Unfit, match="two ports that are called http: 8080, and 9090 of container side"):
+        found(DEPLOYMENT + SIDE + SERVICE)
+    assert number(DEPLOYMENT + SIDE.replace("9090", "9090, protocol: UDP") + SERVICE) == 8080
+
+
+H3 = DEPLOYMENT.replace(
+    "        readiness", "        - {name: h3, containerPort: 8080, protocol: UDP}\n        readiness"
+)
+TO_H3 = "  - {name: h3, port: 443, protocol: UDP, targetPort: 8080}\n"
+
+
+def test_another_protocol_on_the_same_number_is_not_guarded() -> None:
+    both = found(H3 + NUMERIC + TO_H3)
+    assert isinstance(both, Guarded)
+    assert [route.name for route in both.routes] == ["http"]
+    assert both.renamed == {"http": "http-api"}
+    first = H3.replace("protocol: UDP", "protocol: TCP").replace("containerPort: 8080\n", "containerPort: 8080\n          protocol: UDP\n")  # fmt: skip
+    assert number(first) == 8080
+    assert number(first + SERVICE.replace("targetPort: http", "targetPort: h3")) == 8080
+    patched = injected(H3 + NUMERIC + TO_H3, part="all")
+    made = objects(patched.text)
+    assert [port["targetPort"] for port in made["Service/web"]["spec"]["ports"]] == [15080, 8080]
+    assert "Service/web port h3 leads to 8080 of the API by UDP: not guarded" in said(patched)
+    (rule,) = made["NetworkPolicy/bearer-gateway-deployment-web"]["spec"]["ingress"]
+    assert rule == {"ports": [{"protocol": "TCP", "port": 15080}]}
+    assert "its port h3 is 8080 by UDP: not guarded" in said(injected(H3 + NUMERIC))
 
 
 def test_the_api_gives_its_name_away() -> None:
