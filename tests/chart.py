@@ -18,6 +18,15 @@ COPIES = {
 #: Beyond it a number that went through JSON once (values of an earlier release, `--reuse-values`) is another one.
 EXACT = 2**53 - 1
 _NAME = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$"}
+#: RFC 1123, as Kubernetes has it for the names of objects; names that are a label of DNS are a Service's or a namespace's
+_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_OBJECT = {"type": "string", "pattern": rf"^{_PART}(\.{_PART})*$", "maxLength": 253}
+_NO_OBJECT_OR = {**_OBJECT, "pattern": rf"^({_PART}(\.{_PART})*)?$"}
+_NAMESPACE = {"type": "string", "pattern": f"^({_PART})?$", "maxLength": 63}
+#: the templates shorten it
+_OWN_NAME = {"type": "string", "pattern": f"^({_PART})?$"}
+#: of a Secret or ConfigMap
+_KEY = {"type": "string", "pattern": "^[-._a-zA-Z0-9]+$", "maxLength": 253}
 _LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
 _TEXT: dict[str, Any] = {"type": "string"}
 _BOOL = {"type": "boolean"}
@@ -45,7 +54,7 @@ def _or_null(kind: dict[str, Any]) -> dict[str, Any]:
 
 def _mounted(key: str) -> dict[str, Any]:
     """Objects by the name of the directory that each is mounted as."""
-    members = _section(key, **{key: {"type": "string", "minLength": 1}, "key": {"type": "string", "minLength": 1}})
+    members = _section(key, **{key: _OBJECT, "key": _KEY})
     return {"type": "object", "propertyNames": _NAME, "additionalProperties": members}
 
 
@@ -66,11 +75,11 @@ _ENV = {
     },
     "additionalProperties": False,
 }
-_KIND_OF_MONITORING = {"enabled": _BOOL, "namespace": _TEXT, "labels": _LABELS, "annotations": _LABELS}
+_KIND_OF_MONITORING = {"enabled": _BOOL, "namespace": _NAMESPACE, "labels": _LABELS, "annotations": _LABELS}
 
 #: The values of the chart, but for `config`.
 VALUES: dict[str, Any] = {
-    "existingConfigMap": _TEXT,
+    "existingConfigMap": _NO_OBJECT_OR,
     "secrets": _mounted("secretName"),
     "files": _mounted("configMapName"),
     "env": _list(_ENV),
@@ -83,8 +92,8 @@ VALUES: dict[str, Any] = {
         pullPolicy={"enum": ["Always", "IfNotPresent", "Never"]},
     ),
     "imagePullSecrets": _list(),
-    "nameOverride": _TEXT,
-    "fullnameOverride": _TEXT,
+    "nameOverride": _OWN_NAME,
+    "fullnameOverride": _OWN_NAME,
     "labels": _LABELS,
     "replicas": _COUNT,
     "ports": _section(http=_CONTAINER_PORT, admin=_CONTAINER_PORT, decisions=_or_null(_CONTAINER_PORT)),
@@ -106,12 +115,12 @@ VALUES: dict[str, Any] = {
     "affinity": _MAPPING,
     "nodeSelector": _LABELS,
     "tolerations": _list(),
-    "priorityClassName": _TEXT,
+    "priorityClassName": _NO_OBJECT_OR,
     "podAnnotations": _LABELS,
     "podLabels": _LABELS,
     "podSecurityContext": _MAPPING,
     "securityContext": _MAPPING,
-    "serviceAccount": _section(create=_BOOL, name=_TEXT, annotations=_LABELS, token=_BOOL),
+    "serviceAccount": _section(create=_BOOL, name=_NO_OBJECT_OR, annotations=_LABELS, token=_BOOL),
     "extraVolumes": _list(),
     "extraVolumeMounts": _list(),
     "service": _section(
@@ -123,7 +132,7 @@ VALUES: dict[str, Any] = {
     ),
     "ingress": _section(
         enabled=_BOOL,
-        className=_TEXT,
+        className=_NO_OBJECT_OR,
         annotations=_LABELS,
         hosts=_list({"type": "string", "minLength": 1}),
         path=_TEXT,

@@ -1,6 +1,7 @@
 """What can be said of helm/bearer-gateway without Helm; tests/kubernetes/test_chart.py has the rest."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,27 @@ def test_every_value_is_known_and_every_known_value_is_there() -> None:
 )  # fmt: skip
 def test_a_value_that_is_wrong_is_refused_with_its_path(values: dict[str, Any], error: str) -> None:
     assert errors_of(values) == [error]
+
+
+@pytest.mark.parametrize("name", ["A", "a b", "-a", "a-", "a_b", "a\n  b: c", "a..b", ".a"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda name: {"existingConfigMap": name},
+        lambda name: {"fullnameOverride": name},
+        lambda name: {"nameOverride": name},
+        lambda name: {"priorityClassName": name},
+        lambda name: {"serviceAccount": {"name": name}},
+        lambda name: {"ingress": {"className": name}},
+        lambda name: {"dashboard": {"namespace": name}},
+        lambda name: {"secrets": {"a": {"secretName": name}}},
+        lambda name: {"files": {"a": {"configMapName": name}}},
+    ],
+)
+def test_a_name_is_one_that_an_object_can_have(values: Callable[[str], dict[str, Any]], name: str) -> None:
+    assert errors_of(values("a-1")) == []
+    (error,) = errors_of(values(name))
+    assert "does not match" in error
 
 
 @pytest.mark.parametrize("config", [{}, "upstream: http://a", {"issuers": [], "limits": {"body_rate": None}}])

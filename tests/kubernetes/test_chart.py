@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from gateway.core.config.file import Config
 from gateway.settings.document import parse_document
 from gateway.settings.settings import load
-from tests.chart import CHART
+from tests.chart import CHART, VALUES
 from tests.kubernetes.hostile import BELOW_CONFIG, HEAD, TEXTS, Means, Outcome, Refused
 from tests.kubernetes.schemas import LOCATION, write_schemas, write_schemas_of_crds
 from tests.kubernetes.tools import crds, tool
@@ -25,7 +25,8 @@ SOUND = CHART / "tests" / "values" / "sound.yaml"
 EVERYTHING = [
     "--set=networkPolicy.enabled=true,networkPolicy.from[0].podSelector.matchLabels.a=b,ingress.enabled=true,autoscaling.enabled=true",
     "--set=autoscaling.requestsPerPod=100,httpRoute.enabled=true,httpRoute.parentRefs[0].name=public,serviceMonitor.enabled=true",
-    "--set=prometheusRule.enabled=true,dashboard.enabled=true,secrets.a.secretName=b,files.c.configMapName=d,ports.decisions=8082",
+    "--set=prometheusRule.enabled=true,dashboard.enabled=true,secrets.a.secretName=b,files.c.configMapName=d",
+    "--set=ports.decisions=8082,config.decisions=:8082",
     "--set=networkPolicy.metricsFrom[0].podSelector.matchLabels.a=b",
 ]
 KINDS = [
@@ -58,7 +59,10 @@ def template(helm: Path, *arguments: str | Path, chart: Path = CHART) -> subproc
 def objects(done: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], Any]:
     """What was rendered, by kind and name."""
     assert done.returncode == 0, done.stderr
-    found = [made for made in YAML(typ="safe", pure=True).load_all(done.stdout) if made]
+    reader = YAML(typ="safe", pure=True)
+    # As the API server: there `yes` is a boolean.
+    reader.version = (1, 1)
+    found = [made for made in reader.load_all(done.stdout) if made]
     return {(made["kind"], made["metadata"]["name"]): made for made in found}
 
 
@@ -233,6 +237,174 @@ def test_values_of_an_earlier_release_come_back_as_they_were(helm: Path, tmp_pat
     assert config_of(text_of(done), tmp_path).limits.body_bytes == 10485760
     deployment = objects(done)["Deployment", "orders-bearer-gateway"]["spec"]
     assert (deployment["replicas"], deployment["template"]["spec"]["terminationGracePeriodSeconds"]) == (2, 30)
+
+
+def strings(schema: Mapping[str, Any], *path: str) -> Iterator[tuple[str, ...]]:
+    """Where a value of the chart may be a text."""
+    for key, member in schema.items():
+        if key != "workload" and ("enum" in member or member.get("type") == "string" or "anyOf" in member):
+            yield (*path, key)
+        yield from strings(member.get("properties", {}), *path, key)
+
+
+def filled(text: str, folder: Path) -> Path:
+    """Values with that text in every such place."""
+    values: dict[str, Any] = {"config": {}, "secrets": {text: {"secretName": text, "key": text}}, "env": []}
+    values |= {"files": {text: {"configMapName": text, "key": text}}, "labels": {text: text}, "podLabels": {text: text}}
+    values |= {"podAnnotations": {text: text}, "nodeSelector": {text: text}, "imagePullSecrets": [{"name": text}]}
+    places = [path for path in strings(VALUES) if path[-1] != "digest"]
+    assert {("existingConfigMap",), ("service", "type"), ("rollingUpdate", "maxSurge")} <= set(places)
+    for *above, key in places:
+        within = values
+        for name in above:
+            within = within.setdefault(name, {})
+        within[key] = text
+    values["serviceAccount"]["create"] = False
+    values["ingress"]["hosts"] = [text]
+    values["httpRoute"] = {"hostnames": [text]}
+    path = folder / "values.json"
+    path.write_text(json.dumps(values))
+    return path
+
+
+ATTACKS = [
+    "x\n      hostPID: true",
+    "x\n---\na: b",
+    "a: b",
+    "010",
+    "123",
+    "1e3",
+    "yes",
+    "null",
+    "*a",
+    "&a",
+    "a #b",
+    "'\"",
+    "{{ 1 }}",
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_text_stays_one_text_wherever_it_is_written(helm: Path, attack: str, tmp_path: Path) -> None:
+    """Even where nobody asks the schema."""
+    without = "config.decisions=:8082|secrets.a.secretName=b,files.c.configMapName=d,?"
+    everything = [re.sub(without, "", argument).strip(",") for argument in EVERYTHING]
+
+    def rendered(text: str) -> list[Any]:
+        done = template(helm, "-f", filled(text, tmp_path), *everything, "--skip-schema-validation")
+        made = (json.dumps(found) for found in objects(done).values())
+        return sorted((json.loads(found.replace(json.dumps(attack)[1:-1], "plain")) for found in made), key=named)
+
+    def named(made: Any) -> tuple[str, str]:
+        return made["kind"], made["metadata"]["name"]
+
+    assert rendered(attack) == rendered("plain")
+
+
+@pytest.mark.parametrize(
+    ("value", "arguments"),
+    [
+        ("priorityClassName=x\n      hostNetwork: true", []),
+        ("serviceAccount.name=x\n      hostPID: true", ["--set=serviceAccount.create=false"]),
+        ("existingConfigMap=x\n        - name: evil\n          hostPath: {path: /etc}", ["--set-json=config={}"]),
+        ("ingress.className=a\n  foo: b", ["--set=ingress.enabled=true"]),
+        ("fullnameOverride=a\n  foo: b", []),
+        ("nameOverride=a\n  foo: b", []),
+        ("serviceMonitor.namespace=a\n  foo: b", ["--set=serviceMonitor.enabled=true"]),
+    ],
+)
+def test_a_name_that_is_none_is_refused(helm: Path, value: str, arguments: list[str]) -> None:
+    base: list[str | Path] = [] if "existingConfigMap" in value else ["-f", SOUND]
+    done = template(helm, *base, *arguments, "--set-string", value.replace("{", "\\{").replace("}", "\\}"))
+    assert done.returncode != 0, done.stdout
+    assert "does not match pattern" in done.stderr.lower(), done.stderr
+
+
+def test_a_name_that_looks_like_something_else_is_a_text(helm: Path) -> None:
+    made = objects(
+        template(
+            helm,
+            "-f",
+            SOUND,
+            "--set-string=fullnameOverride=123,ingress.className=yes,priorityClassName=1e3",
+            "--set=ingress.enabled=true",
+        )
+    )
+    assert made["Ingress", "123"]["spec"]["ingressClassName"] == "yes"
+    pod = made["Deployment", "123"]["spec"]["template"]["spec"]
+    assert (pod["serviceAccountName"], pod["priorityClassName"]) == ("123", "1e3")
+    assert pod["volumes"][0] == {"name": "config", "configMap": {"name": "123"}}
+    made = objects(template(helm, "--set-json=config={}", "--set-string=existingConfigMap=010"))
+    pod = made["Deployment", "orders-bearer-gateway"]["spec"]["template"]["spec"]
+    assert pod["volumes"][0]["configMap"] == {"name": "010"}
+    done = run(helm, "template", "123", CHART, "-f", SOUND, "--namespace=456", *EVERYTHING, "--set=fullnameOverride=a")
+    for made in objects(done).values():
+        assert made["metadata"]["namespace"] == "456"
+        assert re.fullmatch("a(-[a-z]+)?", made["metadata"]["name"])
+        # Whatever else has the name or namespace of the release, it is a text there.
+        assert not {123, 456} & set(scalars(made)), made
+
+
+def scalars(part: Any) -> Iterator[Any]:
+    if isinstance(part, dict | list):
+        for inner in part.values() if isinstance(part, dict) else part:
+            yield from scalars(inner)
+    else:
+        yield part
+
+
+def test_an_argument_of_the_sidecar_stays_one_text(helm: Path, parent: Path) -> None:
+    attack = "x\\n    hostPID: true"
+    names = ("image", "imagePullPolicy", "portName", "configMap")
+    arguments = " ".join(f'"{name}" "{attack}"' for name in names)
+    pod = pod_of(
+        sidecar(
+            helm, parent, f'dict "context" $ {arguments} "secrets" (dict "{attack}" (dict "secretName" "{attack}"))'
+        )
+    )
+    text = attack.replace("\\n", "\n")
+    (gateway,) = pod["initContainers"]
+    assert [gateway["image"], gateway["imagePullPolicy"], gateway["ports"][0]["name"]] == [text] * 3
+    assert {"name": "bearer-gateway-config", "configMap": {"name": text}} in pod["volumes"]
+    assert f"bearer-gateway-secret-{text}" in [volume["name"] for volume in pod["volumes"]]
+    assert "hostPID" not in pod
+
+
+def test_what_the_chart_writes_by_itself_is_not_written_twice(helm: Path, tmp_path: Path) -> None:
+    path = tmp_path / "values.json"
+    ours = {
+        "app.kubernetes.io/name": "evil",
+        "app.kubernetes.io/component": "evil",
+        "helm.sh/chart": "evil",
+        "team": "a",
+    }
+    constraint = {"topologyKey": "a", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": None}
+    constraints = [constraint, {**constraint, "matchLabelKeys": ["b"]}]
+    watched = {"enabled": True, "labels": {**ours, "team": "b"}}
+    values = {
+        "labels": ours,
+        "podLabels": ours,
+        "serviceMonitor": watched,
+        "prometheusRule": watched,
+        "dashboard": watched,
+    }
+    annotations = {"checksum/config": "evil", "kubectl.kubernetes.io/default-container": "evil", "c": "d"}
+    values |= {"podAnnotations": annotations, "topologySpreadConstraints": constraints}
+    path.write_text(json.dumps(values))
+    # A key that stands there twice is an error of this parser.
+    made = objects(template(helm, "-f", SOUND, "-f", path))
+    for (kind, name), it in made.items():
+        labels = it["metadata"]["labels"]
+        assert labels["app.kubernetes.io/name"] == "bearer-gateway"
+        assert "evil" not in labels.values()
+        more = kind in ("ServiceMonitor", "PrometheusRule") or name.endswith("-dashboard")
+        assert labels["team"] == ("b" if more else "a")
+    pod = made["Deployment", "orders-bearer-gateway"]["spec"]["template"]
+    assert re.fullmatch("[0-9a-f]{64}", pod["metadata"]["annotations"].pop("checksum/config"))
+    assert pod["metadata"]["annotations"] == {"kubectl.kubernetes.io/default-container": "bearer-gateway", "c": "d"}
+    first, second = pod["spec"]["topologySpreadConstraints"]
+    assert first["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] == "gateway"
+    assert (first["matchLabelKeys"], second["matchLabelKeys"]) == (["pod-template-hash"], ["b"])
 
 
 @pytest.fixture

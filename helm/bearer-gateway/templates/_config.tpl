@@ -89,6 +89,18 @@ Refuses what Helm's YAML 1.1 may have read as something else than was written, a
 {{- end -}}
 {{- end -}}
 
+{{/* "yes" unless the configuration is known to have no decision API; somebody else's may have one. */}}
+{{- define "bearer-gateway.mayDecide" -}}
+{{- $values := .Values -}}
+{{- $config := $values.config -}}
+{{- if kindIs "string" $config -}}
+{{- $config = fromYaml $config -}}
+{{- end -}}
+{{- if or $values.existingConfigMap (get (default dict $config) "decisions") (hasKey (default dict $config) "Error") -}}
+yes
+{{- end -}}
+{{- end -}}
+
 {{/* What the values cannot say together. */}}
 {{- define "bearer-gateway.check" -}}
 {{- $values := .Values -}}
@@ -131,6 +143,21 @@ Refuses what Helm's YAML 1.1 may have read as something else than was written, a
 {{- end -}}
 {{- if eq (int64 $values.ports.http) (int64 $values.ports.admin) -}}
 {{- fail "ports: http and admin are the same" -}}
+{{- end -}}
+{{- with $values.ports.decisions -}}
+{{- range $name, $port := dict "http" $values.ports.http "admin" $values.ports.admin -}}
+{{- if eq (int64 $values.ports.decisions) (int64 $port) -}}
+{{- fail (printf "ports: %s and decisions are the same" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if not (include "bearer-gateway.mayDecide" $) -}}
+{{- fail "ports.decisions: is given, and the configuration has no decisions; give both or neither" -}}
+{{- end -}}
+{{- end -}}
+{{- range $key := list "type" "selector" "ports" -}}
+{{- if hasKey (default dict $values.service.extra) $key -}}
+{{- fail (printf "service.extra: %s is set by the chart" $key) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $values.autoscaling.enabled (not $values.autoscaling.cpu) (not $values.autoscaling.requestsPerPod) -}}
 {{- fail "autoscaling: is enabled, and scales by neither cpu nor requestsPerPod" -}}

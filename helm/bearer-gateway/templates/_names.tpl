@@ -10,28 +10,32 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The name of the application, as a label. */}}
+{{- define "bearer-gateway.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
 {{/* What selects the pods; never changes. */}}
 {{- define "bearer-gateway.selector" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "bearer-gateway.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: gateway
 {{- end -}}
 
 {{/* Labels of every object, with the component of the pods. */}}
 {{- define "bearer-gateway.labels" -}}
-{{ include "bearer-gateway.commonLabels" . }}
-app.kubernetes.io/component: gateway
+{{- include "bearer-gateway.labelsOf" (dict "context" . "component" "gateway") -}}
 {{- end -}}
 
-{{- define "bearer-gateway.commonLabels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.labels }}
-{{ toYaml . }}
-{{- end }}
+{{/* Labels of an object of `component`: those of the chart, then `more`, then those of every object; a name stands there once. */}}
+{{- define "bearer-gateway.labelsOf" -}}
+{{- $root := .context -}}
+{{- $own := dict "app.kubernetes.io/name" (include "bearer-gateway.name" $root) "app.kubernetes.io/instance" $root.Release.Name -}}
+{{- $_ := set $own "app.kubernetes.io/component" .component -}}
+{{- $_ := set $own "app.kubernetes.io/version" $root.Chart.AppVersion -}}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") -}}
+{{- toYaml (merge $own (default dict .more) (default dict $root.Values.labels)) -}}
 {{- end -}}
 
 {{- define "bearer-gateway.serviceAccountName" -}}

@@ -14,7 +14,7 @@
 {{- with include "bearer-gateway.logBlocked" . }}
 # A container runtime that does not read the log must not stop traffic; lost lines are counted.
 - name: GATEWAY_LOG_BLOCKED
-  value: {{ . }}
+  value: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- with .Values.env }}
@@ -40,13 +40,13 @@
 {{- define "bearer-gateway.mountsOfFiles" -}}
 {{- $prefix := default "" .prefix -}}
 {{- range $name, $_ := .secrets }}
-- name: {{ $prefix }}secret-{{ $name }}
-  mountPath: /etc/bearer-gateway/secrets/{{ $name }}
+- name: {{ printf "%ssecret-%s" $prefix $name | quote }}
+  mountPath: {{ printf "/etc/bearer-gateway/secrets/%s" $name | quote }}
   readOnly: true
 {{- end }}
 {{- range $name, $_ := .files }}
-- name: {{ $prefix }}file-{{ $name }}
-  mountPath: /etc/bearer-gateway/files/{{ $name }}
+- name: {{ printf "%sfile-%s" $prefix $name | quote }}
+  mountPath: {{ printf "/etc/bearer-gateway/files/%s" $name | quote }}
   readOnly: true
 {{- end }}
 {{- end -}}
@@ -54,7 +54,7 @@
 {{- define "bearer-gateway.volumesOfFiles" -}}
 {{- $prefix := default "" .prefix -}}
 {{- range $name, $secret := .secrets }}
-- name: {{ $prefix }}secret-{{ $name }}
+- name: {{ printf "%ssecret-%s" $prefix $name | quote }}
   secret:
     secretName: {{ $secret.secretName | quote }}
     # Nobody else has it mounted; the gateway is not root.
@@ -66,7 +66,7 @@
     {{- end }}
 {{- end }}
 {{- range $name, $file := .files }}
-- name: {{ $prefix }}file-{{ $name }}
+- name: {{ printf "%sfile-%s" $prefix $name | quote }}
   configMap:
     name: {{ $file.configMapName | quote }}
     {{- with $file.key }}
@@ -79,7 +79,7 @@
 
 {{- define "bearer-gateway.probe" -}}
 httpGet:
-  path: {{ .path }}
-  port: {{ .port }}
+  path: {{ .path | quote }}
+  port: {{ .port | quote }}
 {{ toYaml .probe }}
 {{- end -}}

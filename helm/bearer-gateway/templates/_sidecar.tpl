@@ -26,7 +26,7 @@ Arguments, the same for both:
 - name: bearer-gateway
   image: {{ include "bearer-gateway.sidecar.image" . | quote }}
   {{- with .imagePullPolicy | default (include "bearer-gateway.sidecar.pullPolicy" .) }}
-  imagePullPolicy: {{ . }}
+  imagePullPolicy: {{ . | quote }}
   {{- end }}
   {{- if $native }}
   restartPolicy: Always
@@ -54,7 +54,7 @@ Arguments, the same for both:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   ports:
-    - name: {{ .portName | default "gateway" }}
+    - name: {{ .portName | default "gateway" | quote }}
       containerPort: {{ .listen | default 15080 | int64 }}
     - name: gateway-admin
       containerPort: {{ .admin | default 15090 | int64 }}
