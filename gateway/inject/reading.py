@@ -14,6 +14,9 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 #: Values of one document, aliases counted where they are used.
 MAX_VALUES: Final = 200_000
 
+#: characters of a key in a sentence
+_SHOWN: Final = 60
+
 _TAG = "tag:yaml.org,2002:"
 _TRUE = frozenset({"yes", "true", "on", "y"})
 _TEMPLATE = "{{"
@@ -51,21 +54,43 @@ def render_first(text: str) -> str:
     return "; it is a template, render it first: helm template ... | bearer-gateway inject -f -"
 
 
-def plain(root: Node) -> Any:
-    """The node as text, int, float, bool, None, lists and mappings with text as keys. Unfit: too large, odd keys."""
+class Allowance:
+    """How many values all objects of a text may have, aliases counted where they are used."""
+
+    def __init__(self, characters: int) -> None:
+        self._left = characters + MAX_VALUES
+
+    def take(self) -> None:
+        """One value. Unfit: no more."""
+        self._left -= 1
+        if self._left < 0:
+            raise Unfit("has more values than its text can have: its aliases make too much of it")
+
+
+def plain(root: Node, *, line: int = 0, allowance: Allowance | None = None) -> Any:
+    """The node as text, int, float, bool, None, lists and mappings with text as keys.
+
+    Unfit: too large, odd keys, a key twice. `line`: how many lines stand before the text.
+    """
     left = [MAX_VALUES]
 
     def build(node: Node) -> Any:
         left[0] -= 1
         if left[0] < 0:
             raise Unfit(f"has more than {MAX_VALUES} values")
+        if allowance is not None:
+            allowance.take()
         if isinstance(node, MappingNode):
+            seen: set[str] = set()
             made: dict[str, Any] = {}
             merged: dict[str, Any] = {}
             for key, value in node.value:
                 if not isinstance(key, ScalarNode):
                     template = "; is it a template? render it first: helm template ... | bearer-gateway inject -f -"
-                    raise Unfit(f"has a key that is not a name at line {key.start_mark.line + 1}{template}")
+                    raise Unfit(f"has a key that is not a name at line {key.start_mark.line + line + 1}{template}")
+                if key.value in seen:
+                    raise Unfit(f"has a key twice at line {key.start_mark.line + line + 1}: {key.value[:_SHOWN]!r}")
+                seen.add(key.value)
                 if key.tag == f"{_TAG}merge":
                     built = build(value)
                     for source in reversed(built if isinstance(built, list) else [built]):

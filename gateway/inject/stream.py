@@ -15,7 +15,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from gateway.inject import writing
 from gateway.inject.editing import Editor, Edits
 from gateway.inject.original import ANNOTATION, Changes, has_other_values, is_changed, restore
-from gateway.inject.reading import Unfit, compose, plain
+from gateway.inject.reading import Allowance, Unfit, compose, plain
 
 #: the label of documents that are written here, and what it says
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -27,6 +27,9 @@ BESIDE: Final = ("Service", "NetworkPolicy", "PodMonitor", "ServiceMonitor", "Ho
 
 #: what may say `containers` and runs none
 _DEFINITION: Final = "CustomResourceDefinition"
+
+#: Lists in Lists
+MAX_DEPTH: Final = 100
 
 #: what begins a document of ours where the text before it had no line break at its end
 _UNENDED: Final = "--- # there was no line break before this line"
@@ -144,13 +147,16 @@ def joined(first: str, more: list[str]) -> str:
 def parse(text: str) -> Stream:
     """The stream, as it is. Unfit: no YAML, or a template; the sentence is about the whole text."""
     stream = _split(text)
+    allowance = Allowance(len(text))
     for chunk in stream.chunks:
         kind = _told_kind(chunk.text, is_json=stream.is_json)
         if _is_empty(chunk.text) or (kind is not None and not _is_of_interest(kind, chunk.text)):
             continue
         for root in compose(chunk.text, line=chunk.line):
-            for node in _objects_of(root):
-                if _may_matter(node, chunk.text) and (manifest := _manifest(node, chunk.edits)) is not None:
+            for node in _objects_of(root, chunk.line):
+                if not _may_matter(node, chunk.text):
+                    continue
+                if (manifest := _manifest(node, chunk, allowance)) is not None:
                     chunk.objects.append(manifest)
     return stream
 
@@ -168,12 +174,15 @@ def check_manifests(text: str) -> None:
 
 def find_config_map(text: str, name: str, key: str) -> str | None:
     """What a ConfigMap of the stream has under a key; None: it is not there. Unfit: as for `parse`."""
+    allowance = Allowance(len(text))
     for chunk in _split(text).chunks:
         if "ConfigMap" not in chunk.text or name not in chunk.text:
             continue
         for root in compose(chunk.text, line=chunk.line):
-            for node in _objects_of(root):
-                manifest = _manifest(node, chunk.edits)
+            for node in _objects_of(root, chunk.line):
+                if not _is_kind(node, "ConfigMap"):
+                    continue
+                manifest = _manifest(node, chunk, allowance)
                 if manifest is not None and (manifest.kind, manifest.name) == ("ConfigMap", name):
                     data = manifest.value.get("data")
                     found = data.get(key) if isinstance(data, dict) else None
@@ -183,17 +192,20 @@ def find_config_map(text: str, name: str, key: str) -> str | None:
 
 def has_service_part(text: str) -> bool:
     """Whether the part of Services has been written into the stream. Unfit: as for `original`."""
+    allowance = Allowance(len(text))
     for chunk in _split(text).chunks:
         if MANAGER in chunk.text or ANNOTATION in chunk.text:
             for root in compose(chunk.text, line=chunk.line):
-                if any(_is_of_service_part(plain(node)) for node in _objects_of(root)):
-                    return True
+                for node in _objects_of(root, chunk.line):
+                    if _is_of_service_part(plain(node, line=chunk.line, allowance=allowance)):
+                        return True
     return False
 
 
 def original(text: str) -> tuple[str, list[str]]:
     """The stream as it was before anything was written into it, and sentences about what could not be undone."""
     stream = _split(text)
+    allowance = Allowance(len(text))
     told: list[str] = []
     kept: list[str] = []
     for chunk in stream.chunks:
@@ -205,8 +217,8 @@ def original(text: str) -> tuple[str, list[str]]:
             for root in compose(chunk.text, line=chunk.line):
                 if own := _own_items(root):
                     Editor(chunk.edits, root).remove_members(_ITEMS, own)
-                for node in _objects_of(root):
-                    if is_changed(value := plain(node)):
+                for node in _objects_of(root, chunk.line):
+                    if is_changed(value := plain(node, line=chunk.line, allowance=allowance)):
                         about = f"{value.get('kind')}/{value['metadata'].get('name')}"
                         told += [f"{about}: {sentence}" for sentence in restore(chunk.edits, node)]
         kept.append(chunk.edits.applied())
@@ -292,14 +304,32 @@ def _may_matter(node: Node, text: str) -> bool:
     return len(kinds) != 1 or not isinstance(kinds[0], str) or _is_of_interest(kinds[0], text)
 
 
-def _objects_of(root: Node) -> Iterator[Node]:
-    """The object that a document is, or those of a List."""
-    items = _items(root)
-    if items is None:
-        yield root
-        return
-    for item in items.value:
-        yield from _objects_of(item)
+def _is_kind(node: Node, kind: str) -> bool:
+    members = node.value if isinstance(node, MappingNode) else []
+    return any(key.value == "kind" and value.value == kind for key, value in members)
+
+
+def _objects_of(root: Node, line: int) -> Iterator[Node]:
+    """The object that a document is, or those of a List. Unfit: one of them stands there by an alias, or too deep."""
+    seen: set[int] = set()
+
+    def walk(node: Node, depth: int) -> Iterator[Node]:
+        items = _items(node)
+        if items is None:
+            yield node
+            return
+        if depth > MAX_DEPTH:
+            raise Unfit(f"has Lists in Lists more than {MAX_DEPTH} deep")
+        for item in items.value:
+            # Twice the same text cannot be two objects: a change of one would be one of the other.
+            if id(item) in seen:
+                at = item.start_mark.line + line + 1
+                raise Unfit(f"has an alias in a List for the object at line {at}: write it out there")
+            seen.add(id(item))
+            yield from walk(item, depth + 1)
+
+    seen.add(id(root))
+    return walk(root, 1)
 
 
 def _items(root: Node) -> SequenceNode | None:
@@ -311,8 +341,8 @@ def _items(root: Node) -> SequenceNode | None:
     return items if is_list else None
 
 
-def _manifest(node: Node, edits: Edits) -> Manifest | None:
-    value = plain(node)
+def _manifest(node: Node, chunk: Chunk, allowance: Allowance) -> Manifest | None:
+    value = plain(node, line=chunk.line, allowance=allowance)
     metadata = value.get("metadata") if isinstance(value, dict) else None
     if not isinstance(metadata, dict) or not isinstance(value.get("kind"), str):
         return None
@@ -322,7 +352,7 @@ def _manifest(node: Node, edits: Edits) -> Manifest | None:
         name=str(name),
         namespace=namespace if isinstance(namespace, str) else "",
         value=value,
-        changes=Changes(Editor(edits, node)),
+        changes=Changes(Editor(chunk.edits, node)),
     )
 
 

@@ -53,6 +53,13 @@ def test_a_key_that_is_no_name_may_come_from_a_template() -> None:
         read("a: {{ .Values.x }}\n")
 
 
+@pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 1\n", '{"a": 1, "b": 2,\n\n"\\u0061": 3}', "x:\n- c: 1\n  c: 2\n"])
+def test_a_key_twice_is_refused_with_its_line(text: str) -> None:
+    (root,) = compose(text)
+    with pytest.raises(Unfit, match=r"has a key twice at line 13: '[ac]'"):
+        plain(root, line=10)
+
+
 def test_a_bomb_of_aliases_is_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 8)]

@@ -58,6 +58,30 @@ def test_a_kind_is_what_the_object_says_however_it_is_written(text: str) -> None
     assert "Pod/web" in [one.label for one in parse(text).objects]
 
 
+def test_a_key_twice_is_refused_where_it_matters() -> None:
+    twice = SERVICE.replace("    targetPort: http\n", "    targetPort: http\n    targetPort: 8080\n")
+    with pytest.raises(Unfit, match="has a key twice at line 33: 'targetPort'"):
+        parse(DEPLOYMENT + twice)
+    assert parse("kind: Secret\nmetadata: {name: a, name: b}\n").objects == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("&a\nkind: List\nitems:\n- *a\n", "an alias in a List for the object at line 1"),
+        ("kind: List\nitems:\n- &l {kind: List, items: [{kind: Pod}]}\n- {kind: List, items: [*l, *l]}\n", "alias in a List .* line 3"),
+        ("{kind: List, items: [" * 101 + "]}" * 101, "more than 100 deep|nested too deep"),
+        (
+            "kind: List\nitems:\n- {kind: Pod, metadata: &a [" + "x," * 1000 + "]}\n" + "- {kind: Pod, x: *a}\n" * 300,
+            "more values than its text",
+        ),
+    ],
+)  # fmt: skip
+def test_aliases_make_no_more_of_a_text_than_it_is(text: str, sentence: str) -> None:
+    with pytest.raises(Unfit, match=sentence):
+        parse(text)
+
+
 def test_a_line_is_counted_from_the_beginning() -> None:
     with pytest.raises(Unfit, match="line 25"):
         parse(f"{DEPLOYMENT}---\nkind: Pod\na: [\n")
