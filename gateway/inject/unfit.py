@@ -31,6 +31,11 @@ def check_fit(workload: Workload, wanted: Wanted) -> None:
             "shares one process namespace (shareProcessNamespace): its containers can read the gateway's secrets "
             "from its memory; --unsafe injects all the same"
         )
+    if pod.get("hostPID") is True and not wanted.unsafe:
+        raise Unfit(
+            "shares the processes of its node (hostPID): its containers can read the gateway's secrets from its "
+            "memory; --unsafe injects all the same"
+        )
 
 
 def _check_rendered(value: Any) -> None:

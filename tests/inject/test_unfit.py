@@ -11,6 +11,7 @@ POD = "      containers:\n"
         ("hostNetwork: true", "shares the network of its node"),
         ("hostNetwork: yes", "shares the network of its node"),
         ("shareProcessNamespace: true", "can read the gateway's secrets"),
+        ("hostPID: true", "shares the processes of its node"),
         ("os: {name: windows}", "runs on Windows"),
         ("initContainers: [{name: bearer-gateway}]", "take it out first"),
         ("priorityClassName: '{{ .Values.priority }}'", "render it first: helm template"),
@@ -22,7 +23,7 @@ def test_where_it_guards_nothing_it_is_not_written(line: str, sentence: str) -> 
     assert sentence in problem
 
 
-@pytest.mark.parametrize("line", ["hostNetwork: true", "shareProcessNamespace: true"])
+@pytest.mark.parametrize("line", ["hostNetwork: true", "shareProcessNamespace: true", "hostPID: true"])
 def test_who_knows_better_may_have_it(line: str) -> None:
     injected(DEPLOYMENT.replace(POD, f"      {line}\n{POD}"), unsafe=True)
 
