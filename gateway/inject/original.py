@@ -15,6 +15,11 @@ from gateway.inject.reading import Unfit, plain
 
 ANNOTATION: Final = "bearer-gateway.io/original"
 
+#: characters; the API server takes no more
+_MAX_RECORD: Final = 256 << 10
+#: columns that an entry may stand elsewhere than before
+_MAX_MOVE: Final = 200
+
 _ANNOTATIONS: Final = ("metadata", "annotations")
 
 
@@ -150,17 +155,22 @@ def _count(editor: Editor, pointer: Pointer) -> int:
 
 def _moved(source: str, by: int) -> str:
     """The text of an entry whose key stands `by` columns to the right of where it stood."""
-    if not by:
+    if not by or "\n" not in source:
         return source
+    if abs(by) > _MAX_MOVE:
+        raise Unfit(f"has an annotation {ANNOTATION} that cannot be read: take the gateway out by hand")
     first, *rest = source.split("\n")
-    return "\n".join(
-        [first, *(" " * max(0, len(line) - len(line.lstrip(" ")) + by) + line.lstrip(" ") for line in rest)]
-    )
+    return "\n".join([first, *(_indented(line, by) for line in rest)])
+
+
+def _indented(line: str, by: int) -> str:
+    text = line.lstrip(" ")
+    return " " * max(0, len(line) - len(text) + by) + text if text.strip() else line
 
 
 def _record(text: Any) -> dict[str, Any]:
     try:
-        record = json.loads(text)
+        record = json.loads(text) if len(text) <= _MAX_RECORD else {}
         fits = (
             isinstance(record, dict)
             and all(isinstance(one, str) for one in record["added"])

@@ -21,6 +21,9 @@ from gateway.inject.stream import MANAGED_BY, MANAGER, Stream, check_manifests, 
 from gateway.inject.unfit import check_fit
 from gateway.inject.wanted import NAME, Remark, Wanted
 
+#: what comes of a list where a name should be, and the like
+_ODD = (TypeError, AttributeError, LookupError, AssertionError)
+
 
 @dataclass(slots=True)
 class Patched:
@@ -51,6 +54,8 @@ def _without_ours(text: str) -> Patched:
         before, told = original(text)
     except Unfit as error:
         return Patched("", [Remark("problem", "", f"the stream {error}")])
+    except _ODD as error:
+        return Patched("", [Remark("problem", "", f"the stream {_odd(error)}")])
     return Patched(before, [Remark("warning", "", sentence) for sentence in told])
 
 
@@ -64,6 +69,8 @@ def inject(text: str, wanted: Wanted) -> Patched:
         workloads = [] if stream.is_empty else list(chosen(stream.objects, wanted))
     except Unfit as error:
         return Patched("", [Remark("problem", "", f"the stream {error}")])
+    except _ODD as error:
+        return Patched("", [Remark("problem", "", f"the stream {_odd(error)}")])
     if stream.is_empty:
         return Patched("", [Remark("problem", "", "the stream is empty: has the program before it printed anything?")])
     patching = _Patching(stream, wanted)
@@ -73,8 +80,20 @@ def inject(text: str, wanted: Wanted) -> Patched:
             patching.patch(workload)
         except Unfit as error:
             patching.remarks.append(Remark("problem", workload.label, str(error)))
-    patching.finish()
+        except _ODD as error:
+            patching.remarks.append(Remark("problem", workload.label, _odd(error)))
+    try:
+        patching.finish()
+    except _ODD as error:
+        patching.remarks.append(Remark("problem", "", f"the stream {_odd(error)}"))
     return Patched(patching.text(), patching.remarks, list(patching.configs.values()))
+
+
+def _odd(error: Exception) -> str:
+    return (
+        f"has, or what leads to it has, a value of another type than Kubernetes takes there ({type(error).__name__}): "
+        "kubectl apply --dry-run=server says which"
+    )
 
 
 class _Patching:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.inject.pods import Workload, mappings
+from gateway.inject.pods import Workload, listed, mappings
 from gateway.inject.reading import Unfit
 from gateway.inject.stream import Manifest
 from gateway.inject.wanted import NAME, Remark, Wanted
@@ -51,7 +51,7 @@ class Route:
     def is_headless(self) -> bool:
         """Whether clients connect to the pods themselves."""
         spec = self.service.value["spec"]
-        return bool(spec.get("clusterIP") == "None" or "None" in (spec.get("clusterIPs") or ()))
+        return bool(spec.get("clusterIP") == "None" or "None" in listed(spec.get("clusterIPs")))
 
 
 @dataclass(frozen=True, slots=True)

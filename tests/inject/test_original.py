@@ -96,6 +96,15 @@ def test_what_is_gone_is_said() -> None:
     ]
 
 
+@pytest.mark.parametrize("column", [-(10**9), 10**9])
+def test_a_text_does_not_move_by_absurd_columns(column: int) -> None:
+    edits, one = editor("metadata:\n  annotations: {}\nspec:\n  a: 1\n")
+    record = {"added": [], "made": {}, "values": {}, "entries": {"/spec/a": [column, "a:\n  b: 1"]}}
+    one.set(("metadata", "annotations"), {ANNOTATION: json.dumps(record)})
+    with pytest.raises(Unfit, match="cannot be read"):
+        restored(edits.applied())
+
+
 def test_a_text_moves_with_its_key() -> None:
     there = changed().replace("    httpGet:\n      port: 2", "      httpGet:\n        port: 2")
     assert "      tcpSocket:\n        # a comment\n        port: 1\n" in restored(there)[0]
@@ -104,6 +113,7 @@ def test_a_text_moves_with_its_key() -> None:
 @pytest.mark.parametrize(
     "record",
     ["", "[]", "{", '{"added": [1], "made": {}, "values": {}, "entries": {}}', "[" * 10_000,
+     json.dumps({"added": ["/a" * 200_000], "made": {}, "values": {}, "entries": {}}),
      '{"added": [], "made": {}, "values": {}, "entries": {"/a": 1}}', '{"added": [], "made": {}, "values": {"/kind": 1}, "entries": {}}'],
 )  # fmt: skip
 def test_an_annotation_that_is_not_ours_is_refused(record: str) -> None:

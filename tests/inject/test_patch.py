@@ -239,3 +239,44 @@ def test_a_workload_beside_without_a_gateway_is_said_to_be_unguarded() -> None:
             told = said(injected(text, names=("web",), part=part))
             assert "Service/web: also leads to Deployment/web-canary, which gets no gateway: NOT GUARDED" in told
             assert "also leads to" not in said(injected(text, part=part))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("spec:\n  selector: {app: web}", "spec:\n  clusterIPs: 5\n  selector: {app: web}"),
+        ("        - name: http\n", "        - name: [http]\n"),
+        ("  - name: http\n", "  - name: [http]\n"),
+        ("    targetPort: http", "    targetPort: [http]"),
+        ("    targetPort: http", "    targetPort: http\n    appProtocol: 5"),
+        ("      - name: api\n", "      - name: {a: b}\n"),
+        ("ports: [", "protocol: [TCP]\n    ports: ["),
+        ("policyTypes: [Ingress]", "policyTypes: 5"),
+        ("policyTypes: [Ingress]", "policyTypes: Ingress"),
+        ("podSelector: {}", "podSelector: {matchExpressions: [5]}"),
+        ("podSelector: {}", "podSelector: {matchExpressions: [{key: app, operator: In, values: 5}]}"),
+        ("podSelector: {}", "podSelector: []"),
+        ("  ingress:\n", "  ingress: {a: 5}\n  other:\n"),
+        ("port: 8080}", "port: [8080]}"),
+        ("port: 8080}", "port: 8080, protocol: [TCP]}"),
+        ("    port: http\n", "    port: [http]\n"),
+        ("{app: web}", "[app]"),
+        ("{app: web}", "{app: [web]}"),
+        ("name: web", "name: [web]"),
+        ("name: web", "name: web\n  annotations: 5"),
+        ("name: web", "name: web\n  labels: 5"),
+        ("    spec:\n", "    spec:\n      volumes: 5\n      terminationGracePeriodSeconds: [5]\n"),
+        ("    spec:\n", "    spec:\n      initContainers: {a: 5}\n"),
+    ],
+)
+def test_odd_types_make_a_sentence_and_no_traceback(old: str, new: str) -> None:
+    policy = (
+        "---\nkind: NetworkPolicy\nmetadata: {name: old}\nspec:\n  podSelector: {}\n"
+        "  policyTypes: [Ingress]\n  ingress:\n  - ports: [{port: 8080}]\n"
+    )
+    text = DEPLOYMENT + SERVICE + policy
+    assert old in text
+    for part in ("workload", "all"):
+        patched = inject(text.replace(old, new), wanted(part=part))
+        assert patched.remarks
+        assert patched.is_sound == bool(patched.text)
