@@ -60,6 +60,7 @@ SCALED = {
         ],
     },
 }
+SETTINGS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "orders"}, "data": {"VERSION": "7"}}
 BUDGET = {
     "apiVersion": "policy/v1",
     "kind": "PodDisruptionBudget",
@@ -171,7 +172,8 @@ def shop(cluster: Cluster, namespace: str, tmp_path: Path, image: str, api: str)
 
 
 def test_a_service_by_name_takes_one_step_and_loses_no_request(shop: Shop) -> None:
-    before = listed(deployment("orders", container(**WAITS), replicas=2), service("orders"), SCALED, BUDGET)
+    api = container(**WAITS, envFrom=[{"configMapRef": {"name": "orders"}}])
+    before = listed(SETTINGS, deployment("orders", api, replicas=2), service("orders"), SCALED, BUDGET)
     shop.apply(before, "deployment/orders")
     url, token = f"http://{shop.address('orders')}/orders/1", shop.token()
     assert shop.ask(url) == 200

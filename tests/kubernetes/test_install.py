@@ -105,7 +105,7 @@ def shop(cluster: Cluster, namespace: str, tmp_path: Path, helm: str, image: str
 def test_a_release_is_installed_tested_upgraded_rolled_back_and_uninstalled(shop: Shop) -> None:
     shop.install()
     assert "The configuration is sound." in shop.kubectl("logs", WORKLOAD, "-c", "check")
-    assert shop.ask()[1]["reason"] == "missing_token"
+    assert shop.ask()[1]["reason"] == "missing_credential"
     assert shop.ask(shop.token("id"))[1]["reason"] == "id_token"
     status, told = shop.ask(shop.token())
     assert (status, told["headers"]["X-User-Id"]) == (200, "alice")
