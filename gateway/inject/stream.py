@@ -16,6 +16,7 @@ from gateway.inject import writing
 from gateway.inject.editing import Editor, Edits
 from gateway.inject.original import ANNOTATION, Changes, has_other_values, is_changed, restore
 from gateway.inject.reading import Allowance, Unfit, compose, plain
+from gateway.inject.wanted import NAME
 
 #: the label of documents that are written here, and what it says
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -27,6 +28,8 @@ BESIDE: Final = ("Service", "NetworkPolicy", "PodMonitor", "ServiceMonitor", "Ho
 
 #: what may say `containers` and runs none
 _DEFINITION: Final = "CustomResourceDefinition"
+
+_OWN_KINDS: Final = ("ConfigMap", "NetworkPolicy")
 
 #: Lists in Lists
 MAX_DEPTH: Final = 100
@@ -365,7 +368,13 @@ def _is_of_service_part(value: Any) -> bool:
 
 
 def _is_own(value: Any) -> bool:
-    """Whether inject has written the whole object."""
+    """Whether inject has written the whole object: its label, on a kind and with a name of its own."""
     metadata = value.get("metadata") if isinstance(value, dict) else None
     labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    return isinstance(labels, dict) and labels.get(MANAGED_BY) == MANAGER
+    return (
+        isinstance(labels, dict)
+        and labels.get(MANAGED_BY) == MANAGER
+        and value.get("kind") in _OWN_KINDS
+        and isinstance(metadata, dict)
+        and str(metadata.get("name")).startswith(f"{NAME}-")
+    )

@@ -160,10 +160,20 @@ def test_documents_of_inject_go_with_what_it_wrote() -> None:
     assert original(patched.text) == (DEPLOYMENT + SERVICE, [])
 
 
+def test_what_somebody_else_wrote_stays_whatever_its_label_says() -> None:
+    label = "labels: {app.kubernetes.io/managed-by: bearer-gateway-inject}"
+    for text in (
+        SERVICE.replace("  name: web\n", f"  name: bearer-gateway-web\n  {label}\n"),
+        f"kind: ConfigMap\nmetadata:\n  name: mine\n  {label}\n",
+        f"kind: [ConfigMap]\nmetadata:\n  name: bearer-gateway-x\n  {label}\n",
+    ):
+        assert original(text) == (text, [])
+
+
 def _own() -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "x", "labels": {"app.kubernetes.io/managed-by": "bearer-gateway-inject"}},
+        "metadata": {"name": "bearer-gateway-x", "labels": {"app.kubernetes.io/managed-by": "bearer-gateway-inject"}},
         "data": {"a": "b\nc\n"},
     }
