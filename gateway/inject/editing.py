@@ -4,6 +4,7 @@ A place is a pointer: the names of keys from the top; of a list, `name=api` or t
 """
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from gateway.inject.reading import Unfit, compose, plain, shared
 Pointer = tuple[str, ...]
 
 _BY_NAME: Final = "name="
+#: a dash at the end of a line, but for a comment; what stands before it
+_LONE_DASH: Final = re.compile(r"^([ \t]*(?:[-?:][ \t]+)*)-[ \t]*(?:(?<=[ \t])#.*)?\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +234,22 @@ class Editor:
     def _dash(self, place: Place) -> int:
         """Where the member of a list begins: at its dash, in brackets at itself."""
         start = place.value.start_mark.index
-        return start if place.parent.flow_style else self._text.rfind("-", 0, start)
+        return start if place.parent.flow_style else self._dash_before(start)
+
+    def _dash_before(self, position: int) -> int:
+        """The dash of a member of a list that begins at `position`: only comments may stand between. Unfit: none."""
+        line = self._text.rfind("\n", 0, position) + 1
+        before = self._text[line:position].rstrip(" \t")
+        if before.endswith("-"):
+            return line + len(before) - 1
+        while line and not before:
+            end = line - 1
+            line = self._text.rfind("\n", 0, end) + 1
+            if match := _LONE_DASH.match(self._text, line, end):
+                return match.end(1)
+            before = self._text[line:end].strip().partition("#")[0]
+        number = self._text.count("\n", 0, position) + 1
+        raise Unfit(f"has a list of an unusual form at line {number}: write it as `- value`")
 
     def _colon(self, key: Node) -> int:
         """The place behind the colon of a key."""
@@ -266,7 +284,11 @@ class Editor:
             return self._end(member, member.start_mark.index)
         # `-` and nothing behind it.
         before = self._end_of_member(node, index - 1) if index else node.start_mark.index
-        return self._text.index("-", before) + 1
+        if index == 0 and self._text[before : before + 1] == "-":
+            return before + 1
+        if match := _LONE_DASH.search(self._text, before):
+            return match.end(1) + 1
+        raise Unfit(f"has a list of an unusual form at line {node.start_mark.line + 1}: write it as `- value`")
 
     def _column(self, node: MappingNode | SequenceNode) -> int:
         """The column of a mapping's keys, of a list's dashes."""
@@ -274,7 +296,7 @@ class Editor:
         if isinstance(node, MappingNode):
             column: int = first[0].start_mark.column
             return column
-        dash = self._text.rfind("-", 0, first.start_mark.index) if first.start_mark.index else 0
+        dash = self._dash_before(first.start_mark.index)
         return dash - self._text.rfind("\n", 0, dash) - 1
 
     def _line_end(self, position: int) -> int:

@@ -370,7 +370,9 @@ def _is_of_service_part(value: Any) -> bool:
 def _is_own(value: Any) -> bool:
     """Whether inject has written the whole object: its label, on a kind and with a name of its own."""
     metadata = value.get("metadata") if isinstance(value, dict) else None
-    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict):
+        return False
+    labels = metadata.get("labels")
     return (
         isinstance(labels, dict)
         and labels.get(MANAGED_BY) == MANAGER

@@ -40,6 +40,28 @@ def test_a_member_comes_behind_the_last(text: str, after: str) -> None:
     assert edits.applied() == after
 
 
+@pytest.mark.parametrize(
+    ("text", "more", "less"),
+    [
+        ("a:\n  - # one - two-\n    x: 1\n", 'a:\n  - # one - two-\n    x: 1\n  - "y"\n', "a:\n"),
+        (
+            "a:\n-  # one\n\n  # - two\n  x: 1\nb: 2\n",
+            'a:\n-  # one\n\n  # - two\n  x: 1\n- "y"\nb: 2\n',
+            "a:\nb: 2\n",
+        ),
+        ("a:\n- x # p-q\n# r-s\n-\n", 'a:\n- x # p-q\n# r-s\n-\n- "y"\n', "a:\n# r-s\n-\n"),
+        ("a: &b-c\r\n  - # d\r\n    x\r\n", 'a: &b-c\n  - # d\r\n    x\r\n  - "y"\r\n', "a: &b-c\r\n"),
+    ],
+)
+def test_a_hyphen_in_a_comment_is_no_dash(text: str, more: str, less: str) -> None:
+    edits, one = editor(text)
+    one.add(("a",), ["y"])
+    assert edits.applied() == more
+    edits, one = editor(text)
+    one.remove(("a", "0"))
+    assert edits.applied() == less
+
+
 def test_a_list_goes_on_where_its_dashes_stand() -> None:
     edits, one = editor("a:\n- x: 1\n  y: 2\nb: [1]\n")
     one.add(("a",), [{"z": 3}])
