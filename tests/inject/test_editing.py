@@ -50,7 +50,7 @@ def test_a_member_comes_behind_the_last(text: str, after: str) -> None:
             "a:\nb: 2\n",
         ),
         ("a:\n- x # p-q\n# r-s\n-\n", 'a:\n- x # p-q\n# r-s\n-\n- "y"\n', "a:\n# r-s\n-\n"),
-        ("a: &b-c\r\n  - # d\r\n    x\r\n", 'a: &b-c\n  - # d\r\n    x\r\n  - "y"\r\n', "a: &b-c\r\n"),
+        ("a: &b-c\r\n  - # d\r\n    x\r\n", 'a: &b-c\r\n  - # d\r\n    x\r\n  - "y"\r\n', "a: &b-c\r\n"),
     ],
 )
 def test_a_hyphen_in_a_comment_is_no_dash(text: str, more: str, less: str) -> None:
