@@ -37,6 +37,11 @@ class Changes:
     #: keys that were others, with their values: column and text
     _entries: dict[Pointer, tuple[int, str]] = field(default_factory=dict)
 
+    @property
+    def is_made(self) -> bool:
+        """Whether there are any."""
+        return bool(self._added or self._values or self._entries)
+
     def set(self, pointer: Pointer, value: Any, *, known_as: Pointer | None = None) -> None:
         """Another value. `known_as`: where it stands once all is changed, when a name on the way changes."""
         self._values[known_as or pointer] = self.editor.source(pointer)
@@ -76,7 +81,7 @@ class Changes:
 
     def remember(self) -> None:
         """Writes the annotation; the last of the changes to an object."""
-        if not (self._added or self._values or self._entries):
+        if not self.is_made:
             return
         parts: dict[str, Any] = {"added": self._added, "made": self._made}
         parts |= {"values": self._values, "entries": self._entries}

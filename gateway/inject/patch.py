@@ -15,6 +15,7 @@ from gateway.inject.loopback import Probes, with_probes, write_probes
 from gateway.inject.network_policy import Beside, follow, policies_for, policy
 from gateway.inject.pods import Workload, chosen, every, mappings, unknown
 from gateway.inject.ports import Guarded, Route, check_free, guarded, routes_to
+from gateway.inject.proof import check_written
 from gateway.inject.reading import Unfit
 from gateway.inject.steps import steps
 from gateway.inject.stream import MANAGED_BY, MANAGER, Stream, check_manifests, original, parse
@@ -156,7 +157,12 @@ class _Patching:
         """All of it."""
         if any(remark.kind == "problem" for remark in self.remarks):
             return ""
-        return self._stream.written(list(self._added.values()))
+        try:
+            check_written(self._stream, {id(workload.manifest) for workload, _ in self._injected})
+            return self._stream.written(list(self._added.values()))
+        except Unfit as error:
+            self.remarks.append(Remark("problem", "", f"the stream {error}"))
+            return ""
 
     def _check_reached(self, found: Guarded) -> None:
         """Unfit: clients that no Service sends to the gateway."""

@@ -280,3 +280,10 @@ def test_odd_types_make_a_sentence_and_no_traceback(old: str, new: str) -> None:
         patched = inject(text.replace(old, new), wanted(part=part))
         assert patched.remarks
         assert patched.is_sound == bool(patched.text)
+
+
+def test_a_hyphen_in_a_comment_behind_a_dash_is_no_place_for_a_container() -> None:
+    text = DEPLOYMENT.replace("      - name: api", "      - # the api - ours-\n        name: api")
+    patched = injected(text + SERVICE)
+    assert [one["name"] for one in pod_of(objects(patched.text)["Deployment/web"])["containers"]] == ["api"]
+    assert remove(patched.text).text == text + SERVICE
