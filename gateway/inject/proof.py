@@ -30,6 +30,8 @@ def _check(chunk: Chunk, text: str, injected: Collection[int]) -> None:
     for old, new in zip(chunk.objects, after, strict=True):
         if id(old) in injected:
             _check_containers(old, new)
+        elif not old.changes.is_made and new.value != old.value:
+            raise Unfit(f"{old.label} would change with it: do they share an anchor? write it out there")
     back, told = original(text)
     if told or (
         back != chunk.text and [one.value for one in parse(back).objects] != [one.value for one in chunk.objects]

@@ -18,6 +18,8 @@ MAX_VALUES: Final = 200_000
 _SHOWN: Final = 60
 
 _TAG = "tag:yaml.org,2002:"
+#: the tag of the key `<<`
+MERGE: Final = f"{_TAG}merge"
 _TRUE = frozenset({"yes", "true", "on", "y"})
 _TEMPLATE = "{{"
 
@@ -91,7 +93,7 @@ def plain(root: Node, *, line: int = 0, allowance: Allowance | None = None) -> A
                 if key.value in seen:
                     raise Unfit(f"has a key twice at line {key.start_mark.line + line + 1}: {key.value[:_SHOWN]!r}")
                 seen.add(key.value)
-                if key.tag == f"{_TAG}merge":
+                if key.tag == MERGE:
                     built = build(value)
                     for source in reversed(built if isinstance(built, list) else [built]):
                         merged |= source if isinstance(source, dict) else {}

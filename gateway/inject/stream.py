@@ -15,7 +15,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from gateway.inject import writing
 from gateway.inject.editing import Editor, Edits
 from gateway.inject.original import ANNOTATION, Changes, has_other_values, is_changed, restore
-from gateway.inject.reading import Allowance, Unfit, compose, plain
+from gateway.inject.reading import MERGE, Allowance, Unfit, compose, plain
 from gateway.inject.wanted import NAME
 
 #: the label of documents that are written here, and what it says
@@ -317,6 +317,13 @@ def _objects_of(root: Node, line: int) -> Iterator[Node]:
     seen: set[int] = set()
 
     def walk(node: Node, depth: int) -> Iterator[Node]:
+        members = node.value if isinstance(node, MappingNode) else []
+        value = {key.value: member for key, member in members if isinstance(key, ScalarNode)}
+        kind = value.get("kind")
+        is_told = isinstance(kind, ScalarNode) and not kind.value.endswith("List")
+        if not is_told and any(key.tag == MERGE for key, _ in members):
+            at = node.start_mark.line + line + 1
+            raise Unfit(f"has an object at line {at} that is merged from elsewhere: write it out there")
         items = _items(node)
         if items is None:
             yield node

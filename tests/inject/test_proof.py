@@ -1,9 +1,10 @@
 import pytest
 
+from gateway.inject.patch import inject
 from gateway.inject.proof import check_written
 from gateway.inject.reading import Unfit
 from gateway.inject.stream import Stream, parse
-from tests.inject.manifests import DEPLOYMENT, SERVICE
+from tests.inject.manifests import DEPLOYMENT, SERVICE, wanted
 
 
 def edited(old: str, new: str) -> tuple[Stream, set[int]]:
@@ -33,3 +34,15 @@ def test_what_would_be_wrong_is_not_given_to_anybody(old: str, new: str, sentenc
 
 def test_what_has_not_changed_is_not_read_again() -> None:
     check_written(parse(DEPLOYMENT + SERVICE), set())
+
+
+def test_a_neighbour_does_not_change_by_an_anchor() -> None:
+    pod = "{containers: [{name: c, ports: [{containerPort: 80}]}]}"
+    text = (
+        f"kind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {{name: a}}\n  spec: &s {pod}\n"
+        "- apiVersion: v1\n  kind: Pod\n  metadata: {name: b}\n  spec: *s\n"
+    )
+    patched = inject(text, wanted(names=("a",)))
+    assert not patched.is_sound
+    assert "cannot be edited at Pod/a" in str(patched.remarks[-1])
+    assert "Pod/b would change with it" in str(patched.remarks[-1])

@@ -70,6 +70,7 @@ def test_a_key_twice_is_refused_where_it_matters() -> None:
     [
         ("&a\nkind: List\nitems:\n- *a\n", "an alias in a List for the object at line 1"),
         ("kind: List\nitems:\n- &l {kind: List, items: [{kind: Pod}]}\n- {kind: List, items: [*l, *l]}\n", "alias in a List .* line 3"),
+        ("x: &l\n  kind: List\n  items: [{kind: Pod}]\n<<: *l\n", "object at line 1 that is merged from elsewhere"),
         ("{kind: List, items: [" * 101 + "]}" * 101, "more than 100 deep|nested too deep"),
         (
             "kind: List\nitems:\n- {kind: Pod, metadata: &a [" + "x," * 1000 + "]}\n" + "- {kind: Pod, x: *a}\n" * 300,
