@@ -233,12 +233,11 @@ def test_aliases_on_the_way_stop_all() -> None:
 
 def test_a_workload_beside_without_a_gateway_is_said_to_be_unguarded() -> None:
     canary = DEPLOYMENT.replace("  name: web\n", "  name: web-canary\n")
-    for service in (SERVICE, NUMERIC):
-        for part in ("workload", "all"):
-            text = f"{DEPLOYMENT}{service}---\n{canary}"
-            told = said(injected(text, names=("web",), part=part))
-            assert "Service/web: also leads to Deployment/web-canary, which gets no gateway: NOT GUARDED" in told
-            assert "also leads to" not in said(injected(text, part=part))
+    for service, part in ((SERVICE, "workload"), (NUMERIC, "all")):
+        text = f"{DEPLOYMENT}{service}---\n{canary}"
+        told = said(injected(text, names=("web",), part=part))
+        assert "Service/web: also leads to Deployment/web-canary, which gets no gateway: NOT GUARDED" in told
+    assert "also leads to" not in said(injected(f"{DEPLOYMENT}{SERVICE}---\n{canary}"))
 
 
 @pytest.mark.parametrize(
