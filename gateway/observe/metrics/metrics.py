@@ -221,7 +221,7 @@ class Metrics:
             self._own_durations[key[0]].observe(ending.own_duration)
         if ending.upstream_duration is not None:
             self._upstream_durations[NONE if route is None else route.upstream].observe(ending.upstream_duration)
-        if isinstance(ending.refusal, UpstreamFailed | UpstreamTimeout | UpstreamBusy):
+        if told is not None and isinstance(ending.refusal, UpstreamFailed | UpstreamTimeout | UpstreamBusy):
             self.upstream_errors.labels(NONE if route is None else route.upstream, ending.refusal.reason).inc()
 
     def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
