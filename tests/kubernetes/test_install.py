@@ -160,7 +160,7 @@ def test_a_bad_configuration_leaves_the_old_pods_serving_and_says_why_in_the_log
     assert shop.ask(shop.token())[0] == 200
     shop.helm("rollback", "gateway", "--wait")
     shop.cluster.wait_rollout(WORKLOAD, shop.namespace)
-    assert new not in shop.kubectl(*selected).split()
+    shop.cluster.wait_until(lambda: new not in shop.kubectl(*selected).split(), f"{new} is gone")
 
 
 @pytest.mark.parametrize("helm", ["helm4"], indirect=True)
