@@ -126,10 +126,11 @@ class Stream:
         return None
 
 
-def _own_items(root: Node) -> list[int]:
+def _own_items(root: Node, chunk: Chunk, allowance: Allowance) -> list[int]:
     """The places in a List of objects that inject has written."""
     items = _items(root)
-    return [index for index, item in enumerate(items.value if items else ()) if _is_own(plain(item))]
+    values = (plain(item, line=chunk.line, allowance=allowance) for item in (items.value if items else ()))
+    return [index for index, value in enumerate(values) if _is_own(value)]
 
 
 def joined(first: str, more: list[str]) -> str:
@@ -212,18 +213,19 @@ def original(text: str) -> tuple[str, list[str]]:
     told: list[str] = []
     kept: list[str] = []
     for chunk in stream.chunks:
-        if MANAGER in chunk.text and any(_is_own(plain(root)) for root in compose(chunk.text, line=chunk.line)):
+        is_marked = MANAGER in chunk.text
+        roots = compose(chunk.text, line=chunk.line) if is_marked or ANNOTATION in chunk.text else []
+        if is_marked and any(_is_own(plain(root, line=chunk.line, allowance=allowance)) for root in roots):
             if kept and chunk.text.startswith(_UNENDED):
                 kept[-1] = kept[-1].removesuffix("\n").removesuffix("\r")
             continue
-        if ANNOTATION in chunk.text or MANAGER in chunk.text:
-            for root in compose(chunk.text, line=chunk.line):
-                if own := _own_items(root):
-                    Editor(chunk.edits, root).remove_members(_ITEMS, own)
-                for node in _objects_of(root, chunk.line):
-                    if is_changed(value := plain(node, line=chunk.line, allowance=allowance)):
-                        about = f"{value.get('kind')}/{value['metadata'].get('name')}"
-                        told += [f"{about}: {sentence}" for sentence in restore(chunk.edits, node)]
+        for root in roots:
+            if own := _own_items(root, chunk, allowance):
+                Editor(chunk.edits, root).remove_members(_ITEMS, own)
+            for node in _objects_of(root, chunk.line):
+                if is_changed(value := plain(node, line=chunk.line, allowance=allowance)):
+                    about = f"{value.get('kind')}/{value['metadata'].get('name')}"
+                    told += [f"{about}: {sentence}" for sentence in restore(chunk.edits, node)]
         kept.append(chunk.edits.applied())
     return "".join(kept) + stream.tail, told
 
@@ -384,6 +386,5 @@ def _is_own(value: Any) -> bool:
         isinstance(labels, dict)
         and labels.get(MANAGED_BY) == MANAGER
         and value.get("kind") in _OWN_KINDS
-        and isinstance(metadata, dict)
         and str(metadata.get("name")).startswith(f"{NAME}-")
     )
