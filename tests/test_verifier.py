@@ -288,7 +288,8 @@ async def test_without_routes_no_claim_is_kept(world: World) -> None:
 async def test_the_trail_shows_how_far_a_token_came(world: World, token: bytes, reached: Step) -> None:
     with nullcontext() if reached is Step.HEADERS else pytest.raises(Refusal):
         await world.identify(token)
-    order = list(Step)
+    asked_of_others = {Step.BAD_TOKENS, Step.INTROSPECTION}
+    order = [step for step in Step if step not in asked_of_others]
     assert world.trail.step is reached
     assert world.trail.steps[1:] == order[order.index(Step.FORM) : order.index(reached) + 1]
 

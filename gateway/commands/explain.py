@@ -44,7 +44,19 @@ DESCRIPTION: Final = (
 MAX_TOKEN: Final = 1 << 20
 
 #: steps that are told of only where a request takes them: something has to be configured or known for that
-_SELDOM: Final = frozenset({Step.REMEMBERED, Step.BODY, Step.UPSTREAM})
+_SELDOM: Final = frozenset(
+    {
+        Step.REMEMBERED,
+        Step.BAD_TOKENS,
+        Step.INTROSPECTION,
+        Step.REVOCATION,
+        Step.RATES,
+        Step.USERINFO,
+        Step.BODY,
+        Step.EXCHANGE,
+        Step.UPSTREAM,
+    }
+)
 #: the steps that are told of whether a request comes to them or not, in order
 STEPS: Final = tuple(str(step) for step in Step if step not in _SELDOM)
 

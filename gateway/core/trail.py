@@ -21,12 +21,22 @@ class Step(StrEnum):
     TIME = "time"
     AUDIENCE = "audience"
     SUBJECT = "subject"
+    #: does its sender send too many bad ones: asked before what costs something
+    BAD_TOKENS = "bad_tokens"
     SIGNATURE = "signature"
+    #: what the issuer says of it when it is asked (RFC 7662)
+    INTROSPECTION = "introspection"
     #: what the API is told of the caller can be written
     HEADERS = "headers"
+    REVOCATION = "revocation"
     BINDING = "binding"
+    RATES = "rates"
     POLICY = "policy"
+    #: claims that the token lacks, asked of its issuer
+    USERINFO = "userinfo"
     BODY = "body"
+    #: a token for the API, in exchange for this one
+    EXCHANGE = "exchange"
     #: admitted; what follows is the API's to say
     UPSTREAM = "upstream"
 
@@ -41,11 +51,17 @@ CLASS: Final = Step.CLASS
 TIME: Final = Step.TIME
 AUDIENCE: Final = Step.AUDIENCE
 SUBJECT: Final = Step.SUBJECT
+BAD_TOKENS: Final = Step.BAD_TOKENS
 SIGNATURE: Final = Step.SIGNATURE
+INTROSPECTION: Final = Step.INTROSPECTION
 HEADERS: Final = Step.HEADERS
+REVOCATION: Final = Step.REVOCATION
 BINDING: Final = Step.BINDING
+RATES: Final = Step.RATES
 POLICY: Final = Step.POLICY
+USERINFO: Final = Step.USERINFO
 BODY: Final = Step.BODY
+EXCHANGE: Final = Step.EXCHANGE
 UPSTREAM: Final = Step.UPSTREAM
 
 _FIRST: Final = Step.REQUEST

@@ -38,6 +38,10 @@ class FollowedSecrets:
         self._wrong: dict[str, str] = {}
         self._following: asyncio.Task[None] | None = None
 
+    def read(self, secret: Secret) -> str:
+        """What a secret of the configuration is now. KeyError: it is none of those that were read at start."""
+        return self._secrets[secret]
+
     async def start(self) -> None:
         """Begins to look at them, if there are any."""
         if self._uses:
