@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ DEAD_ISSUER = "http://127.0.0.1:1"
 IDENTITY = ("x-user-id", "x-client-id", "x-token-scopes")
 CALLER = ["alice", "demo-client", "read:orders"]
 DENIED = 'Bearer realm="api", error='
+#: in the loop of the module, where the programs of `world` are
+IN_THAT_WORLD = pytest.mark.asyncio(loop_scope="module")
 
 
 @dataclass
@@ -60,13 +63,25 @@ class World:
             await client.close()
 
 
-@pytest_asyncio.fixture(params=[NGINX, CADDY, ENVOY], ids=lambda program: program.name)
-async def world(
-    request: pytest.FixtureRequest, issuer: DemoIssuer, api: EchoApi, tmp_path: Path
-) -> AsyncIterator[World]:
-    config = decisions_file(tmp_path, api=api.url, issuer=issuer.url, dead_issuer=DEAD_ISSUER)
-    async with asking(request.param, tmp_path, config=config, api=api.url) as proxy:
-        yield World(request.param, proxy, issuer, DemoIssuer(url=DEAD_ISSUER))
+@asynccontextmanager
+async def a_world(program: Program, directory: Path) -> AsyncIterator[World]:
+    issuer, api = DemoIssuer(), EchoApi()
+    await issuer.start()
+    await api.start()
+    config = decisions_file(directory, api=api.url, issuer=issuer.url, dead_issuer=DEAD_ISSUER)
+    async with asking(program, directory, config=config, api=api.url) as proxy:
+        yield World(program, proxy, issuer, DemoIssuer(url=DEAD_ISSUER))
+    await api.stop()
+    await issuer.stop()
+
+
+# Programs take seconds to start: each proxy serves every test that leaves it as it was.
+@pytest_asyncio.fixture(
+    params=[NGINX, CADDY, ENVOY], ids=lambda program: program.name, scope="module", loop_scope="module"
+)
+async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with a_world(request.param, tmp_path_factory.mktemp("deploy")) as world:
+        yield world
 
 
 def received(response: Message) -> list[tuple[str, str]]:
@@ -88,6 +103,7 @@ def one(response: Message, name: bytes) -> str:
     return values[0].decode() if values else ""
 
 
+@IN_THAT_WORLD
 async def test_an_access_token_gets_through_with_its_identity_and_without_the_token(world: World) -> None:
     response = await world.ask("good", target="/orders/1?x=%2F&y=a+b")
     assert identity(response) == CALLER
@@ -102,6 +118,7 @@ async def test_an_access_token_gets_through_with_its_identity_and_without_the_to
     assert identity(await world.ask(None, target="/health")) == ["", "", ""]
 
 
+@IN_THAT_WORLD
 async def test_a_refusal_reaches_the_client_as_the_page_promises(world: World) -> None:
     table = [
         (None, "GET", "/orders/1", 401, "missing_credential", 'Bearer realm="api"'),
@@ -126,12 +143,14 @@ async def test_a_refusal_reaches_the_client_as_the_page_promises(world: World) -
         assert ('scope="' in one(response, b"WWW-Authenticate")) == (status == 403)
 
 
+@IN_THAT_WORLD
 async def test_a_malformed_credential_is_400_with_a_challenge(world: World) -> None:
     response = await world.ask(None, "Authorization: Bearer a b")
     assert (response.status, response.problem["reason"]) == (400, "malformed_credential")
     assert one(response, b"WWW-Authenticate").startswith(f'{DENIED}"invalid_request"')
 
 
+@IN_THAT_WORLD
 async def test_an_issuer_that_is_down_is_503_with_retry_after(world: World) -> None:
     response = await world.ask("dead issuer")
     # Envoy drops what an authorizer says with a 5xx.
@@ -140,6 +159,7 @@ async def test_an_issuer_that_is_down_is_503_with_retry_after(world: World) -> N
     assert int(one(response, b"Retry-After")) >= 1
 
 
+@IN_THAT_WORLD
 async def test_identity_headers_of_a_client_are_gone_also_when_the_claim_is_absent(world: World) -> None:
     forged = (
         "X-Gateway-Assertion: root",
@@ -157,6 +177,7 @@ async def test_identity_headers_of_a_client_are_gone_also_when_the_claim_is_abse
     assert nominated.status == 400 if world.program is CADDY else identity(nominated) == CALLER
 
 
+@IN_THAT_WORLD
 @pytest.mark.parametrize("name", ["X_User_Id", "x.user.id", "X-User+Id", "X_Token-Scopes"])
 async def test_other_spellings_of_an_identity_header_never_arrive(world: World, name: str) -> None:
     for kind, target in (("good", "/orders/1"), ("machine", "/orders/1"), (None, "/health")):
@@ -167,6 +188,7 @@ async def test_other_spellings_of_an_identity_header_never_arrive(world: World, 
             assert "root" not in [value for _, value in received(response)]
 
 
+@IN_THAT_WORLD
 async def test_a_client_cannot_claim_to_ask_for_something_else(world: World) -> None:
     forged = [
         f"{name}: {value}"
@@ -187,19 +209,22 @@ async def test_a_client_cannot_claim_to_ask_for_something_else(world: World) -> 
     assert "/health" not in [value for _, value in received(response)]
 
 
+@IN_THAT_WORLD
 @pytest.mark.parametrize("line", ["X-HTTP-Method-Override: DELETE", "X-Rewrite-URL: /admin"])
 async def test_headers_that_change_method_or_path_are_refused(world: World, line: str) -> None:
     response = await world.ask("good", line)
     assert (response.status, response.problem["reason"]) == (400, "bad_request")
 
 
-async def test_without_the_gateway_nobody_gets_through(world: World) -> None:
-    await world.proxy.gateway.stop()
-    response = await world.ask("good")
-    assert response.status == (502 if world.program is CADDY else 503)
-    if world.program is not CADDY:
-        assert (response.problem["status"], one(response, b"Retry-After")) == (503, "5")
-    assert (await world.ask(None, target="/health")).status == response.status
+@pytest.mark.parametrize("program", [NGINX, CADDY, ENVOY], ids=lambda program: program.name)
+async def test_without_the_gateway_nobody_gets_through(program: Program, tmp_path: Path) -> None:
+    async with a_world(program, tmp_path) as world:
+        await world.proxy.gateway.stop()
+        response = await world.ask("good")
+        assert response.status == (502 if world.program is CADDY else 503)
+        if world.program is not CADDY:
+            assert (response.problem["status"], one(response, b"Retry-After")) == (503, "5")
+        assert (await world.ask(None, target="/health")).status == response.status
 
 
 def test_the_gateway_of_the_examples_is_sound() -> None:
