@@ -108,7 +108,7 @@ async def fetch_json(
     except FetchFailed as failure:
         raise FetchFailed(f"{shown}: {failure}", status=failure.status) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise FetchFailed(f"{shown}: {_sentence(error, limit)}") from None
+        raise FetchFailed(f"{shown}: {failure_sentence(error, limit)}") from None
     try:
         return Fetched(parse_json(body), max_age)
     except ValueError as error:
@@ -161,6 +161,11 @@ def _redirected(url: URL, location: str | None) -> URL:
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     if response.status != 200:
         raise FetchFailed(f"the response has status {response.status}", status=response.status)
+    return await read_bounded(response)
+
+
+async def read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body, decompressed. FetchFailed: it is larger than 256 KiB."""
     body = bytearray()
     # Content-Length is not asked: what counts is what arrives, decompressed piece by piece.
     async for piece in response.content.iter_any():
@@ -194,7 +199,8 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
         raise FetchFailed("the ca_file cannot be read") from None
 
 
-def _sentence(error: Exception, limit: float) -> str:
+def failure_sentence(error: Exception, limit: float) -> str:
+    """What went wrong, in words of ours. `limit`: seconds that there were."""
     match error:
         case TimeoutError():
             sentence = f"no complete response within {limit:g} s"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from gateway.core.config.client_authentication import ClientCertificate
 from gateway.core.config.section import FileKind, Section
 from gateway.core.config.upstreams import UpstreamTls
 from gateway.core.jsontext import parse_json
@@ -109,7 +110,7 @@ def decoded(content: bytes) -> str:
 
 def _check_shown(path: str, section: Section) -> None:
     """A client certificate beside its key; without one there is nothing to check it with."""
-    if isinstance(section, UpstreamTls) and section.key:
+    if isinstance(section, UpstreamTls | ClientCertificate) and section.key:
         check_client_certificate(path, section.key)
 
 

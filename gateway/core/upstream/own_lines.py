@@ -15,6 +15,7 @@ from gateway.core.config.upstreams import Secret, UpstreamSection
 from gateway.core.config.walk import values_of
 from gateway.core.http.facts import HeaderLine
 from gateway.core.http.grammar import is_token68
+from gateway.core.upstream.client_assertion import parse_client_key
 
 #: RFC 9110 section 5.5; C1 controls, which some receivers obey; what Python makes of undecodable bytes in a variable
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -94,4 +95,5 @@ _CHECKS: Final[Mapping[SecretKind, Callable[[str], object]]] = {
     "line": _check_line,
     "bearer": bearer_value,
     "header": header_value,
+    "client key": parse_client_key,
 }

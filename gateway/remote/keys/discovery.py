@@ -6,7 +6,7 @@ Decides when the address is asked for anew; knows nothing of when keys are fetch
 import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gateway.core.config.issuers import Issuer
 from gateway.core.jsontext import parse_json
@@ -92,6 +92,14 @@ def is_absent(failure: FetchFailed) -> bool:
 
 def parse_discovery(document: object, issuer: Issuer) -> str:
     """The `jwks_uri` of a discovery document. DiscoveryRefused: it speaks for another issuer, or names no address."""
+    address = check_issuer(document, issuer).get("jwks_uri")
+    if not isinstance(address, str):
+        raise DiscoveryRefused("the discovery document has no jwks_uri")
+    return address
+
+
+def check_issuer(document: object, issuer: Issuer) -> dict[str, Any]:
+    """The members of a discovery document, when it is this issuer's. DiscoveryRefused: it speaks for another."""
     if not isinstance(document, dict):
         raise DiscoveryRefused("the discovery document is not an object")
     named = document.get("issuer")
@@ -104,10 +112,7 @@ def parse_discovery(document: object, issuer: Issuer) -> str:
         raise DiscoveryRefused(
             f"the discovery document names another issuer than the configured one, {shown(named)}{hint}"
         )
-    address = document.get("jwks_uri")
-    if not isinstance(address, str):
-        raise DiscoveryRefused("the discovery document has no jwks_uri")
-    return address
+    return document
 
 
 class Publisher:
