@@ -22,6 +22,8 @@ from gateway.settings.files import read_signing_key
 from gateway.settings.watch import FollowedSecrets
 from gateway.signing.assertions import SignedAssertions
 from gateway.signing.signing_keys import SigningKeys
+from gateway.store.budget import within_budget
+from gateway.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,16 @@ class Assembly:
     #: None: there are no assertions
     signer: SigningKeys | None
     upstream: Upstream
+    #: what replicas share, or what is kept here instead
+    store: Store
     #: those in files are followed
     secrets: FollowedSecrets
     #: whose end is the end of this
     _closing: AsyncExitStack = field(repr=False)
 
     async def start(self) -> None:
-        """Begins to fetch keys and to follow files; waits for nobody. `close` ends it."""
+        """Begins to fetch keys and to follow files; waits for nobody but a store, and that briefly. `close` ends it."""
+        await self.store.start()
         await self.issuers.start()
         if self.signer is not None:
             await self.signer.start()
@@ -50,6 +55,10 @@ class Assembly:
     async def close(self) -> None:
         """Ends all that is under way, sockets and tasks. May be called twice."""
         await self._closing.aclose()
+
+    def sharing(self, handle: "Handle") -> "Handle":
+        """A listener's requests, each with a budget of time for a store where there is one."""
+        return handle if self.store.shared is None else within_budget(handle)
 
 
 Handle = Callable[[Exchange], Coroutine[Any, Any, None]]
@@ -69,8 +78,8 @@ class Current:
 
     def __init__(self, assembly: Assembly) -> None:
         #: of the traffic listener, and of the decision listener
-        self.traffic = Door(assembly.gate.handle)
-        self.questions = Door(assembly.decisions.handle)
+        self.traffic = Door(assembly.sharing(assembly.gate.handle))
+        self.questions = Door(assembly.sharing(assembly.decisions.handle))
         self._assembly = assembly
 
     @property
@@ -81,8 +90,8 @@ class Current:
     @assembly.setter
     def assembly(self, assembly: Assembly) -> None:
         self._assembly = assembly
-        self.traffic.handle = assembly.gate.handle
-        self.questions.handle = assembly.decisions.handle
+        self.traffic.handle = assembly.sharing(assembly.gate.handle)
+        self.questions.handle = assembly.sharing(assembly.decisions.handle)
 
 
 def build(
@@ -101,6 +110,11 @@ def build(
     """
     closing = AsyncExitStack()
     signer = signing_keys(config)
+    followed = FollowedSecrets(
+        secret_uses(config), secrets, replaced=lambda changed: gate.tell_upstreams(own_lines(config, changed))
+    )
+    store = Store(config.store, read=followed.read, observer=observer, clock=clock)
+    closing.push_async_callback(store.close)
     if upstream is None:
         timeouts = tuple(float(route.timeout) for route in config.routes if route.timeout is not None)
         upstream = pools = HttpUpstreams(
@@ -120,11 +134,8 @@ def build(
         secrets=secrets,
         clock=clock,
     )
-    followed = FollowedSecrets(
-        secret_uses(config), secrets, replaced=lambda changed: gate.tell_upstreams(own_lines(config, changed))
-    )
     closing.push_async_callback(followed.stop)
-    return Assembly(config, gate, Decisions(gate, config), issuers, signer, upstream, followed, closing)
+    return Assembly(config, gate, Decisions(gate, config), issuers, signer, upstream, store, followed, closing)
 
 
 def signing_keys(config: Config) -> SigningKeys | None:

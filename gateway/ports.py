@@ -290,8 +290,28 @@ class KeysKnown:
     age_limit: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class StoreUsed:
+    """An operation on the store ended."""
+
+    #: what it was for
+    use: str
+    #: ok, error, timeout, or down: it was not asked, since it cannot be had
+    result: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreKnown:
+    """How the store is now."""
+
+    up: bool
+    #: it may throw away what is kept there
+    evicts: bool
+
+
 #: what happens rarely enough to be made a value of
-Event = KeysFetched | KeysSuppressed | KeysKnown
+Event = KeysFetched | KeysSuppressed | KeysKnown | StoreUsed | StoreKnown
 
 
 class Observer(Protocol):

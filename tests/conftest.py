@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-pytest_plugins = ["tests.durations"]
+pytest_plugins = ["tests.durations", "tests.redis_server"]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

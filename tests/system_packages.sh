@@ -14,6 +14,8 @@ if [ $# -eq 0 ]; then
     need haproxy haproxy # a peer in the benchmark, which has tests of its own
     need nginx nginx-light # runs deploy/nginx
     need promtool prometheus # judges /metrics and the rules of deploy/prometheus, which Prometheus itself evaluates
+    need redis-sentinel redis-sentinel # says which Redis is the master
+    need redis-server redis-server # what replicas share
     need slowhttptest slowhttptest # clients that take their time
     need systemd-analyze systemd # judges and runs deploy/systemd, in namespaces of its own
     need wrk wrk         # the load of the benchmark
@@ -33,7 +35,7 @@ apt-get install -y -qq --no-install-recommends $missing >/dev/null
 [ -d /run/systemd/system ] || exit 0
 for package in $missing; do
     case $package in
-        haproxy | prometheus) systemctl disable --now --quiet "$package" ;;
+        haproxy | prometheus | redis-sentinel | redis-server) systemctl disable --now --quiet "$package" ;;
         nginx-light) systemctl disable --now --quiet nginx ;;
     esac
 done

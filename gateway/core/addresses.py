@@ -78,13 +78,13 @@ def parse_address(text: str) -> Address:
     if text.startswith("unix:"):
         path, _, parameters = text.removeprefix("unix:").partition("?")
         mode, group = _parse_access(parameters) if "?" in text else (None, None)
-        return Address("", 0, _parse_unix_path(path), mode, group)
+        return Address("", 0, parse_unix_path(path), mode, group)
     host, colon, port = text.rpartition(":")
     if not colon or _PORT.fullmatch(port) is None or int(port) > MAX_PORT:
         raise ValueError("must be address:port such as 0.0.0.0:8080 with a port from 0 to 65535, or unix:/path")
     if host == "*":
         raise ValueError(f"must spell every interface as 0.0.0.0:{port}, [::]:{port} or :{port}, not *:{port}")
-    return Address(_parse_host(host) if host else "", int(port))
+    return Address(parse_host(host) if host else "", int(port))
 
 
 def parse_upstream(text: str) -> Origin:
@@ -93,7 +93,7 @@ def parse_upstream(text: str) -> Origin:
     ValueError carries a sentence that fits behind the key.
     """
     if text.startswith("unix:"):
-        return Origin("unix", "", 0, _parse_unix_path(text.removeprefix("unix:")))
+        return Origin("unix", "", 0, parse_unix_path(text.removeprefix("unix:")))
     if text and "://" not in text:
         raise ValueError("must begin with http://, https:// or unix:/")
     url = parse_url(text)
@@ -124,7 +124,7 @@ def parse_url(text: str) -> Url:
         raise ValueError("must not have a fragment (#) in its URL")
     if not parts.hostname or port == 0 or "%" in parts.netloc or "\\" in text:
         raise ValueError("must be a URL with a valid host and a port from 1 to 65535")
-    host = _parse_host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
+    host = parse_host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
     return Url(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), parts.path, parts.query)
 
 
@@ -172,7 +172,8 @@ def is_fetchable(url: str, *, issuer: str, allow_http: bool) -> bool:
         return False
 
 
-def _parse_unix_path(path: str) -> str:
+def parse_unix_path(path: str) -> str:
+    """The absolute path of a unix socket, as it stands behind unix:. ValueError carries a sentence behind the key."""
     if not path.startswith("/") or path.endswith("/") or "\0" in path:
         raise ValueError("must be unix: and the absolute path of a socket, such as unix:/run/gateway.sock")
     if len(path.encode("utf-8", "surrogatepass")) > MAX_UNIX_PATH:
@@ -199,8 +200,11 @@ def _parse_access(parameters: str) -> tuple[int | None, str | None]:
     return (int(mode, 8) if mode else 0o660 if group else None), group
 
 
-def _parse_host(host: str) -> str:
-    """An IPv4 address, an IPv6 address in brackets or a host name, in lower case and without brackets."""
+def parse_host(host: str) -> str:
+    """An IPv4 address, an IPv6 address in brackets or a host name, in lower case and without brackets.
+
+    ValueError carries a sentence that fits behind the key.
+    """
     if host.startswith("[") and host.endswith("]"):
         try:
             return str(ipaddress.IPv6Address(host[1:-1]))

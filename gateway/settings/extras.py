@@ -10,6 +10,10 @@ from gateway.core.config.words import ConfigProblem, named
 
 def extra_problems(config: Config) -> Iterator[ConfigProblem]:
     """What is configured and needs a package that is not here. Imports nothing."""
+    if config.store.url is not None and importlib.util.find_spec("redis") is None:
+        yield ConfigProblem(
+            "store.url", "needs the package redis, which is not installed: it comes with bearer-gateway[redis]"
+        )
     paths = named("probes", config.probes)
     for name, container in config.probes.items():
         for kind in KINDS:

@@ -15,6 +15,24 @@ probes:
 """
 
 
+STORE = """
+upstream: http://127.0.0.1:3000
+issuers: [{issuer: https://i.example, audience: a}]
+store: {url: "rediss://redis.example", secrets: [{env: STORE_SECRET}]}
+"""
+
+
+def test_a_store_without_the_client_of_redis_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(STORE)
+    environ = {"STORE_SECRET": "s" * 32}
+    assert load(str(path), environ).problems == []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert [str(problem) for problem in load(str(path), environ).problems] == [
+        "store.url: needs the package redis, which is not installed: it comes with bearer-gateway[redis]"
+    ]
+
+
 def test_a_grpc_probe_without_its_library_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(PROBES)

@@ -16,6 +16,7 @@ from gateway.core.checks.limits import limit_problems, limit_warnings
 from gateway.core.checks.log import log_problems, log_warnings
 from gateway.core.checks.probes import probe_problems
 from gateway.core.checks.routes import route_problems, route_warnings
+from gateway.core.checks.store import store_problems, store_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.config.words import ConfigProblem, joined, named
@@ -42,6 +43,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *limit_problems(config.limits),
         *log_problems(config),
         *_realm_problems(config.realm),
+        *store_problems(config),
     ]
 
 
@@ -61,6 +63,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
         ),
         *limit_warnings(config.limits),
         *log_warnings(config),
+        *store_warnings(config),
     ]
 
 

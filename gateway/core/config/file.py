@@ -15,6 +15,7 @@ from gateway.core.config.probes import ContainerProbes
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Section, default
 from gateway.core.config.section import described as _doc
+from gateway.core.config.store import StoreSection
 from gateway.core.config.upstreams import DEFAULT_UPSTREAM, UpstreamSection
 
 
@@ -82,6 +83,7 @@ class Config(Section, frozen=True, kw_only=True):
         Cors | Literal["upstream"] | None,
         _doc("pages of other origins that may call; upstream: the API responds to preflights, which need no token"),
     ] = None
+    store: Annotated[StoreSection, _doc("what replicas and workers share")] = default(StoreSection())
     via: Annotated[bool, _doc("add Via; it makes some upstreams change their responses")] = False
     probes: Annotated[
         dict[str, ContainerProbes],

@@ -10,7 +10,7 @@ T = TypeVar("T")
 #: what the file that a key names must hold; `settings` has a reader for each
 FileKind = Literal["key set", "authorities", "client certificate", "signing key"]
 #: what a secret must be where it is used; `core.upstream.own_lines` has a check for each
-SecretKind = Literal["line", "bearer", "header", "client key"]
+SecretKind = Literal["line", "bearer", "header", "client key", "seal"]
 
 #: where a Meta has it
 _KNOWN: Final = "known"

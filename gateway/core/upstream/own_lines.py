@@ -19,6 +19,8 @@ from gateway.core.upstream.client_assertion import parse_client_key
 
 #: RFC 9110 section 5.5; C1 controls, which some receivers obey; what Python makes of undecodable bytes in a variable
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+#: bytes of a secret that seals: those of the keys that are made of it
+MIN_SEAL: Final = 32
 _HAS_CONTROL = "must be text of one line, without control characters"
 
 
@@ -90,10 +92,16 @@ def _check_line(password: str) -> None:
         raise ValueError(_HAS_CONTROL)
 
 
+def _check_seal(secret: str) -> None:
+    if len(secret.encode("utf-8", "surrogateescape")) < MIN_SEAL:
+        raise ValueError(f"must hold at least {MIN_SEAL} bytes, such as those of: openssl rand -base64 32")
+
+
 #: what a secret must be, by where it is used
 _CHECKS: Final[Mapping[SecretKind, Callable[[str], object]]] = {
     "line": _check_line,
     "bearer": bearer_value,
     "header": header_value,
     "client key": parse_client_key,
+    "seal": _check_seal,
 }

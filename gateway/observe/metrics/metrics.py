@@ -9,8 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from gateway import __version__
 from gateway.core.errors import ClientDisconnected, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
+from gateway.observe.metrics.store_metrics import StoreMetrics
 from gateway.observe.metrics.tally import Count, Tally, Timing
-from gateway.ports import Ending, Event, KeysFetched, KeysSuppressed
+from gateway.ports import Ending, Event, KeysFetched, KeysSuppressed, StoreKnown, StoreUsed
 
 # A second series for every counter, which nobody asked for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -185,6 +186,7 @@ class Metrics:
             self.jwks_stale.labels(issuer).set(0)
             for result in (_OK, _ERROR, _SUPPRESSED):
                 self.jwks_refreshes.labels(issuer, result)
+        self._store = StoreMetrics(registry)
         self._hits = self.tally.count(self.lookups.labels(_HIT))
         self._misses = self.tally.count(self.lookups.labels(_MISS))
         self._ended: dict[tuple[str, str, str, int], Count] = {}
@@ -274,6 +276,10 @@ class Metrics:
                 self.jwks_success.labels(event.issuer).set(event.at)
         elif isinstance(event, KeysSuppressed):
             self.jwks_refreshes.labels(event.issuer, _SUPPRESSED).inc()
+        elif isinstance(event, StoreUsed):
+            self._store.used(event)
+        elif isinstance(event, StoreKnown):
+            self._store.known(event)
         else:
             self.jwks_keys.labels(event.issuer).set(event.count)
             self.jwks_stale.labels(event.issuer).set(event.stale)
