@@ -23,6 +23,7 @@ from gateway.settings.watch import FollowedSecrets
 from gateway.signing.assertions import SignedAssertions
 from gateway.signing.signing_keys import SigningKeys
 from gateway.store.budget import within_budget
+from gateway.store.revocations import Revocations
 from gateway.store.store import Store
 
 
@@ -41,6 +42,8 @@ class Assembly:
     store: Store
     #: those in files are followed
     secrets: FollowedSecrets
+    #: None: revocation is not configured
+    revocations: Revocations | None
     #: whose end is the end of this
     _closing: AsyncExitStack = field(repr=False)
 
@@ -51,6 +54,8 @@ class Assembly:
         if self.signer is not None:
             await self.signer.start()
         await self.secrets.start()
+        if self.revocations is not None:
+            await self.revocations.start()
 
     async def close(self) -> None:
         """Ends all that is under way, sockets and tasks. May be called twice."""
@@ -125,17 +130,32 @@ def build(
         closing.push_async_callback(signer.stop)
     issuers = RemoteIssuers(config.issuers, observer=observer)
     closing.push_async_callback(issuers.stop)
+    revocations = None if config.revocation is None else Revocations(observer=observer, clock=clock)
+    if revocations is not None:
+        closing.push_async_callback(revocations.close)
     gate = Gate(
         config,
         issuers=issuers,
         upstream=upstream,
         observer=observer,
         assertions=None if signer is None else SignedAssertions(config, signer=signer, clock=clock),
+        revocations=revocations,
         secrets=secrets,
         clock=clock,
     )
     closing.push_async_callback(followed.stop)
-    return Assembly(config, gate, Decisions(gate, config), issuers, signer, upstream, store, followed, closing)
+    return Assembly(
+        config=config,
+        gate=gate,
+        decisions=Decisions(gate, config),
+        issuers=issuers,
+        signer=signer,
+        upstream=upstream,
+        store=store,
+        secrets=followed,
+        revocations=revocations,
+        _closing=closing,
+    )
 
 
 def signing_keys(config: Config) -> SigningKeys | None:

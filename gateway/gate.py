@@ -23,9 +23,9 @@ from gateway.core.routing.route import Route
 from gateway.core.routing.table import RouteTable
 from gateway.core.token.credential import find_credential, presumed_token
 from gateway.core.token.identity import Identity
-from gateway.core.trail import BINDING, BODY, CREDENTIAL, POLICY, REMEMBERED, ROUTE, UPSTREAM
+from gateway.core.trail import BINDING, BODY, CREDENTIAL, POLICY, REMEMBERED, REVOCATION, ROUTE, UPSTREAM
 from gateway.core.upstream.headers import UpstreamHeaders, drops_forwarding
-from gateway.ports import Assertions, Ending, Exchange, Issuers, Observer, OwnResponse, Upstream
+from gateway.ports import Assertions, Ending, Exchange, Issuers, Observer, OwnResponse, Revocations, Upstream
 from gateway.verifier import Verifier, digest_of
 
 CarryOut = Callable[[Ending, Admission, Exchange], Awaitable[None]]
@@ -44,6 +44,7 @@ class Gate:
         upstream: Upstream,
         observer: Observer,
         assertions: Assertions | None = None,
+        revocations: Revocations | None = None,
         secrets: Mapping[Secret, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -54,6 +55,7 @@ class Gate:
         self._body_bytes = config.limits.body_bytes
         self._verifier = Verifier(config, issuers=issuers, observer=observer, clock=clock)
         self._assertions = assertions
+        self._revocations = revocations
         self._upstream = upstream
         self._observer = observer
         self._clock = clock
@@ -152,6 +154,9 @@ class Gate:
                     credential = find_credential(facts.authorization, token_bytes=self._token_bytes)
                     digest = digest if credential.token == presumed else digest_of(credential.token)
                     identity = await self._verifier.verify(credential, digest, ending)
+                if self._revocations is not None and self._revocations.is_needed:
+                    taken.append(REVOCATION)
+                    self._revocations.check(identity)
                 taken.append(BINDING)
                 if identity.confirmation is not None:
                     check_binding(identity)

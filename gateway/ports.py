@@ -46,6 +46,17 @@ class Assertions(Protocol):
         """The header that proves to this upstream who is calling. Waits for nothing."""
 
 
+class Revocations(Protocol):
+    """What was revoked, as far as this process knows."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether `check` can refuse anything now."""
+
+    def check(self, identity: Identity) -> None:
+        """TokenRevoked; StoreUnavailable: nobody can tell now. Waits for nothing."""
+
+
 class Receiver(Protocol):
     """Who takes what comes of a `Stream`."""
 
@@ -310,8 +321,32 @@ class StoreKnown:
     evicts: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RevocationAdded:
+    """Something was revoked."""
+
+    kind: str
+    #: `command`, `logout`, or `store`: another process has heard of it first
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationsKnown:
+    """How many entries the list of what is revoked has now, by kind."""
+
+    counts: tuple[tuple[str, int], ...]
+
+
 #: what happens rarely enough to be made a value of
-Event = KeysFetched | KeysSuppressed | KeysKnown | StoreUsed | StoreKnown
+Event = (
+    KeysFetched
+    | KeysSuppressed
+    | KeysKnown
+    | StoreUsed
+    | StoreKnown
+    | RevocationAdded
+    | RevocationsKnown
+)  # fmt: skip
 
 
 class Observer(Protocol):

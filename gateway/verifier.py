@@ -12,6 +12,7 @@ from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.errors import BadSignature, IssuerUnavailable, Refusal, Suspect, UnknownKey
 from gateway.core.token.confirmation import parse_confirmation
 from gateway.core.token.credential import Credential
+from gateway.core.token.handles import handles_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.jwt import check_token, find_signer, find_unread, parse_token
 from gateway.core.token.keys import Key, names_one_of, shown_kid
@@ -43,7 +44,9 @@ class Verifier:
 
     def __init__(self, config: Config, *, issuers: Issuers, observer: Observer, clock: Callable[[], float]) -> None:
         """`clock`: seconds since the epoch, as the times in tokens."""
-        self._rules = {issuer.issuer: rules_of(issuer) for issuer in config.issuers}
+        keep = None if config.revocation is None else float(config.revocation.keep)
+        self._rules = {issuer.issuer: rules_of(issuer, keep=keep) for issuer in config.issuers}
+        self._is_revocable = config.revocation is not None
         self._headers = identity_headers_of(config)
         asserted = () if config.assertion is None else config.assertion.claims
         #: the claims that policy and the assertion will ask for; no others are kept
@@ -81,7 +84,7 @@ class Verifier:
             key = await self._signer(token, candidate, trail)
             trail.saw({"kid": key.kid, "thumbprint": key.thumbprint})
             trail.enter(HEADERS)
-            identity = self._compile(token, candidate, key, token_id)
+            identity = self._compile(token, candidate, key, digest)
         except Refusal as refusal:
             refusal.suspect = self._suspect(token, token_id)
             self._observer.token_verified(refusal.suspect.issuer, refusal)
@@ -119,7 +122,7 @@ class Verifier:
         kid = None if token.kid is None else shown_kid(token.kid)
         return Suspect(token_id, kid, rules.name if rules else None)
 
-    def _compile(self, token: Token, candidate: Candidate, key: Key, token_id: str) -> Identity:
+    def _compile(self, token: Token, candidate: Candidate, key: Key, digest: bytes) -> Identity:
         lines = identity_lines(
             self._headers,
             token.claims,
@@ -138,8 +141,17 @@ class Verifier:
             leeway=candidate.rules.leeway,
             key=key.thumbprint,
             verdict=candidate.verdict,
-            token_id=token_id,
+            token_id=digest[:6].hex(),
             headers=lines,
             unread=find_unread(token.claims, candidate.rules) if candidate.rules.unread else "",
             confirmation=parse_confirmation(token.claims),
+            handles=None
+            if not self._is_revocable
+            else handles_of(
+                token.claims,
+                issuer=candidate.rules.issuer,
+                subject=candidate.subject,
+                client=candidate.client,
+                digest=digest,
+            ),
         )

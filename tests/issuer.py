@@ -135,13 +135,15 @@ class SimulatedClock:
 
 @dataclass
 class RecordingObserver:
-    """Writes down what it hears of keys, and nothing else."""
+    """Writes down what it hears of keys, and of what is rare."""
 
     #: (issuer, ok, at)
     fetched: list[tuple[str, bool, float]] = field(default_factory=list)
     suppressed: list[str] = field(default_factory=list)
     #: (issuer, count, stale)
     known: list[tuple[str, int, bool]] = field(default_factory=list)
+    #: everything that is rare, in order
+    events: list[Event] = field(default_factory=list)
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def fetches(self, count: int) -> None:
@@ -152,6 +154,7 @@ class RecordingObserver:
                 await self._heard.wait()
 
     def happened(self, event: Event) -> None:
+        self.events.append(event)
         match event:
             case KeysFetched(issuer, ok, at):
                 self.fetched.append((issuer, ok, at))

@@ -129,6 +129,7 @@ FULL: dict[str, Any] = {
         },
         "third": {"url": "http://third.example", "authorization": "drop"},
     },
+    "revocation": {"file": "/nowhere/revoked", "keep": "24h"},
     "probes": {
         "api": {
             "startup": {"grpc": "127.0.0.1:3001", "service": "shop"},

@@ -8,27 +8,32 @@ import pytest
 
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
+from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
+from gateway.core.config.section import Seconds
 from gateway.core.errors import (
     BadSignature,
     IdentityClaimMissing,
     IdToken,
     IssuerUnavailable,
+    MissingClaim,
     Refusal,
     Suspect,
     TokenExpired,
+    TokenLifetimeTooLong,
     TokenMalformed,
     TokenNotYetValid,
     UnknownIssuer,
     UnknownKey,
 )
 from gateway.core.token.credential import Credential
+from gateway.core.token.handles import index_value
 from gateway.core.token.identity import Identity
 from gateway.core.token.keys import KeySet
 from gateway.core.trail import Step, Trail
 from gateway.verifier import Verifier, digest_of
 from tests.memory import MemoryIssuers, Recorder, key_set
-from tests.signer import NOW, compact, issuer, key, sign, some_claims, some_header
+from tests.signer import ISSUER, NOW, compact, issuer, key, sign, some_claims, some_header
 
 
 class World:
@@ -358,3 +363,33 @@ async def test_a_role_with_a_blank_reaches_the_api_escaped_and_opens_no_route() 
     found = await world.identify(sign(some_claims(scope="a", realm_access={"roles": ["orders admin", "reader"]})))
     assert found.scopes == ("a", "reader")
     assert found.headers[-1] == (b"X-Token-Scopes", b"a orders%20admin reader")
+
+
+async def test_by_what_a_token_can_be_revoked_is_known_only_where_that_is_configured(world: World) -> None:
+    plain = await world.identify(sign(some_claims(jti="t1", sid="s1")))
+    assert (plain.handles, plain.issued_at, plain.jti, plain.sid) == (None, None, None, None)
+    revocable = World(revocation=Revocation())
+    token = sign(some_claims(jti="t1", sid="s1"))
+    caller = await revocable.identify(token)
+    assert (caller.issued_at, caller.jti, caller.sid) == (NOW, "t1", "s1")
+    assert caller.handles is not None
+    assert index_value("token", sha256(token).hexdigest()) in caller.handles.index
+    assert index_value("subject", ISSUER, "alice") in caller.handles.index
+
+
+@pytest.mark.parametrize(
+    ("claims", "told"),
+    [
+        ({"iat": NOW, "exp": NOW + 121}, (TokenLifetimeTooLong, "lives 121 s; revocation.keep accepts 120 s")),
+        ({"iat": ...}, (MissingClaim, "there is no iat, which revocation.keep needs")),
+    ],
+)
+async def test_a_token_that_could_not_be_revoked_for_good_is_refused(
+    claims: dict[str, Any], told: tuple[type[Refusal], str]
+) -> None:
+    world = World(revocation=Revocation(keep=Seconds(120)))
+    refusal = await world.refusal(sign(some_claims(**claims)))
+    assert (type(refusal), refusal.evidence) == told
+    await world.identify(sign(some_claims(exp=NOW + 120)))
+    strict = World(revocation=Revocation(keep=Seconds(120)), issuer_settings={"max_lifetime": Seconds(60)})
+    assert (await strict.refusal(sign(some_claims(exp=NOW + 120)))).evidence.endswith("max_lifetime accepts 60 s")

@@ -16,6 +16,7 @@ def changed(value: V, **fields: Any) -> V:
         "hashed_subject",
         "ends_at",
         "still_holds",
+        *("issued_at", "jti", "sid"),
     }
     assert fields.keys() <= names
     return type(value)(**{name: getattr(value, name) for name in names} | fields)

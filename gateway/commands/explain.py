@@ -207,6 +207,7 @@ _WORDS: Final[Mapping[Step, Callable[[Ending, Mapping[str, Any]], str]]] = {
     Step.SUBJECT: lambda _, seen: f"sub {shown(seen['sub'])}, client {shown(seen['client'])}",
     Step.SIGNATURE: lambda _, seen: f"by key {shown(seen['kid'])} ({seen['thumbprint']}), {seen['tried']} tried",
     Step.HEADERS: _headers,
+    Step.REVOCATION: lambda _, __: "nothing that was revoked is about it",
     Step.BINDING: lambda _, __: "none",
     Step.POLICY: _policy,
     Step.BODY: lambda _, __: "within limits",

@@ -27,6 +27,8 @@ from gateway.core.errors import (
     InternalError,
     Overloaded,
     RequestTimeout,
+    StoreUnavailable,
+    TokenRevoked,
     UpstreamBusy,
     UpstreamFailed,
     UpstreamTimeout,
@@ -141,6 +143,8 @@ async def test_a_refusal_is_explained_at_its_step(
 def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     elsewhere = {BadRequest, BodyTooLarge, RequestTimeout, VersionNotSupported, Overloaded, Draining, UpstreamBusy}
     elsewhere |= {InternalError}
+    # It has no list of what is revoked.
+    elsewhere |= {StoreUnavailable, TokenRevoked}
     never = {
         refusal.reason
         for refusal in reasons().values()

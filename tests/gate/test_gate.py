@@ -13,6 +13,7 @@ import pytest
 from gateway.core.config.cors import Cors
 from gateway.core.config.file import Config
 from gateway.core.config.limits import Limits
+from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Size
 from gateway.core.errors import (
@@ -32,17 +33,21 @@ from gateway.core.errors import (
     ProofRequired,
     Refusal,
     TokenExpired,
+    TokenRevoked,
     TokenTooLarge,
     UpstreamProtocolError,
     UpstreamUnreachable,
 )
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.revocation.entry import Entry
 from gateway.core.routing.admission import Admission
 from gateway.core.trail import Step
 from gateway.gate import Gate
+from gateway.observe.observers import Unheard
 from gateway.ports import Body, Ending, Exchange, OwnResponse, Response, Stream
+from gateway.store.revocations import Revocations
 from tests.memory import MemoryIssuers, Recorder, facts
-from tests.signer import NOW, issuer, sign, some_claims
+from tests.signer import ISSUER, NOW, issuer, sign, some_claims
 
 
 @dataclass
@@ -159,8 +164,10 @@ class World:
         self.upstream = MemoryUpstream()
         self.recorder = Recorder()
         configured = Config(upstream="http://127.0.0.1:3000", issuers=(issuer(**(issuer_settings or {})),), **settings)
+        self.revocations = Revocations(observer=Unheard(), clock=lambda: self.now)
         self.gate = Gate(
             configured,
+            revocations=None if configured.revocation is None else self.revocations,
             issuers=self.issuers,
             upstream=self.upstream,
             observer=self.recorder,
@@ -213,6 +220,31 @@ async def test_without_a_credential_no_token_is_looked_up(
     with pytest.raises(refusal):
         await world.gate.admit(facts(authorization=authorization), Ending())
     assert world.recorder.hits == []
+
+
+async def test_a_token_that_was_revoked_is_refused_also_where_it_is_remembered() -> None:
+    world = World(revocation=Revocation())
+    ending = Ending()
+    admission = await world.gate.admit(facts(sign()), ending)
+    assert admission.identity is not None
+    assert Step.REVOCATION not in ending.steps
+    everybody = Entry("issuer", ISSUER, "", until=NOW + 100, before=NOW)
+    await world.revocations.add(everybody, source="command")
+    ending = Ending()
+    with pytest.raises(TokenRevoked, match="its issuer was revoked"):
+        await world.gate.admit(facts(sign()), ending)
+    assert (ending.steps[-2:], ending.identity) == ([Step.REMEMBERED, Step.REVOCATION], None)
+    assert (await world.gate.admit(facts(sign(some_claims(iat=NOW + 1))), Ending())).identity is not None
+    await world.revocations.lift(everybody)
+    assert (await world.gate.admit(facts(sign()), Ending())).identity is admission.identity
+
+
+async def test_a_route_that_only_reports_says_whom_it_would_refuse() -> None:
+    world = World(revocation=Revocation(), routes=(RouteSection(path="/*", mode="report"),))
+    await world.revocations.add(Entry("subject", ISSUER, "alice", until=NOW + 100), source="command")
+    ending = Ending()
+    admission = await world.gate.admit(facts(sign()), ending)
+    assert (type(ending.reported), ending.reported_at, admission.identity) == (TokenRevoked, Step.REVOCATION, None)
 
 
 async def test_dropped_forwarding_headers_are_logged_once_with_what_would_believe_them(

@@ -10,7 +10,7 @@ from gateway.core.errors import UnknownKey
 from gateway.observe.access import AccessLog
 from gateway.observe.metrics.metrics import Metrics
 from gateway.observe.observers import Observers, Unheard
-from gateway.ports import Ending, KeysFetched, KeysKnown, KeysSuppressed, Observer
+from gateway.ports import Ending, KeysFetched, KeysKnown, KeysSuppressed, Observer, RevocationAdded, RevocationsKnown
 
 
 def test_everything_heard_is_counted() -> None:
@@ -24,6 +24,8 @@ def test_everything_heard_is_counted() -> None:
     observers.happened(KeysFetched("a", ok=False, at=456.0))
     observers.happened(KeysSuppressed("a"))
     observers.happened(KeysKnown("a", count=3, stale=True, age_limit=60.0))
+    observers.happened(RevocationAdded("subject", "command"))
+    observers.happened(RevocationsKnown((("subject", 4),)))
     observers.connections_open(7)
     observers.requests_in_flight(5)
     observers.upstream_connections("shop", idle=3, busy=2)
@@ -36,6 +38,7 @@ def test_everything_heard_is_counted() -> None:
         ("gateway_jwks_last_success_timestamp_seconds", ("issuer", "a")): 123,
         ("gateway_jwks_keys", ("issuer", "a")): 3,
         ("gateway_jwks_stale", ("issuer", "a")): 1,
+        ("gateway_revocations", ("kind", "subject")): 4,
     }
     for (name, label), number in expected.items():
         assert metrics.registry.get_sample_value(name, dict([label])) == number
@@ -43,6 +46,8 @@ def test_everything_heard_is_counted() -> None:
         labels = {"upstream": "shop", "state": state}
         assert metrics.registry.get_sample_value("gateway_upstream_connections", labels) == number
     assert metrics.registry.get_sample_value("gateway_tunnels_open") == 6
+    labels = {"kind": "subject", "source": "command"}
+    assert metrics.registry.get_sample_value("gateway_revocations_added_total", labels) == 1
     for result in ("ok", "error", "suppressed"):
         assert metrics.registry.get_sample_value("gateway_jwks_refreshes_total", {"issuer": "a", "result": result}) == 1
     assert metrics.registry.get_sample_value("gateway_connections_open") == 7

@@ -15,6 +15,7 @@ from gateway.core.checks.issuers import issuer_notes, issuer_problems, issuer_wa
 from gateway.core.checks.limits import limit_problems, limit_warnings
 from gateway.core.checks.log import log_problems, log_warnings
 from gateway.core.checks.probes import probe_problems
+from gateway.core.checks.revocation import revocation_problems, revocation_warnings
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.store import store_problems, store_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
@@ -42,6 +43,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *_proxy_problems(config.trusted_proxies),
         *limit_problems(config.limits),
         *log_problems(config),
+        *revocation_problems(config),
         *_realm_problems(config.realm),
         *store_problems(config),
     ]
@@ -64,6 +66,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
         *limit_warnings(config.limits),
         *log_warnings(config),
         *store_warnings(config),
+        *revocation_warnings(config),
     ]
 
 

@@ -12,6 +12,7 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
 from gateway.core.config.log import Log
 from gateway.core.config.probes import ContainerProbes
+from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Section, default
 from gateway.core.config.section import described as _doc
@@ -84,6 +85,9 @@ class Config(Section, frozen=True, kw_only=True):
         _doc("pages of other origins that may call; upstream: the API responds to preflights, which need no token"),
     ] = None
     store: Annotated[StoreSection, _doc("what replicas and workers share")] = default(StoreSection())
+    revocation: Annotated[Revocation | None, _doc("tokens that stop before they expire; null: none can be revoked")] = (
+        None
+    )
     via: Annotated[bool, _doc("add Via; it makes some upstreams change their responses")] = False
     probes: Annotated[
         dict[str, ContainerProbes],

@@ -15,6 +15,11 @@ class IssuerUnavailable(Unavailable):
     public = "The keys of the token issuer cannot be had at the moment. The token may be fine: try again."
 
 
+class StoreUnavailable(Unavailable):
+    reason = "store_unavailable"
+    public = "What the replicas of this gateway share cannot be had at the moment. The token may be fine: try again."
+
+
 class UpstreamBusy(Unavailable):
     reason = "upstream_busy"
     public = "The API behind this gateway is busy. Try again."

@@ -129,6 +129,11 @@ class UnclassifiedToken(InvalidToken):
     public = "Nothing in this token shows that it is an access token."
 
 
+class TokenRevoked(InvalidToken):
+    reason = "token_revoked"
+    public = "The access token was revoked."
+
+
 class ProofRequired(InvalidToken):
     reason = "proof_required"
     public = "The access token is bound to a key, and the request carries no accepted proof of possession."

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from gateway.core.claims import ClaimName
 from gateway.core.http.facts import HeaderLine
 from gateway.core.token.confirmation import Confirmation
+from gateway.core.token.handles import Handles
 from gateway.core.token.markers import Verdict
 
 #: hex digits that stand for a subject
@@ -30,6 +31,7 @@ class Identity:
         "client",
         "confirmation",
         "expires_at",
+        "handles",
         "headers",
         "issuer",
         "key",
@@ -59,6 +61,7 @@ class Identity:
         headers: tuple[HeaderLine, ...],
         unread: str = "",
         confirmation: Confirmation | None = None,
+        handles: Handles | None = None,
     ) -> None:
         #: configured name of the issuer
         self.issuer: Final = issuer
@@ -82,12 +85,29 @@ class Identity:
         self.unread: Final = unread
         #: what the token is bound to; None: a bearer token
         self.confirmation: Final = confirmation
+        #: by what it can be revoked; None: revocation is not configured
+        self.handles: Final = handles
         self._hashed_subject: str | None = None
 
     @property
     def ends_at(self) -> float:
         """Seconds since the epoch; leeway included."""
         return self.expires_at + self.leeway
+
+    @property
+    def issued_at(self) -> float | None:
+        """`iat`, seconds since the epoch; None: there is none, or revocation is not configured. As `jti` and `sid`."""
+        return None if self.handles is None else self.handles.issued_at
+
+    @property
+    def jti(self) -> str | None:
+        """What tells the token from others of its issuer."""
+        return None if self.handles is None else self.handles.jti
+
+    @property
+    def sid(self) -> str | None:
+        """The session at the issuer that the token is of."""
+        return None if self.handles is None else self.handles.sid
 
     def still_holds(self, now: float, keys: PublishedKeys) -> bool:
         """Whether the token would pass now as it did before: its times, and the ground on which it was believed.

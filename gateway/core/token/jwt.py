@@ -176,9 +176,11 @@ def check_times(claims: Mapping[str, Any], rules: IssuerRules, *, now: float) ->
         raise TokenFromTheFuture(f"issued in {iat - now:.0f} s; the leeway is {rules.leeway:.0f} s")
     if rules.max_lifetime is not None:
         if iat is None:
-            raise MissingClaim("there is no iat, which max_lifetime needs")
+            raise MissingClaim(f"there is no iat, which {rules.lifetime_key} needs")
         if exp - iat > rules.max_lifetime:
-            raise TokenLifetimeTooLong(f"lives {exp - iat:.0f} s; {rules.max_lifetime:.0f} s are accepted")
+            raise TokenLifetimeTooLong(
+                f"lives {exp - iat:.0f} s; {rules.lifetime_key} accepts {rules.max_lifetime:.0f} s"
+            )
     return exp, nbf
 
 

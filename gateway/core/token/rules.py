@@ -24,6 +24,8 @@ class IssuerRules:
     #: seconds
     leeway: float
     max_lifetime: float | None
+    #: the key that says so
+    lifetime_key: str
     require_typ: bool
     allow_unclassified: bool
     audience_claims: tuple[str, ...]
@@ -39,8 +41,13 @@ class IssuerRules:
     suggested: str
 
 
-def rules_of(issuer: Issuer) -> IssuerRules:
-    """The rules of a configured issuer, its preset's among them."""
+def rules_of(issuer: Issuer, *, keep: float | None = None) -> IssuerRules:
+    """The rules of a configured issuer, its preset's among them.
+
+    `keep`: seconds for which what is revoked is remembered: no token that lives longer can be revoked for good.
+    """
+    own = None if issuer.max_lifetime is None else float(issuer.max_lifetime)
+    is_kept = keep is not None and (own is None or keep < own)
     preset = PRESETS[issuer.preset] if issuer.preset else None
     suggested = preset or PRESETS.get(suggest_preset(issuer.issuer) or "", _NO_PRESET)
     read = issuer.scope_claims or scope_claims_of(preset or _NO_PRESET, audiences_of(issuer))
@@ -50,7 +57,8 @@ def rules_of(issuer: Issuer) -> IssuerRules:
         audiences=frozenset(audiences_of(issuer)),
         algorithms=frozenset(issuer.algorithms),
         leeway=float(issuer.leeway),
-        max_lifetime=None if issuer.max_lifetime is None else float(issuer.max_lifetime),
+        max_lifetime=keep if is_kept else own,
+        lifetime_key="revocation.keep" if is_kept else "max_lifetime",
         require_typ=issuer.require_typ,
         allow_unclassified=issuer.allow_unclassified,
         audience_claims=issuer.audience_claims,

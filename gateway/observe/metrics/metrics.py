@@ -11,7 +11,16 @@ from gateway import __version__
 from gateway.core.errors import ClientDisconnected, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
 from gateway.observe.metrics.store_metrics import StoreMetrics
 from gateway.observe.metrics.tally import Count, Tally, Timing
-from gateway.ports import Ending, Event, KeysFetched, KeysSuppressed, StoreKnown, StoreUsed
+from gateway.ports import (
+    Ending,
+    Event,
+    KeysFetched,
+    KeysSuppressed,
+    RevocationAdded,
+    RevocationsKnown,
+    StoreKnown,
+    StoreUsed,
+)
 
 # A second series for every counter, which nobody asked for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -170,6 +179,19 @@ class Metrics:
         self.jwks_refreshes = Counter(
             "gateway_jwks_refreshes_total", "Key fetches, made or suppressed.", ("issuer", "result"), registry=registry
         )
+        self.revocations = Gauge(
+            "gateway_revocations",
+            "Entries of the list of what is revoked.",
+            ("kind",),
+            registry=registry,
+            multiprocess_mode=_LATEST,
+        )
+        self.revocations_added = Counter(
+            "gateway_revocations_added_total",
+            "What was revoked, by who said so.",
+            ("kind", "source"),
+            registry=registry,
+        )
         Gauge(
             "gateway_report_mode_routes", "Routes that only report.", registry=registry, multiprocess_mode=_LATEST
         ).set(report_routes)
@@ -280,6 +302,11 @@ class Metrics:
             self._store.used(event)
         elif isinstance(event, StoreKnown):
             self._store.known(event)
+        elif isinstance(event, RevocationAdded):
+            self.revocations_added.labels(event.kind, event.source).inc()
+        elif isinstance(event, RevocationsKnown):
+            for kind, count in event.counts:
+                self.revocations.labels(kind).set(count)
         else:
             self.jwks_keys.labels(event.issuer).set(event.count)
             self.jwks_stale.labels(event.issuer).set(event.stale)

@@ -11,7 +11,7 @@ def test_the_schema_knows_every_key_with_a_description() -> None:
     sections = [made, *made["$defs"].values()]
     assert set(made["$defs"]) == {
         "UpstreamSection", "UpstreamTls", "UpstreamCredential", "BasicCredential", "Secret", "Issuer", "IdentityHeader", "RouteSection", "Cors", "AssertionSection", "KeyFile", "Limits", "Log",
-        "ContainerProbes", "Probe",
+        "ContainerProbes", "Probe", "Revocation",
     }  # fmt: skip
     for section in sections:
         assert section["additionalProperties"] is False

@@ -1,0 +1,196 @@
+"""What was revoked, for whoever asks in this process: the whole list in memory, and whoever keeps it beyond that.
+
+Asking waits for nothing. Who keeps it is told first, so that nothing is confirmed that would be lost.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from gateway.core.errors import StoreUnavailable, Suspect, TokenRevoked
+from gateway.core.revocation.entry import KINDS, Entry
+from gateway.core.revocation.revoked import ListFull, Revoked
+from gateway.core.token.identity import Identity
+from gateway.ports import Observer, RevocationAdded, RevocationsKnown
+
+#: seconds after which a copy of the list is too old to be relied on
+MAX_AGE: Final = 30.0
+
+log = logging.getLogger("gateway")
+
+
+class CannotRevoke(Exception):
+    """It was not revoked, or not lifted; a sentence without values says why."""
+
+
+class Keeper(Protocol):
+    """Keeps the list beyond this process."""
+
+    @property
+    def age(self) -> float:
+        """Seconds since this process was sure to have the whole list; 0: it always is."""
+
+    async def start(self, revocations: "Revocations") -> None:
+        """From now on what others revoke reaches `revocations`, by `take`. Waits for nobody."""
+
+    async def close(self) -> None:
+        """Ends that. May be called twice."""
+
+    async def write(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Keeps them, whatever happens to this process then; what counts now for each. CannotRevoke."""
+
+
+class Revocations:
+    """The list, and what can be done with it."""
+
+    def __init__(
+        self,
+        *,
+        observer: Observer,
+        keeper: Keeper | None = None,
+        closed: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`keeper` None: what is revoked is forgotten when the process ends.
+
+        `closed`: nobody is admitted while the copy of the list is too old. `clock`: seconds since the epoch.
+        """
+        self._list = Revoked()
+        self._observer = observer
+        self._keeper = keeper
+        self._closed = closed
+        self._clock = clock
+        self._subscribers: list[Callable[[], None]] = []
+        self._is_stale = False
+        #: whether a request has to be checked
+        self.is_needed = False
+
+    def __repr__(self) -> str:
+        return f"Revocations({self._list!r}{', too old' if self._is_stale else ''})"
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is revoked, as far as is known here."""
+        return not len(self._list)
+
+    @property
+    def is_stale(self) -> bool:
+        """The copy of the list is too old to be relied on, as of the last look."""
+        return self._is_stale
+
+    def entries(self, *, lifted: bool = False) -> tuple[Entry, ...]:
+        """Those that count; with `lifted` those that were lifted as well, and are remembered."""
+        return self._list.entries(lifted=lifted)
+
+    def find(self, identity: Identity) -> Entry | None:
+        """An entry that is about this identity, or None."""
+        return self._list.find(identity.handles)
+
+    def check(self, identity: Identity) -> None:
+        """TokenRevoked. StoreUnavailable: the list is too old, and `closed`."""
+        entry = self._list.find(identity.handles)
+        refusal: TokenRevoked | StoreUnavailable
+        if entry is not None:
+            said = f": {entry.reason}" if entry.reason else ""
+            refusal = TokenRevoked(f"its {_WORDS[entry.kind]} was revoked {_ago(self._clock() - entry.at)}{said}")
+        elif self._is_stale and self._closed:
+            refusal = StoreUnavailable(f"the list of what is revoked is older than {MAX_AGE:.0f} s")
+        else:
+            return
+        refusal.suspect = Suspect(identity.token_id, None, identity.issuer)
+        raise refusal
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Has `changed` called after every change of the list: something was revoked or lifted, here or elsewhere."""
+        self._subscribers.append(changed)
+
+    async def start(self) -> None:
+        """Begins to hear what others revoke; waits for nobody."""
+        if self._keeper is not None:
+            await self._keeper.start(self)
+        self.look()
+
+    async def close(self) -> None:
+        """Ends that. May be called twice."""
+        if self._keeper is not None:
+            await self._keeper.close()
+
+    async def add(self, *entries: Entry, source: str) -> bool:
+        """Revokes, or lifts, all of them; they are kept when this returns. False: nothing has changed by it.
+
+        CannotRevoke. `source`: who asked: `command` or `logout`.
+        """
+        for entry in entries:
+            if self._list.get(entry.index) is None and self._list.is_full:
+                raise CannotRevoke(self._list.full_sentence)
+        kept = entries if self._keeper is None else await self._keeper.write(entries)
+        return self.take(kept, source=source)
+
+    async def lift(self, entry: Entry, *, who: str = "") -> bool:
+        """Takes back what was revoked; False: it was not. CannotRevoke."""
+        found = self._list.get(entry.index)
+        if found is None or found.lifted:
+            return False
+        return await self.add(lifting(found, at=self._clock(), who=who), source="command")
+
+    def take(self, entries: Iterable[Entry], *, source: str) -> bool:
+        """What counts from now on, whoever said so; it is not written again. Whether anything has changed."""
+        changed = False
+        for entry in entries:
+            try:
+                now = self._list.add(entry)
+            except ListFull as full:
+                log.error("%s", full)  # noqa: TRY400 -- the sentence is the whole story
+                break
+            if now is not None:
+                changed = True
+                if not now.lifted:
+                    self._observer.happened(RevocationAdded(now.kind, source))
+        if changed:
+            self.has_changed()
+        return changed
+
+    def replace(self, entries: Iterable[Entry]) -> None:
+        """The list is this from now on. ListFull: it stays what it was."""
+        self._list.replace(entries)
+        self.has_changed()
+
+    def look(self, _: float = 0.0) -> None:
+        """To be called once a second: forgets what has ended, and judges the age of the list."""
+        if self._list.expire(self._clock()):
+            self._tell()
+        was = self._is_stale
+        self._is_stale = self._keeper is not None and self._keeper.age > MAX_AGE
+        if was != self._is_stale:
+            self._complain()
+        self.is_needed = bool(self._list) or (self._is_stale and self._closed)
+
+    def has_changed(self) -> None:
+        """Tells everybody who wants to hear of it."""
+        self.is_needed = bool(self._list) or (self._is_stale and self._closed)
+        self._tell()
+        for changed in self._subscribers:
+            changed()
+
+    def _complain(self) -> None:
+        if self._is_stale:
+            log.error("the list of what is revoked is older than %g s: %s", MAX_AGE, _CONSEQUENCE[self._closed])
+        else:
+            log.info("the list of what is revoked is up to date again")
+
+    def _tell(self) -> None:
+        self._observer.happened(RevocationsKnown(tuple(self._list.counts.items())))
+
+
+def lifting(entry: Entry, *, at: float, who: str) -> Entry:
+    """What takes an entry back. It is remembered for as long as the entry would have been."""
+    return Entry(entry.kind, entry.issuer, entry.value, until=entry.until, at=at, who=who, lifted=True)
+
+
+def _ago(seconds: float) -> str:
+    return f"{max(0.0, seconds):.0f} s ago"
+
+
+_WORDS: Final = {kind: "subject, as a token without session," if kind == "sessionless" else kind for kind in KINDS}
+_CONSEQUENCE: Final = {True: "no token is admitted", False: "tokens that were revoked since may be admitted"}
