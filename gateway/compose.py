@@ -23,7 +23,7 @@ from gateway.settings.watch import FollowedSecrets
 from gateway.signing.assertions import SignedAssertions
 from gateway.signing.signing_keys import SigningKeys
 from gateway.store.budget import within_budget
-from gateway.store.revocations import Revocations
+from gateway.store.revocations import Keeper, Revocations
 from gateway.store.store import Store
 
 
@@ -50,12 +50,18 @@ class Assembly:
     async def start(self) -> None:
         """Begins to fetch keys and to follow files; waits for nobody but a store, and that briefly. `close` ends it."""
         await self.store.start()
+        # Nothing is admitted before this process knows what is revoked.
+        if self.revocations is not None:
+            await self.revocations.start()
         await self.issuers.start()
         if self.signer is not None:
             await self.signer.start()
         await self.secrets.start()
+
+    def look(self, now: float) -> None:
+        """To be called once a second. `now`: of `time.monotonic`."""
         if self.revocations is not None:
-            await self.revocations.start()
+            self.revocations.look(now)
 
     async def close(self) -> None:
         """Ends all that is under way, sockets and tasks. May be called twice."""
@@ -105,12 +111,14 @@ def build(
     observer: Observer,
     secrets: Mapping[Secret, str] = MappingProxyType({}),
     upstream: Upstream | None = None,
+    keeper: Keeper | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Assembly:
     """Makes it; asks nobody yet. Needs a running loop. After calling this you must call `close`.
 
     `config` is sound: nothing is checked here. `secrets`: what was read for each that it names. `observer`: outlives
-    what is built here. `upstream`: instead of the APIs of the configuration. `clock`: seconds since the epoch.
+    what is built here. `upstream`: instead of the APIs of the configuration. `keeper`: of what is revoked, beyond
+    this process; it is closed with the rest. `clock`: seconds since the epoch.
     ValueError: a file was spoilt after it was checked; the sentence begins with its key.
     """
     closing = AsyncExitStack()
@@ -130,7 +138,7 @@ def build(
         closing.push_async_callback(signer.stop)
     issuers = RemoteIssuers(config.issuers, observer=observer)
     closing.push_async_callback(issuers.stop)
-    revocations = None if config.revocation is None else Revocations(observer=observer, clock=clock)
+    revocations = None if config.revocation is None else Revocations(observer=observer, keeper=keeper, clock=clock)
     if revocations is not None:
         closing.push_async_callback(revocations.close)
     gate = Gate(

@@ -6,6 +6,7 @@ The decision and the account of it are `Gate.admit`'s own; this module puts them
 import argparse
 import asyncio
 import json
+import logging
 import os
 import sys
 import time
@@ -23,6 +24,7 @@ from gateway.core.config.log import Log
 from gateway.core.config.upstreams import Secret
 from gateway.core.errors import AmbiguousPath, Refusal
 from gateway.core.http.facts import Facts
+from gateway.core.revocation.entry import Entry
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.table import RouteTable
 from gateway.core.shown import shown
@@ -34,6 +36,7 @@ from gateway.ports import Ending, Exchange, Response
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.peer import Peer
 from gateway.settings.settings import load
+from gateway.store.journal import read_journal
 
 HELP: Final = "say step by step what the gateway would make of a token"
 DESCRIPTION: Final = (
@@ -83,6 +86,9 @@ class Explanation:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+log = logging.getLogger("gateway")
+
+
 class CannotExplain(Exception):
     """Nothing can be said; a sentence that begins with a key."""
 
@@ -106,7 +112,7 @@ async def explain(
 ) -> Explanation:
     """What the gate would say of this request with this token. Asks the issuer for its keys, and nobody else.
 
-    CannotExplain: a file was spoilt after it was checked.
+    Of what is revoked it knows what stands in the journal. CannotExplain: a file was spoilt after it was checked.
     """
     try:
         assembly = build(config, observer=Unheard(), secrets=secrets, upstream=_Nowhere(), clock=clock)
@@ -117,6 +123,8 @@ async def explain(
     headers = [(b"Host", host.encode("utf-8", "surrogateescape"))]
     if token:
         headers.append((b"Authorization", b"Bearer " + token))
+    if assembly.revocations is not None:
+        assembly.revocations.replace(_revoked(config, now=clock()))
     try:
         ending.facts = read_facts(
             method=method,
@@ -132,6 +140,17 @@ async def explain(
     finally:
         await assembly.close()
     return explanation_of(ending, admission, config, routes=assembly.gate.routes)
+
+
+def _revoked(config: Config, *, now: float) -> tuple[Entry, ...]:
+    """What a gateway here has in its journal; nothing where it has none, or that is another's to read."""
+    if config.revocation is None or config.revocation.file is None:
+        return ()
+    try:
+        return read_journal(config.revocation.file, now=now)
+    except ValueError as error:
+        log.error("what is revoked is not known here: revocation.file %s", error)  # noqa: TRY400 -- all there is to say
+        return ()
 
 
 def explanation_of(ending: Ending, admission: Admission | None, config: Config, *, routes: RouteTable) -> Explanation:

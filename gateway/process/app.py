@@ -37,10 +37,12 @@ from gateway.process.listening import (
 from gateway.process.memory import room_for_connections, settle_memory
 from gateway.process.notify import UNHEARD, Notifier
 from gateway.process.pulse import Pulse
+from gateway.process.revoking import RevokingSocket, open_journal
 from gateway.process.signals import on_drain, on_signals
 from gateway.process.summary import summary
 from gateway.process.title import DRAINED, DRAINS, SERVES, call_process
 from gateway.relay.client.server import Server
+from gateway.store.revocations import Keeper
 
 #: seconds from the last connection that the kernel lets in to the end of idle ones; halfway the listeners close
 LAST_WORDS: Final = 0.5
@@ -58,11 +60,15 @@ class Gateway:
         secrets: Mapping[Secret, str] = MappingProxyType({}),
         inherited: Listeners | None = None,
         passed: Mapping[str, Bound] = MappingProxyType({}),
+        keeper: Keeper | None = None,
     ) -> None:
         """`config` is sound: nothing is checked here. `secrets`: what was read for each that it names.
 
         `inherited`: what somebody else has bound, and other processes share. `passed`: what `take_passed` found.
+        `keeper`: of what is revoked, where that is somebody else's.
         """
+        self._keeper = keeper
+        self._revoking: RevokingSocket | None = None
         self._config = config
         self._secrets = secrets
         self._inherited = inherited
@@ -93,14 +99,20 @@ class Gateway:
         batch = BATCH if self._inherited is None else PIPE_BUF
         self._access = AccessLog(config.log, batch=batch, dropped=self._metrics.access_lines_dropped)
         observers = Observers(self._metrics, self._access)
+        keeper = self._keeper if self._inherited is not None else open_journal(config)
         try:
-            assembly = build(config, observer=observers, secrets=self._secrets)
+            assembly = build(config, observer=observers, secrets=self._secrets, keeper=keeper)
         except ValueError as error:
+            if keeper is not None:
+                await keeper.close()
             raise CannotStart(str(error)) from None
         self._current = Current(assembly)
         try:
+            if assembly.revocations is not None and self._inherited is None:
+                self._revoking = await RevokingSocket.start(assembly.revocations, config)
             listeners = bind_listeners(config, self._passed) if self._inherited is None else self._inherited
         except CannotStart:
+            await self._stop_revoking()
             await assembly.close()
             raise
         room = room_for_connections(config)
@@ -117,10 +129,14 @@ class Gateway:
         if listeners.admin is not None:
             self._serve_admin(listeners.admin, assembly)
         await assembly.start()
-        self._pulse = Pulse(self._metrics.loop_lagged, (self._access.look, lambda _: flush_log()))
+        self._pulse = Pulse(self._metrics.loop_lagged, (self._access.look, self._look))
         self._listeners = listeners
         if self._inherited is None:
             log.info("%s", self.summary())
+
+    def _look(self, now: float) -> None:
+        flush_log()
+        self.assembly.look(now)
 
     @property
     def assembly(self) -> Assembly:
@@ -223,11 +239,17 @@ class Gateway:
             await self._admin_acceptor.close()
             await self._admin_server.drain(seconds=0)
             self._admin_acceptor.bound.unlink()
-        await self.assembly.close()
+        await self._stop_revoking()
         self._pulse.stop()
+        await self.assembly.close()
         self._access.close()
         self.tell_metrics()
         log.info("stopped")
+
+    async def _stop_revoking(self) -> None:
+        if self._revoking is not None:
+            await self._revoking.close()
+            self._revoking = None
 
 
 async def _pass(seconds: float, hurry: asyncio.Event) -> None:

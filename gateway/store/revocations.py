@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from gateway.core.errors import StoreUnavailable, Suspect, TokenRevoked
-from gateway.core.revocation.entry import KINDS, Entry
+from gateway.core.revocation.entry import KINDS, Entry, lifting
 from gateway.core.revocation.revoked import ListFull, Revoked
 from gateway.core.token.identity import Identity
 from gateway.ports import Observer, RevocationAdded, RevocationsKnown
@@ -92,8 +92,8 @@ class Revocations:
         entry = self._list.find(identity.handles)
         refusal: TokenRevoked | StoreUnavailable
         if entry is not None:
-            said = f": {entry.reason}" if entry.reason else ""
-            refusal = TokenRevoked(f"its {_WORDS[entry.kind]} was revoked {_ago(self._clock() - entry.at)}{said}")
+            ago = max(0.0, self._clock() - entry.at)
+            refusal = TokenRevoked(f"its {_WORDS[entry.kind]} was revoked {ago:.0f} s ago{_why(entry)}")
         elif self._is_stale and self._closed:
             refusal = StoreUnavailable(f"the list of what is revoked is older than {MAX_AGE:.0f} s")
         else:
@@ -125,7 +125,11 @@ class Revocations:
             if self._list.get(entry.index) is None and self._list.is_full:
                 raise CannotRevoke(self._list.full_sentence)
         kept = entries if self._keeper is None else await self._keeper.write(entries)
-        return self.take(kept, source=source)
+        changed = self.take(kept, source=source)
+        for entry in entries:
+            done = "lifted" if entry.lifted else "revoked"
+            log.warning("%s: a %s%s; by %s%s", done, entry.kind, _of(entry.issuer), entry.who or source, _why(entry))
+        return changed
 
     async def lift(self, entry: Entry, *, who: str = "") -> bool:
         """Takes back what was revoked; False: it was not. CannotRevoke."""
@@ -183,13 +187,12 @@ class Revocations:
         self._observer.happened(RevocationsKnown(tuple(self._list.counts.items())))
 
 
-def lifting(entry: Entry, *, at: float, who: str) -> Entry:
-    """What takes an entry back. It is remembered for as long as the entry would have been."""
-    return Entry(entry.kind, entry.issuer, entry.value, until=entry.until, at=at, who=who, lifted=True)
+def _why(entry: Entry) -> str:
+    return f": {entry.reason}" if entry.reason else ""
 
 
-def _ago(seconds: float) -> str:
-    return f"{max(0.0, seconds):.0f} s ago"
+def _of(issuer: str) -> str:
+    return f" of {issuer}" if issuer else ""
 
 
 _WORDS: Final = {kind: "subject, as a token without session," if kind == "sessionless" else kind for kind in KINDS}

@@ -1,5 +1,6 @@
 """Every reason the gate can give is explained at the step that gave it, with the evidence, and without the token."""
 
+import asyncio
 import json
 import os
 import threading
@@ -16,6 +17,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
+from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Size
 from gateway.core.config.upstreams import Secret, UpstreamCredential, UpstreamSection
@@ -35,8 +37,10 @@ from gateway.core.errors import (
     VersionNotSupported,
     reasons,
 )
+from gateway.core.revocation.entry import Entry
 from gateway.gate import Gate
 from gateway.ports import Ending
+from gateway.store.journal import Journal
 from tests.memory import MemoryIssuers, Nowhere, Recorder, facts
 from tests.signer import AUDIENCE, ISSUER, NOW, compact, private_jwk, public_jwk, sign, some_claims, some_header
 
@@ -143,7 +147,7 @@ async def test_a_refusal_is_explained_at_its_step(
 def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     elsewhere = {BadRequest, BodyTooLarge, RequestTimeout, VersionNotSupported, Overloaded, Draining, UpstreamBusy}
     elsewhere |= {InternalError}
-    # It has no list of what is revoked.
+    # It asks no store, and what is revoked stands in a test of its own.
     elsewhere |= {StoreUnavailable, TokenRevoked}
     never = {
         refusal.reason
@@ -163,6 +167,25 @@ async def test_an_admission_shows_what_the_upstream_would_receive(keys: str) -> 
     assert "expires in 300 s" in text
     assert "passed over /health: another path" in text
     assert json.loads(as_json(explanation))["reason"] is None
+
+
+async def test_what_the_journal_has_is_refused_at_its_step(
+    keys: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = str(tmp_path / "revoked")
+    settings = {"revocation": Revocation(file=file)}
+    explanation = await explained(keys, minted(), settings=settings)
+    assert explanation.verdict == "admitted"
+    assert "what is revoked is not known here: revocation.file names a file that cannot be read" in caplog.text
+    assert not await asyncio.to_thread(os.path.exists, file)
+    journal, _ = Journal.open(file, now=NOW)
+    journal.append([Entry("subject", ISSUER, "alice", until=NOW + 60, before=NOW, at=NOW - 5, reason="lost")])
+    explanation = await explained(keys, minted(), settings=settings)
+    (failed,) = (step for step in explanation.steps if step.passed is False)
+    assert (failed.name, failed.says) == ("revocation", "token_revoked: its subject was revoked 5 s ago: lost")
+    explanation = await explained(keys, minted(sub="bob"), settings=settings)
+    assert "✓ revocation nothing that was revoked is about it" in as_text(explanation, color=False)
+    journal.close()
 
 
 async def test_the_audience_is_shown_where_it_was_found(keys: str) -> None:

@@ -82,7 +82,36 @@ def until_of(kind: Kind, *, now: float, before: float | None, keep: float, expir
     """When an entry may be forgotten. `keep`: how long tokens live at most. `expires_at`: of the one token."""
     if kind in ("token", "jti") and expires_at is not None:
         return expires_at + CLOCKS
-    return max(now, before or now) + keep + CLOCKS
+    return (now if before is None else before) + keep + CLOCKS
+
+
+def revoking(
+    kind: Kind,
+    *,
+    issuer: str = "",
+    value: str = "",
+    now: float,
+    keep: float,
+    before: float | None = None,
+    expires_at: float | None = None,
+    reason: str = "",
+) -> Entry:
+    """What revokes it now. `before` None: where it is no single token, those issued until in 5 s are meant.
+
+    `keep`, `expires_at`: see `until_of`. ValueError as `checked`.
+    """
+    if before is None and kind not in ("token", "jti"):
+        before = now + MARGIN
+    if expires_at is not None:
+        # One that lives longer than what is kept is refused for that.
+        expires_at = min(expires_at, now + keep)
+    until = until_of(kind, now=now, before=before, keep=keep, expires_at=expires_at)
+    return checked(Entry(kind, issuer, value, until=until, before=before, at=now, reason=reason))
+
+
+def lifting(entry: Entry, *, at: float, who: str) -> Entry:
+    """What takes an entry back. It is remembered for as long as the entry would have been."""
+    return Entry(entry.kind, entry.issuer, entry.value, until=entry.until, at=at, who=who, lifted=True)
 
 
 def written(entry: Entry) -> bytes:
@@ -130,6 +159,8 @@ def checked(entry: Entry) -> Entry:
         raise ValueError(f"a value has at most {MAX_VALUE} characters")
     if len(entry.reason) > MAX_NOTE or len(entry.who) > MAX_NOTE:
         raise ValueError(f"a reason has at most {MAX_NOTE} characters")
+    if not (entry.reason + entry.who).isprintable():
+        raise ValueError("a reason is one line of text")
     return entry
 
 

@@ -3,10 +3,21 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.revocation.entry import CLOCKS, KINDS, Entry, checked, merged, parse_entry, until_of, written
+from gateway.core.revocation.entry import (
+    CLOCKS,
+    KINDS,
+    Entry,
+    checked,
+    lifting,
+    merged,
+    parse_entry,
+    revoking,
+    until_of,
+    written,
+)
 from gateway.core.token.handles import index_value
 
 ISS = "https://i.example"
@@ -30,8 +41,8 @@ ENTRIES = st.builds(
     until=TIMES,
     before=st.none() | TIMES,
     at=TIMES,
-    reason=st.text(max_size=20),
-    who=st.text(max_size=20),
+    reason=st.text(max_size=20).filter(str.isprintable),
+    who=st.text(max_size=20).filter(str.isprintable),
     lifted=st.booleans(),
 )
 
@@ -59,6 +70,7 @@ def test_what_was_written_is_read_as_it_was(one: Entry) -> None:
     assert parse_entry(text) == one
 
 
+@settings(max_examples=50)
 @given(ENTRIES, ENTRIES)
 def test_of_two_entries_counts_what_either_is_about(one: Entry, other: Entry) -> None:
     both = merged(one, other)
@@ -91,7 +103,7 @@ def test_a_lifted_entry_stands_for_as_long_as_what_it_lifts() -> None:
         ("jti", None, None, 10.0 + 1000.0 + CLOCKS),
         ("subject", None, 50.0, 10.0 + 1000.0 + CLOCKS),
         ("subject", 20.0, None, 20.0 + 1000.0 + CLOCKS),
-        ("subject", 5.0, None, 10.0 + 1000.0 + CLOCKS),
+        ("subject", 5.0, None, 5.0 + 1000.0 + CLOCKS),
     ],
 )
 def test_an_entry_stays_until_no_token_can_be_meant_any_more(
@@ -135,6 +147,35 @@ def test_what_is_too_long_is_no_entry(changes: dict[str, Any]) -> None:
         checked(entry(**changes))
     with pytest.raises(ValueError, match="of at most"):
         parse_entry(written(entry(**changes)))
+
+
+@pytest.mark.parametrize("changes", [{"reason": "a\nb"}, {"who": "\x1b[2J"}])
+def test_a_reason_is_one_line_that_a_log_may_have(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="a reason is one line of text"):
+        parse_entry(written(entry(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "before", "until"),
+    [
+        ("subject", {}, 15.0, 15.0 + 1000 + CLOCKS),
+        ("client", {"before": 7.0}, 7.0, 7.0 + 1000 + CLOCKS),
+        ("sid", {}, 15.0, 15.0 + 1000 + CLOCKS),
+        ("jti", {"expires_at": 20.0}, None, 20.0 + CLOCKS),
+        ("jti", {"expires_at": 9999.0}, None, 1010.0 + CLOCKS),
+    ],
+)
+def test_what_revokes_now_leaves_what_is_issued_later(
+    kind: Any, given: dict[str, float], before: float | None, until: float
+) -> None:
+    made = revoking(kind, issuer=ISS, value="x", now=10.0, keep=1000.0, reason="lost", **given)
+    assert made == Entry(kind, ISS, "x", until=until, before=before, at=10.0, reason="lost")
+    assert lifting(made, at=11.0, who="me") == Entry(kind, ISS, "x", until=until, at=11.0, who="me", lifted=True)
+
+
+def test_nothing_is_revoked_that_names_nothing() -> None:
+    with pytest.raises(ValueError, match="a value belongs to every kind"):
+        revoking("subject", issuer=ISS, now=1.0, keep=1.0)
 
 
 def test_an_entry_tells_a_log_nothing_of_whom_it_is_about() -> None:
