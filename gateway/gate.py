@@ -15,6 +15,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
 from gateway.core.errors import ClientDisconnected, Draining, InternalError, Refusal, TokenExpired, TooLarge
 from gateway.core.http.body_limit import check_length
+from gateway.core.http.client_address import client_addresses_of
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.proof.binding import check_binding
 from gateway.core.routing.admission import Admission
@@ -23,9 +24,27 @@ from gateway.core.routing.route import Route
 from gateway.core.routing.table import RouteTable
 from gateway.core.token.credential import find_credential, presumed_token
 from gateway.core.token.identity import Identity
-from gateway.core.trail import BINDING, BODY, CREDENTIAL, POLICY, REMEMBERED, REVOCATION, ROUTE, UPSTREAM
-from gateway.core.upstream.headers import UpstreamHeaders, drops_forwarding
-from gateway.ports import Assertions, Ending, Exchange, Issuers, Observer, OwnResponse, Revocations, Upstream
+from gateway.core.trail import (
+    BINDING,
+    BODY,
+    CREDENTIAL,
+    POLICY,
+    REMEMBERED,
+    REVOCATION,
+    ROUTE,
+    UPSTREAM,
+)
+from gateway.core.upstream.headers import ForwardingNotice, UpstreamHeaders
+from gateway.ports import (
+    Assertions,
+    Ending,
+    Exchange,
+    Issuers,
+    Observer,
+    OwnResponse,
+    Revocations,
+    Upstream,
+)
 from gateway.verifier import Verifier, digest_of
 
 CarryOut = Callable[[Ending, Admission, Exchange], Awaitable[None]]
@@ -54,12 +73,13 @@ class Gate:
         self._token_bytes = config.limits.token_bytes
         self._body_bytes = config.limits.body_bytes
         self._verifier = Verifier(config, issuers=issuers, observer=observer, clock=clock)
+        self._senders = client_addresses_of(config)
         self._assertions = assertions
         self._revocations = revocations
         self._upstream = upstream
         self._observer = observer
         self._clock = clock
-        self._told_of_forwarding = False
+        self._forwarding = ForwardingNotice()
 
     def tell_upstreams(self, own: Mapping[str, tuple[HeaderLine, ...]]) -> None:
         """From now on requests to an upstream have these lines of ours: a secret has been replaced."""
@@ -132,8 +152,8 @@ class Gate:
         In the order of `Step`: what a token says is judged once and remembered, what depends on the request every time.
         """
         taken = ending.account  # as enter() does, without a call a step
-        if not self._told_of_forwarding and drops_forwarding(facts):
-            self._tell_of_forwarding(facts)
+        if not self._forwarding.given and (notice := self._forwarding.find(facts)) is not None:
+            log.warning(notice)
         taken.append(ROUTE)
         if (preflight := self.routes.find_preflight(facts)) is not None:
             return self._admit_preflight(facts, ending, *preflight)
@@ -153,7 +173,8 @@ class Gate:
                 else:
                     credential = find_credential(facts.authorization, token_bytes=self._token_bytes)
                     digest = digest if credential.token == presumed else digest_of(credential.token)
-                    identity = await self._verifier.verify(credential, digest, ending)
+                    sender = None if self._senders is None else self._senders.of(facts)
+                    identity = await self._verifier.verify(credential, digest, ending, sender=sender)
                 if self._revocations is not None and self._revocations.is_needed:
                     taken.append(REVOCATION)
                     self._revocations.check(identity)
@@ -197,8 +218,3 @@ class Gate:
             headers=self._upstream_headers.compose(facts, (), route=route, preflight=True),
             by_gateway=lines is not None,
         )
-
-    def _tell_of_forwarding(self, facts: Facts) -> None:
-        self._told_of_forwarding = True
-        told = "forwarding headers of %s were dropped; if that is your proxy, configure trusted_proxies: [%s]"
-        log.warning(told, facts.peer, facts.peer)

@@ -67,10 +67,13 @@ class Verifier:
         self._observer.token_looked_up(hit=identity is not None)
         return identity
 
-    async def verify(self, credential: Credential, digest: bytes, trail: Trail) -> Identity:
+    async def verify(
+        self, credential: Credential, digest: bytes, trail: Trail, *, sender: str | None = None
+    ) -> Identity:
         """The identity behind a token that is not remembered. InvalidToken, Forbidden, Unavailable.
 
-        `digest`: of this very token, by which its identity will be found again.
+        `digest`: of this very token, by which its identity will be found again. `sender`: the address that counts for
+        the request, None where nothing is counted by it, or nobody says whose address counts.
         """
         token_id = digest[:6].hex()
         token: Token | None = None

@@ -2,9 +2,13 @@
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 #: sun_path has 108 bytes on Linux, the last one is NUL (unix(7)).
 MAX_UNIX_PATH = 107
@@ -141,6 +145,21 @@ def _is_authority(text: bytes) -> bool:
 def _parse_authority(text: bytes) -> bool:
     found = _AUTHORITY.fullmatch(text)
     return found is not None and int(found["port"] or b"0") <= MAX_PORT
+
+
+def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """CIDRs as `trusted_proxies` has them, `unix` left out. ValueError: one is none."""
+    return tuple(
+        ipaddress.IPv6Network(text) if ":" in text else ipaddress.IPv4Network(text) for text in texts if text != "unix"
+    )
+
+
+def parse_ip(text: str) -> IpAddress:
+    """An address without brackets; its zone is left out, and one mapped into IPv6 is the one it maps. ValueError."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
 
 
 def is_loopback(host: str) -> bool:

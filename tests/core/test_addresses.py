@@ -12,6 +12,8 @@ from gateway.core.addresses import (
     is_loopback,
     is_wildcard,
     parse_address,
+    parse_ip,
+    parse_networks,
     parse_upstream,
     parse_url,
 )
@@ -194,3 +196,30 @@ def test_an_authority_is_a_host_with_an_optional_port(text: bytes) -> None:
 )
 def test_anything_else_is_no_authority(text: bytes) -> None:
     assert not is_authority(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+    ],
+)
+def test_an_ip_address_is_read_without_its_zone_and_unmapped(text: str, address: str) -> None:
+    assert str(parse_ip(text)) == address
+
+
+@pytest.mark.parametrize("text", ["", "unix", "192.0.2", "192.0.2.1:80", "[2001:db8::1]", "010.0.0.1"])
+def test_anything_else_is_no_ip_address(text: str) -> None:
+    with pytest.raises(ValueError, match="does not appear"):
+        parse_ip(text)
+
+
+def test_networks_are_those_of_trusted_proxies_without_unix() -> None:
+    assert [str(network) for network in parse_networks(("10.0.0.0/8", "unix", "192.0.2.1", "2001:db8::/32"))] == [
+        "10.0.0.0/8",
+        "192.0.2.1/32",
+        "2001:db8::/32",
+    ]

@@ -192,13 +192,21 @@ _OF_RESPONSE: Final = NameMemo(
 )
 
 
-def drops_forwarding(facts: Facts) -> bool:
-    """Whether forwarding headers of an untrusted peer are dropped: worth one line in the log."""
-    if not facts.trusted:
-        for name, _ in facts.headers:
-            if _IS_FORWARDING[name]:
-                return True
-    return False
+class ForwardingNotice:
+    """Says once that forwarding headers of somebody untrusted are dropped: that is often a proxy nobody configured."""
+
+    def __init__(self) -> None:
+        self.given = False
+
+    def find(self, facts: Facts) -> str | None:
+        """The sentence for the log, with the first request that has such headers; None: it has none, or it is said."""
+        if not (self.given or facts.trusted):
+            for name, _ in facts.headers:
+                if _IS_FORWARDING[name]:
+                    self.given = True
+                    advice = f"if that is your proxy, configure trusted_proxies: [{facts.peer}]"
+                    return f"forwarding headers of {facts.peer} were dropped; {advice}"
+        return None
 
 
 def response_headers(headers: Iterable[HeaderLine]) -> list[HeaderLine]:

@@ -1,8 +1,8 @@
 """Who is at the other end of a client's connection, and whose forwarding headers are believed."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from gateway.core.addresses import Network, parse_ip, parse_networks
 from gateway.core.config.file import Config
 
 
@@ -20,26 +20,17 @@ class Peer:
 class TrustedProxies:
     """The peers whose forwarding headers are believed."""
 
-    networks: tuple[IPv4Network | IPv6Network, ...]
+    networks: tuple[Network, ...]
     unix: bool
 
     @classmethod
     def of(cls, config: Config) -> "TrustedProxies":
         """Compiled once at start."""
-        return cls(
-            networks=tuple(
-                IPv6Network(text) if ":" in text else IPv4Network(text)
-                for text in config.trusted_proxies
-                if text != "unix"
-            ),
-            unix="unix" in config.trusted_proxies,
-        )
+        return cls(networks=parse_networks(config.trusted_proxies), unix="unix" in config.trusted_proxies)
 
     def peer(self, peername: object) -> Peer:
         """The peer as `peername` of its socket tells; an address mapped into IPv6 is the IPv4 address it maps."""
         if not isinstance(peername, tuple) or not peername:
             return Peer("unix", self.unix)
-        address = ip_address(str(peername[0]).partition("%")[0])
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
+        address = parse_ip(str(peername[0]))
         return Peer(str(address), any(address in network for network in self.networks))

@@ -14,7 +14,7 @@ from gateway.core.config.upstreams import BasicCredential, Secret, UpstreamCrede
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.header_names import HOP_BY_HOP, fold, nominated
 from gateway.core.routing.route import compile_route
-from gateway.core.upstream.headers import UpstreamHeaders, drops_forwarding, parse_request_id, response_headers
+from gateway.core.upstream.headers import ForwardingNotice, UpstreamHeaders, parse_request_id, response_headers
 from gateway.core.upstream.own_lines import own_lines
 from tests.signer import issuer
 
@@ -222,12 +222,17 @@ def test_a_client_cannot_nominate_away_what_protects_the_upstream() -> None:
 )
 def test_forwarding_headers_of_an_untrusted_peer_are_dropped(name: bytes) -> None:
     assert compose(HOST, (name, b"10.0.0.1")) == (HOST, *ADDED)
-    assert drops_forwarding(facts(HOST, (name, b"10.0.0.1")))
-    assert not drops_forwarding(facts(HOST, (name, b"10.0.0.1"), trusted=True))
+    notice = ForwardingNotice()
+    assert notice.find(facts(HOST, (name, b"10.0.0.1"), trusted=True)) is None
+    told = notice.find(facts(HOST, (name, b"10.0.0.1")))
+    assert told is not None
+    assert told.endswith("configure trusted_proxies: [192.0.2.1]")
+    assert (notice.given, notice.find(facts(HOST, (name, b"10.0.0.1")))) == (True, None)
 
 
 def test_a_request_without_forwarding_headers_drops_none() -> None:
-    assert not drops_forwarding(facts(HOST, (b"X-Real", b"1"), (b"XForwardedFor", b"1")))
+    notice = ForwardingNotice()
+    assert (notice.find(facts(HOST, (b"X-Real", b"1"), (b"XForwardedFor", b"1"))), notice.given) == (None, False)
 
 
 def test_forwarding_headers_of_a_trusted_peer_are_believed() -> None:
