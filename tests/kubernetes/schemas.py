@@ -33,10 +33,11 @@ def write_schemas(version: str, kinds: list[str], folder: Path) -> None:
         (folder / f"{kind}.json").write_text(json.dumps(_resolved(schema, definitions, frozenset())))
 
 
-def write_schemas_of_crds(crds: Path, folder: Path) -> None:
-    """The same for the kinds that CRDs define, strict about names."""
+def write_schemas_of_crds(crds: Path, kinds: list[str], folder: Path) -> None:
+    """The same for those of `kinds` (`httproute-gateway-v1`) that `crds` define, strict about names."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in crds.glob("*.yaml"):
+    named = {f"{kind.partition('-')[0]}s" for kind in kinds}
+    for path in (path for path in crds.glob("*.yaml") if path.stem.rpartition("_")[2] in named):
         for definition in YAML(typ="safe").load_all(path.read_text()):
             if not definition or definition.get("kind") != "CustomResourceDefinition":
                 continue

@@ -122,17 +122,25 @@ def test_the_readme_is_made_from_the_values(tmp_path: Path) -> None:
     assert (copied / "README.md").read_text() == (CHART / "README.md").read_text(), "run `make chart`"
 
 
-@pytest.mark.parametrize("version", ["1.29", "1.34", "1.37"])
-def test_every_object_is_one_of_kubernetes(helm: Path, version: str, tmp_path: Path) -> None:
-    write_schemas(version, KINDS, tmp_path)
+@pytest.fixture(scope="module")
+def schemas_of_crds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """They are large, so they are read once."""
+    folder = tmp_path_factory.mktemp("crds")
     for name in ("gateway", "monitoring"):
-        write_schemas_of_crds(crds(name), tmp_path)
+        write_schemas_of_crds(crds(name), CRDS, folder)
+    return folder
+
+
+@pytest.mark.parametrize("version", ["1.29", "1.34", "1.37"])
+def test_every_object_is_one_of_kubernetes(helm: Path, version: str, schemas_of_crds: Path, tmp_path: Path) -> None:
+    write_schemas(version, KINDS, tmp_path)
     done = template(helm, "-f", SOUND, *EVERYTHING, "--kube-version", version)
     kinds = {kind.lower() for kind, _ in objects(done)}
     assert kinds == {name.split("-")[0] for name in KINDS + CRDS}
-    checked = run(
-        tool("kubeconform"), "-strict", "-summary", "-schema-location", f"{tmp_path}/{LOCATION}", text=done.stdout
-    )
+    locations = [
+        word for folder in (tmp_path, schemas_of_crds) for word in ("-schema-location", f"{folder}/{LOCATION}")
+    ]
+    checked = run(tool("kubeconform"), "-strict", "-summary", *locations, text=done.stdout)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
