@@ -17,6 +17,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from packaging.markers import Marker
 from sbom import read_image, written
 
 from gateway.demo.issuer import DemoIssuer
@@ -32,6 +33,8 @@ SIZE_WITHOUT_EXTRAS = 150
 FIRST_RESPONSE = 1.5
 OURS = "opt/bearer-gateway/"
 AUDIENCE = "https://api.example.com"
+#: Debian 13's, as locks ask for it
+PYTHON = {"python_version": "3.13", "python_full_version": "3.13.5"}
 
 
 @dataclass
@@ -155,7 +158,7 @@ def test_the_list_of_what_is_in_it_has_every_package_with_the_hash_of_the_lock(a
     listed = json.loads(written(read_image(archive)))
     found = {one["name"]: one for one in listed["components"]}
     for pin in pins((ROOT / "requirements-extras.txt").read_text()):
-        if "python_full_version < '3.13'" in pin.marker:
+        if pin.marker and not Marker(pin.marker).evaluate(PYTHON):
             continue
         one = found[str(pin.name)]
         assert one["version"] == str(pin.version)
@@ -271,7 +274,9 @@ def test_it_serves_soon_without_rights_is_well_and_ends_in_good_order(loaded: st
         responded = time.time()
         state = container.state()
         started = datetime.fromisoformat(re.sub(r"\.\d+", lambda found: found[0][:7], state["StartedAt"])).timestamp()
-        assert responded - started < FIRST_RESPONSE
+        # When others have the processors, that is not its doing.
+        waited = int(Path(f"/proc/{state['Pid']}/schedstat").read_text().split()[1]) / 1e9
+        assert responded - started - waited < FIRST_RESPONSE
         status = dict(re.findall(r"^(\w+):\s*(.*)$", Path(f"/proc/{state['Pid']}/status").read_text(), re.MULTILINE))
         assert set(status["Uid"].split()) == {"65532"}
         assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
