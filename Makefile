@@ -35,7 +35,7 @@ test: $(VENV)/.dev system $(COMPILED)/.done  ## every test; sets up what they ne
 	$(BIN)/pytest tests/gate tests/relay/test_transparency.py tests/e2e/test_demo.py $(ON_TWO)
 	$(RUN_COMPILED) $(BIN)/pytest tests --ignore=tests/core --ignore=tests/kubernetes $(ON_TWO) -o pythonpath='$(COMPILED) . tests tests/e2e deploy/image'
 
-test-kubernetes: $(VENV)/.dev  ## on a whole Kubernetes of real parts; root, Go and, the first time, half an hour
+test-kubernetes: $(VENV)/.kubernetes  ## on a whole Kubernetes of real parts; root, Go and, the first time, half an hour
 	@sh tests/kubernetes/system_packages.sh
 	@PYTHONPATH=. $(BIN)/python tests/kubernetes/tools.py >/dev/null
 	@echo 'building the image' && $(BIN)/python -m tests.kubernetes.image
@@ -86,6 +86,7 @@ lock: $(VENV)/.dev  ## pin every dependency anew, with all it needs
 	$(PIN) --upgrade --group dev -o requirements-dev.txt
 	cp requirements-dev.txt requirements-build.txt && $(PIN) --group build -o requirements-build.txt
 	cp requirements-dev.txt requirements-extras.txt && $(PIN) --all-extras -o requirements-extras.txt
+	cp requirements-dev.txt requirements-kubernetes.txt && $(PIN) --group kubernetes -o requirements-kubernetes.txt
 	cp requirements-dev.txt requirements.txt && $(PIN) -o requirements.txt
 
 clean:  ## forget everything that was set up
@@ -120,3 +121,7 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml | $(VENV)/.build
 	$(PIP) install --no-deps --require-hashes -r requirements-dev.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.build $(VENV)/.runtime
+
+$(VENV)/.kubernetes: requirements-kubernetes.txt $(VENV)/.dev
+	$(PIP) install --no-deps --require-hashes -r requirements-kubernetes.txt
+	@touch $@

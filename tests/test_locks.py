@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.locks import LOCKS, ROOT, Pin, closure, pins
+from tests.locks import KUBERNETES, LOCKS, ROOT, Pin, closure, pins
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = {
@@ -20,6 +20,7 @@ GROUPS = {
     "requirements-extras.txt": [],
     "requirements-build.txt": ["build"],
     "requirements-dev.txt": ["dev"],
+    KUBERNETES: ["kubernetes"],
 }
 #: the lock that every optional feature has what it needs from
 EXTRAS = "requirements-extras.txt"
@@ -70,6 +71,11 @@ def roots(lock: str) -> list[Requirement]:
 
 @EACH_LOCK
 def test_a_lock_is_a_closure(lock: str) -> None:
+    check_closure(lock)
+
+
+def check_closure(lock: str) -> None:
+    """Asks what is installed what it needs."""
     pinned = {pin.name: pin.version for pin in read(lock) if pin.applies()}
     wanted = closure(roots(lock))
     missing = [str(asked) for asked in wanted if canonicalize_name(asked.name) not in pinned]
@@ -100,11 +106,19 @@ def test_locks_agree() -> None:
     plain, extras, build, everything_there_is = ({pin.name for pin in read(lock)} for lock in LOCKS)
     assert plain < extras < everything_there_is
     assert plain < build < everything_there_is
+    on_kubernetes = read(KUBERNETES)
+    assert plain < {pin.name for pin in on_kubernetes}
+    assert [pin for pin in on_kubernetes if everything.get(pin.name) not in (None, (pin.version, pin.hashes))] == []
 
 
 def test_what_is_tested_is_what_is_locked() -> None:
-    installed = {pin.name: metadata.version(pin.name) for pin in read("requirements-dev.txt") if pin.applies()}
-    assert installed == {pin.name: str(pin.version) for pin in read("requirements-dev.txt") if pin.applies()}
+    check_installed("requirements-dev.txt")
+
+
+def check_installed(lock: str) -> None:
+    """Compares what is installed with it."""
+    installed = {pin.name: metadata.version(pin.name) for pin in read(lock) if pin.applies()}
+    assert installed == {pin.name: str(pin.version) for pin in read(lock) if pin.applies()}
 
 
 def test_whoever_builds_in_isolation_gets_the_locked_compilers() -> None:
@@ -133,7 +147,7 @@ def test_nothing_is_installed_by_resolving() -> None:
         assert "-r" in words or words[-1].endswith(".whl") or words[-1] == ".", (place, command)
         if "-r" in words:
             assert "--require-hashes" in words, (place, command)
-            assert words[words.index("-r") + 1] in LOCKS, (place, command)
+            assert words[words.index("-r") + 1] in (*LOCKS, KUBERNETES), (place, command)
         if words[-1] == ".":
             assert "--no-build-isolation" in words, (place, command)
 
