@@ -23,6 +23,22 @@ if [ -z "${BASE:-}" ]; then
     fi
 fi
 
+# podman and buildah write the number of the container that they built in into the image, and no two builds would have one digest.
+# Nobody needs it, and nothing else differs: the image is written out, described without it, and read in again; its layers stay.
+settle() { # FLAGS of the command that writes it out
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    "$engine" push --quiet "$@" --format v2s2 "$image" "dir:$work"
+    built=$(sed 's/.*"config":{[^}]*"sha256:\([0-9a-f]*\)".*/\1/' "$work/manifest.json")
+    sed 's/"container":"[0-9a-f]*",//; s/"Hostname":"[0-9a-f]*"/"Hostname":""/g' "$work/$built" >"$work/settled"
+    settled=$(sha256sum "$work/settled" | cut -d ' ' -f 1)
+    size=$(wc -c <"$work/settled")
+    mv "$work/settled" "$work/$settled"
+    sed -i "s/\"size\":[0-9]*,\"digest\":\"sha256:$built\"/\"size\":$size,\"digest\":\"sha256:$settled\"/" "$work/manifest.json"
+    "$engine" pull --quiet "dir:$work" >/dev/null
+    "$engine" tag "$settled" "$image"
+}
+
 set -- --build-arg BASE="$BASE" --build-arg BUILDER="${BUILDER:-$BASE}" --build-arg EXTRAS="${EXTRAS-all}" \
     --build-arg VERSION="$version" --build-arg REVISION="$revision" -t "$image"
 case $engine in
@@ -35,10 +51,13 @@ podman)
     # HEALTHCHECK is not part of OCI's format. chroot asks nothing of the kernel, so it builds in a container too.
     # shellcheck disable=SC2086
     podman build --format docker --isolation "${BUILDAH_ISOLATION:-chroot}" --timestamp "$epoch" "$@" ${FLAGS:-} .
+    settle
     ;;
 buildah)
     # shellcheck disable=SC2086
     buildah bud --format docker --isolation "${BUILDAH_ISOLATION:-chroot}" --timestamp "$epoch" "$@" ${FLAGS:-} .
+    settle --disable-compression
+    buildah rmi "$built" >/dev/null # podman's is its cache
     ;;
 esac
 echo "$image is built."

@@ -86,18 +86,11 @@ def is_built_the_same_twice() -> bool:
 
 
 def image_id(archive: Path) -> str:
-    """What is in the image and how it is run, but not the number of the container that it was built in."""
+    """The name of the image's configuration, which is the hash of it, and with that of every layer."""
     with tarfile.open(archive) as opened:
         manifest = opened.extractfile("manifest.json")
         assert manifest is not None
-        entry = json.load(manifest)[0]
-        config = opened.extractfile(entry["Config"])
-        assert config is not None
-        made = json.load(config)
-    for member in ("container", "container_config"):
-        made.pop(member, None)
-    made["config"].pop("Hostname", None)
-    return json.dumps([entry["Layers"], made], sort_keys=True)
+        return str(json.load(manifest)[0]["Config"])
 
 
 def build_into(path: Path) -> None:
