@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
-from gateway.core.errors import ClientDisconnected, Draining, InternalError, Refusal, TokenExpired, TooLarge
+from gateway.core.errors import ClientDisconnected, Draining, InternalError, InvalidToken, Refusal, TooLarge
 from gateway.core.http.body_limit import check_length
 from gateway.core.http.client_address import client_addresses_of
 from gateway.core.http.facts import Facts, HeaderLine
@@ -130,7 +130,7 @@ class Gate:
             ending.upstream_duration = ending.waited
             ending.status = response.status
             left = None if (caller := admission.identity) is None else caller.ends_at - self._clock()
-            await exchange.relay(response, lines=ending.response_lines, seconds_left=left)
+            await exchange.relay(response, lines=ending.response_lines, identity=caller, seconds_left=left)
         finally:
             response.close()
 
@@ -140,7 +140,7 @@ class Gate:
             raise refusal
         if exchange.has_begun:
             # A stream that outlived its token or the gateway ends as well; what it had so far was whole.
-            if not isinstance(refusal, TokenExpired | Draining):
+            if not isinstance(refusal, InvalidToken | Draining):
                 exchange.abort()
             return
         ending.status = refusal.status

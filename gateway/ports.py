@@ -203,13 +203,19 @@ class Exchange(Protocol):
         """Writes an interim response of the upstream (RFC 9110 section 15.2), where the client understands it."""
 
     async def relay(
-        self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self,
+        response: Response,
+        *,
+        lines: tuple[HeaderLine, ...] = (),
+        identity: Identity | None = None,
+        seconds_left: float | None = None,
     ) -> None:
         """Writes a response of somebody else, the upstream, with `lines` in place of what it says there itself.
 
         ClientDisconnected, what its `read` raises.
 
-        `seconds_left`: how long the token lives; an endless response ends with it. TokenExpired: it did.
+        `identity`: whose response it is; `seconds_left`: how long their token lives. An endless response ends with it.
+        InvalidToken: it did, or was found to be no good any more.
         """
 
     async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:

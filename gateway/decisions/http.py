@@ -7,6 +7,7 @@ from gateway.core.decision.question import DecisionRules
 from gateway.core.errors import Refusal
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.routing.admission import Admission
+from gateway.core.token.identity import Identity
 from gateway.gate import Gate
 from gateway.ports import Body, Ending, Exchange, OwnResponse, Response
 
@@ -57,7 +58,12 @@ class Subrequest:
         """Nothing: no upstream is asked."""
 
     async def relay(
-        self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self,
+        response: Response,
+        *,
+        lines: tuple[HeaderLine, ...] = (),
+        identity: Identity | None = None,
+        seconds_left: float | None = None,
     ) -> None:
         """Never: nothing is forwarded."""
         raise TypeError("a response of an upstream to a question")

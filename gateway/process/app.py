@@ -24,6 +24,7 @@ from gateway.observe.metrics.metrics import Metrics
 from gateway.observe.metrics.program_metrics import ProgramMetrics
 from gateway.observe.metrics.shared_metrics import keep_private
 from gateway.observe.observers import Observers
+from gateway.process.endings import RevokedStreams
 from gateway.process.listening import (
     ADMIN_CONNECTIONS,
     AT_ONCE,
@@ -83,6 +84,8 @@ class Gateway:
         #: passes drain_delay, once it drains without having been told to stop
         self._draining: asyncio.Task[None] | None = None
         self._is_stopping = False
+        #: None: nothing can be revoked
+        self._revoked_streams: RevokedStreams | None = None
         #: where it listens, once it does
         self.address = ""
         self.decisions_address = ""
@@ -129,7 +132,12 @@ class Gateway:
         if listeners.admin is not None:
             self._serve_admin(listeners.admin, assembly)
         await assembly.start()
-        self._pulse = Pulse(self._metrics.loop_lagged, (self._access.look, self._look))
+        looks: list[Callable[[float], None]] = [self._access.look, self._look]
+        if assembly.revocations is not None:
+            self._revoked_streams = RevokedStreams(self._server, assembly.revocations)
+            assembly.revocations.subscribe(self._revoked_streams.changed)
+            looks.append(self._revoked_streams.look)
+        self._pulse = Pulse(self._metrics.loop_lagged, looks)
         self._listeners = listeners
         if self._inherited is None:
             log.info("%s", self.summary())
@@ -241,6 +249,8 @@ class Gateway:
             self._admin_acceptor.bound.unlink()
         await self._stop_revoking()
         self._pulse.stop()
+        if self._revoked_streams is not None:
+            self._revoked_streams.stop()
         await self.assembly.close()
         self._access.close()
         self.tell_metrics()

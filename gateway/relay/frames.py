@@ -9,8 +9,20 @@ from typing import Final
 MOST: Final = 4096
 _CLOSE: Final = 0x8
 _MASKED: Final = 0x80
-#: status 1001, "going away", and a reason for whoever reads one
-GOING_AWAY: Final = b"\x88\x19\x03\xe9The gateway is stopping"
+#: bytes of a reason: a control frame has no more (section 5.5), and two of them are the status
+_MAX_REASON: Final = 123
+#: section 7.4.1: somebody who must not go on is told so by this status, whatever the rule was
+POLICY_VIOLATION: Final = 1008
+
+
+def close_frame(status: int, reason: str) -> bytes:
+    """A Close of a server (section 5.5.1), with a reason for whoever reads one: ASCII, at most 123 characters."""
+    text = reason.encode("ascii")[:_MAX_REASON]
+    return bytes((0x80 | _CLOSE, 2 + len(text))) + status.to_bytes(2, "big") + text
+
+
+#: "going away"
+GOING_AWAY: Final = close_frame(1001, "The gateway is stopping")
 
 
 class Frames:

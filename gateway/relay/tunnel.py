@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.core.errors import ClientDisconnected
 from gateway.ports import Stream
-from gateway.relay.frames import GOING_AWAY, Frames
+from gateway.relay.frames import Frames
 from gateway.relay.waiting import Signal
 
 #: seconds for which the other side may still take what was written when one side has ended
@@ -36,8 +36,10 @@ class Tunnel:
         self._has_ended = False
         self._ended = Signal(self._loop)
         self._frames = Frames()
-        #: the client is to get a Close of ours, and has got it: nothing may follow
-        self._is_leaving = self._has_left = False
+        #: the Close of ours that the client is to get; empty for now
+        self._goodbye = b""
+        #: it has got it: nothing may follow
+        self._has_left = False
         #: bytes from and to the client
         self.bytes_in = self.bytes_out = 0
 
@@ -63,26 +65,26 @@ class Tunnel:
         """To the client."""
         if self._has_left:
             return
-        followed = self._frames.follow(data, to_end=self._is_leaving)
+        followed = self._frames.follow(data, to_end=bool(self._goodbye))
         if followed < len(data):
             data = data[:followed]
         self._to_client(data)
-        if self._is_leaving:
+        if self._goodbye:
             self._leave()
 
-    def go_away(self) -> None:
-        """Tells the client that the gateway is going away, by a Close (RFC 6455 section 5.5.1), once a frame has ended.
+    def leave(self, goodbye: bytes) -> None:
+        """Tells the client why this ends, by a Close of ours (RFC 6455 section 5.5.1), once a frame has ended.
 
         From then on nothing goes to the client any more, while its own Close goes up as all it sends. So both sides end
-        in good order, if they do so soon: whoever runs the tunnel need not wait for long.
+        in good order, if they do so soon: whoever runs the tunnel need not wait for long. Only the first one counts.
         """
-        self._is_leaving = True
+        self._goodbye = self._goodbye or goodbye
         self._leave()
 
     def _leave(self) -> None:
         if not self._has_left and self._frames.is_between:
             self._has_left = True
-            self._to_client(GOING_AWAY)
+            self._to_client(self._goodbye)
 
     def _to_client(self, data: bytes) -> None:
         self.bytes_out += len(data)

@@ -308,6 +308,8 @@ async def test_a_handshake_without_a_good_token_is_refused(world: World, kind: s
 
 
 async def test_a_connection_ends_when_its_token_expires(world: World) -> None:
+    while not world.api.closes.empty():
+        world.api.closes.get_nowait()
     lifetime = 1.5
     token = demo_issuer().access_token(alg="ES256", exp=time.time() - LEEWAY + lifetime)
     began = time.monotonic()
@@ -316,8 +318,10 @@ async def test_a_connection_ends_when_its_token_expires(world: World) -> None:
         assert await client.recv() == "a"
         with pytest.raises(ConnectionClosedError) as closed:
             await client.recv()
-        # The gateway speaks no WebSocket: there is no close frame, and the program sees 1006.
-        assert closed.value.rcvd is None
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "token_expired")
+    # The client's own Close, which repeats the code, has reached the API.
+    assert await world.api.closes.get() == (1008, "token_expired")
     assert lifetime - 0.5 < time.monotonic() - began < lifetime + 3
     found = await world.gateway.wait_for(r'[^\n]*"status":101[^\n]*"reason":"token_expired"[^\n]*\n')
     assert json.loads(found[0])["path"] == "/echo"

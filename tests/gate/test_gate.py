@@ -41,6 +41,7 @@ from gateway.core.errors import (
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.revocation.entry import Entry
 from gateway.core.routing.admission import Admission
+from gateway.core.token.identity import Identity
 from gateway.core.trail import Step
 from gateway.gate import Gate
 from gateway.observe.observers import Unheard
@@ -115,6 +116,7 @@ class MemoryExchange:
     refused: list[Refusal] = field(default_factory=list)
     aborted: int = 0
     seconds_left: float | None = None
+    identity: Identity | None = None
     lines: tuple[HeaderLine, ...] = ()
 
     def read_facts(self) -> Facts:
@@ -126,11 +128,17 @@ class MemoryExchange:
         raise AssertionError
 
     async def relay(
-        self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self,
+        response: Response,
+        *,
+        lines: tuple[HeaderLine, ...] = (),
+        identity: Identity | None = None,
+        seconds_left: float | None = None,
     ) -> None:
         self.has_begun = True
         self.began_at = time.perf_counter()
         self.seconds_left = seconds_left
+        self.identity = identity
         self.lines = lines
         while chunk := await response.read():
             if self.gone is not None:

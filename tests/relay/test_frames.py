@@ -5,7 +5,7 @@ import random
 import pytest
 from websockets.frames import Close, Frame, Opcode
 
-from gateway.relay.frames import GOING_AWAY, MOST, Frames
+from gateway.relay.frames import GOING_AWAY, MOST, Frames, close_frame
 
 
 def frame(size: int, *, opcode: Opcode = Opcode.BINARY, mask: bool = False, fin: bool = True) -> bytes:
@@ -98,3 +98,11 @@ def test_what_a_client_is_told_is_a_close_that_others_read() -> None:
     close = Close.parse(GOING_AWAY[2:])
     assert (GOING_AWAY[0], GOING_AWAY[1]) == (0x88, len(GOING_AWAY) - 2)
     assert (close.code, close.reason) == (1001, "The gateway is stopping")
+
+
+@pytest.mark.parametrize(("reason", "told"), [("token_revoked", "token_revoked"), ("", ""), ("x" * 200, "x" * 123)])
+def test_a_reason_is_cut_where_a_control_frame_ends(reason: str, told: str) -> None:
+    frame = close_frame(1008, reason)
+    close = Close.parse(frame[2:])
+    assert (close.code, close.reason, frame[0], frame[1]) == (1008, told, 0x88, len(frame) - 2)
+    assert frame[1] <= 125

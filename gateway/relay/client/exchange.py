@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Final
 
-from gateway.core.errors import BadRequest, ClientDisconnected, Draining, Refusal, TokenExpired
+from gateway.core.errors import BadRequest, ClientDisconnected, Draining, Refusal
 from gateway.core.http.challenge import compose_refusal
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.response_lines import with_lines
+from gateway.core.token.identity import Identity
 from gateway.core.upstream.headers import response_headers
 from gateway.ports import OwnResponse, Response, Stream
 from gateway.relay.client.body import RequestBody
@@ -135,11 +136,16 @@ class ClientExchange:
         self._wire.write(response_bytes(status, reason, lines))
 
     async def relay(
-        self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self,
+        response: Response,
+        *,
+        lines: tuple[HeaderLine, ...] = (),
+        identity: Identity | None = None,
+        seconds_left: float | None = None,
     ) -> None:
         """The upstream's response: its head as it is, `lines` excepted, its body as it comes."""
         if response.stream is not None:
-            await self._tunnel(response, response.stream, lines, seconds_left)
+            await self._tunnel(response, response.stream, lines, identity, seconds_left)
             return
         head = self._head
         bodyless = head.method == "HEAD" or response.status in BODYLESS
@@ -163,7 +169,7 @@ class ClientExchange:
         else:
             self._wire.write(self._begin(response.status, response.reason, headers, closing=close_delimited))
             streaming = self._stream(response, chunked=chunked)
-            await (self._go_on(streaming, seconds_left) if response.is_endless else streaming)
+            await (self._go_on(streaming, identity, seconds_left) if response.is_endless else streaming)
         if self._wire.is_full:
             await self._wire.drained()
 
@@ -178,7 +184,12 @@ class ClientExchange:
             wire.write(chunk.LAST)
 
     async def _tunnel(
-        self, response: Response, stream: Stream, lines: tuple[HeaderLine, ...], seconds_left: float | None
+        self,
+        response: Response,
+        stream: Stream,
+        lines: tuple[HeaderLine, ...],
+        identity: Identity | None,
+        seconds_left: float | None,
     ) -> None:
         """RFC 6455: from here on bytes."""
         assert self._leave_http is not None  # or the upstream would not have been asked for one
@@ -188,35 +199,38 @@ class ClientExchange:
         self._raw = tunnel = Tunnel(self._wire, stream)
         self._listener.count_tunnel(1)
         try:
-            await self._go_on(tunnel.run(self._leave_http(tunnel)), seconds_left, tunnel=tunnel)
+            await self._go_on(tunnel.run(self._leave_http(tunnel)), identity, seconds_left, tunnel=tunnel)
         finally:
             self._listener.count_tunnel(-1)
             self.keep_alive = False
             self.bytes_out = tunnel.bytes_out
 
     async def _go_on(
-        self, endless: Coroutine[None, None, None], seconds_left: float | None, *, tunnel: Tunnel | None = None
+        self,
+        endless: Coroutine[None, None, None],
+        identity: Identity | None,
+        seconds_left: float | None,
+        *,
+        tunnel: Tunnel | None = None,
     ) -> None:
-        """An event stream or a tunnel: any side may end it at any time, and the token does. TokenExpired, Draining."""
+        """An event stream or a tunnel: either side may end it, and `streams` may. InvalidToken, Draining."""
         streams = self._listener.streams
         opened: OpenStream | None = None
         try:
-            async with asyncio.timeout(None if seconds_left is None else max(0, seconds_left)) as timeout:
-                opened = streams.add(timeout, tunnel)
+            async with asyncio.timeout(None) as timeout:
+                opened = streams.add(timeout, tunnel, identity=identity, seconds_left=seconds_left)
                 await endless
         except TimeoutError:
             self.keep_alive = False
-            if not _is_told(opened):
-                raise TokenExpired("the token expired while the stream was open") from None
         except (ClientDisconnected, asyncio.CancelledError):
             self.keep_alive = False
             if self._wire.cut_by is not None or not self._wire.is_gone:
                 raise
         finally:
             streams.forget(opened)
-        if _is_told(opened):
+        if (why := _ended_by(opened)) is not None:
             self.keep_alive = False
-            raise Draining("the gateway ended the stream: it is stopping")
+            raise why
 
     async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """Our own response, no refusal, with further header lines."""
@@ -265,8 +279,8 @@ class ClientExchange:
         self._wire.abort()
 
 
-def _is_told(opened: OpenStream | None) -> bool:
-    return opened is not None and opened.is_told
+def _ended_by(opened: OpenStream | None) -> Refusal | None:
+    return None if opened is None else opened.ended_by
 
 
 def refusal_bytes(refusal: Refusal, *, realm: str, headers: Iterable[HeaderLine] = ()) -> bytes:

@@ -4,10 +4,12 @@ import asyncio
 from typing import cast
 
 from gateway.core.config.file import Config
+from gateway.core.token.identity import Identity
 from gateway.ports import Observer, Service
 from gateway.relay.client.connection import Connection
 from gateway.relay.client.listener import Listener
 from gateway.relay.client.phase import IDLE
+from gateway.relay.client.streams import Judge
 from gateway.relay.sweep import Clock, Sweep
 
 
@@ -75,6 +77,14 @@ class Server:
     def wind_down(self, *, seconds: float) -> None:
         """From now on event streams and tunnels are ended one by one, evenly over that time. May be called again."""
         self.listener.streams.wind_down(seconds=seconds)
+
+    async def end_streams(self, judge: Judge) -> int:
+        """Ends event streams and tunnels of whoever would be refused now, and gives how many. See `Streams`."""
+        return await self.listener.streams.end_refused(judge)
+
+    def identities(self) -> set[Identity]:
+        """Who has event streams and tunnels open."""
+        return self.listener.streams.identities()
 
     def end_idle(self) -> None:
         """Closes connections between two requests, now and from now on; who has just come is served."""

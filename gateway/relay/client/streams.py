@@ -1,41 +1,69 @@
-"""Event streams and tunnels of a listener: none ends by itself, so a listener that drains ends them, one by one.
+"""Event streams and tunnels of a listener: none ends by itself, so they are ended here, with the token or one by one.
 
-All at once, their clients would all come back at once, to the gateways that are left.
+A listener that drains ends them one by one: all at once, their clients would all come back at once, to the gateways
+that are left. Who was told to end with a token is told why, and has less time.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
+from gateway.core.errors import Draining, Refusal, TokenExpired
+from gateway.core.token.identity import Identity
+from gateway.relay.frames import GOING_AWAY, POLICY_VIOLATION, close_frame
 from gateway.relay.tunnel import Tunnel
 
 #: seconds that a tunnel has to end in good order, once its client was told; at most this part of the time for all
 GOODBYE: Final = 1.0
 _PART: Final = 0.25
+#: the same for one whose token is no good any more: what its client still sends goes up meanwhile
+SHORT_GOODBYE: Final = 0.5
 #: seconds between two looks at least: when there are more streams, several end at a time
 STEP: Final = 0.02
+#: how many are judged in a turn of the loop
+AT_ONCE: Final = 250
+
+#: why whoever was admitted as this would be refused now; None: they would not
+Judge = Callable[[Identity], Refusal | None]
 
 
 class OpenStream:
     """One of them, for as long as it is open."""
 
-    def __init__(self, timeout: asyncio.Timeout, tunnel: Tunnel | None) -> None:
-        """`timeout`: around it; when it is over the stream ends. `tunnel`: None for an event stream."""
+    def __init__(self, timeout: asyncio.Timeout, tunnel: Tunnel | None, identity: Identity | None) -> None:
+        """`timeout`: around it, none yet; when it is over the stream ends. `tunnel`: None for an event stream.
+
+        `identity`: who opened it; None: anybody may have.
+        """
         self._timeout = timeout
         self._tunnel = tunnel
-        #: it ends since it was told to
-        self.is_told = False
+        self.identity: Final = identity
+        #: why it ends, since it was told to
+        self.ended_by: Refusal | None = None
+        #: ends it with its token
+        self.expiry: asyncio.TimerHandle | None = None
 
-    def end(self, *, goodbye: float) -> None:
-        """An event stream at once, a tunnel once its client was told and both sides ended; within `goodbye` seconds."""
+    def end(self, why: Refusal, *, goodbye: float) -> None:
+        """An event stream at once, a tunnel once its client was told and both sides ended; within `goodbye` seconds.
+
+        Told a second time it ends by the earlier of both, for the first reason.
+        """
         if self._timeout.expired():
             return
-        self.is_told = True
+        if self.ended_by is None:
+            self.ended_by = why
+            if self._tunnel is not None:
+                self._tunnel.leave(_goodbye(why))
         ends = asyncio.get_running_loop().time()
         if self._tunnel is not None:
-            self._tunnel.go_away()
             ends += goodbye
         expires = self._timeout.when()
         self._timeout.reschedule(ends if expires is None else min(ends, expires))
+
+
+def _goodbye(why: Refusal) -> bytes:
+    """The Close that tells a WebSocket why it ends: programs know the reason by its word, as in any refusal."""
+    return GOING_AWAY if isinstance(why, Draining) else close_frame(POLICY_VIOLATION, why.reason)
 
 
 class Streams:
@@ -55,10 +83,19 @@ class Streams:
     def __repr__(self) -> str:
         return f"<Streams {len(self._open)} open{', winding down' if self._winding is not None else ''}>"
 
-    def add(self, timeout: asyncio.Timeout, tunnel: Tunnel | None) -> OpenStream:
-        """Another one: `forget` it when it is over."""
-        opened = OpenStream(timeout, tunnel)
+    def add(
+        self,
+        timeout: asyncio.Timeout,
+        tunnel: Tunnel | None,
+        *,
+        identity: Identity | None = None,
+        seconds_left: float | None = None,
+    ) -> OpenStream:
+        """Another one: `forget` it when it is over. `seconds_left`: how long its token lives, with which it ends."""
+        opened = OpenStream(timeout, tunnel, identity)
         self._open[opened] = None
+        if seconds_left is not None:
+            opened.expiry = self._loop.call_later(max(0.0, seconds_left), self._expire, opened)
         if self._winding is not None and len(self._open) == 1:
             self._news.set()
         return opened
@@ -67,6 +104,37 @@ class Streams:
         """It is over."""
         if opened is not None:
             self._open.pop(opened, None)
+            if opened.expiry is not None:
+                opened.expiry.cancel()
+
+    def identities(self) -> set[Identity]:
+        """Who has any of them open."""
+        return {opened.identity for opened in self._open if opened.identity is not None}
+
+    async def end_refused(self, judge: Judge) -> int:
+        """Ends those that were opened by whoever would be refused now, and gives how many; lets the loop go meanwhile.
+
+        `judge` touches no network. Who has come in the meantime is not asked about.
+        """
+        ended = 0
+        for place, opened in enumerate(tuple(self._open), 1):
+            # It may have ended while the loop went on.
+            if opened.identity is not None and opened in self._open:
+                refusal = judge(opened.identity)
+                if refusal is not None:
+                    ended += 1
+                    self._end(opened, refusal)
+            if not place % AT_ONCE:
+                await asyncio.sleep(0)
+        return ended
+
+    def _expire(self, opened: OpenStream) -> None:
+        self._end(opened, TokenExpired("the token expired while the stream was open"))
+
+    def _end(self, opened: OpenStream, why: Refusal) -> None:
+        """One whose token is no good any more."""
+        self._open.pop(opened, None)
+        opened.end(why, goodbye=SHORT_GOODBYE)
 
     def wind_down(self, *, seconds: float) -> None:
         """Ends the first one now, the others evenly, all within that time. Whatever is opened later has as long.
@@ -110,4 +178,4 @@ class Streams:
     def _end_oldest(self, count: int) -> None:
         for opened in [opened for opened, _ in zip(self._open, range(count), strict=False)]:
             del self._open[opened]
-            opened.end(goodbye=self._goodbye)
+            opened.end(Draining("the gateway ended the stream: it is stopping"), goodbye=self._goodbye)

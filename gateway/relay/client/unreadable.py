@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway.core.errors import Refusal
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.token.identity import Identity
 from gateway.ports import Body, OwnResponse, Response
 from gateway.relay.client.exchange import refusal_bytes
 from gateway.relay.client.wire import Wire
@@ -47,7 +48,12 @@ class Unreadable:
         """Nothing: nobody is asked."""
 
     async def relay(
-        self, response: Response, *, lines: tuple[HeaderLine, ...] = (), seconds_left: float | None = None
+        self,
+        response: Response,
+        *,
+        lines: tuple[HeaderLine, ...] = (),
+        identity: Identity | None = None,
+        seconds_left: float | None = None,
     ) -> None:
         """Never: nobody can have admitted it."""
         raise TypeError("a response to what is no request")

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest_asyncio
 
+from gateway.core.errors import Draining
 from gateway.relay.client.streams import Streams
 
 
@@ -31,7 +32,7 @@ class Opened:
                 await asyncio.Event().wait()
         except TimeoutError:
             assert opened is not None
-            assert opened.is_told
+            assert isinstance(opened.ended_by, Draining)
             self.ended[name] = asyncio.get_running_loop().time()
         finally:
             self.streams.forget(opened)
@@ -140,6 +141,6 @@ async def test_one_that_its_own_time_ends_is_not_told(opened: Opened) -> None:
             try:
                 await asyncio.Event().wait()
             finally:
-                it.end(goodbye=0)
+                it.end(Draining(), goodbye=0)
     assert it is not None
-    assert not it.is_told
+    assert it.ended_by is None

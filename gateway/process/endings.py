@@ -1,0 +1,130 @@
+"""Ends event streams and tunnels whose tokens are no good any more: revoked, or not active when asked about again.
+
+A request is judged when it comes, and these go on for hours. Nothing here is on the way of a request.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from itertools import islice
+from typing import Final
+
+from gateway.core.errors import Refusal, TokenRevoked
+from gateway.core.token.identity import Identity
+from gateway.ports import Revocations
+from gateway.relay.client.server import Server
+
+#: seconds from a change of what is revoked to the look: whoever revokes much revokes it bit by bit
+SOON: Final = 0.1
+#: tokens about which an issuer is asked at a time
+AT_ONCE: Final = 16
+
+log = logging.getLogger("gateway")
+
+#: seconds between two questions about a token; None: its issuer is not asked about it
+Interval = Callable[[Identity], float | None]
+#: asks the issuer about a token again. Why it is no good any more; None: it is, or nobody can tell now. Raises nothing
+Reask = Callable[[Identity], Awaitable[Refusal | None]]
+
+
+class RevokedStreams:
+    """Ends what was opened with tokens that were revoked since. After making it you must call `stop`."""
+
+    def __init__(self, server: Server, revocations: Revocations) -> None:
+        """Needs a running loop."""
+        self._server = server
+        self._revocations = revocations
+        self._loop = asyncio.get_running_loop()
+        self._soon: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
+        #: something may have changed since the look that is under way began
+        self._again = False
+
+    def changed(self) -> None:
+        """Something was revoked: they are looked at in a moment."""
+        if self._soon is None:
+            self._soon = self._loop.call_later(SOON, self._look_soon)
+
+    def look(self, now: float) -> None:
+        """Ends those that are to end: also who was admitted before a change, and opened what it did after it."""
+        if not self._revocations.is_needed:
+            return
+        if self._ending is None or self._ending.done():
+            self._ending = self._loop.create_task(self._end(), name="end what was revoked")
+        else:
+            self._again = True
+
+    def stop(self) -> None:
+        """No more looks. May be called twice."""
+        for pending in (self._soon, self._ending):
+            if pending is not None:
+                pending.cancel()
+
+    def _look_soon(self) -> None:
+        self._soon = None
+        self.look(self._loop.time())
+
+    async def _end(self) -> None:
+        while True:
+            self._again = False
+            if ended := await self._server.end_streams(self._judge):
+                log.info("%d streams and tunnels were ended: their tokens were revoked", ended)
+            if not self._again:
+                return
+
+    def _judge(self, identity: Identity) -> Refusal | None:
+        try:
+            self._revocations.check(identity)
+        except TokenRevoked as refusal:
+            return refusal
+        except Refusal:
+            # That nobody can tell refuses requests; what is open was admitted when somebody could.
+            return None
+        return None
+
+
+class AskedStreams:
+    """Asks about introspected tokens again for as long as what they opened is open, and ends it when one is inactive.
+
+    After making it you must call `stop`.
+    """
+
+    def __init__(self, server: Server, *, reask: Reask, interval: Interval) -> None:
+        """Needs a running loop."""
+        self._server = server
+        self._reask = reask
+        self._interval = interval
+        #: of those that are open: when each was last asked about, in seconds of the looks
+        self._asked: dict[Identity, float] = {}
+        self._asking: asyncio.Task[None] | None = None
+
+    def look(self, now: float) -> None:
+        """Begins to ask about those that are due, unless the last ones are still asked about. `now`: monotonic."""
+        if self._asking is not None and not self._asking.done():
+            return
+        before, self._asked = self._asked, {}
+        due = []
+        for identity in self._server.identities():
+            interval = self._interval(identity)
+            if interval is not None:
+                asked = self._asked[identity] = before.get(identity, now)
+                if now - asked >= interval:
+                    due.append(identity)
+                    self._asked[identity] = now
+        if due:
+            self._asking = asyncio.get_running_loop().create_task(self._ask(due), name="ask about open streams")
+
+    def stop(self) -> None:
+        """Asks no more. May be called twice."""
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def _ask(self, due: list[Identity]) -> None:
+        left = iter(due)
+        while batch := tuple(islice(left, AT_ONCE)):
+            verdicts = await asyncio.gather(*map(self._reask, batch))
+            refused = {
+                identity: refusal for identity, refusal in zip(batch, verdicts, strict=True) if refusal is not None
+            }
+            if refused and (ended := await self._server.end_streams(refused.get)):
+                log.info("%d streams and tunnels were ended: their tokens are not active any more", ended)
