@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.upstreams import Secret
@@ -25,6 +25,9 @@ from gateway.signing.signing_keys import SigningKeys
 from gateway.store.budget import within_budget
 from gateway.store.revocations import Keeper, Revocations
 from gateway.store.store import Store
+
+#: of a key set as it was published, at most 256 KiB, and of what is kept with it
+KEPT_BYTES: Final = 300 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,9 @@ def build(
         closing.push_async_callback(pools.close)
     if signer is not None:
         closing.push_async_callback(signer.stop)
-    issuers = RemoteIssuers(config.issuers, observer=observer)
+    # Memory has nothing that was not fetched by this process.
+    place = None if store.shared is None else store.cache("keys", value_bytes=KEPT_BYTES)
+    issuers = RemoteIssuers(config.issuers, observer=observer, place=place)
     closing.push_async_callback(issuers.stop)
     revocations = None if config.revocation is None else Revocations(observer=observer, keeper=keeper, clock=clock)
     if revocations is not None:

@@ -111,6 +111,10 @@ class Admin:
         ready = now.ready and not self.draining
         missing = [{"issuer": name, "reason": reason} for name, reason in now.missing]
         state: dict[str, object] = {"ready": ready, "missing": missing}
+        if now.store is not None:
+            state["store"] = now.store
+        if now.kept:
+            state["kept"] = [{"issuer": name, "reason": reason} for name, reason in now.kept]
         if self.draining:
             state[Draining.reason] = True
         body = json.dumps(state).encode("ascii") + b"\n"

@@ -24,6 +24,21 @@ class IssuerHealth(Protocol):
     def reason(self) -> str | None:
         """Why the last fetch failed, if it did."""
 
+    @property
+    def kept_for(self) -> float | None:
+        """Seconds since another replica fetched the keys that serve; None: this process fetched them itself."""
+
+
+class StoreHealth(Protocol):
+    """What readiness needs to know of the store."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it cannot be had; None: it can."""
+
+    def refuses_everything(self) -> str | None:
+        """Why no request can pass for want of it; None: some can."""
+
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
@@ -34,16 +49,31 @@ class Readiness:
     started: bool
     #: names of issuers without keys, and why
     missing: tuple[tuple[str, str], ...] = ()
+    #: why the store cannot be had, and whether anything can pass without it
+    store: str | None = None
+    #: names of issuers that serve with keys that another replica fetched, and why
+    kept: tuple[tuple[str, str], ...] = ()
 
 
-def readiness_of(issuers: Sequence[IssuerHealth], *, all_issuers: bool) -> Readiness:
+def readiness_of(issuers: Sequence[IssuerHealth], *, all_issuers: bool, store: StoreHealth | None = None) -> Readiness:
     """Of one process. `all_issuers`: ready only when every one of them has keys; else one is enough."""
     missing = tuple(
         (issuer.name, issuer.reason or "its keys were not fetched yet") for issuer in issuers if not issuer.has_keys
     )
     enough = not missing if all_issuers else len(missing) < len(issuers)
     started = all(issuer.first_fetch_ended for issuer in issuers)
-    return Readiness(enough and started, started, missing)
+    refused = None if store is None else store.refuses_everything()
+    return Readiness(
+        enough and started and refused is None,
+        started,
+        missing,
+        store=refused or (None if store is None else store.reason),
+        kept=tuple(
+            (issuer.name, issuer.reason or "its keys were not fetched yet")
+            for issuer in issuers
+            if issuer.kept_for is not None
+        ),
+    )
 
 
 def readiness_of_all(workers: Iterable[Readiness]) -> Readiness:
@@ -54,10 +84,14 @@ def readiness_of_all(workers: Iterable[Readiness]) -> Readiness:
     told = tuple(workers)
     started = [worker for worker in told if worker.started]
     missing: dict[str, str] = {}
+    kept: dict[str, str] = {}
     for worker in started or told:
         missing |= {name: reason for name, reason in worker.missing if name not in missing}
+        kept |= {name: reason for name, reason in worker.kept if name not in kept}
     return Readiness(
         ready=bool(started) and all(worker.ready for worker in started),
         started=bool(started),
         missing=tuple(missing.items()),
+        store=next((worker.store for worker in started or told if worker.store is not None), None),
+        kept=tuple(kept.items()),
     )

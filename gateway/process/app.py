@@ -177,7 +177,11 @@ class Gateway:
 
     def readiness(self) -> Readiness:
         """Whether this process can respond."""
-        return readiness_of(self.assembly.issuers.status(), all_issuers=self._config.readiness == "all")
+        return readiness_of(
+            self.assembly.issuers.status(),
+            all_issuers=self._config.readiness == "all",
+            store=self.assembly.store,
+        )
 
     def tell_metrics(self) -> None:
         """Hands over what was counted: to other processes, that is. Who reads the metrics of this one need not ask."""

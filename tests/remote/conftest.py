@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from gateway.core.config.issuers import Issuer
 from gateway.remote.keys.issuers import RemoteIssuers
+from gateway.remote.keys.kept import Place
 from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
 from tests.remote.asking import PATIENT, MakeRemote
 
@@ -37,7 +38,9 @@ async def make_remote(
     """Builds RemoteIssuers for the local issuer, named `local`, on the simulated clock; stopped at the end."""
     made: list[RemoteIssuers] = []
 
-    def make(*others: Issuer, fetch_timeout: float = PATIENT, **settings: Any) -> RemoteIssuers:
+    def make(
+        *others: Issuer, fetch_timeout: float = PATIENT, place: Place | None = None, **settings: Any
+    ) -> RemoteIssuers:
         configured = Issuer(**{"issuer": issuer.url, "audience": issuer.audience, "name": "local", **settings})
         made.append(
             RemoteIssuers(
@@ -48,6 +51,7 @@ async def make_remote(
                 sleep=clock.sleep,
                 chance=lambda: 0.5,
                 fetch_timeout=fetch_timeout,
+                place=place,
             )
         )
         return made[-1]

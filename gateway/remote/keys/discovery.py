@@ -45,6 +45,8 @@ class Published:
     keys: KeySet
     #: seconds: from one minute to one hour, or `jwks_refresh` where that is less
     lifetime: float
+    #: the key set as it came; None: from a file, which every replica has
+    document: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,16 @@ class Publisher:
         longest = self._issuer.jwks_refresh
         return published if longest is None else replace(published, lifetime=min(published.lifetime, longest))
 
+    @property
+    def address(self) -> str | None:
+        """Where discovery said the keys are; None while it did not."""
+        return None if self._location is None else self._location.address
+
+    def remember(self, address: str) -> None:
+        """Somebody else was told that they are here: good for as long as discovery itself cannot be asked."""
+        if self._location is None:
+            self._location = _Location(address, float("-inf"))
+
     async def _fetch_key_set(self, now: float) -> Published:
         if self._issuer.jwks_file is not None:
             return Published(_read_key_set(self._issuer.jwks_file), FILE_LIFETIME)
@@ -203,7 +215,7 @@ class Publisher:
         fetched = await fetch_json(
             address, self._issuer, accept=ACCEPT_KEY_SET, limit=self._limit, renewal=self._renewal
         )
-        return Published(parse_key_set(fetched.document), lifetime(fetched.max_age))
+        return Published(parse_key_set(fetched.document), lifetime(fetched.max_age), fetched.document)
 
 
 def _read_key_set(path: str) -> KeySet:

@@ -17,7 +17,8 @@ from gateway.core.errors import IssuerUnavailable, UnknownKey
 from gateway.core.token.keys import Key, KeySet, UnusableKeySet, names_one_of, shown_kid
 from gateway.ports import KeysFetched, KeysKnown, KeysSuppressed, Observer
 from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
-from gateway.remote.keys.discovery import Publisher
+from gateway.remote.keys.discovery import Published, Publisher
+from gateway.remote.keys.kept import MAX_AGE, Kept, Place, encode, find_kept, key_of
 from gateway.remote.keys.schedule import PAUSE, Misses, TokenBucket, backoff, refresh_after
 
 _LOG: Final = logging.getLogger("gateway.remote")
@@ -50,6 +51,8 @@ class IssuerStatus:
     age: float | None
     #: the last fetch failed: what is served is older than it should be
     stale: bool
+    #: seconds since another replica fetched what is served; None: this one did, or there is nothing
+    kept_for: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +66,39 @@ class _Copy:
     #: monotonic seconds
     loaded_at: float = _NEVER
     usable_until: float = _NEVER
+    #: another replica fetched it
+    is_kept: bool = False
+
+
+def _indexed(keys: KeySet, *, loaded_at: float, usable_until: float, is_kept: bool = False) -> _Copy:
+    index = {
+        (alg, kid): keys.find(alg=alg, kid=kid)
+        for key in keys.keys
+        for alg in key.algorithms
+        for kid in (key.kid, None)
+    }
+    nameless = {alg: keys.find_nameless(alg=alg) for key in keys.keys if key.kid is None for alg in key.algorithms}
+    return _Copy(keys, index, nameless, loaded_at=loaded_at, usable_until=usable_until, is_kept=is_kept)
 
 
 class IssuerKeys:
     """The keys of one issuer."""
 
     def __init__(
-        self, name: str, issuer: Issuer, *, observer: Observer, clock: Clock, limit: float = FETCH_TIMEOUT
+        self,
+        name: str,
+        issuer: Issuer,
+        *,
+        observer: Observer,
+        clock: Clock,
+        limit: float = FETCH_TIMEOUT,
+        place: Place | None = None,
     ) -> None:
-        """`limit`: seconds for each document."""
+        """`limit`: seconds for each document. `place`: where replicas leave each other what they fetched."""
         self._name = name
+        self._issuer = issuer
+        # What every replica has in a file of its own is not handed on.
+        self._place = None if issuer.jwks_file is not None else place
         self._max_stale = float(issuer.jwks_max_stale)
         self._publisher = Publisher(issuer, limit=limit)
         self._observer = observer
@@ -92,6 +118,7 @@ class IssuerKeys:
         self._begun = self._ended = 0
         self._flight: asyncio.Task[None] | None = None
         self._nap: asyncio.Future[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._stopped = False
 
     def find(self, *, alg: str, kid: str | None) -> tuple[Key, ...]:
@@ -113,10 +140,36 @@ class IssuerKeys:
             name=self._name,
             has_keys=now < copy.usable_until,
             reason=self._reason,
-            first_fetch_ended=self._ended > 0,
+            first_fetch_ended=self._ended > 0 or copy.is_kept,
             age=now - copy.loaded_at if copy.loaded_at > _NEVER else None,
             stale=self._failures > 0,
+            kept_for=now - copy.loaded_at if copy.is_kept and now < copy.usable_until else None,
         )
+
+    async def take_kept(self) -> None:
+        """Takes what another replica left, where there is nothing better."""
+        if self._place is None:
+            return
+        value = await self._place.get(key_of(self._issuer))
+        kept = find_kept(value, self._clock.wall())
+        if kept is None or self._copy.keys.keys:
+            return
+        wall, now = self._clock.wall(), self._clock.monotonic()
+        usable = kept.usable_for(wall, max_stale=self._max_stale)
+        if usable <= 0.0:
+            return
+        age = wall - kept.fetched_at
+        self._copy = _indexed(kept.keys, loaded_at=now - age, usable_until=now + usable, is_kept=True)
+        if kept.address is not None:
+            self._publisher.remember(kept.address)
+        count = len(kept.keys.keys)
+        _LOG.info(
+            "issuer %s: serves with %d keys that another replica fetched %.0f s ago, until it responds",
+            self._name,
+            count,
+            age,
+        )
+        self._tell()
 
     async def fetch(self, *, alg: str, kid: str | None, tried: tuple[Key, ...] = ()) -> tuple[Key, ...]:
         """The keys that may have signed, those of `tried` excepted, after a fetch that began after this call.
@@ -161,7 +214,7 @@ class IssuerKeys:
     async def stop(self) -> None:
         """Ends a fetch under way; requests that wait for it get IssuerUnavailable."""
         self._stopped = True
-        pending = [task for task in (self._flight, self._nap) if task is not None]
+        pending = [task for task in (self._flight, self._nap, self._keeping) if task is not None]
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
@@ -203,6 +256,7 @@ class IssuerKeys:
 
     async def _fetch(self) -> None:
         now = self._clock.monotonic()
+        published: Published | None = None
         try:
             published = await self._publisher.fetch_key_set(now, impatient=self._failures > 0)
         except FetchFailed as error:
@@ -217,13 +271,30 @@ class IssuerKeys:
             self._loaded(published.keys, published.lifetime)
         finally:
             self._flight = None
+        if self._place is not None:
+            # Whoever waits for this fetch is not kept waiting for a store.
+            self._keeping = asyncio.create_task(self._keep(published), name=f"keeping of {self._name}")
         self._ended += 1
         self._observer.happened(KeysFetched(self._name, self._reason is None, self._clock.wall()))
+        self._tell()
+        self._wake()
+
+    async def _keep(self, published: Published | None) -> None:
+        """Leaves to others what was fetched; or takes what they left, when nothing was."""
+        if published is None:
+            await self.take_kept()
+            return
+        assert self._place is not None
+        kept = Kept(published.keys, published.document, self._publisher.address, self._clock.wall(), published.lifetime)
+        seconds = min(MAX_AGE, published.lifetime + self._max_stale)
+        await self._place.put(key_of(self._issuer), encode(kept), seconds=seconds)
+
+    def _tell(self) -> None:
+        """How many keys there are now."""
         copy = self._copy
         count = len(copy.keys.keys) if self.status().has_keys else 0
         age_limit = copy.usable_until - copy.loaded_at if copy.keys.keys else None
         self._observer.happened(KeysKnown(self._name, count, stale=self._failures > 0, age_limit=age_limit))
-        self._wake()
 
     def _wake(self) -> None:
         """What is due has changed."""
@@ -247,18 +318,13 @@ class IssuerKeys:
 
     def _loaded(self, keys: KeySet, lifetime: float) -> None:
         now, before = self._clock.monotonic(), self._copy
-        index = {
-            (alg, kid): keys.find(alg=alg, kid=kid)
-            for key in keys.keys
-            for alg in key.algorithms
-            for kid in (key.kid, None)
-        }
-        nameless = {alg: keys.find_nameless(alg=alg) for key in keys.keys if key.kid is None for alg in key.algorithms}
-        self._copy = _Copy(keys, index, nameless, loaded_at=now, usable_until=now + lifetime + self._max_stale)
-        if (keys.thumbprints, index.keys()) != (before.keys.thumbprints, before.index.keys()):
+        self._copy = _indexed(keys, loaded_at=now, usable_until=now + lifetime + self._max_stale)
+        if (keys.thumbprints, self._copy.index.keys()) != (before.keys.thumbprints, before.index.keys()):
             self._misses.clear()
             kids = ", ".join(shown_kid(key.kid) for key in keys.keys)
             _LOG.info("issuer %s: %d keys, before %d: %s", self._name, len(keys.keys), len(before.keys.keys), kids)
+        if before.is_kept:
+            _LOG.info("issuer %s: its keys were fetched, and serve instead of those of another replica", self._name)
         if self._reason is not None:
             _LOG.info("issuer %s: its keys can be had again after %d failed fetches", self._name, self._failures)
         # A provider may shuffle its keys: the position does not count.

@@ -13,6 +13,7 @@ from gateway.core.token.keys import Key
 from gateway.ports import Observer
 from gateway.remote.http import FETCH_TIMEOUT
 from gateway.remote.keys.issuer_keys import Clock, IssuerKeys, IssuerStatus
+from gateway.remote.keys.kept import Place
 
 
 class RemoteIssuers:
@@ -28,21 +29,28 @@ class RemoteIssuers:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random,
         fetch_timeout: float = FETCH_TIMEOUT,
+        place: Place | None = None,
     ) -> None:
         """Asks nobody yet. `sleep` waits by the clock of `monotonic`; `chance` gives [0, 1) for jitter.
 
-        `fetch_timeout`: seconds of real time for each document.
+        `fetch_timeout`: seconds of real time for each document. `place`: where replicas leave each other their keys.
         """
         clock = Clock(wall=wall, monotonic=monotonic, sleep=sleep, chance=chance)
         self._keys = {
-            name: IssuerKeys(name, issuer, observer=observer, clock=clock, limit=fetch_timeout)
+            name: IssuerKeys(name, issuer, observer=observer, clock=clock, limit=fetch_timeout, place=place)
             for issuer in issuers
             for name in (issuer_name(issuer),)
         }
+        self._has_place = place is not None
         self._refreshing: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begins to fetch and refresh. Waits for no response: fetches are under way, not ended, when this returns."""
+        """Begins to fetch and refresh. Waits for no response: fetches are under way, not ended, when this returns.
+
+        What another replica left, in a store that can be had, is there by then.
+        """
+        if self._has_place:
+            await asyncio.gather(*(keys.take_kept() for keys in self._keys.values()))
         self._refreshing = [
             asyncio.create_task(keys.keep_fresh(), name=f"refresh of {name}") for name, keys in self._keys.items()
         ]
