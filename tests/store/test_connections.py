@@ -1,12 +1,180 @@
 """How Redis is reached: sockets, TLS, users and Sentinels, each a real one."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from tests.redis_server import redis_server
+import msgspec
+import pytest
+
+from gateway.core.config.section import Seconds
+from gateway.core.config.store import StoreSection
+from gateway.core.config.upstreams import Secret
+from gateway.store.store import Store
+from tests.redis_server import SECRET, RedisServer, free_port, redis_server
+from tests.relay.upstream.test_dialing import Authority
 from tests.store.heard import a_store
+from tests.wire import until
+
+PASSWORD, OTHER = "hunter2-hunter2", "swordfish-swordfish"
+#: what docs/store.md tells to allow
+ACL = (
+    "~{bearer-gateway}:*", "resetchannels", "-@all",
+    "+ping", "+info", "+role", "+select", "+get", "+mget", "+set", "+setex", "+psetex", "+del", "+evalsha", "+eval",
+)  # fmt: skip
 
 
-async def test_a_socket(tmp_path: Path) -> None:
+async def works(store: Store) -> bool:
+    """Something that was put there comes back."""
+    cache = store.cache("u")
+    await cache.put(b"k", b"v", seconds=60)
+    return await cache.get(b"k") == b"v"
+
+
+async def test_a_socket_and_a_database(tmp_path: Path) -> None:
     with redis_server(tmp_path, path=tmp_path / "redis.sock") as server:
+        section = StoreSection(url=f"{server.url}?db=5", secrets=(Secret(env="S"),))
+        async with a_store(section) as store:
+            assert await works(store)
+            assert server.ask("KEYS", "*") == []
+            assert len(server.ask("KEYS", "*", before=[("SELECT", "5")])) == 3
+
+
+async def test_a_password_that_is_replaced_counts_from_the_next_connection_on(tmp_path: Path) -> None:
+    now = PASSWORD
+    with redis_server(tmp_path, "--requirepass", PASSWORD) as server:
+        section = server.section(password=Secret(env="PASSWORD"))
+        async with a_store(section, read=lambda secret: now if secret.env == "PASSWORD" else SECRET) as store:
+            assert await works(store)
+            server.ask("CONFIG", "SET", "requirepass", OTHER, before=[("AUTH", PASSWORD)])
+            server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", before=[("AUTH", OTHER)])
+            await until(lambda: store.reason == "it does not accept our username and password")
+            assert not await works(store)
+            now = OTHER
+            await until(lambda: store.is_up)
+            assert await works(store)
+
+
+async def test_a_user_of_the_acl_that_the_documentation_gives(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        server.ask("ACL", "SETUSER", "gateway", "on", f">{PASSWORD}", *ACL)
+        server.ask("ACL", "SETUSER", "default", "off")
+        section = server.section(username="gateway", password=Secret(env="PASSWORD"))
+        async with a_store(section, read=lambda secret: PASSWORD if secret.env == "PASSWORD" else SECRET) as store:
+            assert await works(store)
+
+
+async def test_a_user_that_may_not_enough_is_told_of(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        server.ask("ACL", "SETUSER", "gateway", "on", f">{PASSWORD}", "~other:*", "+@all")
+        section = server.section(username="gateway", password=Secret(env="PASSWORD"))
+        async with a_store(section, read=lambda secret: PASSWORD if secret.env == "PASSWORD" else SECRET) as store:
+            assert store.reason == "its ACL does not allow us what we need (docs/store.md)"
+
+
+async def test_no_password_where_one_is_wanted_and_one_where_none_is(tmp_path: Path, redis: RedisServer) -> None:
+    wanted = "it wants a password, or none where we have one"
+    with redis_server(tmp_path, "--requirepass", PASSWORD) as server:
         async with a_store(server.section()) as store:
-            assert store.is_up
+            assert store.reason in {wanted, "it does not accept our username and password"}
+    async with a_store(redis.section(password=Secret(env="S"))) as store:
+        assert store.reason in {wanted, "it does not accept our username and password"}
+
+
+@contextmanager
+def with_tls(folder: Path, authority: Authority, *options: str) -> Iterator[StoreSection]:
+    """The section of one that speaks TLS alone, without its authority."""
+    certificate, key = authority.issue("127.0.0.1")
+    port = free_port()
+    tls = (
+        "--port", "0", "--tls-port", str(port), "--tls-cert-file", str(certificate), "--tls-key-file", str(key),
+        "--tls-ca-cert-file", str(authority.file), "--tls-auth-clients", "no",
+    )  # fmt: skip
+    with redis_server(folder, *tls, *options, port=port):
+        yield StoreSection(url=f"rediss://127.0.0.1:{port}", secrets=(Secret(env="S"),), timeout=Seconds(1))
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+async def test_tls_with_a_private_authority(tmp_path: Path, authority: Authority) -> None:
+    with with_tls(tmp_path, authority, "--requirepass", SECRET) as section:
+        trusting = msgspec.structs.replace(section, ca_file=str(authority.file), password=Secret(env="P"))
+        async with a_store(trusting) as store:
+            assert await works(store)
+
+
+async def test_an_authority_that_is_not_trusted_is_told_of(tmp_path: Path, authority: Authority) -> None:
+    with with_tls(tmp_path, authority) as section:
+        async with a_store(section) as store:
+            assert str(store.reason).startswith("its certificate is not accepted (")
+
+
+async def test_plain_where_tls_is_wanted(tmp_path: Path, authority: Authority) -> None:
+    with with_tls(tmp_path, authority) as section:
+        plain = msgspec.structs.replace(section, url=str(section.url).replace("rediss", "redis"))
+        async with a_store(plain) as store:
+            assert store.reason == "it cannot be reached"
+
+
+@contextmanager
+def sentinel(folder: Path, master: RedisServer, *lines: str) -> Iterator[RedisServer]:
+    """One that watches a master alone."""
+    port = free_port()
+    path = folder / f"sentinel-{port}.conf"
+    path.write_text(
+        f"port {port}\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 {master.port} 1\n"
+        "sentinel down-after-milliseconds mymaster 300\nsentinel failover-timeout mymaster 1000\n" + "\n".join(lines)
+    )
+    with redis_server(folder, str(path), port=port, name="redis-sentinel") as running:
+        yield running
+
+
+def behind(*sentinels: RedisServer, **keys: Any) -> StoreSection:
+    hosts = ",".join(f"127.0.0.1:{one.port}" for one in sentinels)
+    return StoreSection(url=f"redis+sentinel://{hosts}/mymaster/2", secrets=(Secret(env="S"),), **keys)
+
+
+async def test_sentinels_say_where_it_is_and_one_that_has_stopped_holds_nobody_up(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    with sentinel(tmp_path, redis) as one, sentinel(tmp_path, redis) as other:
+        one.pause()
+        started = time.perf_counter()
+        async with a_store(behind(one, other, timeout=Seconds(1.5))) as store:
+            assert await works(store)
+            assert time.perf_counter() - started < 1.5
+        one.go_on()
+        one.kill()
+        async with a_store(behind(one, other)) as store:
+            await until(lambda: store.is_up)
+            assert await works(store)
+
+
+async def test_sentinels_that_want_a_password(tmp_path: Path, redis: RedisServer) -> None:
+    with sentinel(tmp_path, redis, f"requirepass {PASSWORD}") as one:
+        section = behind(one, sentinel_password=Secret(env="PASSWORD"))
+        async with a_store(section, read=lambda secret: PASSWORD if secret.env == "PASSWORD" else SECRET) as store:
+            assert await works(store)
+        async with a_store(behind(one)) as store:
+            assert store.reason == "no Sentinel names a master"
+
+
+async def test_what_sentinels_name_must_be_a_master(tmp_path: Path, redis: RedisServer) -> None:
+    with sentinel(tmp_path, redis, "sentinel down-after-milliseconds mymaster 60000") as one:
+        redis.ask("REPLICAOF", "127.0.0.1", "1")
+        async with a_store(behind(one)) as store:
+            assert store.reason == "not a master"
+            redis.ask("REPLICAOF", "NO", "ONE")
+            await until(lambda: store.is_up)
+
+
+async def test_sentinels_that_know_no_such_service(tmp_path: Path, redis: RedisServer) -> None:
+    with sentinel(tmp_path, redis) as one:
+        section = msgspec.structs.replace(behind(one), url=f"redis+sentinel://127.0.0.1:{one.port}/other")
+        async with a_store(section) as store:
+            assert store.reason == "no Sentinel names a master"
