@@ -1,11 +1,15 @@
-"""Packages that only some configurations need, and that come with an extra of the distribution."""
+"""Packages that only some configurations need, and that come with an extra; variables that packages obey."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from gateway.core.config.file import Config
 from gateway.core.config.probes import KINDS
 from gateway.core.config.words import ConfigProblem, named
+
+#: aiocache keeps nothing while it is 1
+AIOCACHE_DISABLE: Final = "AIOCACHE_DISABLE"
 
 
 def extra_problems(config: Config) -> Iterator[ConfigProblem]:
@@ -23,3 +27,11 @@ def extra_problems(config: Config) -> Iterator[ConfigProblem]:
                     f"{paths[name]}.{kind}.grpc",
                     "needs the package h2, which is not installed: it comes with bearer-gateway[grpc]",
                 )
+
+
+def environment_warnings(environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
+    """Variables of others that change what a package does here."""
+    if environ.get(AIOCACHE_DISABLE) == "1":
+        yield ConfigProblem(
+            AIOCACHE_DISABLE, "is 1: nothing that others said is kept, so that they are asked again each time"
+        )

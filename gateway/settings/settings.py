@@ -15,7 +15,7 @@ from gateway.core.config.words import REQUIRED, ConfigProblem
 from gateway.core.token.keys import KeySet
 from gateway.core.upstream.own_lines import secret_uses
 from gateway.settings.document import Document, parse_document
-from gateway.settings.extras import extra_problems
+from gateway.settings.extras import environment_warnings, extra_problems
 from gateway.settings.files import MAX_FILE, READERS, decoded, read_bounded
 from gateway.settings.secrets import read_secret
 from gateway.settings.variables import CONFIG, Overrides, is_within, read_variables, variable_for, variable_of
@@ -87,6 +87,8 @@ def _loaded(
     named = {use.secret.env for use in secret_uses(conversion.config)}
     warned = list(dict.fromkeys(warning for name, warning in overrides.unknown.items() if name not in named))
     warned.extend(warnings(conversion.config))
+    if missing is None:
+        warned.extend(environment_warnings(environ))
     for problem, is_fatal in _named_files(conversion, missing):
         (found if is_fatal else warned).append(problem)
     secrets, unread = _read_secrets(conversion, environ, missing)

@@ -41,3 +41,11 @@ def test_a_grpc_probe_without_its_library_is_a_problem(tmp_path: Path, monkeypat
     assert [str(problem) for problem in load(str(path), {}).problems] == [
         "probes.api.readiness.grpc: needs the package h2, which is not installed: it comes with bearer-gateway[grpc]"
     ]
+
+
+def test_a_variable_that_turns_caches_off_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(PROBES)
+    told = "AIOCACHE_DISABLE: is 1: nothing that others said is kept, so that they are asked again each time"
+    assert [str(warning) for warning in load(str(path), {"AIOCACHE_DISABLE": "1"}).warnings] == [told]
+    assert load(str(path), {"AIOCACHE_DISABLE": "0"}).warnings == []
