@@ -82,6 +82,13 @@ VALUES: dict[str, Any] = {
     "existingConfigMap": _NO_OBJECT_OR,
     "secrets": _mounted("secretName"),
     "files": _mounted("configMapName"),
+    "store": _section(
+        url=_TEXT,
+        username=_TEXT,
+        password=_section(secretName=_NO_OBJECT_OR, key=_KEY),
+        secrets=_list(_section("secretName", "key", secretName=_OBJECT, key=_KEY)),
+        ca=_section(configMapName=_NO_OBJECT_OR, key=_KEY),
+    ),
     "env": _list(_ENV),
     "envFrom": _list(),
     "workload": {"enum": ["deployment", "none"]},

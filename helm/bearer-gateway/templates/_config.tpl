@@ -1,5 +1,6 @@
 {{/*
-The text of gateway.yaml. `config` (mapping or text), `connections` (what a mapping gets that does not say it; 0: nothing).
+The text of gateway.yaml. `config` (mapping or text), `connections` (what a mapping gets that does not say it; 0: nothing), `store` (of the
+values, over what a mapping says; may be left out).
 
 A text is inserted unchanged. A mapping is written as JSON, which every YAML reader reads in one way: `"off"` in quotes stays text,
 and no number gets an exponent.
@@ -15,6 +16,10 @@ and no number gets an exponent.
 {{- $_ := set $limits "connections" (int .connections) -}}
 {{- end -}}
 {{- $_ := set $config "limits" $limits -}}
+{{- end -}}
+{{- if (default dict .store).url -}}
+{{- $section := mergeOverwrite (default dict (get $config "store")) (include "bearer-gateway.storeSection" .store | fromJson) -}}
+{{- $_ := set $config "store" $section -}}
 {{- end -}}
 {{- toPrettyJson $config -}}
 {{- end -}}
@@ -36,7 +41,7 @@ A text as a scalar of YAML behind a key, its lines indented by 4: a block where 
 {{/* The configuration of the release, or "" where it is somebody else's. */}}
 {{- define "bearer-gateway.configOfRelease" -}}
 {{- if not .Values.existingConfigMap -}}
-{{- include "bearer-gateway.config" (dict "config" .Values.config "connections" 2000) -}}
+{{- include "bearer-gateway.config" (dict "config" .Values.config "connections" 2000 "store" .Values.store) -}}
 {{- end -}}
 {{- end -}}
 
@@ -110,6 +115,7 @@ yes
 {{- if not (or $values.existingConfigMap $values.config) -}}
 {{- fail "config: is empty; give the configuration as a mapping, as a text (--set-file config=gateway.yaml), or name an existingConfigMap" -}}
 {{- end -}}
+{{- include "bearer-gateway.checkStore" . -}}
 {{- if and (kindIs "string" $values.config) (not $values.existingConfigMap) (not (trim $values.config)) -}}
 {{- fail "config: is a text without anything in it" -}}
 {{- end -}}

@@ -30,6 +30,9 @@
 {{- end -}}
 {{- end -}}
 {{- $found := include "bearer-gateway.portsOf" $urls | fromJsonArray -}}
+{{- $section := default dict $config.store -}}
+{{- $store := default (get (ternary $section dict (kindIs "map" $section)) "url") .Values.store.url -}}
+{{- $found = concat $found (include "bearer-gateway.storePorts" $store | fromJsonArray) -}}
 {{- $ports := list -}}
 {{- range concat $found .Values.networkPolicy.ports -}}
 {{- $ports = append $ports (int64 .) -}}

@@ -39,12 +39,13 @@
 {{/* `secrets` and `files`, as directories: a file of a subPath would never be renewed. `prefix` of the volumes' names. */}}
 {{- define "bearer-gateway.mountsOfFiles" -}}
 {{- $prefix := default "" .prefix -}}
-{{- range $name, $_ := .secrets }}
+{{- $mounted := include "bearer-gateway.mounted" . | fromJson -}}
+{{- range $name, $_ := $mounted.secrets }}
 - name: {{ printf "%ssecret-%s" $prefix $name | quote }}
   mountPath: {{ printf "/etc/bearer-gateway/secrets/%s" $name | quote }}
   readOnly: true
 {{- end }}
-{{- range $name, $_ := .files }}
+{{- range $name, $_ := $mounted.files }}
 - name: {{ printf "%sfile-%s" $prefix $name | quote }}
   mountPath: {{ printf "/etc/bearer-gateway/files/%s" $name | quote }}
   readOnly: true
@@ -53,7 +54,8 @@
 
 {{- define "bearer-gateway.volumesOfFiles" -}}
 {{- $prefix := default "" .prefix -}}
-{{- range $name, $secret := .secrets }}
+{{- $mounted := include "bearer-gateway.mounted" . | fromJson -}}
+{{- range $name, $secret := $mounted.secrets }}
 - name: {{ printf "%ssecret-%s" $prefix $name | quote }}
   secret:
     secretName: {{ $secret.secretName | quote }}
@@ -65,7 +67,7 @@
         path: {{ . | quote }}
     {{- end }}
 {{- end }}
-{{- range $name, $file := .files }}
+{{- range $name, $file := $mounted.files }}
 - name: {{ printf "%sfile-%s" $prefix $name | quote }}
   configMap:
     name: {{ $file.configMapName | quote }}
