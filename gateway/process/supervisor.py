@@ -27,6 +27,8 @@ from gateway.observe.metrics import shared_metrics
 from gateway.observe.metrics.program_metrics import ProgramMetrics
 from gateway.process.listening import ADMIN_CONNECTIONS, Acceptor, Bound, CannotStart, bind_listeners
 from gateway.process.notify import UNHEARD, Notifier
+from gateway.process.revoking import MAX_LINE
+from gateway.process.sharing import Sharing, sharing_for
 from gateway.process.signals import on_drain, on_signals
 from gateway.process.summary import summary
 from gateway.process.title import DRAINED, DRAINS, SERVES, call_process
@@ -67,6 +69,10 @@ class _Worker:
         self.readiness: Readiness | None = None
         #: it could respond at least once: one that was just replaced is no reason to leave service
         self.was_ready = False
+        #: see sharing.Sharer
+        self.confirmed: int | None = None
+        self.heard = asyncio.Event()
+        self.is_gone = False
 
     @classmethod
     async def start(cls, job: Job, *, environment: Mapping[str, str]) -> "_Worker":
@@ -83,7 +89,7 @@ class _Worker:
             raise
         finally:
             its.close()
-        reader, writer = await asyncio.open_connection(sock=ours)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE)
         writer.write(job.written())
         return cls(process, reader, writer)
 
@@ -93,19 +99,25 @@ class _Worker:
         return self._process.pid
 
     def tell(self, what: bytes) -> None:
-        """DRAIN, STOP or HURRY."""
+        """DRAIN, STOP or HURRY, or what is revoked."""
         self._writer.write(what)
 
-    async def ended(self) -> int:
-        """Listens to it until it ends; its exit code, negative for a signal."""
+    async def ended(self, sharing: Sharing | None) -> int:
+        """Listens to it until it ends; its exit code, negative for a signal. `sharing`: hears what is no report."""
         with contextlib.suppress(ConnectionError):
             while line := await self._reader.readline():
                 with contextlib.suppress(ValueError):
+                    if sharing is not None and not line.startswith(b"{"):
+                        sharing.hear(self, line)
+                        continue
                     self.readiness = parse_report(line)
                     self.was_ready = self.was_ready or self.readiness.ready
                     self.silent = 0
         self._writer.close()
-        return await self._process.wait()
+        code = await self._process.wait()
+        self.is_gone = True
+        self.heard.set()
+        return code
 
     def is_silent(self, most: int) -> bool:
         """To be asked once a heartbeat: whether more stayed away than may. Counted: a frozen machine is no death."""
@@ -143,6 +155,7 @@ class Supervisor:
         self._config = config
         self._secrets = secrets
         self._workers: dict[int, _Worker] = {}
+        self._sharing: Sharing | None = None
         self._deaths: deque[float] = deque()
         self._is_draining = self._is_stopping = False
         self._stop = asyncio.Event()
@@ -188,8 +201,11 @@ class Supervisor:
             call_process(SERVES)
             log.info("%s", summary(config, self._listeners))
             try:
-                async with self._notifier.serving(
-                    summary=summary(config, self._listeners), readiness=self.readiness, is_alive=self.is_alive
+                async with (
+                    sharing_for(config, lambda: tuple(self._workers.values())) as self._sharing,
+                    self._notifier.serving(
+                        summary=summary(config, self._listeners), readiness=self.readiness, is_alive=self.is_alive
+                    ),
                 ):
                     await self._serve()
             finally:
@@ -270,11 +286,13 @@ class Supervisor:
                 await asyncio.sleep(self._heartbeat)
                 continue
             self._workers[place] = worker
+            if self._sharing is not None:
+                self._sharing.greet(worker)
             if self._is_draining:
                 worker.tell(DRAIN)
             if self._is_stopping:
                 worker.tell(HURRY if self._hurry.is_set() else STOP)
-            code = await worker.ended()
+            code = await worker.ended(self._sharing)
             del self._workers[place]
             shared_metrics.forget(self._directory, place)
             if code == 0:
@@ -311,6 +329,8 @@ class Supervisor:
         while True:
             await asyncio.sleep(self._heartbeat)
             flush_log()
+            if self._sharing is not None:
+                self._sharing.revocations.look()
             for place, worker in self._workers.items():
                 if worker.is_silent(self._silent):
                     log.error("worker %d (process %d) has not been heard of for too long: killed", place, worker.pid)

@@ -25,6 +25,8 @@ from gateway.observe.metrics.shared_metrics import share
 from gateway.process.app import Gateway
 from gateway.process.listening import Bound, CannotStart, HandedOn, Listeners
 from gateway.process.memory import settle_memory
+from gateway.process.revoking import MAX_LINE
+from gateway.process.sharing import SuppliedList, is_shared
 from gateway.process.signals import ignore_drain, on_hang_up
 from gateway.process.title import WORKER, call_process
 
@@ -113,7 +115,10 @@ async def _serve(job: Job, supervisor: socket.socket) -> None:
     # A manager may signal every process of the program: it asks for what the supervisor will ask for as well.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     on_hang_up(stop.set)
-    reader, writer = await asyncio.open_connection(sock=supervisor)
+    reader, writer = await asyncio.open_connection(sock=supervisor, limit=MAX_LINE)
+    supplied = SuppliedList(writer.write) if is_shared(job.config) else None
+    if supplied is not None and not await supplied.supplied(reader):
+        return
     gateway = Gateway(
         job.config,
         secrets=job.secrets,
@@ -122,12 +127,13 @@ async def _serve(job: Job, supervisor: socket.socket) -> None:
             decisions=None if job.decisions is None else Bound.inherited(*job.decisions),
             admin=None,
         ),
+        keeper=supplied,
     )
     await gateway.start()
     settle_memory()
     log.info("worker %d serves", job.place)
     reporting = asyncio.create_task(_report(gateway, writer, heartbeat=job.heartbeat))
-    listening = asyncio.create_task(_listen(reader, gateway, stop, hurry))
+    listening = asyncio.create_task(_listen(reader, gateway, stop, hurry, supplied))
     await stop.wait()
     await gateway.stop(hurry=hurry)
     for task in (reporting, listening):
@@ -136,10 +142,18 @@ async def _serve(job: Job, supervisor: socket.socket) -> None:
     writer.close()
 
 
-async def _listen(reader: asyncio.StreamReader, gateway: Gateway, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+async def _listen(
+    reader: asyncio.StreamReader,
+    gateway: Gateway,
+    stop: asyncio.Event,
+    hurry: asyncio.Event,
+    supplied: SuppliedList | None,
+) -> None:
     """Does as the supervisor says, and stops when there is none any more: so do all the others then."""
     with contextlib.suppress(ConnectionError):
         while line := await reader.readline():
+            if supplied is not None and supplied.hear(line):
+                continue
             if line == DRAIN:
                 gateway.drain()
                 continue
@@ -147,6 +161,8 @@ async def _listen(reader: asyncio.StreamReader, gateway: Gateway, stop: asyncio.
             if line == HURRY:
                 hurry.set()
             stop.set()
+    if supplied is not None:
+        supplied.lost()
     if not stop.is_set():
         log.warning("the supervisor is gone: draining")
     gateway.others_go_on = False

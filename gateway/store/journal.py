@@ -144,7 +144,7 @@ class JournalKeeper:
                 self._is_closed = True
                 self._journal.close()
 
-    async def write(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+    async def write(self, entries: Sequence[Entry], *, source: str) -> Sequence[Entry]:
         """On the disk when this returns. CannotRevoke."""
         # Whoever asked may go: what was begun is ended all the same.
         await asyncio.shield(asyncio.ensure_future(self._write(entries)))

@@ -37,7 +37,7 @@ class Keeper(Protocol):
     async def close(self) -> None:
         """Ends that. May be called twice."""
 
-    async def write(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+    async def write(self, entries: Sequence[Entry], *, source: str) -> Sequence[Entry]:
         """Keeps them, whatever happens to this process then; what counts now for each. CannotRevoke."""
 
 
@@ -121,15 +121,19 @@ class Revocations:
 
         CannotRevoke. `source`: who asked: `command` or `logout`.
         """
-        for entry in entries:
-            if self._list.get(entry.index) is None and self._list.is_full:
-                raise CannotRevoke(self._list.full_sentence)
-        kept = entries if self._keeper is None else await self._keeper.write(entries)
-        changed = self.take(kept, source=source)
+        self.check_room(entries)
+        before = [self._list.get(entry.index) for entry in entries]
+        self.take(entries if self._keeper is None else await self._keeper.write(entries, source=source), source=source)
+        changed = any(self._list.get(entry.index) is not old for entry, old in zip(entries, before, strict=True))
         for entry in entries:
             done = "lifted" if entry.lifted else "revoked"
             log.warning("%s: a %s%s; by %s%s", done, entry.kind, _of(entry.issuer), entry.who or source, _why(entry))
         return changed
+
+    def check_room(self, entries: Iterable[Entry]) -> None:
+        """CannotRevoke: the list is full."""
+        if self._list.is_full and any(self._list.get(entry.index) is None for entry in entries):
+            raise CannotRevoke(self._list.full_sentence)
 
     async def lift(self, entry: Entry, *, who: str = "") -> bool:
         """Takes back what was revoked; False: it was not. CannotRevoke."""
@@ -139,7 +143,10 @@ class Revocations:
         return await self.add(lifting(found, at=self._clock(), who=who), source="command")
 
     def take(self, entries: Iterable[Entry], *, source: str) -> bool:
-        """What counts from now on, whoever said so; it is not written again. Whether anything has changed."""
+        """What counts from now on, whoever said so; it is not written again. Whether anything has changed.
+
+        `source` empty: another process of this program counts it.
+        """
         changed = False
         for entry in entries:
             try:
@@ -149,7 +156,7 @@ class Revocations:
                 break
             if now is not None:
                 changed = True
-                if not now.lifted:
+                if source and not now.lifted:
                     self._observer.happened(RevocationAdded(now.kind, source))
         if changed:
             self.has_changed()

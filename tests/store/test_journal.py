@@ -216,7 +216,7 @@ async def test_a_full_disk_is_told_to_whoever_revokes_and_leaves_a_sound_file(
 
 async def test_whoever_leaves_meanwhile_leaves_nothing_half_done(path: Path) -> None:
     revocations, keeper = await started(path)
-    asking = asyncio.create_task(keeper.write([entry()]))
+    asking = asyncio.create_task(keeper.write([entry()], source="command"))
     await asyncio.sleep(0)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):

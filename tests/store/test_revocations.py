@@ -34,7 +34,7 @@ class MemoryKeeper:
     async def close(self) -> None:
         self.closed += 1
 
-    async def write(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+    async def write(self, entries: Sequence[Entry], *, source: str) -> Sequence[Entry]:
         if self.wrong is not None:
             raise self.wrong
         self.kept += entries
