@@ -23,6 +23,7 @@ from gateway.settings.watch import FollowedSecrets
 from gateway.signing.assertions import SignedAssertions
 from gateway.signing.signing_keys import SigningKeys
 from gateway.store.budget import within_budget
+from gateway.store.replicated import ReplicatedList
 from gateway.store.revocations import Keeper, Revocations
 from gateway.store.store import Store
 
@@ -143,7 +144,7 @@ def build(
     place = None if store.shared is None else store.cache("keys", value_bytes=KEPT_BYTES)
     issuers = RemoteIssuers(config.issuers, observer=observer, place=place)
     closing.push_async_callback(issuers.stop)
-    revocations = None if config.revocation is None else Revocations(observer=observer, keeper=keeper, clock=clock)
+    revocations = _revocations(config, store, keeper, observer=observer, clock=clock)
     if revocations is not None:
         closing.push_async_callback(revocations.close)
     gate = Gate(
@@ -169,6 +170,20 @@ def build(
         revocations=revocations,
         _closing=closing,
     )
+
+
+def _revocations(
+    config: Config, store: Store, keeper: Keeper | None, *, observer: Observer, clock: Callable[[], float]
+) -> Revocations | None:
+    """What is revoked, where that is configured: in the store, where there is one that replicas share."""
+    if config.revocation is None:
+        return None
+    if store.shared is not None:
+        keeper = ReplicatedList(store.shared, clock=clock)
+    closed = config.store.on_failure.revocation == "closed"
+    revocations = Revocations(observer=observer, keeper=keeper, closed=closed, clock=clock)
+    store.add_refusing(revocations.refuses_everything)
+    return revocations
 
 
 def signing_keys(config: Config) -> SigningKeys | None:

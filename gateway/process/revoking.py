@@ -43,7 +43,7 @@ log = logging.getLogger("gateway")
 
 def open_journal(config: Config) -> JournalKeeper | None:
     """What keeps the list of this program, where that is a file. CannotStart."""
-    if config.revocation is None or config.revocation.file is None:
+    if config.revocation is None or config.revocation.file is None or config.store.url is not None:
         return None
     try:
         return JournalKeeper(*Journal.open(config.revocation.file, now=time.time()))
@@ -63,7 +63,7 @@ class RevokingSocket:
     @classmethod
     async def start(cls, revocations: Revocations, config: Config) -> "RevokingSocket | None":
         """None: there is no journal beside which it would stand. CannotStart."""
-        if config.revocation is None or config.revocation.file is None:
+        if config.revocation is None or config.revocation.file is None or config.store.url is not None:
             return None
         made = cls(revocations, bind(Address("", 0, socket_of(config.revocation.file), 0o600)))
         made._server = await asyncio.start_unix_server(made._accepted, sock=made._bound.sockets[0], limit=MAX_LINE)

@@ -270,4 +270,4 @@ async def sharing_for(config: Config, workers: Callable[[], Sequence[Sharer]]) -
 
 def is_shared(config: Config) -> bool:
     """Whether the workers of this configuration have a list that their supervisor keeps."""
-    return config.revocation is not None
+    return config.revocation is not None and config.store.url is None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from gateway.core.errors import StoreUnavailable, Suspect, TokenRevoked
-from gateway.core.revocation.entry import KINDS, Entry, lifting
+from gateway.core.revocation.entry import KINDS, Entry, following, lifting
 from gateway.core.revocation.revoked import ListFull, Revoked
 from gateway.core.token.identity import Identity
 from gateway.ports import Observer, RevocationAdded, RevocationsKnown
@@ -79,9 +79,22 @@ class Revocations:
         """The copy of the list is too old to be relied on, as of the last look."""
         return self._is_stale
 
+    def refuses_everything(self) -> str | None:
+        """Why no token can be admitted now, for `/readyz`; None: some can."""
+        return _TOO_OLD if self._is_stale and self._closed else None
+
     def entries(self, *, lifted: bool = False) -> tuple[Entry, ...]:
         """Those that count; with `lifted` those that were lifted as well, and are remembered."""
         return self._list.entries(lifted=lifted)
+
+    @property
+    def count(self) -> int:
+        """How many there are, those included that were lifted."""
+        return self._list.count
+
+    def get(self, index: bytes) -> Entry | None:
+        """The entry with this index value, lifted or not."""
+        return self._list.get(index)
 
     def find(self, identity: Identity) -> Entry | None:
         """An entry that is about this identity, or None."""
@@ -95,7 +108,7 @@ class Revocations:
             ago = max(0.0, self._clock() - entry.at)
             refusal = TokenRevoked(f"its {_WORDS[entry.kind]} was revoked {ago:.0f} s ago{_why(entry)}")
         elif self._is_stale and self._closed:
-            refusal = StoreUnavailable(f"the list of what is revoked is older than {MAX_AGE:.0f} s")
+            refusal = StoreUnavailable(_TOO_OLD)
         else:
             return
         refusal.suspect = Suspect(identity.token_id, None, identity.issuer)
@@ -123,6 +136,7 @@ class Revocations:
         """
         self.check_room(entries)
         before = [self._list.get(entry.index) for entry in entries]
+        entries = tuple(following(old, entry) for old, entry in zip(before, entries, strict=True))
         self.take(entries if self._keeper is None else await self._keeper.write(entries, source=source), source=source)
         changed = any(self._list.get(entry.index) is not old for entry, old in zip(entries, before, strict=True))
         for entry in entries:
@@ -142,10 +156,10 @@ class Revocations:
             return False
         return await self.add(lifting(found, at=self._clock(), who=who), source="command")
 
-    def take(self, entries: Iterable[Entry], *, source: str) -> bool:
+    def take(self, entries: Iterable[Entry], *, source: str, tell: bool = True) -> bool:
         """What counts from now on, whoever said so; it is not written again. Whether anything has changed.
 
-        `source` empty: another process of this program counts it.
+        `source` empty: it is not counted, or by another process. `tell` False: `has_changed` is called later.
         """
         changed = False
         for entry in entries:
@@ -158,7 +172,8 @@ class Revocations:
                 changed = True
                 if source and not now.lifted:
                     self._observer.happened(RevocationAdded(now.kind, source))
-        if changed:
+        self._settle()
+        if changed and tell:
             self.has_changed()
         return changed
 
@@ -175,14 +190,17 @@ class Revocations:
         self._is_stale = self._keeper is not None and self._keeper.age > MAX_AGE
         if was != self._is_stale:
             self._complain()
-        self.is_needed = bool(self._list) or (self._is_stale and self._closed)
+        self._settle()
 
     def has_changed(self) -> None:
         """Tells everybody who wants to hear of it."""
-        self.is_needed = bool(self._list) or (self._is_stale and self._closed)
+        self._settle()
         self._tell()
         for changed in self._subscribers:
             changed()
+
+    def _settle(self) -> None:
+        self.is_needed = bool(self._list) or (self._is_stale and self._closed)
 
     def _complain(self) -> None:
         if self._is_stale:
@@ -202,5 +220,6 @@ def _of(issuer: str) -> str:
     return f" of {issuer}" if issuer else ""
 
 
+_TOO_OLD: Final = f"the list of what is revoked is older than {MAX_AGE:.0f} s"
 _WORDS: Final = {kind: "subject, as a token without session," if kind == "sessionless" else kind for kind in KINDS}
 _CONSEQUENCE: Final = {True: "no token is admitted", False: "tokens that were revoked since may be admitted"}

@@ -18,6 +18,10 @@ def revocation_problems(config: Config) -> Iterator[ConfigProblem]:
     if section is None:
         return
     if section.file is not None:
+        if config.store.url is not None:
+            yield ConfigProblem(
+                "revocation.file", "cannot stand beside store.url: replicas share what is revoked there"
+            )
         if not section.file.startswith("/") or section.file.endswith("/"):
             yield ConfigProblem(
                 "revocation.file", "must be the path of a file from the root, such as /var/lib/gateway/revoked"
@@ -34,6 +38,9 @@ def revocation_warnings(config: Config) -> Iterator[ConfigProblem]:
     section = config.revocation
     if section is None:
         return
+    if section.file is None and config.store.url is None:
+        sentence = "is not given, nor store.url: what is revoked is forgotten at the end, and no command can revoke"
+        yield ConfigProblem("revocation.file", sentence)
     for index, issuer in enumerate(config.issuers):
         if issuer.max_lifetime is not None and issuer.max_lifetime > section.keep:
             sentence = "is longer than revocation.keep, beyond which tokens are refused"

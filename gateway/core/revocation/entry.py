@@ -67,15 +67,23 @@ class Entry:
 def merged(old: Entry | None, new: Entry) -> Entry:
     """What counts of two entries with one index value: all that either is about. `old` itself, if `new` adds nothing.
 
-    An entry that was lifted counts for nothing, and one that is lifted takes the place of what it lifts.
+    Of one that was lifted and one that was not the later counts.
     """
-    if old is None or (old.lifted and not new.lifted):
+    if old is None:
         return new
-    if new.lifted and not old.lifted:
-        return replace(new, until=max(old.until, new.until))
+    if old.lifted != new.lifted:
+        if new.at < old.at:
+            return old
+        return replace(new, until=max(old.until, new.until)) if new.lifted else new
     before = None if old.before is None or new.before is None else max(old.before, new.before)
     until = max(old.until, new.until)
     return old if (before, until) == (old.before, old.until) else replace(new, before=before, until=until)
+
+
+def following(old: Entry | None, new: Entry) -> Entry:
+    """`new`, as said after `old`, whatever the clocks of those who said it."""
+    is_late = old is None or old.lifted == new.lifted or new.at > old.at
+    return new if is_late or old is None else replace(new, at=old.at + 0.001)
 
 
 def until_of(kind: Kind, *, now: float, before: float | None, keep: float, expires_at: float | None = None) -> float:

@@ -38,7 +38,12 @@ class Revoked:
     @property
     def is_full(self) -> bool:
         """There is no room for an entry that is about something new."""
-        return len(self._entries) + len(self._lifted) >= self._max_entries
+        return self.count >= self._max_entries
+
+    @property
+    def count(self) -> int:
+        """How many there are, those included that were lifted."""
+        return len(self._entries) + len(self._lifted)
 
     @property
     def full_sentence(self) -> str:
@@ -83,7 +88,7 @@ class Revoked:
             self._entries[index] = entry
             self._counts[entry.kind] += 1
         heappush(self._ends, (entry.until, index))
-        if len(self._ends) > 2 * (len(self._entries) + len(self._lifted)) + 1024:
+        if len(self._ends) > 2 * self.count + 1024:
             self._ends = [(one.until, at) for held in (self._entries, self._lifted) for at, one in held.items()]
             heapify(self._ends)
 

@@ -9,6 +9,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.revocation import Revocation, socket_of
 from gateway.core.config.section import Seconds
+from gateway.core.config.store import StoreSection
 
 
 def config(*, issuer: dict[str, Any] | None = None, **section: Any) -> Config:
@@ -45,3 +46,13 @@ def test_the_socket_stands_beside_the_journal() -> None:
 def test_a_lifetime_beyond_what_is_kept_is_told_of(lifetime: float | None, told: list[str]) -> None:
     issuer = {"max_lifetime": None if lifetime is None else Seconds(lifetime)}
     assert [warning.path for warning in revocation_warnings(config(issuer=issuer, file="/a"))] == told
+
+
+def test_a_journal_beside_a_store_is_a_problem_and_neither_of_them_is_told_of() -> None:
+    store = StoreSection(url="redis://127.0.0.1:6379")
+    shared = Config(issuers=(), revocation=Revocation(), store=store)
+    assert list(revocation_problems(shared)) == list(revocation_warnings(shared)) == []
+    both = Config(issuers=(), revocation=Revocation(file="/a"), store=store)
+    assert [problem.path for problem in revocation_problems(both)] == ["revocation.file"]
+    neither = Config(issuers=(), revocation=Revocation())
+    assert [warning.path for warning in revocation_warnings(neither)] == ["revocation.file"]

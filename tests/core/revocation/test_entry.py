@@ -11,6 +11,7 @@ from gateway.core.revocation.entry import (
     KINDS,
     Entry,
     checked,
+    following,
     lifting,
     merged,
     parse_entry,
@@ -73,13 +74,14 @@ def test_what_was_written_is_read_as_it_was(one: Entry) -> None:
 @settings(max_examples=50)
 @given(ENTRIES, ENTRIES)
 def test_of_two_entries_counts_what_either_is_about(one: Entry, other: Entry) -> None:
-    both = merged(one, other)
+    both, other = merged(one, following(one, other)), following(one, other)
     assert both.lifted == other.lifted
     for issued_at in (None, 0.0, one.before, other.before, 4e9):
         meant = (not one.lifted and one.is_about(issued_at)) or other.is_about(issued_at)
         assert other.lifted or both.is_about(issued_at) == meant
     assert both.until >= other.until
     assert merged(both, other) is both
+    assert one.lifted == other.lifted or merged(both, one) is both
 
 
 def test_what_adds_nothing_changes_nothing() -> None:
@@ -87,6 +89,16 @@ def test_what_adds_nothing_changes_nothing() -> None:
     assert merged(old, entry(before=40.0, until=90.0, reason="again")) is old
     assert merged(None, old) is old
     assert merged(old, entry(before=60.0, until=90.0)).until == 100.0
+
+
+def test_of_one_that_was_lifted_and_one_that_was_not_the_later_counts() -> None:
+    revoked, lifted = entry(at=5.0), entry(at=6.0, lifted=True)
+    assert merged(revoked, lifted) == merged(lifted, revoked) == lifted
+    again = following(lifted, entry(at=5.5))
+    assert again.at > 6.0
+    assert merged(lifted, again) is again
+    assert following(None, revoked) is following(revoked, revoked) is revoked
+    assert following(revoked, lifted) is lifted
 
 
 def test_a_lifted_entry_stands_for_as_long_as_what_it_lifts() -> None:
