@@ -4,12 +4,13 @@ Writes to the store that replicas share, else tells the gateway on this machine 
 """
 
 import argparse
+import asyncio
 import json
 import os
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,12 +21,16 @@ from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import issuer_name
 from gateway.core.config.revocation import Revocation, socket_of
+from gateway.core.config.upstreams import Secret
 from gateway.core.errors import Refusal
-from gateway.core.revocation.entry import Entry, Kind, revoking
+from gateway.core.revocation.entry import Entry, Kind, lifting, revoking
 from gateway.core.shown import shown
 from gateway.core.token.jwt import parse_token
+from gateway.observe.observers import Unheard
 from gateway.process.revoking import Deed, parse_response, request_of, user_name
 from gateway.settings.settings import load
+from gateway.store.redis import Redis, StoreDown, Unsealable
+from gateway.store.replicated import ReplicatedList
 from gateway.store.revocations import CannotRevoke
 
 HELP: Final = "refuse a token, or all of a session, subject or client, before it expires"
@@ -79,9 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
         section = _section(config)
         wanted = () if deed == "list" else _wanted(arguments, config, section, now=time.time())
         entries = [replace(entry, who=user_name(os.getuid())) for entry in wanted]
-        found, count = _tell(section, deed, entries)
-    except (_CannotAsk, CannotRevoke, ValueError) as error:
-        print(error, file=sys.stderr)
+        if config.store.url is None:
+            found, count = _tell(section, deed, entries)
+        else:
+            found, count = asyncio.run(_write(config, loaded.secrets, deed, entries))
+    except (_CannotAsk, CannotRevoke, StoreDown, Unsealable, ValueError) as error:
+        told = f"the store cannot be had: {error}" if isinstance(error, StoreDown) else error
+        print(told, file=sys.stderr)
         return FAILED
     if deed == "list":
         _print(found, config, as_json=arguments.json)
@@ -192,6 +201,29 @@ def _tell(section: Revocation, deed: Deed, entries: Sequence[Entry]) -> tuple[li
         raise _CannotAsk(f"no gateway listens on {path}: it runs elsewhere, or not at all") from None
     except OSError as error:
         raise _CannotAsk(f"{path} cannot be used: {error.strerror}") from None
+
+
+async def _write(
+    config: Config, secrets: Mapping[Secret, str], deed: Deed, entries: Sequence[Entry]
+) -> tuple[list[Entry], int]:
+    """Has it done in the store that replicas share. CannotRevoke, StoreDown, Unsealable."""
+    redis = Redis(config.store, read=lambda secret: secrets[secret], observer=Unheard())
+    try:
+        await redis.start()
+        replicated = ReplicatedList(redis)
+        if deed == "list":
+            found = [entry for entry in await replicated.read() if not entry.lifted]
+            return found, len(found)
+        changed = 0
+        for entry in entries:
+            before = await replicated.find(entry)
+            if deed == "lift" and (before is None or before.lifted):
+                continue
+            wanted = lifting(before, at=time.time(), who=entry.who) if deed == "lift" and before is not None else entry
+            changed += await replicated.write([wanted], source="command") != [before]
+        return [], changed
+    finally:
+        await redis.close()
 
 
 def _print(entries: Iterable[Entry], config: Config, *, as_json: bool) -> None:

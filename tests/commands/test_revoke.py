@@ -15,7 +15,9 @@ import pytest_asyncio
 from gateway.cli import main
 from gateway.commands.revoke import parse_time
 from gateway.core.config.revocation import Revocation
-from tests.wire import Running, Start, demo_issuer, starting
+from gateway.core.config.upstreams import Secret
+from tests.redis_server import SECRET, RedisServer
+from tests.wire import Running, Start, demo_issuer, starting, until
 
 CONFIG = """
 upstream: http://127.0.0.1:3000
@@ -162,6 +164,35 @@ async def test_nobody_to_tell_is_said(world: World, tmp_path: Path) -> None:
     assert await world.run("list") == (1, "", f"{tmp_path}/gateway.yaml/x.sock cannot be used: Not a directory\n")
     world.config.write_text("upstream: 5\n")
     assert (await world.run("list"))[0] == 1
+
+
+async def test_with_a_store_it_is_told_and_every_gateway_hears_of_it(
+    start: Start,
+    tmp_path: Path,
+    redis: RedisServer,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    secret = Secret(env="STORE_SECRET")
+    gateways = [await start(revocation=Revocation(), store=redis.section(), secrets={secret: SECRET}) for _ in range(2)]
+    lists = [gateway.gateway.assembly.revocations for gateway in gateways]
+    world = World(gateways[-1], tmp_path, capsys)
+    world.configured(f"revocation: {{}}\n{redis.yaml()}\n")
+    token = minted(sub="alice")
+    assert await world.status(token) == 200
+    assert await world.run("--subject", "alice", "--reason", "lost") == (0, "revoked\n", "")
+    assert await world.run("--subject", "alice", "--before", "5") == (0, "was revoked already\n", "")
+    await until(lambda: all(held is not None and not held.is_empty for held in lists))
+    assert await world.status(token) == 401
+    assert (await world.run("list"))[1].endswith(": lost\n1 revoked\n")
+    assert await world.run("lift", "--subject", "alice") == (0, "lifted: such tokens are good again\n", "")
+    assert await world.run("lift", "--subject", "alice") == (1, "nothing of that is revoked\n", "")
+    assert await world.run("list") == (0, "nothing is revoked\n", "")
+    await until(lambda: all(held is not None and held.is_empty for held in lists))
+    assert await world.status(token) == 200
+    redis.kill()
+    assert await world.run("list") == (1, "", "the store cannot be had: it cannot be reached\n")
+    assert await world.run("--subject", "bob") == (1, "", "the store cannot be had: it cannot be reached\n")
 
 
 @pytest.mark.parametrize(
