@@ -37,6 +37,7 @@ settle() { # FLAGS of the command that writes it out
     sed -i "s/\"size\":[0-9]*,\"digest\":\"sha256:$built\"/\"size\":$size,\"digest\":\"sha256:$settled\"/" "$work/manifest.json"
     "$engine" pull --quiet "dir:$work" >/dev/null
     "$engine" tag "$settled" "$image"
+    [ "$built" = "$settled" ] || "$engine" rmi "$built" >/dev/null
 }
 
 set -- --build-arg BASE="$BASE" --build-arg BUILDER="${BUILDER:-$BASE}" --build-arg EXTRAS="${EXTRAS-all}" \
@@ -48,16 +49,16 @@ docker)
     SOURCE_DATE_EPOCH=$epoch docker build "$@" ${FLAGS:-} .
     ;;
 podman)
-    # HEALTHCHECK is not part of OCI's format. chroot asks nothing of the kernel, so it builds in a container too.
+    # HEALTHCHECK is not part of OCI's format. chroot asks nothing of the kernel, so it builds in a container too. Images of the steps
+    # between would be named in the last one, each with the number of its container.
     # shellcheck disable=SC2086
-    podman build --format docker --isolation "${BUILDAH_ISOLATION:-chroot}" --timestamp "$epoch" "$@" ${FLAGS:-} .
+    podman build --format docker --isolation "${BUILDAH_ISOLATION:-chroot}" --timestamp "$epoch" --layers=false "$@" ${FLAGS:-} .
     settle
     ;;
 buildah)
     # shellcheck disable=SC2086
     buildah bud --format docker --isolation "${BUILDAH_ISOLATION:-chroot}" --timestamp "$epoch" "$@" ${FLAGS:-} .
     settle --disable-compression
-    buildah rmi "$built" >/dev/null # podman's is its cache
     ;;
 esac
 echo "$image is built."

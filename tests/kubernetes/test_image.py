@@ -21,7 +21,7 @@ from packaging.markers import Marker
 from sbom import read_image, written
 
 from gateway.demo.issuer import DemoIssuer
-from tests.kubernetes.image import IMAGE, ROOT, build_image, is_built_the_same_twice
+from tests.kubernetes.image import EPOCH, IMAGE, ROOT, base_image, build_image, is_built_the_same_twice
 from tests.locks import pins
 
 MIB = 1 << 20
@@ -102,6 +102,46 @@ def test_it_is_small(root: Root) -> None:
 @pytest.mark.timeout(1800)
 def test_two_builds_are_the_same_bytes(archive: Path) -> None:
     assert is_built_the_same_twice()
+
+
+SMALL = """\
+ARG BASE
+FROM ${BASE}
+ARG BUILDER
+ARG EXTRAS
+ARG VERSION
+ARG REVISION
+RUN echo made >/made
+USER 65532
+HEALTHCHECK CMD ["true"]
+"""
+
+
+def test_podman_and_buildah_build_the_same(tmp_path: Path) -> None:
+    """What they write of themselves is taken out. An image of two lines shows it as well as one of minutes."""
+    (tmp_path / "Dockerfile").write_text(SMALL)
+    base, builder = base_image()
+    name = f"localhost/bearer-gateway-small:{os.getpid()}"
+    variables = {"BASE": base, "BUILDER": builder, "SOURCE_DATE_EPOCH": EPOCH, "REVISION": ""}
+    variables |= {"FLAGS": f"--no-cache --file {tmp_path}/Dockerfile"}
+    built = []
+    for engine in ("podman", "buildah"):
+        run = ["sh", "deploy/image/build.sh", name]
+        done = subprocess.run(
+            run,
+            cwd=ROOT,
+            env={**os.environ, **variables, "ENGINE": engine},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        (made,) = json.loads(podman("inspect", "--type", "image", name).stdout)
+        podman("rmi", name)
+        assert made["Config"]["User"] == "65532"
+        assert made["Healthcheck"]["Test"] == ["CMD", "true"]
+        built.append(made["Id"])
+    assert built[0] == built[1]
 
 
 def test_nothing_is_in_it_that_the_gateway_does_not_run_on(root: Root) -> None:
