@@ -4,7 +4,7 @@ Serving, workers and explaining are all made here, so that what is explained is 
 """
 
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -12,9 +12,12 @@ from typing import Any, Final
 
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.upstreams import Secret
+from gateway.core.errors import LogoutFailed
+from gateway.core.revocation.entry import Entry
 from gateway.core.upstream.own_lines import own_lines, secret_uses
 from gateway.decisions.http import Decisions
 from gateway.gate import Gate
+from gateway.logouts import BackchannelLogouts
 from gateway.ports import Exchange, Observer, Upstream
 from gateway.relay.upstream.upstreams import HttpUpstreams
 from gateway.remote.keys.issuers import RemoteIssuers
@@ -24,7 +27,7 @@ from gateway.signing.assertions import SignedAssertions
 from gateway.signing.signing_keys import SigningKeys
 from gateway.store.budget import within_budget
 from gateway.store.replicated import ReplicatedList
-from gateway.store.revocations import Keeper, Revocations
+from gateway.store.revocations import CannotRevoke, Keeper, Revocations
 from gateway.store.store import Store
 
 #: of a key set as it was published, at most 256 KiB, and of what is kept with it
@@ -157,6 +160,17 @@ def build(
         secrets=secrets,
         clock=clock,
     )
+    if revocations is not None and any(issuer.backchannel_logout for issuer in config.issuers):
+        gate.hear_logouts(
+            BackchannelLogouts(
+                config,
+                issuers=issuers,
+                revoke=_by_logout(revocations),
+                lacks_sessions=gate.lacks_sessions,
+                observer=observer,
+                clock=clock,
+            )
+        )
     closing.push_async_callback(followed.stop)
     return Assembly(
         config=config,
@@ -184,6 +198,18 @@ def _revocations(
     revocations = Revocations(observer=observer, keeper=keeper, closed=closed, clock=clock)
     store.add_refusing(revocations.refuses_everything)
     return revocations
+
+
+def _by_logout(revocations: Revocations) -> Callable[[tuple[Entry, ...]], Awaitable[bool]]:
+    """How a logout is written down. LogoutFailed: it was not."""
+
+    async def revoke(entries: tuple[Entry, ...]) -> bool:
+        try:
+            return await revocations.add(*entries, source="logout")
+        except CannotRevoke as error:
+            raise LogoutFailed(str(error)) from None
+
+    return revoke
 
 
 def signing_keys(config: Config) -> SigningKeys | None:

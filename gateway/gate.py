@@ -40,6 +40,7 @@ from gateway.ports import (
     Ending,
     Exchange,
     Issuers,
+    Logouts,
     Observer,
     OwnResponse,
     Revocations,
@@ -76,6 +77,7 @@ class Gate:
         self._senders = client_addresses_of(config)
         self._assertions = assertions
         self._revocations = revocations
+        self._logouts: Logouts | None = None
         self._upstream = upstream
         self._observer = observer
         self._clock = clock
@@ -84,6 +86,14 @@ class Gate:
     def tell_upstreams(self, own: Mapping[str, tuple[HeaderLine, ...]]) -> None:
         """From now on requests to an upstream have these lines of ours: a secret has been replaced."""
         self._upstream_headers = self._upstream_headers.with_own(own)
+
+    def hear_logouts(self, logouts: Logouts) -> None:
+        """From now on requests to its paths are for it."""
+        self._logouts = logouts
+
+    def lacks_sessions(self, issuer: str) -> bool:
+        """Whether tokens of the issuer of this name were verified, and none said of which session it is."""
+        return self._verifier.lacks_sessions(issuer)
 
     async def handle(self, exchange: Exchange, *, carry_out: CarryOut | None = None) -> None:
         """One request to its end. Raises nothing but CancelledError; the observer hears how it ended.
@@ -94,9 +104,12 @@ class Gate:
         started = time.perf_counter()
         try:
             try:
-                ending.facts = exchange.read_facts()
-                admission = await self.admit(ending.facts, ending)
-                await (carry_out or self._relay)(ending, admission, exchange)
+                facts = ending.facts = exchange.read_facts()
+                if self._logouts is not None and carry_out is None and self._logouts.hears(facts.target):
+                    await self._logouts.handle(ending, exchange)
+                else:
+                    admission = await self.admit(facts, ending)
+                    await (carry_out or self._relay)(ending, admission, exchange)
             except Refusal as refusal:
                 ending.refusal = refusal
             except Exception:

@@ -57,6 +57,16 @@ class Revocations(Protocol):
         """TokenRevoked; StoreUnavailable: nobody can tell now. Waits for nothing."""
 
 
+class Logouts(Protocol):
+    """The paths at which issuers tell of logouts."""
+
+    def hears(self, target: bytes) -> bool:
+        """Whether a request with this target is for one of them."""
+
+    async def handle(self, ending: "Ending", exchange: "Exchange") -> None:
+        """One of these requests, and its response. `ending` has its facts. A Refusal is the response."""
+
+
 class Receiver(Protocol):
     """Who takes what comes of a `Stream`."""
 
@@ -215,7 +225,7 @@ class Exchange(Protocol):
         ClientDisconnected, what its `read` raises.
 
         `identity`: whose response it is; `seconds_left`: how long their token lives. An endless response ends with it.
-        InvalidToken: it did, or was found to be no good any more.
+        InvalidToken: it did.
         """
 
     async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
@@ -343,6 +353,14 @@ class RevocationsKnown:
     counts: tuple[tuple[str, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LogoutHeard:
+    """A logout token was posted. `result`: ok, repeated, unmatched (no token can be meant), or the reason."""
+
+    issuer: str
+    result: str
+
+
 #: what happens rarely enough to be made a value of
 Event = (
     KeysFetched
@@ -350,8 +368,7 @@ Event = (
     | KeysKnown
     | StoreUsed
     | StoreKnown
-    | RevocationAdded
-    | RevocationsKnown
+    | RevocationAdded | RevocationsKnown | LogoutHeard
 )  # fmt: skip
 
 

@@ -32,6 +32,29 @@ def _bad_signature(name: str, token: Token, tried: tuple[Key, ...]) -> BadSignat
     return BadSignature(f"none of the {len(tried)} keys tried signed the token")
 
 
+async def signer_of(token: Token, issuers: Issuers, *, name: str, trail: Trail) -> Key:
+    """The key that signed the token: among those that are known, else among those that its issuer publishes now.
+
+    `name`: of the issuer that it says. BadSignature, UnknownKey; IssuerUnavailable: nobody can tell now.
+    """
+    known = issuers.find_keys(name, alg=token.alg, kid=token.kid)
+    trail.saw({"tried": len(known)})
+    if (signer := find_signer(token, known)) is not None:
+        return signer
+    # A signature of none we know may be by one that is new: under a new name, without one, or under an old one.
+    try:
+        fetched = await issuers.fetch_keys(name, alg=token.alg, kid=token.kid, tried=known)
+    except (UnknownKey, IssuerUnavailable) as refusal:
+        # That a key was replaced under its name is rare, and forged tokens are not: nobody is kept waiting for it.
+        if known and (isinstance(refusal, UnknownKey) or names_one_of(token.kid, known)):
+            raise _bad_signature(name, token, known) from None
+        raise
+    trail.saw({"tried": len(known) + len(fetched)})
+    if (signer := find_signer(token, fetched)) is not None:
+        return signer
+    raise _bad_signature(name, token, (*known, *fetched))
+
+
 def digest_of(token: bytes) -> bytes:
     """What a token is remembered by: its SHA-256."""
     digest = _SHA256.copy()
@@ -57,6 +80,8 @@ class Verifier:
         self._observer = observer
         self._clock = clock
         self._verified = VerifiedTokens()
+        #: by name of an issuer of which a token was verified: whether any named its session
+        self._names_sessions: dict[str, bool] = {}
 
     def recall(self, digest: bytes) -> Identity | None:
         """The identity behind a token that was verified before, if it is there and would pass now. See `digest_of`."""
@@ -93,28 +118,19 @@ class Verifier:
             self._observer.token_verified(refusal.suspect.issuer, refusal)
             raise
         self._observer.token_verified(identity.issuer, None)
+        if identity.handles is not None:
+            known = self._names_sessions.get(identity.issuer, False)
+            self._names_sessions[identity.issuer] = known or identity.sid is not None
         self._verified.remember(digest, identity, token_bytes=len(credential.token))
         return identity
 
     async def _signer(self, token: Token, candidate: Candidate, trail: Trail) -> Key:
-        """The key that signed the token: among those we know, else among those the issuer publishes now."""
-        name = candidate.rules.name
-        known = self._issuers.find_keys(name, alg=token.alg, kid=token.kid)
-        trail.saw({"tried": len(known)})
-        if (signer := find_signer(token, known)) is not None:
-            return signer
-        # A signature of none we know may be by one that is new: under a new name, without one, or under an old one.
-        try:
-            fetched = await self._issuers.fetch_keys(name, alg=token.alg, kid=token.kid, tried=known)
-        except (UnknownKey, IssuerUnavailable) as refusal:
-            # That a key was replaced under its name is rare, and forged tokens are not: nobody is kept waiting for it.
-            if known and (isinstance(refusal, UnknownKey) or names_one_of(token.kid, known)):
-                raise _bad_signature(name, token, known) from None
-            raise
-        trail.saw({"tried": len(known) + len(fetched)})
-        if (signer := find_signer(token, fetched)) is not None:
-            return signer
-        raise _bad_signature(name, token, (*known, *fetched))
+        """The key that signed the token. InvalidToken, Unavailable."""
+        return await signer_of(token, self._issuers, name=candidate.rules.name, trail=trail)
+
+    def lacks_sessions(self, issuer: str) -> bool:
+        """Whether tokens of the issuer of this name were verified, and none said of which session it is."""
+        return self._names_sessions.get(issuer) is False
 
     def _suspect(self, token: Token | None, token_id: str) -> Suspect:
         """What a log may say of a token that was refused."""

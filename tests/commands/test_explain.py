@@ -27,6 +27,8 @@ from gateway.core.errors import (
     ClientDisconnected,
     Draining,
     InternalError,
+    InvalidLogout,
+    LogoutFailed,
     Overloaded,
     RequestTimeout,
     StoreUnavailable,
@@ -146,7 +148,7 @@ async def test_a_refusal_is_explained_at_its_step(
 
 def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     elsewhere = {BadRequest, BodyTooLarge, RequestTimeout, VersionNotSupported, Overloaded, Draining, UpstreamBusy}
-    elsewhere |= {InternalError}
+    elsewhere |= {InternalError, InvalidLogout, LogoutFailed}
     # It asks no store, and what is revoked stands in a test of its own.
     elsewhere |= {StoreUnavailable, TokenRevoked}
     never = {

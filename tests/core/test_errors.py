@@ -50,7 +50,7 @@ TABLE = [
     ),
     (403, "insufficient_scope", "insufficient_scope"),
     (403, None, "claim_mismatch identity_claim_missing identity_header_invalid identity_header_too_large"),
-    (400, None, "bad_request ambiguous_path"),
+    (400, None, "bad_request ambiguous_path invalid_logout logout_failed"),
     (404, None, "no_route"),
     (405, None, "method_not_allowed"),
     (408, None, "request_timeout"),

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.core.config.revocation import Revocation
-from gateway.core.errors import InvalidToken, Refusal, StoreUnavailable
+from gateway.core.errors import Refusal, StoreUnavailable, TokenExpired
 from gateway.core.revocation.entry import Entry
 from gateway.core.token.identity import Identity
 from gateway.process.endings import AT_ONCE, SOON, AskedStreams, RevokedStreams
@@ -18,14 +18,7 @@ from tests.relay.test_stream_ends import REVOKED, streaming, token_of
 from tests.relay.test_tunnel import FRAME, SWITCH, handshake_with, opened, read
 from tests.wire import Conversation, Running, Start, starting, until
 
-INACTIVE = close_frame(1008, "token_of_yesterday")
-
-
-class TokenOfYesterday(InvalidToken):
-    """Stands for what an issuer says of a token when it is asked again; no reason of the gateway's own."""
-
-    reason = "token_of_yesterday"
-    public = "."
+INACTIVE = close_frame(1008, "token_expired")
 
 
 @pytest_asyncio.fixture
@@ -165,7 +158,7 @@ class Issuer:
         self.most = max(self.most, self._now)
         await asyncio.sleep(0.01)
         self._now -= 1
-        return TokenOfYesterday() if identity.subject in self.inactive else None
+        return TokenExpired("as its issuer says") if identity.subject in self.inactive else None
 
 
 async def test_an_issuer_is_asked_again_once_an_interval_for_as_long_as_something_is_open(start: Start) -> None:
@@ -182,7 +175,7 @@ async def test_an_issuer_is_asked_again_once_an_interval_for_as_long_as_somethin
     streams.look(180.0)
     for client in clients[:2]:
         assert await client.rest() == INACTIVE
-    assert (await gateway.ended(2))["reason"] == "token_of_yesterday"
+    assert (await gateway.ended(2))["reason"] == "token_expired"
     await gateway.connections(1)
     streams.look(240.0)
     await until(lambda: len(issuer.asked) == 7)

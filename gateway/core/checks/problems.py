@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from gateway.core.addresses import Address, is_wildcard, parse_address
 from gateway.core.checks.assertion import assertion_problems, assertion_warnings
+from gateway.core.checks.backchannel_logout import logout_problems, logout_warnings
 from gateway.core.checks.cors import cors_problems, cors_warnings
 from gateway.core.checks.headers import header_problems, header_warnings
 from gateway.core.checks.issuers import issuer_notes, issuer_problems, issuer_warnings
@@ -36,6 +37,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *_address_problems(config),
         *_worker_problems(config.workers),
         *issuer_problems(config),
+        *logout_problems(config),
         *header_problems(config),
         *assertion_problems(config),
         *route_problems(config),
@@ -54,6 +56,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
     return [
         *upstream_warnings(config),
         *issuer_warnings(config),
+        *logout_warnings(config),
         *header_warnings(config),
         *assertion_warnings(config),
         *route_warnings(config),

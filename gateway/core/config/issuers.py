@@ -3,6 +3,7 @@
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from gateway.core.config.backchannel_logout import BackchannelLogout
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
 
@@ -104,6 +105,10 @@ class Issuer(Section, frozen=True, kw_only=True):
             variable="GATEWAY_ALLOW_HTTP",
         ),
     ] = False
+    backchannel_logout: Annotated[
+        BackchannelLogout | None,
+        _doc("where the issuer tells that somebody has logged out; needs revocation; null: nowhere"),
+    ] = None
 
 
 def issuer_name(issuer: Issuer) -> str:

@@ -10,7 +10,9 @@ Refusal                      status, reason, RFC 6750 code and public sentence s
 │  ├─ Forbidden              403: claims, and identity headers that cannot be built
 │  ├─ NoRoute                404
 │  ├─ MethodNotAllowed       405, with Allow
+│  ├─ InvalidLogout          400: what an issuer, or somebody else, posts as a logout
 │  └─ TooLarge               413, 414, 431: body, target, head and token
+├─ LogoutFailed              400: a logout that was heard, and could not be carried out
 ├─ Unavailable               503 with Retry-After: something we depend on failed; the token may be fine
 ├─ UpstreamFailed            502
 ├─ UpstreamTimeout           504
@@ -36,6 +38,7 @@ from gateway.core.errors.failure import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from gateway.core.errors.logout import InvalidLogout, LogoutFailed
 from gateway.core.errors.refusal import Denied, Refusal, Suspect, reasons
 from gateway.core.errors.request import (
     AmbiguousPath,
@@ -109,9 +112,11 @@ __all__ = [
     "IdentityHeaderTooLarge",
     "InsufficientScope",
     "InternalError",
+    "InvalidLogout",
     "InvalidRequest",
     "InvalidToken",
     "IssuerUnavailable",
+    "LogoutFailed",
     "LogoutToken",
     "MalformedCredential",
     "MethodNotAllowed",

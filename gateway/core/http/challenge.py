@@ -34,21 +34,25 @@ def challenge(refusal: Refusal, *, realm: str) -> str:
 def compose_refusal(refusal: Refusal, *, realm: str) -> RefusalResponse:
     """The whole response of a refusal. Nothing that a client sent stands in it."""
     phrase = _PHRASES.get(refusal.status) or HTTPStatus(refusal.status).phrase
-    problem = {
+    problem: dict[str, object] = {
         "type": "about:blank",
         "title": phrase,
         "status": refusal.status,
         "detail": refusal.public,
         "reason": refusal.reason,
     }
+    media_type = b"application/problem+json"
+    if refusal.oauth_error is not None:
+        problem = {"error": refusal.oauth_error, "error_description": refusal.public}
+        media_type = b"application/json"
     body = json.dumps(problem).encode("ascii") + b"\n"
     headers: list[HeaderLine] = [
-        (b"Content-Type", b"application/problem+json"),
+        (b"Content-Type", media_type),
         (b"Content-Length", b"%d" % len(body)),
     ]
     if refusal.challenge:
         headers.append((b"WWW-Authenticate", challenge(refusal, realm=realm).encode("ascii")))
-    if refusal.status == HTTPStatus.UNAUTHORIZED:
+    if refusal.status == HTTPStatus.UNAUTHORIZED or refusal.oauth_error is not None:
         headers.append((b"Cache-Control", b"no-store"))
     if isinstance(refusal, MethodNotAllowed):
         headers.append((b"Allow", ", ".join(refusal.allow).encode("ascii")))

@@ -16,6 +16,7 @@ from gateway.ports import (
     Event,
     KeysFetched,
     KeysSuppressed,
+    LogoutHeard,
     RevocationAdded,
     RevocationsKnown,
     StoreKnown,
@@ -192,6 +193,12 @@ class Metrics:
             ("kind", "source"),
             registry=registry,
         )
+        self.logouts = Counter(
+            "gateway_backchannel_logouts_total",
+            "Logout tokens that were posted for an issuer.",
+            ("issuer", "result"),
+            registry=registry,
+        )
         Gauge(
             "gateway_report_mode_routes", "Routes that only report.", registry=registry, multiprocess_mode=_LATEST
         ).set(report_routes)
@@ -304,6 +311,8 @@ class Metrics:
             self._store.known(event)
         elif isinstance(event, RevocationAdded):
             self.revocations_added.labels(event.kind, event.source).inc()
+        elif isinstance(event, LogoutHeard):
+            self.logouts.labels(event.issuer, event.result).inc()
         elif isinstance(event, RevocationsKnown):
             for kind, count in event.counts:
                 self.revocations.labels(kind).set(count)

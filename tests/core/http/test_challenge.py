@@ -10,6 +10,7 @@ from gateway.core.errors import (
     ClaimMismatch,
     IdToken,
     InsufficientScope,
+    InvalidLogout,
     IssuerUnavailable,
     MalformedCredential,
     MethodNotAllowed,
@@ -20,7 +21,11 @@ from gateway.core.errors import (
 )
 from gateway.core.http.challenge import challenge, compose_refusal
 
-ANSWERED = {reason: refusal for reason, refusal in reasons().items() if reason != "client_disconnected"}
+ANSWERED = {
+    reason: refusal
+    for reason, refusal in reasons().items()
+    if reason != "client_disconnected" and refusal.oauth_error is None
+}
 
 
 def headers(refusal: Refusal) -> dict[str, str]:
@@ -96,3 +101,14 @@ def test_a_method_that_is_not_allowed_says_which_are() -> None:
 
 def test_a_claim_that_does_not_fit_is_no_matter_of_another_credential() -> None:
     assert "WWW-Authenticate" not in headers(ClaimMismatch("evidence"))
+
+
+def test_who_knows_oauth_alone_is_told_as_it_does() -> None:
+    response = compose_refusal(InvalidLogout("evidence"), realm="api")
+    told = {"error": "invalid_request", "error_description": InvalidLogout.public}
+    assert json.loads(response.body) == told
+    assert dict(response.headers) == {
+        b"Content-Type": b"application/json",
+        b"Content-Length": str(len(response.body)).encode(),
+        b"Cache-Control": b"no-store",
+    }

@@ -89,6 +89,16 @@ class OidcProvider:
 
     async def login(self, *, nonce: str | None, resource: str, scope: str = "openid read:orders") -> Tokens:
         """Log in as SUBJECT in a fresh browser: authorization code, PKCE, login page, consent page."""
+        async with _browser() as session:
+            return await self._login(session, nonce=nonce, resource=resource, scope=scope)
+
+    @asynccontextmanager
+    async def logged_in(self, *, resource: str, scope: str = "openid read:orders") -> AsyncIterator["LoggedIn"]:
+        """A browser in which SUBJECT has logged in, and which it may log out in."""
+        async with _browser() as session:
+            yield LoggedIn(self, session, await self._login(session, nonce=None, resource=resource, scope=scope))
+
+    async def _login(self, session: aiohttp.ClientSession, *, nonce: str | None, resource: str, scope: str) -> Tokens:
         verifier = secrets.token_urlsafe(48)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         state = secrets.token_urlsafe(16)
@@ -104,21 +114,20 @@ class OidcProvider:
         }
         if nonce is not None:
             query["nonce"] = nonce
-        async with _browser() as session:
-            response = await self._walk(session, query)
-            if response.get("state") != [state] or response.get("iss") != [self.issuer] or "code" not in response:
-                raise self._failed(f"the login ended with {response}")
-            tokens = await self._token(
-                session,
-                {
-                    "grant_type": "authorization_code",
-                    "client_id": BROWSER_CLIENT,
-                    "code": response["code"][0],
-                    "code_verifier": verifier,
-                    "redirect_uri": REDIRECT_URI,
-                    "resource": resource,
-                },
-            )
+        response = await self._walk(session, query)
+        if response.get("state") != [state] or response.get("iss") != [self.issuer] or "code" not in response:
+            raise self._failed(f"the login ended with {response}")
+        tokens = await self._token(
+            session,
+            {
+                "grant_type": "authorization_code",
+                "client_id": BROWSER_CLIENT,
+                "code": response["code"][0],
+                "code_verifier": verifier,
+                "redirect_uri": REDIRECT_URI,
+                "resource": resource,
+            },
+        )
         return Tokens(access_token=self._text(tokens, "access_token"), id_token=self._text(tokens, "id_token"))
 
     async def client_credentials(self, resource: str, scope: str = "read:orders") -> str:
@@ -137,12 +146,29 @@ class OidcProvider:
         """Publish only the key that signs now; the response is its kid."""
         return await self._command("withdraw")
 
-    async def _command(self, name: str) -> str:
+    async def post_logouts_to(self, url: str) -> None:
+        """From now on logout tokens of BROWSER_CLIENT are posted there."""
+        await self._command("logouts", url)
+
+    async def _log_out(self, session: aiohttp.ClientSession) -> None:
+        """The page that asks whether to log out, and its button. Returns when logout tokens were posted."""
+        async with session.get(f"{self.issuer}/session/end") as response:
+            page = await response.text()
+        parser = _FirstForm()
+        parser.feed(page)
+        if response.status != 200 or parser.form is None:
+            raise self._failed(f"the logout stopped with {response.status}: {page}")
+        form = {**parser.form.fields, "logout": "yes"}
+        async with session.post(urljoin(str(response.url), parser.form.action), data=form) as done:
+            if done.status != 200:
+                raise self._failed(f"the logout ended with {done.status}: {await done.text()}")
+
+    async def _command(self, name: str, *args: str) -> str:
         pipe = self._process.stdin
         assert pipe is not None
         async with self._turn:
             try:
-                pipe.write(f"{name}\n".encode())
+                pipe.write(f"{' '.join((name, *args))}\n".encode())
                 await pipe.drain()
             except ConnectionError as error:
                 raise self._failed(f"the provider has gone: {error}") from error
@@ -239,6 +265,19 @@ class OidcProvider:
     def _failed(self, why: str) -> ProviderFailed:
         said = "\n".join(self._stderr)
         return ProviderFailed(f"{why}\nThe provider's stderr:\n{said}")
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A browser with a session at the provider."""
+
+    provider: OidcProvider
+    _session: aiohttp.ClientSession
+    tokens: Tokens
+
+    async def log_out(self) -> None:
+        """Log out at the provider, which posts logout tokens before it returns."""
+        await self.provider._log_out(self._session)
 
 
 @asynccontextmanager

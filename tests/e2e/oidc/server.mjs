@@ -1,7 +1,8 @@
 // A real OpenID provider on loopback for the end-to-end tests.
 //
 // Prints one JSON line when it is ready, then reads one command per line from stdin and answers each with one
-// JSON line on stdout: "rotate" puts a new signing key in front of the old ones, "withdraw" drops the old ones.
+// JSON line on stdout: "rotate" puts a new signing key in front of the old ones, "withdraw" drops the old ones,
+// "logouts URL" has logout tokens of the client "browser" posted there from now on.
 // Arguments: the port (0: any), and the origin of a single-page app, which is then the client "spa".
 // Ends on SIGTERM or when stdin closes. Everything else it has to say goes to stderr.
 import { generateKeyPair, randomUUID } from 'node:crypto';
@@ -18,6 +19,8 @@ const RESOURCES = new Set(['https://api.example.test', 'https://other.example.te
 const RESOURCE_SCOPE = 'read:orders write:orders';
 const TOKEN_TTL = 300;
 const SPA_ORIGIN = process.argv[3];
+
+let logoutUri;
 
 // What every Provider of this process shares, so that a login begun under one ends under the next.
 const store = new Map();
@@ -94,6 +97,10 @@ function handlerFor(issuer, keys) {
         grant_types: ['authorization_code'],
         response_types: ['code'],
         redirect_uris: ['http://127.0.0.1/callback'],
+        ...(logoutUri === undefined ? {} : {
+          backchannel_logout_uri: logoutUri,
+          backchannel_logout_session_required: true,
+        }),
       },
       {
         client_id: 'service',
@@ -117,8 +124,11 @@ function handlerFor(issuer, keys) {
     conformIdTokenClaims: true,
     scopes: ['openid'],
     responseTypes: ['code'],
+    // Logout tokens go to a gateway on loopback, which the provider would not reach by itself.
+    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
     findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     features: {
+      backchannelLogout: { enabled: true },
       devInteractions: { enabled: true },
       clientCredentials: { enabled: true },
       resourceIndicators: {
@@ -146,6 +156,7 @@ function handlerFor(issuer, keys) {
     },
   });
   provider.on('server_error', (_ctx, error) => console.error(error));
+  provider.on('backchannel.error', (_ctx, error) => console.error(error));
   return provider.callback();
 }
 
@@ -173,6 +184,10 @@ function say(message) {
 const commands = {
   rotate: async () => use([await newKey(), ...keys]),
   withdraw: async () => use(keys.slice(0, 1)),
+  logouts: async (uri) => {
+    logoutUri = uri;
+    return use(keys);
+  },
 };
 
 function end() {
@@ -186,10 +201,10 @@ process.on('SIGTERM', end);
 say({ issuer, control: 'stdin', ...ready });
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const name = line.trim();
+  const [name, ...args] = line.trim().split(' ');
   try {
     if (!Object.hasOwn(commands, name)) throw new Error(`unknown command: ${name}`);
-    say({ done: name, ...await commands[name]() });
+    say({ done: name, ...await commands[name](...args) });
   } catch (error) {
     say({ failed: name, error: String(error) });
   }
