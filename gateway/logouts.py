@@ -6,6 +6,7 @@ The waiting half of `core.token.logout`: a request with a logout token to entrie
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from gateway.core.config.backchannel_logout import logout_path
@@ -34,6 +35,8 @@ log = logging.getLogger("gateway")
 
 #: writes entries down, and returns when they will not be lost. False: nothing has changed by it. LogoutFailed
 Revoke = Callable[[tuple[Entry, ...]], Awaitable[bool]]
+#: something about whoever sent a request
+Sender = Callable[[Facts], None]
 
 
 class BackchannelLogouts:
@@ -47,11 +50,14 @@ class BackchannelLogouts:
         revoke: Revoke,
         lacks_sessions: Callable[[str], bool],
         observer: Observer,
+        check_sender: Sender | None = None,
+        count_bad: Sender | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`config` has `revocation`. `lacks_sessions`: whether no token of the issuer of this name had a sid.
 
-        `clock`: seconds since the epoch, as the times in tokens.
+        `check_sender`: refuses a request before it costs something, for what was sent from there before; `count_bad`
+        is told of one that was no token of the issuer. `clock`: seconds since the epoch, as the times in tokens.
         """
         self._rules = {
             logout_path(section, name=issuer_name(issuer)).encode("ascii"): LogoutRules.of(issuer, section)
@@ -63,6 +69,8 @@ class BackchannelLogouts:
         self._revoke = revoke
         self._lacks_sessions = lacks_sessions
         self._observer = observer
+        self._check_sender = check_sender
+        self._count_bad = count_bad
         self._clock = clock
         #: names of issuers of which was said that their logouts end nothing
         self._told: set[str] = set()
@@ -79,7 +87,7 @@ class BackchannelLogouts:
         if facts.method != "POST":
             raise MethodNotAllowed("logouts are posted", allow=("POST",))
         try:
-            result = await self._hear(await _read(facts, exchange), rules, ending)
+            result = await self._hear(await _read(facts, exchange), facts, rules, ending)
         except Refusal as refusal:
             self._observer.happened(LogoutHeard(rules.issuer.name, refusal.reason))
             raise
@@ -89,12 +97,18 @@ class BackchannelLogouts:
         # Section 2.8.
         await exchange.respond(OwnResponse(200, b"OK", ((b"Cache-Control", b"no-store"), (b"Content-Length", b"0"))))
 
-    async def _hear(self, raw: bytes, rules: LogoutRules, ending: Ending) -> str:
+    async def _hear(self, raw: bytes, facts: Facts, rules: LogoutRules, ending: Ending) -> str:
+        check = None if self._check_sender is None else partial(self._check_sender, facts)
         try:
             token = parse_token(raw)
             logout = check_logout_token(token, rules, now=self._clock())
-            await signer_of(token, self._issuers, name=rules.issuer.name, trail=ending)
+            if check is not None:
+                check()
+            await signer_of(token, self._issuers, name=rules.issuer.name, trail=ending, check_again=check)
         except InvalidToken as refusal:
+            # Not for claims that do not fit: an issuer with a client that is not configured here sends good ones too.
+            if self._count_bad is not None:
+                self._count_bad(facts)
             raise InvalidLogout(f"{refusal.reason}: {refusal.evidence}") from None
         entries = entries_of(
             logout, issuer=rules.issuer.issuer, name=rules.issuer.name, by=rules.by, now=self._clock(), keep=self._keep

@@ -32,10 +32,13 @@ def _bad_signature(name: str, token: Token, tried: tuple[Key, ...]) -> BadSignat
     return BadSignature(f"none of the {len(tried)} keys tried signed the token")
 
 
-async def signer_of(token: Token, issuers: Issuers, *, name: str, trail: Trail) -> Key:
+async def signer_of(
+    token: Token, issuers: Issuers, *, name: str, trail: Trail, check_again: Callable[[], None] | None = None
+) -> Key:
     """The key that signed the token: among those that are known, else among those that its issuer publishes now.
 
-    `name`: of the issuer that it says. BadSignature, UnknownKey; IssuerUnavailable: nobody can tell now.
+    `name`: of the issuer that it says. `check_again`: before keys are tried for which somebody had to wait; it may
+    raise. BadSignature, UnknownKey; IssuerUnavailable: nobody can tell now.
     """
     known = issuers.find_keys(name, alg=token.alg, kid=token.kid)
     trail.saw({"tried": len(known)})
@@ -49,6 +52,8 @@ async def signer_of(token: Token, issuers: Issuers, *, name: str, trail: Trail) 
         if known and (isinstance(refusal, UnknownKey) or names_one_of(token.kid, known)):
             raise _bad_signature(name, token, known) from None
         raise
+    if check_again is not None:
+        check_again()
     trail.saw({"tried": len(known) + len(fetched)})
     if (signer := find_signer(token, fetched)) is not None:
         return signer

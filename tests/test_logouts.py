@@ -16,12 +16,19 @@ from gateway.core.config.backchannel_logout import BackchannelLogout
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
+from gateway.core.errors import InvalidLogout, Refusal, RequestTimeout
+from gateway.core.http.facts import Facts
 from gateway.core.revocation.entry import Entry
 from gateway.core.token.logout import EVENT
-from gateway.logouts import MAX_BODY
+from gateway.logouts import MAX_BODY, BackchannelLogouts
+from gateway.observe.observers import Unheard
+from gateway.ports import Ending
 from gateway.relay.frames import close_frame
 from gateway.store.revocations import CannotRevoke, Revocations
+from tests.memory import MemoryIssuers, facts, key_set
+from tests.properties.test_logout_tokens import CONFIG, FORM, Posted, plain
 from tests.relay.test_tunnel import handshake_with, opened
+from tests.signer import NOW, sign
 from tests.wire import Message, RawClient, Running, Start, demo_issuer, starting
 
 PATH = "/.gateway/backchannel-logout/issuer.test"
@@ -320,3 +327,66 @@ async def test_routes_and_the_decision_api_have_nothing_to_do_with_it(start: Sta
     )
     raw = "\r\n".join(("GET /forward HTTP/1.1", "Host: a", *lines, "", "")).encode()
     assert (await proxy.ask(raw)).status == 404
+
+
+class Senders:
+    """Who sent bad ones, and whom nothing is done for."""
+
+    def __init__(self) -> None:
+        self.checked = self.bad = 0
+        self.refuses = False
+
+    def check(self, facts: Facts) -> None:
+        self.checked += 1
+        if self.refuses:
+            raise RequestTimeout
+
+    def count(self, facts: Facts) -> None:
+        self.bad += 1
+
+
+async def test_whoever_sends_what_is_no_token_of_the_issuer_is_counted_and_asked_about_before_it_costs_something() -> (
+    None
+):
+    senders = Senders()
+    revoked: list[Entry] = []
+    # The key is new: it has to be waited for.
+    issuers = MemoryIssuers(known=key_set(), published=key_set("rsa-2048-a"))
+
+    async def revoke(entries: tuple[Entry, ...]) -> bool:
+        revoked.extend(entries)
+        return True
+
+    heard = BackchannelLogouts(
+        CONFIG,
+        issuers=issuers,
+        revoke=revoke,
+        lacks_sessions=lambda _: False,
+        observer=Unheard(),
+        check_sender=senders.check,
+        count_bad=senders.count,
+        clock=lambda: NOW,
+    )
+
+    async def post(token: bytes) -> type[Refusal] | None:
+        ending, exchange = Ending(), Posted(urlencode({"logout_token": token.decode()}).encode())
+        ending.facts = facts(target=b"/out", method="POST", headers=(FORM,))
+        try:
+            await heard.handle(ending, exchange)  # type: ignore[arg-type]
+        except Refusal as refusal:
+            return type(refusal)
+        return None
+
+    good = sign(plain(), header={"typ": "JWT"})
+    # Once more behind the wait: many may have come meanwhile.
+    assert (await post(good), senders.checked, senders.bad) == (None, 2, 0)
+    # Claims that do not fit cost nothing, and their sender is an issuer that has another client as well.
+    assert (await post(sign({**plain(), "aud": "mobile"})), senders.checked, senders.bad) == (InvalidLogout, 2, 0)
+    for bad in (b"a.b.c", good[:-8] + b"AAAAAAAA", sign(plain(), header={"typ": "JWT", "kid": "unknown"})):
+        before = senders.bad
+        assert await post(bad) is InvalidLogout
+        assert senders.bad == before + 1
+    assert senders.checked == 4
+    senders.refuses = True
+    assert await post(good) is RequestTimeout
+    assert len(revoked) == 2

@@ -28,6 +28,7 @@ def written(directory: Path, *, upstream: str, issuer: str, workers: int = 1, **
         "listen": "127.0.0.1:0",
         "admin": "127.0.0.1:0",
         "limits": {"drain_delay": 0, "drain": 1},
+        "workers": workers,
         "revocation": revocation,
         "issuers": [
             {
@@ -64,25 +65,35 @@ async def metric(gateway: GatewayProcess, result: str) -> bool:
     return f'gateway_backchannel_logouts_total{{issuer="provider",result="{result}"}} 1.0' in page
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 async def test_a_logout_at_the_provider_ends_what_was_opened_with_its_tokens(
-    provider: OidcProvider, tmp_path: Path
+    provider: OidcProvider, tmp_path: Path, workers: int
 ) -> None:
     async with asyncio.timeout(PATIENCE), serve(echo, "127.0.0.1", 0) as api:
         port = next(iter(api.sockets)).getsockname()[1]
-        config = written(tmp_path, upstream=f"http://127.0.0.1:{port}", issuer=provider.issuer)
+        config = written(
+            tmp_path,
+            upstream=f"http://127.0.0.1:{port}",
+            issuer=provider.issuer,
+            workers=workers,
+            file=str(tmp_path / "revoked"),
+        )
         async with serving(config=config) as gateway, provider.logged_in(resource=API) as browser:
             await gateway.ready()
             await provider.post_logouts_to(gateway.url + PATH)
-            client = await opened(gateway, browser.tokens.access_token)
+            # Of several workers each has some of them.
+            clients = [await opened(gateway, browser.tokens.access_token) for _ in range(4 * workers)]
             machine = await opened(gateway, await provider.client_credentials(API))
             # The provider gives the tokens of another login in the same second; this one is older.
             await asyncio.sleep(1.1)
             await browser.log_out()
             began = time.monotonic()
-            assert await closed(client) == (1008, "token_revoked")
+            for told in await asyncio.gather(*map(closed, clients)):
+                assert told == (1008, "token_revoked")
             assert time.monotonic() - began < 1
-            status, body, _ = await gateway.ask(browser.tokens.access_token)
-            assert (status, body["reason"]) == (401, "token_revoked")
+            for _ in range(4 * workers):
+                status, body, _ = await gateway.ask(browser.tokens.access_token)
+                assert (status, body["reason"]) == (401, "token_revoked")
             await machine.send("still here")
             assert await machine.recv() == "still here"
             await machine.close()

@@ -60,6 +60,18 @@ def logout_warnings(config: Config) -> Iterator[ConfigProblem]:
             yield ConfigProblem(f"{where}.by", sentence)
 
 
+def logout_notes(config: Config) -> Iterator[ConfigProblem]:
+    """Where the issuers have to post to, which only they can be told."""
+    for index, issuer in enumerate(config.issuers):
+        if (section := issuer.backchannel_logout) is not None:
+            path = logout_path(section, name=issuer_name(issuer))
+            clients = f"the client {section.client_ids[0]}" if len(section.client_ids) == 1 else "each of client_ids"
+            yield ConfigProblem(
+                f"{joined('issuers', index)}.backchannel_logout",
+                f"is heard at {path}: register that, behind the address of this API, for {clients} at the provider",
+            )
+
+
 def _is_path(path: str) -> bool:
     return _PATH.fullmatch(path) is not None and len(path) <= MAX_PATH and not {".", ".."}.intersection(path.split("/"))
 

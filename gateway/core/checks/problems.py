@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from gateway.core.addresses import Address, is_wildcard, parse_address
 from gateway.core.checks.assertion import assertion_problems, assertion_warnings
-from gateway.core.checks.backchannel_logout import logout_problems, logout_warnings
+from gateway.core.checks.backchannel_logout import logout_notes, logout_problems, logout_warnings
 from gateway.core.checks.cors import cors_problems, cors_warnings
 from gateway.core.checks.headers import header_problems, header_warnings
 from gateway.core.checks.issuers import issuer_notes, issuer_problems, issuer_warnings
@@ -75,7 +75,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
 
 def notes(config: Config) -> list[ConfigProblem]:
     """What helps to set up the other side; nothing is wrong or odd about it."""
-    return [*issuer_notes(config)]
+    return [*issuer_notes(config), *logout_notes(config)]
 
 
 def _address_problems(config: Config) -> Iterator[ConfigProblem]:

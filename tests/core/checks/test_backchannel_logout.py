@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.checks.problems import problems, warnings
+from gateway.core.checks.problems import notes, problems, warnings
 from gateway.core.config.conversion import convert
 
 FIRST, SECOND = "https://one.example", "https://two.example"
@@ -123,3 +123,13 @@ def test_sessions_that_no_token_names_are_told(preset: str, by: str, *, warns: b
     document = config_of({"client_ids": ["web"], "by": by})
     document["issuers"][0]["preset"] = preset
     assert [warning.split(": ")[0] for warning in warned(document)] == ["issuers[0].backchannel_logout.by"] * warns
+
+
+def test_what_only_the_provider_can_be_told_is_noted() -> None:
+    document = config_of({"client_ids": ["web"]}, {"client_ids": ["a", "b"], "path": "/bye"})
+    found = [str(note) for note in notes(convert(document).config) if "backchannel" in note.path]
+    told = "is heard at {}: register that, behind the address of this API, for {} at the provider"
+    assert found == [
+        f"issuers[0].backchannel_logout: {told.format('/.gateway/backchannel-logout/one.example', 'the client web')}",
+        f"issuers[1].backchannel_logout: {told.format('/bye', 'each of client_ids')}",
+    ]
