@@ -16,13 +16,15 @@ from gateway.relay.client.server import Server
 
 #: seconds from a change of what is revoked to the look: whoever revokes much revokes it bit by bit
 SOON: Final = 0.1
-#: tokens about which an issuer is asked at a time
+#: tokens about which issuers are asked at a time
 AT_ONCE: Final = 16
+#: seconds from a question to the next about the same token, where nobody could tell
+PAUSE: Final = 5.0
 
 log = logging.getLogger("gateway")
 
-#: seconds between two questions about a token; None: its issuer is not asked about it
-Interval = Callable[[Identity], float | None]
+#: whether it is time to ask the issuer about a token again; False for what speaks for itself
+IsDue = Callable[[Identity], bool]
 #: asks the issuer about a token again. Why it is no good any more; None: it is, or nobody can tell now. Raises nothing
 Reask = Callable[[Identity], Awaitable[Refusal | None]]
 
@@ -89,12 +91,12 @@ class AskedStreams:
     After making it you must call `stop`.
     """
 
-    def __init__(self, server: Server, *, reask: Reask, interval: Interval) -> None:
-        """Needs a running loop."""
+    def __init__(self, server: Server, *, reask: Reask, is_due: IsDue) -> None:
+        """Needs a running loop. `reask` puts off when it `is_due`, unless nobody could tell."""
         self._server = server
         self._reask = reask
-        self._interval = interval
-        #: of those that are open: when each was last asked about, in seconds of the looks
+        self._is_due = is_due
+        #: of those that were asked about of late: when, in seconds of the looks
         self._asked: dict[Identity, float] = {}
         self._asking: asyncio.Task[None] | None = None
 
@@ -102,16 +104,10 @@ class AskedStreams:
         """Begins to ask about those that are due, unless the last ones are still asked about. `now`: monotonic."""
         if self._asking is not None and not self._asking.done():
             return
-        before, self._asked = self._asked, {}
-        due = []
-        for identity in self._server.identities():
-            interval = self._interval(identity)
-            if interval is not None:
-                asked = self._asked[identity] = before.get(identity, now)
-                if now - asked >= interval:
-                    due.append(identity)
-                    self._asked[identity] = now
+        self._asked = {identity: asked for identity, asked in self._asked.items() if now - asked < PAUSE}
+        due = [one for one in self._server.identities() if self._is_due(one) and one not in self._asked]
         if due:
+            self._asked |= dict.fromkeys(due, now)
             self._asking = asyncio.get_running_loop().create_task(self._ask(due), name="ask about open streams")
 
     def stop(self) -> None:
@@ -123,8 +119,6 @@ class AskedStreams:
         left = iter(due)
         while batch := tuple(islice(left, AT_ONCE)):
             verdicts = await asyncio.gather(*map(self._reask, batch))
-            refused = {
-                identity: refusal for identity, refusal in zip(batch, verdicts, strict=True) if refusal is not None
-            }
+            refused = {one: refusal for one, refusal in zip(batch, verdicts, strict=True) if refusal is not None}
             if refused and (ended := await self._server.end_streams(refused.get)):
                 log.info("%d streams and tunnels were ended: their tokens are not active any more", ended)

@@ -145,47 +145,61 @@ async def test_that_nobody_can_tell_ends_nothing(start: Start) -> None:
 
 
 class Issuer:
-    """Knows whose tokens are inactive, and of which it was asked."""
+    """Knows whose tokens are inactive, and of which it was asked; what it says is believed for a minute."""
 
     def __init__(self, *inactive: str) -> None:
         self.inactive = set(inactive)
         self.asked: list[str | None] = []
-        self.most = self._now = 0
+        self.most = self._under_way = 0
+        self.believed: dict[Identity, float] = {}
+        self.now = 0.0
+        self.can_tell = True
+
+    def is_due(self, identity: Identity) -> bool:
+        return self.now >= self.believed.setdefault(identity, self.now + 60)
 
     async def reask(self, identity: Identity) -> Refusal | None:
         self.asked.append(identity.subject)
-        self._now += 1
-        self.most = max(self.most, self._now)
+        self._under_way += 1
+        self.most = max(self.most, self._under_way)
         await asyncio.sleep(0.01)
-        self._now -= 1
+        self._under_way -= 1
+        if self.can_tell:
+            self.believed[identity] = self.now + 60
         return TokenExpired("as its issuer says") if identity.subject in self.inactive else None
 
 
-async def test_an_issuer_is_asked_again_once_an_interval_for_as_long_as_something_is_open(start: Start) -> None:
+async def test_an_issuer_is_asked_again_when_it_is_time_for_as_long_as_something_is_open(start: Start) -> None:
     gateway = await start()
     alice, bob = token_of("alice"), token_of("bob")
     clients = [(await opened(gateway, handshake_with(token)))[0] for token in (alice, alice, bob)]
     issuer = Issuer()
-    streams = AskedStreams(gateway.server, reask=issuer.reask, interval=lambda _: 60.0)
-    for now, asked in ((0, 0), (59, 0), (60, 2), (61, 2), (119, 2), (120, 4)):
-        streams.look(float(now))
+    streams = AskedStreams(gateway.server, reask=issuer.reask, is_due=issuer.is_due)
+
+    async def look(now: float) -> list[str]:
+        """Of whom it was asked at that time."""
+        before, issuer.now = len(issuer.asked), now
+        streams.look(now)
         await asyncio.sleep(0.03)
-        assert len(issuer.asked) == asked
+        return sorted(map(str, issuer.asked[before:]))
+
+    # One token is asked about once, however much was opened with it.
+    for now, asked in ((0, []), (59, []), (60, ["alice", "bob"]), (61, []), (119, []), (120, ["alice", "bob"])):
+        assert await look(now) == asked
     issuer.inactive.add("alice")
-    streams.look(180.0)
+    assert await look(180) == ["alice", "bob"]
     for client in clients[:2]:
         assert await client.rest() == INACTIVE
     assert (await gateway.ended(2))["reason"] == "token_expired"
     await gateway.connections(1)
-    streams.look(240.0)
-    await until(lambda: len(issuer.asked) == 7)
-    assert sorted(map(str, issuer.asked[4:6])) == ["alice", "bob"]
-    assert issuer.asked[6] == "bob"
+    assert await look(240) == ["bob"]
+    # While nobody can tell it goes on, and is asked about now and then.
+    issuer.can_tell = False
+    asked_at = [now for now in range(300, 312) if await look(now)]
+    assert asked_at == [300, 305, 310]
     await clients[2].close()
     await gateway.connections(0)
-    streams.look(300.0)
-    await asyncio.sleep(0.03)
-    assert len(issuer.asked) == 7
+    assert await look(400) == []
     streams.stop()
 
 
@@ -193,7 +207,7 @@ async def test_tokens_that_speak_for_themselves_are_not_asked_about(start: Start
     gateway = await start()
     await opened(gateway)
     issuer = Issuer("alice")
-    streams = AskedStreams(gateway.server, reask=issuer.reask, interval=lambda _: None)
+    streams = AskedStreams(gateway.server, reask=issuer.reask, is_due=lambda _: False)
     for now in (0.0, 1e9):
         streams.look(now)
         await asyncio.sleep(0.02)
@@ -207,9 +221,8 @@ async def test_many_are_asked_about_a_few_at_a_time_and_none_twice_at_once(start
     for number in range(count):
         await opened(gateway, handshake_with(token_of(f"user-{number}")))
     issuer = Issuer()
-    streams = AskedStreams(gateway.server, reask=issuer.reask, interval=lambda _: 1.0)
+    streams = AskedStreams(gateway.server, reask=issuer.reask, is_due=lambda _: True)
     streams.look(0.0)
-    streams.look(1.0)
     await until(lambda: issuer.asked)
     streams.look(2.5)
     await until(lambda: len(issuer.asked) == count)
