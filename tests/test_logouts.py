@@ -111,7 +111,10 @@ def complaints(gateway: Running) -> list[dict[str, Any]]:
 def counted(gateway: Running) -> dict[str, float]:
     text = generate_latest(gateway.gateway._metrics.registry).decode()
     lines = [line for line in text.splitlines() if line.startswith("gateway_backchannel_logouts_total")]
-    return {line.split('result="')[1].split('"')[0]: float(line.split()[-1]) for line in lines}
+    counts = {line.split('result="')[1].split('"')[0]: float(line.split()[-1]) for line in lines}
+    # These two are there from the start.
+    assert counts.keys() >= {"ok", "logout_failed"}
+    return {result: count for result, count in counts.items() if count}
 
 
 def refused(response: Message, error: str = "invalid_request") -> bool:

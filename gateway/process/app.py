@@ -97,6 +97,7 @@ class Gateway:
         self._metrics = Metrics(
             tuple(issuer_name(issuer) for issuer in config.issuers),
             report_routes=sum(route.mode == "report" for route in config.routes),
+            logouts=tuple(issuer_name(issuer) for issuer in config.issuers if issuer.backchannel_logout is not None),
         )
         # Several processes write to one pipe: what is no larger is not torn apart (write(2), pipe(7)).
         batch = BATCH if self._inherited is None else PIPE_BUF

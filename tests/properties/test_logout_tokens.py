@@ -61,33 +61,38 @@ def at_once(coroutine: Coroutine[Any, Any, None]) -> None:
     raise AssertionError("it waited")
 
 
+REVOKED: list[Entry] = []
+
+
+async def revoke(entries: tuple[Entry, ...]) -> bool:
+    REVOKED.extend(entries)
+    return True
+
+
+HEARD = BackchannelLogouts(
+    CONFIG,
+    issuers=Unsuspended(),
+    revoke=revoke,
+    lacks_sessions=lambda _: True,
+    observer=Unheard(),
+    clock=lambda: NOW,
+)
+
+
 def status_of(*pieces: bytes) -> tuple[int, list[Entry]]:
     """What is responded, and what was revoked."""
-    revoked: list[Entry] = []
-
-    async def revoke(entries: tuple[Entry, ...]) -> bool:
-        revoked.extend(entries)
-        return True
-
-    heard = BackchannelLogouts(
-        CONFIG,
-        issuers=Unsuspended(),
-        revoke=revoke,
-        lacks_sessions=lambda _: True,
-        observer=Unheard(),
-        clock=lambda: NOW,
-    )
+    REVOKED.clear()
     ending, exchange = Ending(), Posted(*pieces)
     ending.facts = facts(target=b"/out", method="POST", headers=(FORM,))
     try:
-        at_once(heard.handle(ending, exchange))  # type: ignore[arg-type]
+        at_once(HEARD.handle(ending, exchange))  # type: ignore[arg-type]
     except Refusal as refusal:
         assert exchange.response is None
-        assert revoked == []
-        return refusal.status, revoked
+        assert REVOKED == []
+        return refusal.status, []
     assert exchange.response is not None
     assert ending.status == exchange.response.status
-    return exchange.response.status, revoked
+    return exchange.response.status, list(REVOKED)
 
 
 def posted(token: bytes) -> tuple[int, list[Entry]]:

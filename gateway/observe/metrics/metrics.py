@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from gateway import __version__
-from gateway.core.errors import ClientDisconnected, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
+from gateway.core.errors import ClientDisconnected, LogoutFailed, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
 from gateway.observe.metrics.store_metrics import StoreMetrics
 from gateway.observe.metrics.tally import Count, Tally, Timing
 from gateway.ports import (
@@ -70,8 +70,11 @@ class _Timings(dict[str, Timing]):
 class Metrics:
     """One registry and what stands in it."""
 
-    def __init__(self, issuers: tuple[str, ...], *, report_routes: int = 0) -> None:
-        """`issuers`: configured names; their series exist from the start. `report_routes`: how many only report."""
+    def __init__(self, issuers: tuple[str, ...], *, report_routes: int = 0, logouts: tuple[str, ...] = ()) -> None:
+        """`issuers`: configured names; their series exist from the start. `report_routes`: how many only report.
+
+        `logouts`: names of the issuers whose logouts are heard.
+        """
         self.registry = registry = CollectorRegistry()
         #: what is counted for every request
         self.tally = Tally(registry)
@@ -210,6 +213,10 @@ class Metrics:
             multiprocess_mode=_LATEST,
         )
         build.labels(__version__, platform.python_version()).set(1)
+        # An increase from nothing is none: the first that fails is to be seen.
+        for issuer in logouts:
+            for result in (_OK, LogoutFailed.reason):
+                self.logouts.labels(issuer, result)
         for issuer in issuers:
             self.jwks_keys.labels(issuer).set(0)
             self.jwks_stale.labels(issuer).set(0)
