@@ -21,6 +21,7 @@ from gateway.logouts import BackchannelLogouts
 from gateway.ports import Exchange, Observer, Upstream
 from gateway.relay.upstream.upstreams import HttpUpstreams
 from gateway.remote.keys.issuers import RemoteIssuers
+from gateway.remote.userinfo import RemoteUserInfo
 from gateway.settings.files import read_signing_key
 from gateway.settings.watch import FollowedSecrets
 from gateway.signing.assertions import SignedAssertions
@@ -147,6 +148,12 @@ def build(
     place = None if store.shared is None else store.cache("keys", value_bytes=KEPT_BYTES)
     issuers = RemoteIssuers(config.issuers, observer=observer, place=place)
     closing.push_async_callback(issuers.stop)
+    userinfo = None
+    if any(issuer.userinfo is not None for issuer in config.issuers):
+        userinfo = RemoteUserInfo(
+            config.issuers, keys=issuers, cache=store.cache("userinfo"), observer=observer, clock=clock
+        )
+        closing.push_async_callback(userinfo.stop)
     revocations = _revocations(config, store, keeper, observer=observer, clock=clock)
     if revocations is not None:
         closing.push_async_callback(revocations.close)
@@ -157,6 +164,7 @@ def build(
         observer=observer,
         assertions=None if signer is None else SignedAssertions(config, signer=signer, clock=clock),
         revocations=revocations,
+        userinfo=userinfo,
         secrets=secrets,
         clock=clock,
     )

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from gateway.completer import Completer, UserInfo
 from gateway.core.config.file import Config
 from gateway.core.config.upstreams import Secret
 from gateway.core.errors import ClientDisconnected, Draining, InternalError, InvalidToken, Refusal, TooLarge
@@ -56,7 +57,7 @@ log = logging.getLogger("gateway")
 class Gate:
     """Decides who gets through, and relays what was let through."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- as many ports as there are
         self,
         config: Config,
         *,
@@ -65,6 +66,7 @@ class Gate:
         observer: Observer,
         assertions: Assertions | None = None,
         revocations: Revocations | None = None,
+        userinfo: UserInfo | None = None,
         secrets: Mapping[Secret, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -75,6 +77,7 @@ class Gate:
         self._body_bytes = config.limits.body_bytes
         self._verifier = Verifier(config, issuers=issuers, observer=observer, clock=clock)
         self._senders = client_addresses_of(config)
+        self._completer = None if userinfo is None else Completer(config, userinfo=userinfo, verifier=self._verifier)
         self._assertions = assertions
         self._revocations = revocations
         self._logouts: Logouts | None = None
@@ -159,7 +162,7 @@ class Gate:
         ending.status = refusal.status
         await exchange.refuse(refusal, lines=ending.response_lines)
 
-    async def admit(self, facts: Facts, ending: Ending) -> Admission:
+    async def admit(self, facts: Facts, ending: Ending) -> Admission:  # noqa: C901, PLR0912 -- one step a branch
         """Whether this request may pass, and as whom. A Refusal says why not; `ending` then stands at its step.
 
         In the order of `Step`: what a token says is judged once and remembered, what depends on the request every time.
@@ -197,6 +200,8 @@ class Gate:
                 ending.identity = identity
                 taken.append(POLICY)
                 check_policy(route, identity)
+                if identity.lacks is not None and self._completer is not None:
+                    ending.identity = await self._completer.complete(identity, facts, digest, presumed, ending)
             except Refusal as refusal:
                 if not route.reports or isinstance(refusal, TooLarge):
                     raise

@@ -361,6 +361,14 @@ class LogoutHeard:
     result: str
 
 
+@dataclass(frozen=True, slots=True)
+class UserInfoAsked:
+    """An issuer was asked for claims that a token lacked: ok, error, refused; or was not: crowded, suppressed."""
+
+    issuer: str
+    result: str
+
+
 #: what happens rarely enough to be made a value of
 Event = (
     KeysFetched
@@ -368,7 +376,10 @@ Event = (
     | KeysKnown
     | StoreUsed
     | StoreKnown
-    | RevocationAdded | RevocationsKnown | LogoutHeard
+    | RevocationAdded
+    | RevocationsKnown
+    | LogoutHeard
+    | UserInfoAsked
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
-from gateway.core.claims import ABSENT, ClaimName, find_claim, is_scope
+from gateway.core.claims import ABSENT, find_claim, is_scope
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.errors import BadSignature, IssuerUnavailable, Refusal, Suspect, UnknownKey
 from gateway.core.token.confirmation import parse_confirmation
@@ -16,6 +16,7 @@ from gateway.core.token.handles import handles_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.jwt import check_token, find_signer, find_unread, parse_token
 from gateway.core.token.keys import Key, names_one_of, shown_kid
+from gateway.core.token.lacks import asked_claims, wanted_of
 from gateway.core.token.rules import Candidate, Token, rules_of
 from gateway.core.token.verified import VerifiedTokens
 from gateway.core.trail import FORM, HEADERS, SIGNATURE, Trail
@@ -76,11 +77,9 @@ class Verifier:
         self._rules = {issuer.issuer: rules_of(issuer, keep=keep) for issuer in config.issuers}
         self._is_revocable = config.revocation is not None
         self._headers = identity_headers_of(config)
-        asserted = () if config.assertion is None else config.assertion.claims
-        #: the claims that policy and the assertion will ask for; no others are kept
-        self._claims: tuple[ClaimName, ...] = tuple(
-            {*asserted, *(name for route in config.routes for name in route.claims)}
-        )
+        self._claims = asked_claims(config)
+        #: by issuer: what it is asked for where a token lacks it
+        self._wanted = wanted_of(config)
         self._issuers = issuers
         self._observer = observer
         self._clock = clock
@@ -92,10 +91,22 @@ class Verifier:
         """The identity behind a token that was verified before, if it is there and would pass now. See `digest_of`."""
         identity = self._verified.find(digest)
         if identity is not None and not identity.still_holds(self._clock(), self._issuers):
-            self._verified.forget(digest)
-            identity = None
+            identity = self._fall_back(digest, identity)
         self._observer.token_looked_up(hit=identity is not None)
         return identity
+
+    def replace(self, digest: bytes, identity: Identity) -> None:
+        """Remembers another identity for a token that was verified: more is known of whom it speaks for."""
+        self._verified.replace(digest, identity)
+
+    def _fall_back(self, digest: bytes, identity: Identity) -> Identity | None:
+        """What is left of an identity that no longer holds: what the token alone says, where that does."""
+        bare = identity.bare
+        if bare is None or not bare.still_holds(self._clock(), self._issuers):
+            self._verified.forget(digest)
+            return None
+        self._verified.replace(digest, bare)
+        return bare
 
     async def verify(
         self, credential: Credential, digest: bytes, trail: Trail, *, sender: str | None = None
@@ -147,8 +158,14 @@ class Verifier:
         return Suspect(token_id, kid, rules.name if rules else None)
 
     def _compile(self, token: Token, candidate: Candidate, key: Key, digest: bytes) -> Identity:
+        wanted = self._wanted.get(candidate.rules.name)
+        lacks = (
+            wanted.find_lacks(token.claims, subject=candidate.subject, words=candidate.scopes)
+            if wanted is not None
+            else None
+        )
         lines = identity_lines(
-            self._headers,
+            self._headers if lacks is None else lacks.relaxed(self._headers),
             token.claims,
             issuer=candidate.rules.name,
             client=candidate.client,
@@ -178,4 +195,5 @@ class Verifier:
                 client=candidate.client,
                 digest=digest,
             ),
+            lacks=lacks,
         )

@@ -17,6 +17,7 @@ def changed(value: V, **fields: Any) -> V:
         "ends_at",
         "still_holds",
         *("issued_at", "jti", "sid"),
+        "completed_with",
     }
     assert fields.keys() <= names
     return type(value)(**{name: getattr(value, name) for name in names} | fields)

@@ -41,7 +41,8 @@ from gateway.store.journal import read_journal
 HELP: Final = "say step by step what the gateway would make of a token"
 DESCRIPTION: Final = (
     "Say step by step what the gateway would make of a token, and which headers the API would receive. "
-    "Asks the issuer for its keys, and nobody else. Exit code 0: admitted, 1: refused."
+    "Asks the issuer what the gateway would ask it: for its keys and, where that is configured, about the token and "
+    "its subject; and nobody else. Exit code 0: admitted, 1: refused."
 )
 #: bytes of a token that are read; more would be refused anyway
 MAX_TOKEN: Final = 1 << 20
@@ -110,7 +111,7 @@ async def explain(
     secrets: Mapping[Secret, str] = MappingProxyType({}),
     clock: Callable[[], float] = time.time,
 ) -> Explanation:
-    """What the gate would say of this request with this token. Asks the issuer for its keys, and nobody else.
+    """What the gate would say of this request with this token. Asks the issuer what it would ask, and nobody else.
 
     Of what is revoked it knows what stands in the journal. CannotExplain: a file was spoilt after it was checked.
     """
@@ -210,6 +211,13 @@ def _policy(ending: Ending, _: Mapping[str, Any]) -> str:
     return f"scopes {' '.join(ending.identity.scopes) or 'none'}" if ending.identity is not None else ""
 
 
+def _userinfo(_: Ending, seen: Mapping[str, Any]) -> str:
+    found, lacked = ", ".join(sorted(seen["found"])), ", ".join(sorted(seen["lacked"] - seen["found"]))
+    if seen["failure"]:
+        return f"{lacked} as if absent: {seen['failure']}"
+    return "; ".join(filter(None, (found and f"{found} from the issuer", lacked and f"{lacked} are not there either")))
+
+
 #: step to what it says when it passed, of what it saw
 _WORDS: Final[Mapping[Step, Callable[[Ending, Mapping[str, Any]], str]]] = {
     Step.REQUEST: _request,
@@ -229,6 +237,7 @@ _WORDS: Final[Mapping[Step, Callable[[Ending, Mapping[str, Any]], str]]] = {
     Step.REVOCATION: lambda _, __: "nothing that was revoked is about it",
     Step.BINDING: lambda _, __: "none",
     Step.POLICY: _policy,
+    Step.USERINFO: _userinfo,
     Step.BODY: lambda _, __: "within limits",
     Step.UPSTREAM: lambda _, __: "",
 }

@@ -47,6 +47,16 @@ def find_claim(claims: Mapping[str, Any], name: ClaimName) -> Any:
     return value
 
 
+def roots_of(name: ClaimName) -> tuple[str, ...]:
+    """The top-level claims that `name` may be found in: itself, and the first member of a JSON Pointer or a path."""
+    if not isinstance(name, str):
+        return name[:1]
+    if not name.startswith("/"):
+        return (name,)
+    # RFC 6901 section 4: ~1 first, then ~0.
+    return (name, name[1:].split("/", 1)[0].replace("~1", "/").replace("~0", "~"))
+
+
 def find_first(claims: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any] | None:
     """The first of the named claims that is present, whatever it is: its name and its value."""
     for name in names:

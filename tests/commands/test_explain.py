@@ -21,6 +21,7 @@ from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Size
 from gateway.core.config.upstreams import Secret, UpstreamCredential, UpstreamSection
+from gateway.core.config.userinfo import UserInfoSection
 from gateway.core.errors import (
     BadRequest,
     BodyTooLarge,
@@ -32,10 +33,12 @@ from gateway.core.errors import (
     Overloaded,
     RequestTimeout,
     StoreUnavailable,
+    TokenInactive,
     TokenRevoked,
     UpstreamBusy,
     UpstreamFailed,
     UpstreamTimeout,
+    UserInfoUnavailable,
     VersionNotSupported,
     reasons,
 )
@@ -43,6 +46,7 @@ from gateway.core.revocation.entry import Entry
 from gateway.gate import Gate
 from gateway.ports import Ending
 from gateway.store.journal import Journal
+from tests.issuer import HostileIssuer
 from tests.memory import MemoryIssuers, Nowhere, Recorder, facts
 from tests.signer import AUDIENCE, ISSUER, NOW, compact, private_jwk, public_jwk, sign, some_claims, some_header
 
@@ -149,8 +153,9 @@ async def test_a_refusal_is_explained_at_its_step(
 def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     elsewhere = {BadRequest, BodyTooLarge, RequestTimeout, VersionNotSupported, Overloaded, Draining, UpstreamBusy}
     elsewhere |= {InternalError, InvalidLogout, LogoutFailed}
-    # It asks no store, and what is revoked stands in a test of its own.
+    # It asks no store, and what is revoked, and what an issuer says, stand in tests of their own.
     elsewhere |= {StoreUnavailable, TokenRevoked}
+    elsewhere |= {UserInfoUnavailable, TokenInactive}
     never = {
         refusal.reason
         for refusal in reasons().values()
@@ -347,3 +352,41 @@ async def test_what_the_gateway_itself_says_to_the_upstream_is_shown_but_for_sec
         ("X-Tenant", "blue"),
     )
     assert "geheim" not in as_json(explanation) + as_text(explanation, color=False) + repr(explanation)
+
+
+def with_userinfo(**settings: Any) -> dict[str, Any]:
+    """A claim that tokens lack in a header, and an issuer that is asked for it."""
+    section = UserInfoSection(**{"claims": ("email", "groups"), "endpoint": "http://127.0.0.1:1/me", **settings})
+    return {"issuer": {"userinfo": section}, "identity_headers": {"X-Email": "email", "X-Groups": "groups"}}
+
+
+async def test_what_the_issuer_says_of_a_subject_is_asked_and_shown(keys: str) -> None:
+    issuer = HostileIssuer()
+    await issuer.start()
+    said = json.dumps({"sub": "alice", "email": "a@b.example"})
+    issuer.response("/me", said, headers={"Content-Type": "application/json"})
+    settings = with_userinfo(endpoint=f"{issuer.url}/me")
+    explanation = await explained(keys, minted(), settings=settings)
+    assert ("X-Email", "a@b.example") in explanation.headers
+    assert "✓ userinfo   email from the issuer; groups are not there either" in as_text(explanation, color=False)
+    # Who has all of it is not asked about.
+    explanation = await explained(keys, minted(email="own@b", groups=[]), settings=settings)
+    assert ("X-Email", "own@b") in explanation.headers
+    assert "userinfo" not in as_text(explanation, color=False)
+    issuer.response("/me", "", status=401)
+    explanation = await explained(keys, minted(), settings=with_userinfo(endpoint=f"{issuer.url}/me", on_401="refuse"))
+    assert explanation.refusal is not None
+    assert (explanation.refusal.reason, explanation.steps[-1].name) == ("token_inactive", "userinfo")
+    await issuer.stop()
+
+
+async def test_an_issuer_that_does_not_say_is_explained_as_the_configuration_takes_it(keys: str) -> None:
+    explanation = await explained(keys, minted(), settings=with_userinfo())
+    assert explanation.verdict == "admitted"
+    assert "✓ userinfo   email, groups as if absent: http://127.0.0.1:1/me: it cannot be reached" in as_text(
+        explanation, color=False
+    )
+    explanation = await explained(keys, minted(), settings=with_userinfo(on_failure="refuse"))
+    text = as_text(explanation, color=False)
+    assert "✗ userinfo   userinfo_unavailable: local: http://127.0.0.1:1/me: it cannot be reached" in text
+    assert "refused: 503 userinfo_unavailable. " in text

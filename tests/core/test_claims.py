@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.claims import ABSENT, ClaimName, find_claim, find_first, find_words, is_pointer, is_scope
+from gateway.core.claims import ABSENT, ClaimName, find_claim, find_first, find_words, is_pointer, is_scope, roots_of
 
 CLAIMS: dict[str, Any] = {
     "sub": "alice",
@@ -160,3 +160,18 @@ def test_an_element_of_an_array_is_one_word_and_a_scope_only_without_blanks() ->
     words = find_words({"roles": ["read only admin", "viewer", "", 1, " "]}, ("roles",))
     assert words == ("read only admin", "viewer", " ")
     assert tuple(filter(is_scope, words)) == ("viewer",)
+
+
+@pytest.mark.parametrize(
+    ("name", "roots"),
+    [
+        ("email", ("email",)),
+        ("a/b", ("a/b",)),
+        ("/a/b", ("/a/b", "a")),
+        ("/a~1b/c", ("/a~1b/c", "a/b")),
+        ("/~01", ("/~01", "~1")),
+        (("a", "b"), ("a",)),
+    ],
+)
+def test_where_a_name_may_be_found(name: ClaimName, roots: tuple[str, ...]) -> None:
+    assert roots_of(name) == roots

@@ -42,7 +42,7 @@ TABLE = [
         401,
         "invalid_token",
         (
-            "token_malformed token_encrypted algorithm_not_allowed critical_header unknown_issuer unknown_key "
+            "token_malformed token_encrypted token_inactive algorithm_not_allowed critical_header unknown_issuer unknown_key "
             "bad_signature token_expired token_not_yet_valid token_from_the_future token_lifetime_too_long "
             "wrong_audience client_not_allowed missing_claim id_token refresh_token logout_token other_token "
             "unclassified_token token_revoked proof_required binding_unsupported"
@@ -61,7 +61,7 @@ TABLE = [
     (500, None, "internal_error"),
     (501, None, "method_not_implemented"),
     (502, None, "upstream_unreachable upstream_protocol_error"),
-    (503, None, "issuer_unavailable store_unavailable upstream_busy overloaded draining"),
+    (503, None, "issuer_unavailable store_unavailable userinfo_unavailable upstream_busy overloaded draining"),
     (504, None, "upstream_timeout"),
     (505, None, "version_not_supported"),
 ]

@@ -20,6 +20,7 @@ from gateway.core.checks.revocation import revocation_problems, revocation_warni
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.store import store_problems, store_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
+from gateway.core.checks.userinfo import userinfo_problems, userinfo_warnings
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.config.words import ConfigProblem, joined, named
 
@@ -38,6 +39,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *_worker_problems(config.workers),
         *issuer_problems(config),
         *logout_problems(config),
+        *userinfo_problems(config),
         *header_problems(config),
         *assertion_problems(config),
         *route_problems(config),
@@ -57,6 +59,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
         *upstream_warnings(config),
         *issuer_warnings(config),
         *logout_warnings(config),
+        *userinfo_warnings(config),
         *header_warnings(config),
         *assertion_warnings(config),
         *route_warnings(config),

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from gateway.core.config.backchannel_logout import BackchannelLogout
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
+from gateway.core.config.userinfo import UserInfoSection
 
 #: RFC 7518 section 3.1, RFC 8037, RFC 9864: every asymmetric algorithm that the gateway can verify.
 ALGORITHMS = (
@@ -108,6 +109,9 @@ class Issuer(Section, frozen=True, kw_only=True):
     backchannel_logout: Annotated[
         BackchannelLogout | None,
         _doc("where the issuer tells that somebody has logged out; needs revocation; null: nowhere"),
+    ] = None
+    userinfo: Annotated[
+        UserInfoSection | None, _doc("claims that tokens lack, which the issuer is asked for; null: never")
     ] = None
 
 

@@ -37,6 +37,7 @@ from gateway.core.errors.failure import (
     UpstreamProtocolError,
     UpstreamTimeout,
     UpstreamUnreachable,
+    UserInfoUnavailable,
 )
 from gateway.core.errors.logout import InvalidLogout, LogoutFailed
 from gateway.core.errors.refusal import Denied, Refusal, Suspect, reasons
@@ -82,6 +83,7 @@ from gateway.core.errors.token import (
     TokenEncrypted,
     TokenExpired,
     TokenFromTheFuture,
+    TokenInactive,
     TokenLifetimeTooLong,
     TokenMalformed,
     TokenNotYetValid,
@@ -136,6 +138,7 @@ __all__ = [
     "TokenEncrypted",
     "TokenExpired",
     "TokenFromTheFuture",
+    "TokenInactive",
     "TokenLifetimeTooLong",
     "TokenMalformed",
     "TokenNotYetValid",
@@ -156,6 +159,7 @@ __all__ = [
     "UpstreamTimeout",
     "UpstreamUnreachable",
     "UriTooLong",
+    "UserInfoUnavailable",
     "VersionNotSupported",
     "WrongAudience",
     "reasons",

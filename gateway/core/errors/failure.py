@@ -20,6 +20,11 @@ class StoreUnavailable(Unavailable):
     public = "What the replicas of this gateway share cannot be had at the moment. The token may be fine: try again."
 
 
+class UserInfoUnavailable(Unavailable):
+    reason = "userinfo_unavailable"
+    public = "The token issuer cannot say at the moment who this is. The token may be fine: try again."
+
+
 class UpstreamBusy(Unavailable):
     reason = "upstream_busy"
     public = "The API behind this gateway is busy. Try again."

@@ -54,6 +54,11 @@ class CriticalHeader(InvalidToken):
     public = "The token header asks for an extension that is not supported."
 
 
+class TokenInactive(InvalidToken):
+    reason = "token_inactive"
+    public = "The token is unknown to its issuer, has ended, or was withdrawn."
+
+
 class UnknownIssuer(InvalidToken):
     reason = "unknown_issuer"
     public = "The token was issued by somebody this API does not trust."

@@ -1,15 +1,16 @@
 """Whether who is calling may do this: what a route asks of an identity. Monotone: more scopes never refuse.
 
-Judges names and values only; the token was judged before.
+Judges names and values only; the token was judged before. A claim that is still to be asked for is judged once it is
+there.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from gateway.core.claims import ABSENT, ClaimName
 from gateway.core.errors import ClaimMismatch, ClientNotAllowed, InsufficientScope
 from gateway.core.routing.route import Route
 from gateway.core.token.identity import Identity
+from gateway.core.token.lacks import Lacks
 
 #: characters of a token's scopes that evidence shows
 SHOWN: Final = 200
@@ -24,7 +25,7 @@ def check_policy(route: Route, identity: Identity) -> None:
     if route.scopes or route.any_scope:
         check_scopes(route, identity)
     if route.claims:
-        check_claims(route.claims, identity.claims, route=route.name)
+        check_claims(route, identity)
 
 
 def check_scopes(route: Route, identity: Identity) -> None:
@@ -45,16 +46,26 @@ def _held(identity: Identity) -> str:
     return f"{held}; {identity.unread}" if identity.unread else held
 
 
-def check_claims(asked: Mapping[ClaimName, tuple[Any, ...]], claims: Mapping[ClaimName, Any], *, route: str) -> None:
-    """ClaimMismatch: a claim is absent or has none of the values. An array has a value when it is a member."""
-    for name, values in asked.items():
-        found = claims.get(name, ABSENT)
+def check_claims(route: Route, identity: Identity) -> None:
+    """ClaimMismatch: a claim is absent or has none of the values. An array has a value when it is a member.
+
+    One that the identity lacks, and its issuer has not been asked for, is passed over.
+    """
+    lacks = identity.lacks
+    for name, values in route.claims.items():
+        found = identity.claims.get(name, ABSENT)
         members = found if isinstance(found, list) else [found]
-        if not any(_is_same(member, value) for member in members for value in values):
-            claim = name if isinstance(name, str) else list(name)
-            if found is ABSENT:
-                raise ClaimMismatch(f"route {route} asks for {claim}, which the token does not have")
-            raise ClaimMismatch(f"route {route} asks for another value of {claim}")
+        if any(_is_same(member, value) for member in members for value in values) or _is_open(lacks, name):
+            continue
+        claim = name if isinstance(name, str) else list(name)
+        if found is ABSENT:
+            nobody = "the token does not have" if identity.bare is None else "neither the token nor userinfo has"
+            raise ClaimMismatch(f"route {route.name} asks for {claim}, which {nobody}")
+        raise ClaimMismatch(f"route {route.name} asks for another value of {claim}")
+
+
+def _is_open(lacks: Lacks | None, name: ClaimName) -> bool:
+    return lacks is not None and lacks.has(name)
 
 
 def _is_same(member: object, value: object) -> bool:

@@ -9,6 +9,7 @@ from gateway.core.claims import ClaimName
 from gateway.core.http.facts import HeaderLine
 from gateway.core.token.confirmation import Confirmation
 from gateway.core.token.handles import Handles
+from gateway.core.token.lacks import Lacks
 from gateway.core.token.markers import Verdict
 
 #: hex digits that stand for a subject
@@ -27,14 +28,18 @@ class Identity:
 
     __slots__ = (
         "_hashed_subject",
+        "_holds_until",
+        "bare",
         "claims",
         "client",
         "confirmation",
         "expires_at",
+        "good_until",
         "handles",
         "headers",
         "issuer",
         "key",
+        "lacks",
         "leeway",
         "not_before",
         "scopes",
@@ -62,6 +67,9 @@ class Identity:
         unread: str = "",
         confirmation: Confirmation | None = None,
         handles: Handles | None = None,
+        lacks: Lacks | None = None,
+        bare: "Identity | None" = None,
+        good_until: float | None = None,
     ) -> None:
         #: configured name of the issuer
         self.issuer: Final = issuer
@@ -87,6 +95,12 @@ class Identity:
         self.confirmation: Final = confirmation
         #: by what it can be revoked; None: revocation is not configured
         self.handles: Final = handles
+        #: claims that its issuer may be asked for; None: nothing is missing, or it was asked
+        self.lacks: Final = lacks
+        #: the same as the token alone says it, where claims were asked for; and until when those are believed
+        self.bare: Final = bare
+        self.good_until: Final = good_until
+        self._holds_until: Final = expires_at + leeway if good_until is None else min(expires_at + leeway, good_until)
         self._hashed_subject: str | None = None
 
     @property
@@ -115,9 +129,33 @@ class Identity:
         `now`: seconds since the epoch. What depends on the request is not judged.
         """
         return (
-            now < self.expires_at + self.leeway
+            now < self._holds_until
             and (self.not_before is None or self.not_before <= now + self.leeway)
             and keys.has_key(self.issuer, self.key)
+        )
+
+    def completed_with(
+        self, claims: Mapping[ClaimName, Any], *, headers: tuple[HeaderLine, ...], until: float
+    ) -> "Identity":
+        """The same with claims that the token lacked, and what is made of them. `until`: seconds since the epoch."""
+        return Identity(
+            issuer=self.issuer,
+            subject=self.subject,
+            client=self.client,
+            scopes=self.scopes,
+            claims=claims,
+            expires_at=self.expires_at,
+            not_before=self.not_before,
+            leeway=self.leeway,
+            key=self.key,
+            verdict=self.verdict,
+            token_id=self.token_id,
+            headers=headers,
+            unread=self.unread,
+            confirmation=self.confirmation,
+            handles=self.handles,
+            bare=self,
+            good_until=until,
         )
 
     @property

@@ -59,6 +59,12 @@ class VerifiedTokens:
             _, gone = self._entries.popitem(last=False)
             self._token_bytes -= gone.token_bytes
 
+    def replace(self, digest: bytes, identity: Identity) -> None:
+        """Keeps another identity for a token that is remembered; nothing where it no longer is."""
+        entry = self._entries.get(digest)
+        if entry is not None:
+            entry.identity = identity
+
     def forget(self, digest: bytes) -> None:
         """Drops an entry that no longer holds; no error when there is none."""
         entry = self._entries.pop(digest, None)

@@ -21,6 +21,7 @@ from gateway.ports import (
     RevocationsKnown,
     StoreKnown,
     StoreUsed,
+    UserInfoAsked,
 )
 
 # A second series for every counter, which nobody asked for.
@@ -183,6 +184,12 @@ class Metrics:
         self.jwks_refreshes = Counter(
             "gateway_jwks_refreshes_total", "Key fetches, made or suppressed.", ("issuer", "result"), registry=registry
         )
+        self.userinfo = Counter(
+            "gateway_userinfo_total",
+            "Claims that tokens lacked, asked of issuers.",
+            ("issuer", "result"),
+            registry=registry,
+        )
         self.revocations = Gauge(
             "gateway_revocations",
             "Entries of the list of what is revoked.",
@@ -323,6 +330,8 @@ class Metrics:
         elif isinstance(event, RevocationsKnown):
             for kind, count in event.counts:
                 self.revocations.labels(kind).set(count)
+        elif isinstance(event, UserInfoAsked):
+            self.userinfo.labels(event.issuer, event.result).inc()
         else:
             self.jwks_keys.labels(event.issuer).set(event.count)
             self.jwks_stale.labels(event.issuer).set(event.stale)

@@ -9,6 +9,7 @@ from gateway.core.errors import ClaimMismatch, ClientNotAllowed, InsufficientSco
 from gateway.core.routing.policy import check_policy
 from gateway.core.routing.route import compile_route
 from gateway.core.token.identity import Identity
+from gateway.core.token.lacks import Lacks
 from gateway.core.token.markers import Verdict
 
 
@@ -167,3 +168,24 @@ def test_a_client_of_any_length_fits_into_evidence() -> None:
     assert refused.evidence.isascii()
     assert refused.evidence.isprintable()
     assert len(refused.evidence) < 150
+
+
+LACKS = Lacks(frozenset({"groups"}), by_all=False, claims={}, words=())
+
+
+@pytest.mark.parametrize("name", ["groups", "/groups/0", ("groups", "0")])
+def test_a_claim_that_is_still_to_be_asked_for_is_judged_when_it_is_there(name: Any) -> None:
+    route = compile_route(RouteSection(path="/a", name="a"))
+    route = type(route)(**{key: getattr(route, key) for key in route.__slots__} | {"claims": {name: ("staff",)}})
+    check_policy(route, identity(lacks=LACKS))
+    with pytest.raises(ClaimMismatch, match="which neither the token nor userinfo has"):
+        check_policy(route, identity(bare=identity(lacks=LACKS)))
+
+
+def test_others_are_judged_at_once_and_so_are_scopes() -> None:
+    asked = {"claims": {"groups": "staff", "role": "admin"}}
+    mismatch = refusal(asked, lacks=LACKS, claims={"role": "user"})
+    assert isinstance(mismatch, ClaimMismatch)
+    assert mismatch.evidence == "route a asks for another value of role"
+    assert refusal(asked, lacks=LACKS, claims={"role": "admin"}) is None
+    assert isinstance(refusal({**asked, "scopes": ("delete",)}, lacks=LACKS), InsufficientScope)

@@ -145,3 +145,13 @@ def test_an_identity_holds_while_its_times_and_its_key_do(
 
 def test_an_identity_ends_with_its_leeway() -> None:
     assert identity().ends_at == 31.0
+
+
+def test_what_was_asked_for_holds_no_longer_than_the_response_nor_than_the_token() -> None:
+    bare = changed(identity(), expires_at=1_000.0)
+    keys = Published(("local", "thumbprint"))
+    for until, ends in ((500.0, 500.0), (2_000.0, 1_030.0)):
+        whole = bare.completed_with({"email": "a@b"}, headers=(), until=until)
+        assert whole.still_holds(ends - 1, keys)
+        assert not whole.still_holds(ends, keys)
+        assert (whole.ends_at, whole.bare) == (1_030.0, bare)

@@ -104,3 +104,16 @@ def test_what_is_forgotten_is_gone_and_forgetting_twice_is_no_error() -> None:
     assert tokens.find(b"a") is None
     remember(tokens, "b", size=100)
     assert known(tokens, "b") == "b"
+
+
+def test_another_identity_takes_its_place_where_there_is_one() -> None:
+    tokens = VerifiedTokens(max_token_bytes=25)
+    remember(tokens, "a", "b")
+    other = identity("other")
+    tokens.replace(b"a", other)
+    tokens.replace(b"c", other)
+    assert tokens.find(b"a") is other
+    assert known(tokens, "a", "b", "c") == "ab"
+    # It counts as many bytes as before.
+    remember(tokens, "d")
+    assert len(tokens) == 2

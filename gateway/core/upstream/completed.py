@@ -1,0 +1,33 @@
+"""An identity with the claims that its token lacked: its headers and claims are made anew, everything else stays.
+
+Whether claims are missing, and what may be believed of them, is decided in `core.token`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.core.claims import ABSENT, ClaimName, find_claim
+from gateway.core.config.identity_headers import IdentityHeader
+from gateway.core.token.identity import Identity
+from gateway.core.token.lacks import Lacks
+from gateway.core.token.userinfo import Obtained
+from gateway.core.upstream.identity_headers import identity_lines
+
+
+def completed(
+    bare: Identity,
+    lacks: Lacks,
+    obtained: Obtained,
+    *,
+    headers: Mapping[str, IdentityHeader],
+    asked: tuple[ClaimName, ...],
+) -> Identity:
+    """The identity as it is with what was obtained, for as long as that holds.
+
+    `asked`: the claims that routes and the assertion ask for. IdentityClaimMissing and its kin: as `identity_lines`.
+    """
+    given = obtained.claims
+    claims: dict[str, Any] = {**lacks.claims, **{name: given[name] for name in lacks.names if name in given}}
+    lines = identity_lines(headers, claims, issuer=bare.issuer, client=bare.client, scopes=lacks.words)
+    found = {name: value for name in asked if (value := find_claim(claims, name)) is not ABSENT}
+    return bare.completed_with(found, headers=lines, until=obtained.until)

@@ -1,0 +1,55 @@
+"""An identity with claims that its token lacked: what changes, and what stays."""
+
+from typing import Any
+
+import pytest
+
+from gateway.core.config.identity_headers import IdentityHeader
+from gateway.core.errors import IdentityClaimMissing
+from gateway.core.token.identity import Identity
+from gateway.core.token.lacks import Lacks
+from gateway.core.token.userinfo import Obtained
+from gateway.core.upstream.completed import completed
+from tests.memory import identity
+from tests.signer import NOW
+
+HEADERS = {
+    "X-User-Id": IdentityHeader(claim="sub"),
+    "X-Email": IdentityHeader(claim="email", required=True),
+    "X-Role": IdentityHeader(claim="role"),
+    "X-Scopes": IdentityHeader(source="scopes"),
+    "X-Client-Id": IdentityHeader(source="client"),
+    "X-Issuer": IdentityHeader(source="issuer"),
+}
+LACKS = Lacks(frozenset({"email", "groups"}), by_all=True, claims={"sub": "alice", "role": "r"}, words=("a", "b c"))
+BARE = identity(lacks=LACKS, scopes=("a",), headers=((b"X-User-Id", b"alice"),), claims={"role": "r"})
+
+
+def whole(**given: Any) -> Identity:
+    return completed(BARE, LACKS, Obtained(given, NOW + 60), headers=HEADERS, asked=("role", "/groups/0", "email"))
+
+
+def test_headers_and_claims_are_made_of_both() -> None:
+    made = whole(email="a@b", groups=["staff"], role="admin", sub="mallory")
+    assert made.headers == (
+        (b"X-User-Id", b"alice"),
+        (b"X-Email", b"a@b"),
+        (b"X-Role", b"r"),
+        (b"X-Scopes", b"a b%20c"),
+        (b"X-Client-Id", b"app"),
+        (b"X-Issuer", b"local"),
+    )
+    assert made.claims == {"role": "r", "/groups/0": "staff", "email": "a@b"}
+
+
+def test_everything_else_stays_as_the_token_says_it() -> None:
+    made = whole(email="a@b")
+    differs = {name for name in Identity.__slots__ if getattr(made, name) != getattr(BARE, name)}
+    assert differs == {"headers", "claims", "lacks", "bare", "good_until", "_holds_until"}
+    assert (made.lacks, made.bare, made.good_until) == (None, BARE, NOW + 60)
+    assert made.ends_at == BARE.ends_at
+
+
+def test_what_nobody_knows_may_still_be_required() -> None:
+    with pytest.raises(IdentityClaimMissing):
+        whole(groups=["staff"])
