@@ -12,7 +12,7 @@ from gateway.core.config.section import Seconds
 from gateway.core.config.units import parse_seconds
 from gateway.settings.settings import Loaded, load
 
-HELP: Final = "say everything that is wrong or unsafe in a configuration; touches no network"
+HELP: Final = "say everything that is wrong or unsafe in a configuration; touches no network, unless asked to"
 DESCRIPTION: Final = HELP
 
 
@@ -24,6 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         type=_duration,
         help="time from SIGTERM to SIGKILL (30s in Kubernetes): a problem where draining takes longer",
+    )
+    parser.add_argument(
+        "--online",
+        action="store_true",
+        help="where it is sound, ask issuers, their endpoints, the store and the APIs as well: are they there, and as "
+        "the configuration says",
     )
 
 
@@ -41,7 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
     if loaded.config is None:
         print_problems(loaded, file=sys.stdout)
         return FAILED
-    print("The configuration is sound.")
+    print("The configuration is sound.", flush=True)
+    if arguments.online:
+        # Whoever asks nobody loads nothing for it.
+        from gateway.commands.online import run_online  # noqa: PLC0415
+
+        return OK if run_online(loaded.config, loaded.secrets) else FAILED
     return OK
 
 

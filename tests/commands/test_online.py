@@ -1,0 +1,223 @@
+"""`check --online`: all that a gateway depends on is asked, and what is wrong with each is said in words of ours."""
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from gateway.commands.online import Finding, ask_all, table
+from gateway.core.config.file import Config
+from gateway.core.config.issuers import Issuer
+from gateway.core.config.revocation import Revocation
+from gateway.core.config.upstreams import UpstreamSection
+from gateway.core.config.userinfo import UserInfoSection
+from tests.commands.program import run
+from tests.issuer import HostileIssuer
+from tests.redis_server import SECRET, RedisServer
+from tests.signer import public_jwk
+
+DISCOVERY = "/.well-known/openid-configuration"
+ME = "/me"
+
+
+@pytest_asyncio.fixture
+async def issuer() -> AsyncIterator[HostileIssuer]:
+    hostile = HostileIssuer()
+    await hostile.start()
+    yield hostile
+    await hostile.stop()
+
+
+@pytest.fixture
+def api() -> Any:
+    """Something that accepts connections, and says nothing."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener.close()
+
+
+def a_config(issuer: str, api: str, **settings: Any) -> Config:
+    return Config(upstream=api, issuers=(Issuer(**{"issuer": issuer, "audience": "a", "name": "local", **settings}),))
+
+
+async def found(config: Config, *, limit: float = 10.0) -> dict[str, tuple[str, str]]:
+    told: list[Finding] = []
+    secrets = dict.fromkeys(config.store.secrets, SECRET)
+    findings = await ask_all(config, secrets, told=told.append, limit=limit)
+    assert sorted(map(str, told)) == sorted(map(str, findings))
+    return {finding.about: (finding.state, finding.says) for finding in findings}
+
+
+async def test_what_is_there_and_as_it_is_configured_is_well(issuer: HostileIssuer, api: str) -> None:
+    assert await found(a_config(issuer.url, api)) == {
+        "issuer local": ("ok", "2 keys, for ES256, RS256"),
+        "upstream default": ("ok", "accepts connections"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"issuer": "{url}/"}, "they differ in the slash at the end"),
+        ({"issuer": "https://elsewhere.example"}, "names another issuer than the configured one"),
+        ({"jwks_uri": None}, "has no jwks_uri"),
+        ({"jwks_uri": "http://192.0.2.1/jwks"}, "plain http, which is not allowed"),
+    ],
+)
+async def test_an_issuer_that_is_another_is_told(
+    issuer: HostileIssuer, api: str, said: dict[str, str | None], sentence: str
+) -> None:
+    changes = {name: value and value.format(url=issuer.url) for name, value in said.items()}
+    issuer.response(DISCOVERY, json.dumps({**issuer.discovery(), **changes}))
+    state, says = (await found(a_config(issuer.url, api)))["issuer local"]
+    assert state == "problem"
+    assert sentence in says
+
+
+async def test_keys_that_are_of_no_use_are_told(issuer: HostileIssuer, api: str) -> None:
+    assert (await found(a_config(issuer.url, api, algorithms=("EdDSA",))))["issuer local"] == (
+        "problem",
+        "has keys, and none for the configured algorithms",
+    )
+    weak = {"kty": "RSA", "kid": "weak", "n": "AQAB", "e": "AQAB"}
+    issuer.response("/jwks", json.dumps({"keys": [public_jwk("p-256"), weak]}))
+    state, says = (await found(a_config(issuer.url, api)))["issuer local"]
+    assert state == "warning"
+    assert says.startswith("1 key, for ES256; key 1 (kid weak) is skipped: it has 17 bits")
+    issuer.response("/jwks", json.dumps({"keys": []}))
+    assert (await found(a_config(issuer.url, api)))["issuer local"] == ("problem", "the set has no usable key")
+
+
+async def test_keys_in_a_file_are_looked_at_too(tmp_path: Path, api: str) -> None:
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [public_jwk("p-256")]}))
+    config = a_config("https://issuer.example", api, jwks_file=str(tmp_path / "jwks.json"))
+    assert (await found(config))["issuer local"] == ("ok", "1 key, for ES256")
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "says"),
+    [
+        (401, "ok", "refuses a token made up, as it should"),
+        (403, "ok", "refuses a token made up, as it should"),
+        (400, "ok", "refuses a token made up, as it should"),
+        (200, "warning", "takes a token made up: is it the endpoint?"),
+        (404, "problem", "status 404 to a token made up, where 401 is due"),
+        (500, "problem", "status 500 to a token made up, where 401 is due"),
+    ],
+)
+async def test_a_userinfo_endpoint_refuses_what_nobody_issued(
+    issuer: HostileIssuer, api: str, status: int, state: str, says: str
+) -> None:
+    issuer.response(DISCOVERY, json.dumps({**issuer.discovery(), "userinfo_endpoint": issuer.url + ME}))
+    issuer.response(ME, b"{}", status=status)
+    section = UserInfoSection(claims=("email",))
+    finding = (await found(a_config(issuer.url, api, userinfo=section)))["userinfo of local"]
+    assert finding[0] == state
+    assert re.fullmatch(re.escape(issuer.url + ME) + ":? " + re.escape(says), finding[1])
+
+
+async def test_an_endpoint_that_nobody_names_is_told(issuer: HostileIssuer, api: str) -> None:
+    config = a_config(issuer.url, api, userinfo=UserInfoSection(claims=("email",)))
+    assert (await found(config))["userinfo of local"] == (
+        "problem",
+        f"the discovery document of {issuer.url} has no userinfo_endpoint",
+    )
+
+
+async def test_an_api_that_is_not_there_is_told(issuer: HostileIssuer, tmp_path: Path) -> None:
+    config = Config(
+        upstreams={
+            "closed": UpstreamSection(url="http://127.0.0.1:1"),
+            "gone": UpstreamSection(url=f"unix:{tmp_path}/api.sock"),
+            "plain": UpstreamSection(url=issuer.url.replace("http:", "https:")),
+        },
+        issuers=(Issuer(issuer=issuer.url, audience="a", name="local"),),
+    )
+    findings = await found(config)
+    assert {findings[f"upstream {name}"][0] for name in ("closed", "gone", "plain")} == {"problem"}
+    assert "Connect call failed" in findings["upstream closed"][1]
+    assert "No such file" in findings["upstream gone"][1]
+    assert "TLS failed" in findings["upstream plain"][1]
+
+
+@pytest.mark.parametrize(
+    ("policy", "revocation", "finding"),
+    [
+        ("noeviction", None, ("ok", "can be had, and throws nothing away")),
+        ("allkeys-lru", None, ("ok", "can be had; its maxmemory-policy is not noeviction, which caches can do with")),
+        (
+            "allkeys-lru",
+            Revocation(),
+            ("warning", "can be had; its maxmemory-policy is not noeviction: what was revoked may be forgotten"),
+        ),
+    ],
+)
+async def test_a_store_is_there_and_keeps_what_it_is_given(
+    api: str, redis: RedisServer, policy: str, revocation: Revocation | None, finding: tuple[str, str]
+) -> None:
+    redis.ask("CONFIG", "SET", "maxmemory-policy", policy)
+    config = Config(
+        upstream=api,
+        issuers=(Issuer(issuer="https://issuer.example", audience="a", jwks_file="/nowhere"),),
+        store=redis.section(),
+        revocation=revocation,
+    )
+    assert (await found(config))["store"] == finding
+
+
+async def test_a_store_that_is_not_there_is_told(api: str, redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    redis.kill()
+    monkeypatch.setattr("gateway.commands.online.STORE_LIMIT", 0.3)
+    issuers = (Issuer(issuer="https://issuer.example", audience="a", jwks_file="/nowhere"),)
+    config = Config(upstream=api, issuers=issuers, store=redis.section())
+    assert (await found(config))["store"] == ("problem", "it cannot be reached")
+
+
+async def test_nobody_is_waited_for_without_end(issuer: HostileIssuer, api: str) -> None:
+    issuer.hold(DISCOVERY)
+    begun = asyncio.get_running_loop().time()
+    assert (await found(a_config(issuer.url, api), limit=0.2))["issuer local"] == (
+        "problem",
+        "no response within 0.2 s",
+    )
+    assert asyncio.get_running_loop().time() - begun < 5
+
+
+def test_a_table_has_columns() -> None:
+    assert table([Finding("issuer a", "ok", "one key"), Finding("upstream default", "problem", "gone")]) == [
+        "ok       issuer a          one key",
+        "problem  upstream default  gone",
+    ]
+    assert table([]) == []
+
+
+def test_a_shell_sees_lines_a_table_and_the_exit_code(tmp_path: Path, api: str) -> None:
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [public_jwk("p-256")]}))
+    file = tmp_path / "gateway.yaml"
+    text = (
+        f"upstream: {api}\nissuers: [{{issuer: 'https://i.example', audience: a, jwks_file: {tmp_path}/jwks.json}}]\n"
+    )
+    file.write_text(text)
+    done = run("check", "--online", "--config", str(file))
+    assert (done.returncode, done.stderr) == (0, "")
+    after = done.stdout.partition("The configuration is sound.\n")[2]
+    assert re.search(r"^asked    issuer i\.example: ok after \d\.\d s$", after, re.MULTILINE)
+    assert after.endswith(
+        "ok       issuer i.example  1 key, for ES256\n"
+        "ok       upstream default  accepts connections\n"
+        "Of 2 that were asked, none has a problem.\n"
+    )
+    file.write_text(text.replace(api, "http://127.0.0.1:1"))
+    done = run("check", "--online", "--config", str(file))
+    assert done.returncode == 1
+    assert done.stdout.endswith("Of 2 that were asked, 1 has a problem.\n")
+    # What is not sound is not asked.
+    file.write_text(text + "lissen: x\n")
+    done = run("check", "--online", "--config", str(file))
+    assert (done.returncode, "asked" in done.stdout) == (1, False)
