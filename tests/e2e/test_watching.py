@@ -131,7 +131,11 @@ upstreams:
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 workers: {workers}
-issuers: [{{issuer: {issuer.url}, audience: {issuer.audience}}}]
+issuers:
+  - issuer: {issuer.url}
+    audience: {issuer.audience}
+    userinfo: {{claims: [nickname], endpoint: "http://127.0.0.1:{free_port()}/me"}}
+identity_headers: {{X-User-Id: sub, X-Nickname: nickname}}
 routes:
   - {{path: /gone/*, upstream: gone}}
   - {{path: /tried/*, mode: report}}
