@@ -87,8 +87,11 @@ class OidcProvider:
         self._stderr = stderr
         self._turn = asyncio.Lock()
 
-    async def login(self, *, nonce: str | None, resource: str, scope: str = "openid read:orders") -> Tokens:
-        """Log in as SUBJECT in a fresh browser: authorization code, PKCE, login page, consent page."""
+    async def login(self, *, nonce: str | None, resource: str | None, scope: str = "openid read:orders") -> Tokens:
+        """Log in as SUBJECT in a fresh browser: authorization code, PKCE, login page, consent page.
+
+        `resource`: None gives an opaque token, for the provider's own endpoints.
+        """
         async with _browser() as session:
             return await self._login(session, nonce=nonce, resource=resource, scope=scope)
 
@@ -98,7 +101,9 @@ class OidcProvider:
         async with _browser() as session:
             yield LoggedIn(self, session, await self._login(session, nonce=None, resource=resource, scope=scope))
 
-    async def _login(self, session: aiohttp.ClientSession, *, nonce: str | None, resource: str, scope: str) -> Tokens:
+    async def _login(
+        self, session: aiohttp.ClientSession, *, nonce: str | None, resource: str | None, scope: str
+    ) -> Tokens:
         verifier = secrets.token_urlsafe(48)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         state = secrets.token_urlsafe(16)
@@ -107,13 +112,14 @@ class OidcProvider:
             "response_type": "code",
             "redirect_uri": REDIRECT_URI,
             "scope": scope,
-            "resource": resource,
             "state": state,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
         if nonce is not None:
             query["nonce"] = nonce
+        if resource is not None:
+            query["resource"] = resource
         response = await self._walk(session, query)
         if response.get("state") != [state] or response.get("iss") != [self.issuer] or "code" not in response:
             raise self._failed(f"the login ended with {response}")
@@ -125,7 +131,7 @@ class OidcProvider:
                 "code": response["code"][0],
                 "code_verifier": verifier,
                 "redirect_uri": REDIRECT_URI,
-                "resource": resource,
+                **({} if resource is None else {"resource": resource}),
             },
         )
         return Tokens(access_token=self._text(tokens, "access_token"), id_token=self._text(tokens, "id_token"))

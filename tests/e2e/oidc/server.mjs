@@ -122,15 +122,20 @@ function handlerFor(issuer, keys) {
     clientBasedCORS: (_ctx, origin, client) => client.clientId === 'spa' && origin === SPA_ORIGIN,
     // An ID token says who logged in and no more: profile claims are for the userinfo endpoint.
     conformIdTokenClaims: true,
-    scopes: ['openid'],
+    scopes: ['openid', 'email'],
+    claims: { email: ['email', 'email_verified'] },
     responseTypes: ['code'],
     // Logout tokens go to a gateway on loopback, which the provider would not reach by itself.
     fetch: (url, { dispatcher, ...options }) => fetch(url, options),
-    findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    findAccount: (_ctx, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, email: `${id}@example.test`, email_verified: true }),
+    }),
     features: {
       backchannelLogout: { enabled: true },
       devInteractions: { enabled: true },
       clientCredentials: { enabled: true },
+      introspection: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo(_ctx, resource) {
