@@ -55,6 +55,6 @@ class Completer:
         obtained = await self._userinfo.fetch_claims(identity, token.strip(b" \t"), sender=sender)
         ending.saw({"lacked": lacks.names, "found": obtained.claims.keys() & lacks.names, "failure": obtained.failure})
         whole = completed(identity, lacks, obtained, headers=self._headers, asked=self._claims)
-        self._verifier.replace(digest, whole)
+        self._verifier.replace(digest, whole, beside=obtained.size)
         check_claims(route, whole)
         return whole

@@ -151,7 +151,11 @@ def build(
     userinfo = None
     if any(issuer.userinfo is not None for issuer in config.issuers):
         userinfo = RemoteUserInfo(
-            config.issuers, keys=issuers, cache=store.cache("userinfo"), observer=observer, clock=clock
+            config.issuers,
+            keys=issuers,
+            cache=store.cache("userinfo"),
+            observer=observer,
+            clock=clock,
         )
         closing.push_async_callback(userinfo.stop)
     revocations = _revocations(config, store, keeper, observer=observer, clock=clock)

@@ -95,9 +95,12 @@ class Verifier:
         self._observer.token_looked_up(hit=identity is not None)
         return identity
 
-    def replace(self, digest: bytes, identity: Identity) -> None:
-        """Remembers another identity for a token that was verified: more is known of whom it speaks for."""
-        self._verified.replace(digest, identity)
+    def replace(self, digest: bytes, identity: Identity, *, beside: int) -> None:
+        """Remembers another identity for a token that was verified: more is known of whom it speaks for.
+
+        `beside`: bytes of what is known beyond the token.
+        """
+        self._verified.replace(digest, identity, beside=beside)
 
     def _fall_back(self, digest: bytes, identity: Identity) -> Identity | None:
         """What is left of an identity that no longer holds: what the token alone says, where that does."""

@@ -244,7 +244,7 @@ ODD: list[tuple[Callable[[World], None], str]] = [
     (lambda world: world.say("<p>", media_type="text/html"), "the response is 'text/html'"),
     (lambda world: world.say('{"sub": "alice", "sub": "alice"}'), "the response cannot be read: the JSON has a member"),
     (lambda world: world.say('{"sub": "alice", "email": ' + '["' + "a" * 300_000 + '"]}'), "http"),
-    (lambda world: world.say({**ALICE, "email": "a" * 40_000}), "the named claims are larger than 32 KiB"),
+    (lambda world: world.say({**ALICE, "email": "a" * 40_000}), "the named claims are larger than 16 KiB"),
     (lambda world: world.say({}, status=500), "the response has status 500"),
     (lambda world: world.say({}, status=404), "the response has status 404; is that the endpoint?"),
     (lambda world: world.say(ALICE, status=302, Location="/elsewhere"), "the response has status 302"),

@@ -16,7 +16,7 @@ from gateway.core.token.jwt import parse_token
 from gateway.core.token.rules import Token
 
 #: bytes of JSON that the named claims of one subject may have
-MAX_BYTES: Final = 32 * 1024
+MAX_BYTES: Final = 16 * 1024
 #: what is asked for: plain JSON, or signed where the client is registered for that (section 5.3.2)
 ACCEPT: Final = "application/json, application/jwt"
 
@@ -35,6 +35,11 @@ class Obtained:
     until: float
     #: why it could not be had, where that counts as absent; empty: it was had
     failure: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the claims as JSON."""
+        return len(json.dumps(self.claims))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,13 @@ MAX_TOKEN_BYTES = 32 * 1024 * 1024
 
 
 class _Entry:
-    __slots__ = ("identity", "seen", "token_bytes")
+    __slots__ = ("beside", "identity", "seen", "token_bytes")
 
     def __init__(self, identity: Identity, *, token_bytes: int, seen: int) -> None:
         self.identity = identity
         self.token_bytes = token_bytes
+        #: bytes that the identity rests on and the token does not have
+        self.beside = 0
         #: how many entries had been made when it was last put behind all others
         self.seen = seen
 
@@ -55,18 +57,26 @@ class VerifiedTokens:
         self._made += 1
         self._entries[digest] = _Entry(identity, token_bytes=token_bytes, seen=self._made)
         self._token_bytes += token_bytes
-        while len(self._entries) > self._max_entries or self._token_bytes > self._max_token_bytes:
-            _, gone = self._entries.popitem(last=False)
-            self._token_bytes -= gone.token_bytes
+        self._make_room()
 
-    def replace(self, digest: bytes, identity: Identity) -> None:
-        """Keeps another identity for a token that is remembered; nothing where it no longer is."""
+    def replace(self, digest: bytes, identity: Identity, *, beside: int = 0) -> None:
+        """Keeps another identity for a token that is remembered; nothing where it no longer is.
+
+        `beside`: bytes of what was said of it beyond the token, which count like the token's own.
+        """
         entry = self._entries.get(digest)
         if entry is not None:
-            entry.identity = identity
+            self._token_bytes += beside - entry.beside
+            entry.identity, entry.beside = identity, beside
+            self._make_room()
 
     def forget(self, digest: bytes) -> None:
         """Drops an entry that no longer holds; no error when there is none."""
         entry = self._entries.pop(digest, None)
         if entry is not None:
-            self._token_bytes -= entry.token_bytes
+            self._token_bytes -= entry.token_bytes + entry.beside
+
+    def _make_room(self) -> None:
+        while len(self._entries) > self._max_entries or self._token_bytes > self._max_token_bytes:
+            _, gone = self._entries.popitem(last=False)
+            self._token_bytes -= gone.token_bytes + gone.beside

@@ -163,7 +163,7 @@ def test_a_token_without_client_leaves_no_audience_to_compare() -> None:
         ({"exp": NOW - 30}, "the response has expired"),
         ({"exp": "soon"}, "exp of the response is not a time"),
         ({"exp": True}, "exp of the response is not a time"),
-        ({"email": "x" * MAX_BYTES}, "the named claims are larger than 32 KiB"),
+        ({"email": "x" * MAX_BYTES}, "the named claims are larger than 16 KiB"),
     ],
 )
 def test_what_is_not_about_this_subject_of_this_issuer_is_not_used(claims: dict[str, Any], sentence: str) -> None:

@@ -117,3 +117,20 @@ def test_another_identity_takes_its_place_where_there_is_one() -> None:
     # It counts as many bytes as before.
     remember(tokens, "d")
     assert len(tokens) == 2
+
+
+def test_what_was_said_beside_a_token_counts_like_the_token() -> None:
+    tokens = VerifiedTokens(max_token_bytes=40)
+    remember(tokens, "a", "b")
+    tokens.replace(b"a", identity("a"), beside=10)
+    tokens.replace(b"b", identity("b"), beside=10)
+    assert known(tokens, "a", "b") == "ab"
+    # Another in its place counts instead.
+    tokens.replace(b"b", identity("b"), beside=5)
+    tokens.replace(b"b", identity("b"), beside=11)
+    assert known(tokens, "a", "b") == "b"
+    tokens.replace(b"b", identity("b"))
+    remember(tokens, "c", "d", "e")
+    assert known(tokens, "b", "c", "d", "e") == "bcde"
+    tokens.replace(b"e", identity("e"), beside=40)
+    assert len(tokens) == 0
