@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.core.config.file import Config, upstreams_of
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.core.errors import LogoutFailed
 from gateway.core.revocation.entry import Entry
 from gateway.core.upstream.own_lines import own_lines, secret_uses

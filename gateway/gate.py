@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.completer import Completer, UserInfo
 from gateway.core.config.file import Config
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.core.errors import ClientDisconnected, Draining, InternalError, InvalidToken, Refusal, TooLarge
 from gateway.core.http.body_limit import check_length
 from gateway.core.http.client_address import client_addresses_of

@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
+from gateway.core.config.secret import Secret
 from gateway.core.config.store import StoreSection
-from gateway.core.config.upstreams import Secret
 
 #: seconds
 _STARTS = 10.0

@@ -19,8 +19,9 @@ from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
 from gateway.core.config.log import Log
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
-from gateway.core.config.upstreams import Secret, UpstreamSection
+from gateway.core.config.upstreams import UpstreamSection
 from gateway.demo.issuer import DemoIssuer
 from gateway.observe.log import set_up_logging
 from gateway.process.app import Gateway

@@ -21,7 +21,7 @@ from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.compose import build
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.log import Log
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.core.errors import AmbiguousPath, Refusal
 from gateway.core.http.facts import Facts
 from gateway.core.revocation.entry import Entry

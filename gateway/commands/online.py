@@ -16,7 +16,8 @@ from gateway.core.addresses import parse_upstream
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.issuers import Issuer, issuer_name
 from gateway.core.config.log import Log
-from gateway.core.config.upstreams import Secret, UpstreamSection
+from gateway.core.config.secret import Secret
+from gateway.core.config.upstreams import UpstreamSection
 from gateway.core.config.userinfo import UserInfoSection
 from gateway.core.config.words import shown_keys
 from gateway.core.errors import UpstreamUnreachable

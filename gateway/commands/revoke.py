@@ -21,7 +21,7 @@ from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import issuer_name
 from gateway.core.config.revocation import Revocation, socket_of
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.core.errors import Refusal
 from gateway.core.revocation.entry import Entry, Kind, lifting, revoking
 from gateway.core.shown import shown

@@ -17,7 +17,7 @@ from gateway.admin.readiness import Readiness, readiness_of
 from gateway.compose import Assembly, Current, build
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import issuer_name
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.observe.access import BATCH, AccessLog
 from gateway.observe.log import flush_log
 from gateway.observe.metrics.metrics import Metrics

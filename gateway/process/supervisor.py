@@ -21,7 +21,7 @@ from gateway.admin.probes import Probes
 from gateway.admin.readiness import Readiness, readiness_of_all
 from gateway.compose import signing_keys
 from gateway.core.config.file import Config
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.observe.log import flush_log
 from gateway.observe.metrics import shared_metrics
 from gateway.observe.metrics.program_metrics import ProgramMetrics

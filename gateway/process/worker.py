@@ -19,7 +19,7 @@ import uvloop
 
 from gateway.admin.readiness import Readiness
 from gateway.core.config.file import Config
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.observe.log import set_up_logging
 from gateway.observe.metrics.shared_metrics import share
 from gateway.process.app import Gateway

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote_plus
 
 from gateway.core.config.client_authentication import ClientAuthentication, auth_of
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.core.upstream.client_assertion import ASSERTION_TYPE, ClientKey, client_assertion, parse_client_key
 
 ReadSecret = Callable[[Secret], str]

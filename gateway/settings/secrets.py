@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.settings.files import read_named
 
 #: A secret becomes one header line.

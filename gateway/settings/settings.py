@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from gateway.core.checks.problems import notes, problems, warnings
 from gateway.core.config.conversion import Conversion, convert
 from gateway.core.config.file import Config
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.core.config.walk import values_of
 from gateway.core.config.words import REQUIRED, ConfigProblem
 from gateway.core.token.keys import KeySet

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import random
 from typing import Any, Final
 
+from gateway.core.config.secret import Secret
 from gateway.core.config.store import StoreSection
-from gateway.core.config.upstreams import Secret
 from gateway.core.store_address import parse_store
 from gateway.ports import Observer, StoreKnown, StoreUsed
 from gateway.store.budget import seconds_left, spend

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
+from gateway.core.config.secret import Secret
 from gateway.core.config.store import StoreSection
-from gateway.core.config.upstreams import Secret
 from gateway.ports import Observer
 from gateway.store.cache import ENTRIES, VALUE_BYTES, Cache
 from gateway.store.redis import Redis

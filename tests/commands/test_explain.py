@@ -19,8 +19,9 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Size
-from gateway.core.config.upstreams import Secret, UpstreamCredential, UpstreamSection
+from gateway.core.config.upstreams import UpstreamCredential, UpstreamSection
 from gateway.core.config.userinfo import UserInfoSection
 from gateway.core.errors import (
     BadRequest,

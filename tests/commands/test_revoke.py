@@ -15,7 +15,7 @@ import pytest_asyncio
 from gateway.cli import main
 from gateway.commands.revoke import parse_time
 from gateway.core.config.revocation import Revocation
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from tests.redis_server import SECRET, RedisServer
 from tests.wire import Running, Start, demo_issuer, starting, until
 

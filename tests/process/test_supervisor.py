@@ -18,8 +18,9 @@ from joserfc.jwk import ECKey
 from gateway.core.config.assertion import AssertionSection, KeyFile
 from gateway.core.config.file import Config
 from gateway.core.config.probes import ContainerProbes, Probe
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
-from gateway.core.config.upstreams import Secret, UpstreamSection
+from gateway.core.config.upstreams import UpstreamSection
 from gateway.observe.metrics.shared_metrics import VARIABLE
 from gateway.process.listening import CannotStart
 from gateway.process.notify import Notifier

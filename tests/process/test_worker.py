@@ -17,7 +17,7 @@ import pytest
 from gateway.admin.readiness import Readiness
 from gateway.core.addresses import parse_address
 from gateway.core.config.file import Config
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.observe.metrics.shared_metrics import VARIABLE
 from gateway.process.listening import Bound, bind
 from gateway.process.worker import DRAIN, HURRY, STOP, Job, encode_report, main, parse_report

@@ -8,7 +8,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from gateway.core.config.client_authentication import ClientAuthentication, ClientCertificate
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.remote.authentication import Authentication, Credentials
 
 SECRET = Secret(file="s")

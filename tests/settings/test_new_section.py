@@ -9,9 +9,9 @@ import pytest
 from gateway.core.config.conversion import convert
 from gateway.core.config.file import Config
 from gateway.core.config.schema import schema
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
-from gateway.core.config.upstreams import Secret
 from gateway.core.upstream.own_lines import secret_uses
 from gateway.settings.settings import Loaded, load
 from tests import documents

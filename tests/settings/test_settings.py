@@ -24,7 +24,7 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
 from gateway.core.config.log import Log
 from gateway.core.config.schema import schema
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.settings.files import read_key_set, read_trust
 from gateway.settings.secrets import read_secret
 from gateway.settings.settings import Loaded, judge, load

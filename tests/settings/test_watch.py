@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 
 from gateway.core.config.file import Config
-from gateway.core.config.upstreams import BasicCredential, Secret, UpstreamCredential, UpstreamSection
+from gateway.core.config.secret import Secret
+from gateway.core.config.upstreams import BasicCredential, UpstreamCredential, UpstreamSection
 from gateway.core.upstream.own_lines import SecretUse, secret_uses
 from gateway.settings import watch
 from gateway.settings.secrets import read_secret

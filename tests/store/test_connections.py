@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from gateway.core.config.store import StoreSection
-from gateway.core.config.upstreams import Secret
 from gateway.store.down import StoreDown
 from gateway.store.script import Script
 from gateway.store.store import Store

@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 
 import gateway.store.redis as redis_module
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from gateway.core.config.store import StoreSection
-from gateway.core.config.upstreams import Secret
 from gateway.ports import Exchange
 from gateway.store.budget import spend, within_budget
 from gateway.store.down import StoreDown

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
-from gateway.core.config.upstreams import Secret
 from gateway.core.revocation.entry import Entry
 from gateway.store import replicated as module
 from gateway.store.replicated import USE, ReplicatedList

@@ -10,7 +10,8 @@ from gateway.core.addresses import Address, Origin, is_loopback, is_wildcard, pa
 from gateway.core.checks.headers import find_taker
 from gateway.core.config.file import Config, assertion_header_of, identity_headers_of, upstreams_of
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS
-from gateway.core.config.upstreams import DEFAULT_UPSTREAM, Secret, UpstreamSection, UpstreamTls
+from gateway.core.config.secret import Secret
+from gateway.core.config.upstreams import DEFAULT_UPSTREAM, UpstreamSection, UpstreamTls
 from gateway.core.config.words import REQUIRED, ConfigProblem, named, shown_keys
 from gateway.core.http.grammar import FIELD_NAME
 from gateway.core.http.header_names import fold

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Final, Literal, get_args
 
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Section
 from gateway.core.config.section import described as _doc
-from gateway.core.config.upstreams import Secret
 
 #: RFC 6749 section 2.3.1, OpenID Connect Core section 9, RFC 8705 section 2, RFC 6750; none: the address suffices
 AuthMethod = Literal[

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from gateway.core.config.assertion import KeyFile
 from gateway.core.config.file import Config
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Section
-from gateway.core.config.upstreams import Secret
 from gateway.core.config.walk import fields_of
 
 #: hexadecimal digits: enough to tell replicas apart, too few to find out what was hashed

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
-from gateway.core.config.upstreams import Secret
 
 #: closed: 503 store_unavailable; local: each process goes by what it knows itself
 WhenDown = Literal["closed", "local"]

@@ -2,29 +2,12 @@
 
 from typing import Annotated, Literal
 
+from gateway.core.config.secret import SOME_SECRET, Secret
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
 
 #: the upstream of a route that names none
 DEFAULT_UPSTREAM = "default"
-
-
-class Secret(Section, frozen=True, kw_only=True):
-    """Where a secret is; never the secret itself. Exactly one of the two is given."""
-
-    unquoted = "{file: PATH} or {env: NAME}"
-
-    file: Annotated[
-        str | None,
-        _doc(
-            "file with the secret, less a line break at its end; looked at again while running", stand_in="unreadable"
-        ),
-    ] = None
-    env: Annotated[str | None, _doc("variable of the environment with the secret", stand_in="unreadable")] = None
-
-
-#: in place of one that could not be read
-_SOME_SECRET = Secret(file="unreadable")
 
 
 class BasicCredential(Section, frozen=True, kw_only=True):
@@ -33,7 +16,7 @@ class BasicCredential(Section, frozen=True, kw_only=True):
     unquoted = "{user: NAME, password: SECRET}"
 
     user: Annotated[str, _doc("name, without colon", stand_in="unreadable")]
-    password: Annotated[Secret, _doc("where the password is", stand_in=_SOME_SECRET)]
+    password: Annotated[Secret, _doc("where the password is", stand_in=SOME_SECRET)]
 
 
 class UpstreamCredential(Section, frozen=True, kw_only=True):
@@ -42,11 +25,11 @@ class UpstreamCredential(Section, frozen=True, kw_only=True):
     unquoted = "{bearer: SECRET} or {basic: {user: NAME, password: SECRET}}"
 
     bearer: Annotated[
-        Secret | None, _doc("where the token is that follows the word Bearer", stand_in=_SOME_SECRET, holds="bearer")
+        Secret | None, _doc("where the token is that follows the word Bearer", stand_in=SOME_SECRET, holds="bearer")
     ] = None
     basic: Annotated[
         BasicCredential | None,
-        _doc("name and password", stand_in=BasicCredential(user="unreadable", password=_SOME_SECRET)),
+        _doc("name and password", stand_in=BasicCredential(user="unreadable", password=SOME_SECRET)),
     ] = None
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from gateway.core.config.file import Config, assertion_header_of, identity_headers_of, upstreams_of
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.header_names import (
     CONNECTION_OPTIONS,

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import SecretKind
-from gateway.core.config.upstreams import Secret, UpstreamSection
+from gateway.core.config.upstreams import UpstreamSection
 from gateway.core.config.walk import values_of
 from gateway.core.http.facts import HeaderLine
 from gateway.core.http.grammar import is_token68

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.core.checks.client_authentication import authentication_problems
 from gateway.core.config.client_authentication import ClientAuthentication, ClientCertificate
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 
 SECRET = Secret(file="s")
 TLS = ClientCertificate(certificate="c", key="k")

@@ -6,9 +6,9 @@ from gateway.core.checks.problems import problems, warnings
 from gateway.core.checks.store import sharing_problems
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from gateway.core.config.store import StoreFailure, StoreSection
-from gateway.core.config.upstreams import Secret
 from gateway.core.upstream.own_lines import secret_uses
 
 SECRET = Secret(file="/run/secrets/store")

@@ -8,7 +8,8 @@ from gateway.core.config.assertion import AssertionSection
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import Issuer
-from gateway.core.config.upstreams import BasicCredential, Secret, UpstreamCredential, UpstreamSection, UpstreamTls
+from gateway.core.config.secret import Secret
+from gateway.core.config.upstreams import BasicCredential, UpstreamCredential, UpstreamSection, UpstreamTls
 
 FILE, ENV = Secret(file="/run/a"), Secret(env="A_1")
 

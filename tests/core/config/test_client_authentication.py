@@ -9,7 +9,7 @@ from gateway.core.config.client_authentication import (
     ClientCertificate,
     auth_of,
 )
-from gateway.core.config.upstreams import Secret
+from gateway.core.config.secret import Secret
 
 SECRET = Secret(file="s")
 TLS = ClientCertificate(certificate="c", key="k")

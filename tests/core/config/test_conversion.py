@@ -13,8 +13,9 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
 from gateway.core.config.log import Log
 from gateway.core.config.routes import RouteSection
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
-from gateway.core.config.upstreams import BasicCredential, Secret, UpstreamCredential, UpstreamSection, UpstreamTls
+from gateway.core.config.upstreams import BasicCredential, UpstreamCredential, UpstreamSection, UpstreamTls
 
 SMALLEST = {"upstream": "http://h:1", "issuers": [{"issuer": "https://i", "audience": "a"}]}
 

@@ -8,7 +8,8 @@ from gateway.core.config.assertion import AssertionSection, KeyFile
 from gateway.core.config.conversion import convert
 from gateway.core.config.file import Config
 from gateway.core.config.fingerprint import fingerprint
-from gateway.core.config.upstreams import Secret, UpstreamCredential, UpstreamSection
+from gateway.core.config.secret import Secret
+from gateway.core.config.upstreams import UpstreamCredential, UpstreamSection
 
 SMALLEST: dict[str, Any] = {"upstream": "http://h:1", "issuers": [{"issuer": "https://i", "audience": "a"}]}
 

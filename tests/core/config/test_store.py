@@ -1,9 +1,9 @@
 """The section `store`, as it stands in a file."""
 
 from gateway.core.config.conversion import convert
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from gateway.core.config.store import StoreFailure, StoreSection
-from gateway.core.config.upstreams import Secret
 
 FILE = {"issuers": [{"issuer": "https://i.example", "audience": "a"}], "upstream": "http://127.0.0.1:3000"}
 

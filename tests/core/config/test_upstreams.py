@@ -1,12 +1,6 @@
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
-from gateway.core.config.upstreams import BasicCredential, Secret, UpstreamCredential, UpstreamSection
-
-
-def test_where_a_secret_is_can_be_the_key_of_what_it_is() -> None:
-    secrets = {Secret(file="/run/a"): "one", Secret(env="A"): "two"}
-    assert secrets[Secret(file="/run/a")] == "one"
-    assert secrets[Secret(env="A")] == "two"
-    assert Secret(env="/run/a") not in secrets
+from gateway.core.config.upstreams import BasicCredential, UpstreamCredential, UpstreamSection
 
 
 def test_an_upstream_without_more_is_the_short_form() -> None:

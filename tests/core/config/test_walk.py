@@ -5,9 +5,9 @@ from typing import Annotated
 from msgspec import inspect
 
 from gateway.core.config.file import Config
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Known, Section, default
 from gateway.core.config.section import described as _doc
-from gateway.core.config.upstreams import Secret
 from gateway.core.config.walk import Value, keys_of, sections_of, values_of
 
 

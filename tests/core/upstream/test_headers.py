@@ -10,7 +10,8 @@ from gateway.core.config.assertion import AssertionSection
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.routes import RouteSection
-from gateway.core.config.upstreams import BasicCredential, Secret, UpstreamCredential, UpstreamSection
+from gateway.core.config.secret import Secret
+from gateway.core.config.upstreams import BasicCredential, UpstreamCredential, UpstreamSection
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.header_names import HOP_BY_HOP, fold, nominated
 from gateway.core.routing.route import compile_route

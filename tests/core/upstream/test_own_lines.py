@@ -5,7 +5,8 @@ import base64
 import pytest
 
 from gateway.core.config.file import Config
-from gateway.core.config.upstreams import BasicCredential, Secret, UpstreamCredential, UpstreamSection
+from gateway.core.config.secret import Secret
+from gateway.core.config.upstreams import BasicCredential, UpstreamCredential, UpstreamSection
 from gateway.core.upstream.own_lines import (
     basic_value,
     bearer_value,
