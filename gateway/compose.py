@@ -12,15 +12,19 @@ from typing import Any, Final
 
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.secret import Secret
+from gateway.core.config.upstreams import token_requests_of
 from gateway.core.errors import LogoutFailed
+from gateway.core.http.client_address import client_addresses_of
 from gateway.core.revocation.entry import Entry
 from gateway.core.upstream.own_lines import own_lines, secret_uses
 from gateway.decisions.http import Decisions
 from gateway.gate import Gate
 from gateway.logouts import BackchannelLogouts
-from gateway.ports import Exchange, Observer, Upstream
+from gateway.ports import Exchange, Observer, Upstream, UpstreamTokens
 from gateway.relay.upstream.upstreams import HttpUpstreams
+from gateway.remote.keys.issuer_keys import Clock
 from gateway.remote.keys.issuers import RemoteIssuers
+from gateway.remote.upstream_tokens import RemoteTokens
 from gateway.remote.userinfo import RemoteUserInfo
 from gateway.settings.files import read_signing_key
 from gateway.settings.watch import FollowedSecrets
@@ -45,6 +49,8 @@ class Assembly:
     issuers: RemoteIssuers
     #: None: there are no assertions
     signer: SigningKeys | None
+    #: None: no upstream gets a token of its own
+    tokens: RemoteTokens | None
     upstream: Upstream
     #: what replicas share, or what is kept here instead
     store: Store
@@ -64,6 +70,8 @@ class Assembly:
         await self.issuers.start()
         if self.signer is not None:
             await self.signer.start()
+        if self.tokens is not None:
+            await self.tokens.start()
         await self.secrets.start()
 
     def look(self, now: float) -> None:
@@ -120,13 +128,15 @@ def build(
     secrets: Mapping[Secret, str] = MappingProxyType({}),
     upstream: Upstream | None = None,
     keeper: Keeper | None = None,
+    tokens: UpstreamTokens | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Assembly:
     """Makes it; asks nobody yet. Needs a running loop. After calling this you must call `close`.
 
     `config` is sound: nothing is checked here. `secrets`: what was read for each that it names. `observer`: outlives
-    what is built here. `upstream`: instead of the APIs of the configuration. `keeper`: of what is revoked, beyond
-    this process; it is closed with the rest. `clock`: seconds since the epoch.
+    what is built here. `upstream`: instead of the APIs of the configuration; `tokens`: instead of those that token
+    endpoints give for them. `keeper`: of what is revoked, beyond this process; it is closed with the rest. `clock`:
+    seconds since the epoch.
     ValueError: a file was spoilt after it was checked; the sentence begins with its key.
     """
     closing = AsyncExitStack()
@@ -161,6 +171,18 @@ def build(
     revocations = _revocations(config, store, keeper, observer=observer, clock=clock)
     if revocations is not None:
         closing.push_async_callback(revocations.close)
+    remote = None
+    if tokens is None and any(map(token_requests_of, upstreams_of(config).values())):
+        tokens = remote = RemoteTokens(
+            upstreams_of(config),
+            read=followed.read,
+            observer=observer,
+            token_bytes=config.limits.token_bytes,
+            shared=None if store.shared is None else store.cache("exchange"),
+            senders=client_addresses_of(config),
+            clock=Clock(wall=clock),
+        )
+        closing.push_async_callback(remote.stop)
     gate = Gate(
         config,
         issuers=issuers,
@@ -169,6 +191,7 @@ def build(
         assertions=None if signer is None else SignedAssertions(config, signer=signer, clock=clock),
         revocations=revocations,
         userinfo=userinfo,
+        tokens=tokens,
         secrets=secrets,
         clock=clock,
     )
@@ -190,6 +213,7 @@ def build(
         decisions=Decisions(gate, config),
         issuers=issuers,
         signer=signer,
+        tokens=remote,
         upstream=upstream,
         store=store,
         secrets=followed,

@@ -46,6 +46,7 @@ from gateway.ports import (
     OwnResponse,
     Revocations,
     Upstream,
+    UpstreamTokens,
 )
 from gateway.verifier import Verifier, digest_of
 
@@ -67,6 +68,7 @@ class Gate:
         assertions: Assertions | None = None,
         revocations: Revocations | None = None,
         userinfo: UserInfo | None = None,
+        tokens: UpstreamTokens | None = None,
         secrets: Mapping[Secret, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -81,6 +83,7 @@ class Gate:
         self._assertions = assertions
         self._revocations = revocations
         self._logouts: Logouts | None = None
+        self._tokens = tokens
         self._upstream = upstream
         self._observer = observer
         self._clock = clock
@@ -145,6 +148,8 @@ class Gate:
         try:
             ending.upstream_duration = ending.waited
             ending.status = response.status
+            if response.status == 401 and self._tokens is not None:
+                self._tokens.unwelcome(ending.facts, admission)
             left = None if (caller := admission.identity) is None else caller.ends_at - self._clock()
             await exchange.relay(response, lines=ending.response_lines, identity=caller, seconds_left=left)
         finally:
@@ -209,19 +214,16 @@ class Gate:
         if self._body_bytes is not None:
             taken.append(BODY)
             check_length(facts, most=self._body_bytes)
-        return self._admit_as(ending.identity, facts, route)
+        own = () if self._tokens is None else await self._tokens.lines(facts, ending)
+        return self._admit_as(ending.identity, facts, route, own)
 
-    def _admit_as(self, caller: Identity | None, facts: Facts, route: Route) -> Admission:
-        """What the upstream gets: made last, and telling of nobody who was not admitted in full."""
-        lines = () if caller is None else caller.headers
+    def _admit_as(self, caller: Identity | None, facts: Facts, route: Route, own: tuple[HeaderLine, ...]) -> Admission:
+        """What the upstream gets: made last, and telling of nobody who was not admitted in full. `own`: its token."""
+        lines = own if caller is None else caller.headers + own
         if caller is not None and self._assertions is not None:
-            lines = (*lines, self._assertions.line(caller, upstream=route.upstream))
-        return Admission(
-            route=route,
-            identity=caller,
-            target=route.forwarded_target(facts.target),
-            headers=self._upstream_headers.compose(facts, lines, route=route),
-        )
+            lines = (*lines, *self._assertions.lines(caller, upstream=route.upstream))
+        headers = self._upstream_headers.compose(facts, lines, route=route)
+        return Admission(route=route, identity=caller, target=route.forwarded_target(facts.target), headers=headers)
 
     def _admit_preflight(self, facts: Facts, ending: Ending, route: Route, method: str) -> Admission:
         """A browser asks, without a token, what a page may do: it gets a response, and the upstream no identity."""
@@ -229,10 +231,6 @@ class Gate:
         ending.route = route
         lines = route.cors.preflight_lines(facts.headers, method=method)
         ending.response_lines += lines or ()
-        return Admission(
-            route=route,
-            identity=None,
-            target=route.forwarded_target(facts.target),
-            headers=self._upstream_headers.compose(facts, (), route=route, preflight=True),
-            by_gateway=lines is not None,
-        )
+        headers = self._upstream_headers.compose(facts, (), route=route, preflight=True)
+        target = route.forwarded_target(facts.target)
+        return Admission(route=route, identity=None, target=target, headers=headers, by_gateway=lines is not None)

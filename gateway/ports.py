@@ -42,8 +42,8 @@ class Signer(Protocol):
 class Assertions(Protocol):
     """Proofs of origin for upstreams."""
 
-    def line(self, identity: Identity, *, upstream: str) -> HeaderLine:
-        """The header that proves to this upstream who is calling. Waits for nothing."""
+    def lines(self, identity: Identity, *, upstream: str) -> tuple[HeaderLine, ...]:
+        """The headers that prove to this upstream who is calling. Waits for nothing."""
 
 
 class Revocations(Protocol):
@@ -288,6 +288,19 @@ class Ending(Trail):
         self.bytes_in, self.bytes_out = exchange.bytes_in, exchange.bytes_out
 
 
+class UpstreamTokens(Protocol):
+    """Tokens that upstreams get in place of the client's credential: the gateway's own, or in exchange."""
+
+    async def lines(self, facts: Facts, ending: Ending) -> tuple[HeaderLine, ...]:
+        """The header with the token for the upstream of a request that was judged; nothing where it gets none.
+
+        ExchangeRefused, ExchangeUnavailable.
+        """
+
+    def unwelcome(self, facts: Facts, admission: Admission) -> None:
+        """The upstream responded with 401. Waits for nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeysFetched:
     """A key fetch ended."""
@@ -369,6 +382,15 @@ class UserInfoAsked:
     result: str
 
 
+@dataclass(frozen=True, slots=True)
+class TokenRequested:
+    """A token for an API was asked for, or found among what replicas share."""
+
+    upstream: str
+    #: ok, refused, error or shared
+    result: str
+
+
 #: what happens rarely enough to be made a value of
 Event = (
     KeysFetched
@@ -380,6 +402,7 @@ Event = (
     | RevocationsKnown
     | LogoutHeard
     | UserInfoAsked
+    | TokenRequested
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.core.errors import Refusal
 from gateway.demo.issuer import DemoIssuer
-from gateway.ports import Ending, Event, KeysFetched, KeysKnown, KeysSuppressed
+from gateway.ports import Ending, Event, KeysFetched, KeysKnown, KeysSuppressed, TokenRequested
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Real seconds after which a test that waits for something gives up.
@@ -144,6 +144,8 @@ class RecordingObserver:
     known: list[tuple[str, int, bool]] = field(default_factory=list)
     #: everything that is rare, in order
     events: list[Event] = field(default_factory=list)
+    #: (upstream, result)
+    requested: list[tuple[str, str]] = field(default_factory=list)
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def fetches(self, count: int) -> None:
@@ -163,6 +165,8 @@ class RecordingObserver:
                 self.suppressed.append(issuer)
             case KeysKnown(issuer, count, stale, _):
                 self.known.append((issuer, count, stale))
+            case TokenRequested(upstream, result):
+                self.requested.append((upstream, result))
 
     def token_looked_up(self, *, hit: bool) -> None:
         """Not of interest here."""

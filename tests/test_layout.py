@@ -35,6 +35,7 @@ UNMIRRORED = {
     "gateway/core/config/probes.py": "a struct; tests/core/checks/test_probes.py reads it",
     "gateway/core/config/revocation.py": "a struct; tests/core/checks/test_revocation.py reads it",
     "gateway/core/config/userinfo.py": "a struct; tests/core/checks/test_userinfo.py says what may stand in it",
+    "gateway/core/config/upstream_tokens.py": "structs; tests/core/checks/test_upstream_tokens.py reads them",
     "gateway/settings/secrets.py": "tests/settings/test_settings.py has every kind of secret",
     "gateway/commands/demo.py": "tests/e2e/test_demo.py runs it, and tests/demo/test_alone.py its parts",
     "gateway/core/decision/envoy.py": "tests/core/decision/test_question.py asks in every style",

@@ -40,6 +40,26 @@ class StoreHealth(Protocol):
         """Why no request can pass for want of it; None: some can."""
 
 
+class TokenHealth(Protocol):
+    """What readiness needs to know of an upstream that is shown a token of the gateway's own."""
+
+    @property
+    def name(self) -> str:
+        """Name of the upstream."""
+
+    @property
+    def has_token(self) -> bool:
+        """There is one, and it has not ended."""
+
+    @property
+    def first_fetch_ended(self) -> bool:
+        """It was asked for at least once."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why the last fetch failed, if it did."""
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether requests can be answered, and what stands in the way."""
@@ -47,7 +67,7 @@ class Readiness:
     ready: bool
     #: every issuer was asked at least once
     started: bool
-    #: names of issuers without keys, and why
+    #: names of issuers without keys and of upstreams without a token of the gateway's own, and why
     missing: tuple[tuple[str, str], ...] = ()
     #: why the store cannot be had, and whether anything can pass without it
     store: str | None = None
@@ -55,18 +75,33 @@ class Readiness:
     kept: tuple[tuple[str, str], ...] = ()
 
 
-def readiness_of(issuers: Sequence[IssuerHealth], *, all_issuers: bool, store: StoreHealth | None = None) -> Readiness:
-    """Of one process. `all_issuers`: ready only when every one of them has keys; else one is enough."""
+def readiness_of(
+    issuers: Sequence[IssuerHealth],
+    *,
+    all_issuers: bool,
+    store: StoreHealth | None = None,
+    tokens: Sequence[TokenHealth] = (),
+    upstreams: int = 1,
+) -> Readiness:
+    """Of one process. `all_issuers`: ready only when every one of them has keys; else one is enough.
+
+    `tokens`: of those of the `upstreams` that need one; ready only while some upstream can be served.
+    """
     missing = tuple(
         (issuer.name, issuer.reason or "its keys were not fetched yet") for issuer in issuers if not issuer.has_keys
     )
     enough = not missing if all_issuers else len(missing) < len(issuers)
-    started = all(issuer.first_fetch_ended for issuer in issuers)
+    lacking = tuple(
+        (f"upstream {token.name}", token.reason or "no token for it was fetched yet")
+        for token in tokens
+        if not token.has_token
+    )
+    started = all(issuer.first_fetch_ended for issuer in issuers) and all(token.first_fetch_ended for token in tokens)
     refused = None if store is None else store.refuses_everything()
     return Readiness(
-        enough and started and refused is None,
+        enough and started and refused is None and len(lacking) < upstreams,
         started,
-        missing,
+        missing + lacking,
         store=refused or (None if store is None else store.reason),
         kept=tuple(
             (issuer.name, issuer.reason or "its keys were not fetched yet")

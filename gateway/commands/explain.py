@@ -22,8 +22,9 @@ from gateway.compose import build
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.log import Log
 from gateway.core.config.secret import Secret
+from gateway.core.config.upstreams import UpstreamSection, asserted_of, token_requests_of
 from gateway.core.errors import AmbiguousPath, Refusal
-from gateway.core.http.facts import Facts
+from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.revocation.entry import Entry
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.table import RouteTable
@@ -61,6 +62,9 @@ _SELDOM: Final = frozenset(
         Step.UPSTREAM,
     }
 )
+#: the token that an API would get
+_EXCHANGED: Final = "a token in exchange for the caller's; nobody is asked for it here"
+_FETCHED: Final = "the gateway's own token, from the token endpoint; nobody is asked for it here"
 #: the steps that are told of whether a request comes to them or not, in order
 STEPS: Final = tuple(str(step) for step in Step if step not in _SELDOM)
 
@@ -101,6 +105,31 @@ class _Nowhere:
         raise NotImplementedError(f"{facts.method} {admission.target!r} is only explained, {client} not asked")
 
 
+class _Unasked:
+    """The UpstreamTokens that nobody is asked for: of each it is only said that there would be one."""
+
+    def __init__(self, config: Config) -> None:
+        self._told = {
+            name: (_EXCHANGED if "exchange" in requests else _FETCHED)
+            for name, upstream in upstreams_of(config).items()
+            if (requests := token_requests_of(upstream))
+        }
+
+    async def lines(self, facts: Facts, ending: Ending) -> tuple[HeaderLine, ...]:
+        assert ending.route is not None
+        told = self._told.get(ending.route.upstream)
+        if told is None:
+            return ()
+        if told is _EXCHANGED and (ending.identity is None or ending.reported is not None):
+            return ()
+        ending.enter(Step.EXCHANGE)
+        ending.saw({"token": told})
+        return ((b"Authorization", told.encode()),)
+
+    def unwelcome(self, facts: Facts, admission: Admission) -> None:
+        raise NotImplementedError(f"{facts.method} {admission.target!r} is only explained")
+
+
 async def explain(
     config: Config,
     token: bytes,
@@ -116,7 +145,14 @@ async def explain(
     Of what is revoked it knows what stands in the journal. CannotExplain: a file was spoilt after it was checked.
     """
     try:
-        assembly = build(config, observer=Unheard(), secrets=secrets, upstream=_Nowhere(), clock=clock)
+        assembly = build(
+            config,
+            observer=Unheard(),
+            secrets=secrets,
+            upstream=_Nowhere(),
+            tokens=_Unasked(config),
+            clock=clock,
+        )
     except ValueError as error:
         raise CannotExplain(str(error)) from None
     ending = Ending()
@@ -239,6 +275,7 @@ _WORDS: Final[Mapping[Step, Callable[[Ending, Mapping[str, Any]], str]]] = {
     Step.POLICY: _policy,
     Step.USERINFO: _userinfo,
     Step.BODY: lambda _, __: "within limits",
+    Step.EXCHANGE: lambda _, seen: f"the API would get {seen['token']}",
     Step.UPSTREAM: lambda _, __: "",
 }
 
@@ -247,7 +284,7 @@ def _shown_lines(config: Config, admission: Admission) -> tuple[tuple[str, str],
     """The lines for the upstream, its own among them; of tokens and secrets only that they are there."""
     upstream = upstreams_of(config)[admission.route.upstream]
     hidden = {name.encode(): "(a secret)" for name, value in upstream.headers.items() if isinstance(value, Secret)}
-    credential = "(the token)" if isinstance(upstream.authorization, str) else "(the gateway's own credential)"
+    credential = _shown_credential(upstream)
     return tuple(
         (
             name.decode("latin-1"),
@@ -257,6 +294,16 @@ def _shown_lines(config: Config, admission: Admission) -> tuple[tuple[str, str],
         )
         for name, value in admission.headers
     )
+
+
+def _shown_credential(upstream: UpstreamSection) -> str:
+    """What stands for the API's Authorization."""
+    if asserted_of(upstream) is not None:
+        return "(the proof of origin)"
+    requests = token_requests_of(upstream)
+    if requests:
+        return f"({_EXCHANGED if 'exchange' in requests else _FETCHED})"
+    return "(the token)" if isinstance(upstream.authorization, str) else "(the gateway's own credential)"
 
 
 def as_json(explanation: Explanation) -> str:

@@ -15,7 +15,7 @@ from gateway.admin.pages import Admin
 from gateway.admin.probes import Probes
 from gateway.admin.readiness import Readiness, readiness_of
 from gateway.compose import Assembly, Current, build
-from gateway.core.config.file import Config
+from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.issuers import issuer_name
 from gateway.core.config.secret import Secret
 from gateway.observe.access import BATCH, AccessLog
@@ -178,10 +178,13 @@ class Gateway:
 
     def readiness(self) -> Readiness:
         """Whether this process can respond."""
+        assembly = self.assembly
         return readiness_of(
-            self.assembly.issuers.status(),
+            assembly.issuers.status(),
             all_issuers=self._config.readiness == "all",
-            store=self.assembly.store,
+            store=assembly.store,
+            tokens=() if assembly.tokens is None else assembly.tokens.status(),
+            upstreams=len(upstreams_of(self._config)),
         )
 
     def tell_metrics(self) -> None:

@@ -21,6 +21,7 @@ from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.secret import Secret
 from gateway.core.config.section import Size
+from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
 from gateway.core.config.upstreams import UpstreamCredential, UpstreamSection
 from gateway.core.config.userinfo import UserInfoSection
 from gateway.core.errors import (
@@ -28,6 +29,8 @@ from gateway.core.errors import (
     BodyTooLarge,
     ClientDisconnected,
     Draining,
+    ExchangeRefused,
+    ExchangeUnavailable,
     InternalError,
     InvalidLogout,
     LogoutFailed,
@@ -157,6 +160,8 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     # It asks no store, and what is revoked, and what an issuer says, stand in tests of their own.
     elsewhere |= {StoreUnavailable, TokenRevoked}
     elsewhere |= {UserInfoUnavailable, TokenInactive}
+    # Nobody is asked for a token of the API's own here: it is only said that there would be one.
+    elsewhere |= {ExchangeRefused, ExchangeUnavailable}
     never = {
         refusal.reason
         for refusal in reasons().values()
@@ -194,6 +199,38 @@ async def test_what_the_journal_has_is_refused_at_its_step(
     explanation = await explained(keys, minted(sub="bob"), settings=settings)
     assert "✓ revocation nothing that was revoked is about it" in as_text(explanation, color=False)
     journal.close()
+
+
+TOKENS: dict[str, Any] = {"token_endpoint": "http://127.0.0.1:1", "client_id": "g", "client_secret": Secret(env="S")}
+EXCHANGED = "a token in exchange for the caller's; nobody is asked for it here"
+FETCHED = "the gateway's own token, from the token endpoint; nobody is asked for it here"
+
+
+@pytest.mark.parametrize(
+    ("credential", "target", "shown", "says"),
+    [
+        (UpstreamCredential(exchange=TokenExchange(**TOKENS)), "/orders/1", EXCHANGED, EXCHANGED),
+        (UpstreamCredential(exchange=TokenExchange(**TOKENS)), "/health", None, None),
+        (UpstreamCredential(exchange=TokenExchange(**TOKENS)), "/reports/1", None, None),
+        (UpstreamCredential(client_credentials=ClientCredentials(**TOKENS)), "/orders/1", FETCHED, FETCHED),
+        (UpstreamCredential(client_credentials=ClientCredentials(**TOKENS)), "/health", FETCHED, FETCHED),
+        ("assertion", "/orders/1", "the proof of origin", None),
+    ],
+)
+async def test_a_token_for_the_api_is_told_of_and_nobody_is_asked_for_it(
+    keys: str, credential: Any, target: str, shown: str | None, says: str | None
+) -> None:
+    upstream = UpstreamSection(url="http://127.0.0.1:1", authorization=credential)
+    settings = {
+        "upstream": None,
+        "upstreams": {"default": upstream},
+        "assertion": AssertionSection(issuer="g"),
+    }
+    explanation = await explained(keys, minted(), target=target, settings=settings)
+    lines = [value for name, value in explanation.headers if name == "Authorization"]
+    assert lines == ([] if shown is None else [f"({shown})"])
+    told = [step.says for step in explanation.steps if step.name == "exchange"]
+    assert told == ([] if says is None else [f"the API would get {says}"])
 
 
 async def test_the_audience_is_shown_where_it_was_found(keys: str) -> None:

@@ -49,7 +49,11 @@ TABLE = [
         ),
     ),
     (403, "insufficient_scope", "insufficient_scope"),
-    (403, None, "claim_mismatch identity_claim_missing identity_header_invalid identity_header_too_large"),
+    (
+        403,
+        None,
+        "claim_mismatch identity_claim_missing identity_header_invalid identity_header_too_large exchange_refused",
+    ),
     (400, None, "bad_request ambiguous_path invalid_logout logout_failed"),
     (404, None, "no_route"),
     (405, None, "method_not_allowed"),
@@ -61,7 +65,11 @@ TABLE = [
     (500, None, "internal_error"),
     (501, None, "method_not_implemented"),
     (502, None, "upstream_unreachable upstream_protocol_error"),
-    (503, None, "issuer_unavailable store_unavailable userinfo_unavailable upstream_busy overloaded draining"),
+    (
+        503,
+        None,
+        "issuer_unavailable store_unavailable userinfo_unavailable exchange_unavailable upstream_busy overloaded draining",
+    ),
     (504, None, "upstream_timeout"),
     (505, None, "version_not_supported"),
 ]

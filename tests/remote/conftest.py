@@ -11,6 +11,7 @@ from gateway.remote.keys.issuers import RemoteIssuers
 from gateway.remote.keys.kept import Place
 from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
 from tests.remote.asking import PATIENT, MakeRemote
+from tests.token_endpoint import TokenEndpoint
 
 
 @pytest_asyncio.fixture
@@ -19,6 +20,14 @@ async def issuer() -> AsyncIterator[HostileIssuer]:
     await hostile.start()
     yield hostile
     await hostile.stop()
+
+
+@pytest_asyncio.fixture
+async def endpoint() -> AsyncIterator[TokenEndpoint]:
+    made = TokenEndpoint()
+    await made.start()
+    yield made
+    await made.stop()
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ class World:
         )
 
     def value(self, caller: Identity, upstream: str = "default") -> bytes:
-        name, value = self.assertions.line(caller, upstream=upstream)
+        ((name, value),) = self.assertions.lines(caller, upstream=upstream)
         assert name == HEADER
         return value
 

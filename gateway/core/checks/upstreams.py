@@ -8,10 +8,17 @@ from collections.abc import Iterator, Mapping
 
 from gateway.core.addresses import Address, Origin, is_loopback, is_wildcard, parse_upstream, parse_url
 from gateway.core.checks.headers import find_taker
+from gateway.core.checks.upstream_tokens import client_credentials_problems, exchange_problems
 from gateway.core.config.file import Config, assertion_header_of, identity_headers_of, upstreams_of
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS
 from gateway.core.config.secret import Secret
-from gateway.core.config.upstreams import DEFAULT_UPSTREAM, UpstreamSection, UpstreamTls
+from gateway.core.config.upstreams import (
+    DEFAULT_UPSTREAM,
+    UpstreamSection,
+    UpstreamTls,
+    asserted_of,
+    token_requests_of,
+)
 from gateway.core.config.words import REQUIRED, ConfigProblem, named, shown_keys
 from gateway.core.http.grammar import FIELD_NAME
 from gateway.core.http.header_names import fold
@@ -30,6 +37,8 @@ _NOT_OURS = {
     b"origin": "belongs to browsers",
 }
 _BROWSERS = b"access-control-"
+#: what an API may be shown, one at a time
+_CREDENTIALS = ("bearer", "basic", "client_credentials", "exchange", "assertion")
 
 
 def upstream_problems(config: Config, bound: Mapping[str, Address]) -> Iterator[ConfigProblem]:
@@ -44,7 +53,7 @@ def upstream_problems(config: Config, bound: Mapping[str, Address]) -> Iterator[
         is_short = config.upstream is not None and name == DEFAULT_UPSTREAM
         for key, sentence in (
             *_reach_problems(upstream, bound),
-            *_credential_problems(upstream),
+            *_credential_problems(upstream, config),
             *_header_problems(upstream, taken),
         ):
             yield ConfigProblem("upstream" if is_short else f"{paths[name]}.{key}", sentence)
@@ -59,6 +68,12 @@ def upstream_warnings(config: Config) -> Iterator[ConfigProblem]:
     for name, upstream in config.upstreams.items():
         if upstream.tls is not None and upstream.tls.allow_insecure:
             yield ConfigProblem(f"{paths[name]}.tls.allow_insecure", "is unsafe: anybody on the way may be the API")
+        for key, request in token_requests_of(upstream).items():
+            if request.allow_http:
+                yield ConfigProblem(
+                    f"{paths[name]}.authorization.{key}.allow_http",
+                    "is unsafe: whoever is on the way to the token endpoint gets what the gateway authenticates with",
+                )
 
 
 def _reach_problems(upstream: UpstreamSection, bound: Mapping[str, Address]) -> Iterator[tuple[str, str]]:
@@ -98,19 +113,28 @@ def _tls_problems(tls: UpstreamTls) -> Iterator[tuple[str, str]]:
         yield "server_name", "must be a host name such as api.example.com, without port"
 
 
-def _credential_problems(upstream: UpstreamSection) -> Iterator[tuple[str, str]]:
+def _credential_problems(upstream: UpstreamSection, config: Config) -> Iterator[tuple[str, str]]:
     own = upstream.authorization
+    if asserted_of(upstream) is not None and config.assertion is None:
+        yield "authorization" if isinstance(own, str) else "authorization.assertion", "needs the section assertion"
     if isinstance(own, str):
         return
-    if own.bearer is None and own.basic is None:
-        yield "authorization", "must have bearer or basic"
-    if own.bearer is not None and own.basic is not None:
-        yield "authorization.basic", "cannot stand beside bearer; one of them must go"
+    given = [key for key in _CREDENTIALS if getattr(own, key) is not None]
+    if not given:
+        yield "authorization", f"must have {', '.join(_CREDENTIALS[:-1])} or {_CREDENTIALS[-1]}"
+    for key in given[1:]:
+        yield f"authorization.{key}", f"cannot stand beside {given[0]}; one of them must go"
     if own.basic is not None:
         try:
             basic_value(own.basic.user, "")
         except ValueError as error:
             yield "authorization.basic.user", str(error)
+    if own.client_credentials is not None:
+        for key, sentence in client_credentials_problems(own.client_credentials):
+            yield f"authorization.client_credentials.{key}", sentence
+    if own.exchange is not None:
+        for key, sentence in exchange_problems(own.exchange):
+            yield f"authorization.exchange.{key}", sentence
 
 
 def _names_of_others(config: Config) -> dict[bytes, str]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal, get_args
 
-from gateway.core.config.secret import Secret
+from gateway.core.config.secret import SOME_SECRET, Secret
 from gateway.core.config.section import Section
 from gateway.core.config.section import described as _doc
 
@@ -11,9 +11,6 @@ AuthMethod = Literal[
     "client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth", "bearer", "none"
 ]
 AUTH_METHODS: Final[tuple[str, ...]] = get_args(AuthMethod)
-
-#: in place of one that could not be read
-_SOME_SECRET = Secret(file="unreadable")
 
 
 class ClientCertificate(Section, frozen=True, kw_only=True):
@@ -31,7 +28,7 @@ class ClientAuthentication(Section, frozen=True, kw_only=True):
     client_id: Annotated[str | None, _doc("what the issuer knows the gateway by", stand_in="unreadable")] = None
     client_secret: Annotated[
         Secret | None,
-        _doc("where the secret is, for client_secret_basic and client_secret_post", stand_in=_SOME_SECRET),
+        _doc("where the secret is, for client_secret_basic and client_secret_post", stand_in=SOME_SECRET),
     ] = None
     auth: Annotated[
         AuthMethod | None,
@@ -42,7 +39,7 @@ class ClientAuthentication(Section, frozen=True, kw_only=True):
         _doc(
             "where the private key is that signs for private_key_jwt (RFC 7523): PEM or JWK, RSA, EC or Ed25519; a "
             "certificate beside it in the PEM is named in what is signed",
-            stand_in=_SOME_SECRET,
+            stand_in=SOME_SECRET,
             holds="client key",
         ),
     ] = None
@@ -55,7 +52,7 @@ class ClientAuthentication(Section, frozen=True, kw_only=True):
     tls: Annotated[ClientCertificate | None, _doc("client certificate, for tls_client_auth")] = None
     bearer: Annotated[
         Secret | None,
-        _doc("where the token is that the gateway shows, for bearer", stand_in=_SOME_SECRET, holds="bearer"),
+        _doc("where the token is that the gateway shows, for bearer", stand_in=SOME_SECRET, holds="bearer"),
     ] = None
 
 

@@ -5,9 +5,12 @@ from typing import Annotated, Literal
 from gateway.core.config.secret import SOME_SECRET, Secret
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
+from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
 
 #: the upstream of a route that names none
 DEFAULT_UPSTREAM = "default"
+#: in place of a token endpoint that could not be read
+_SOMEWHERE = "https://unreadable.invalid/token"
 
 
 class BasicCredential(Section, frozen=True, kw_only=True):
@@ -20,9 +23,9 @@ class BasicCredential(Section, frozen=True, kw_only=True):
 
 
 class UpstreamCredential(Section, frozen=True, kw_only=True):
-    """What the gateway itself shows to the API, on every request. Exactly one of the two is given."""
+    """What the API is shown instead of the client's credential. Exactly one of these is given."""
 
-    unquoted = "{bearer: SECRET} or {basic: {user: NAME, password: SECRET}}"
+    unquoted = "{bearer: SECRET}, {basic: {user: NAME, password: SECRET}}, {client_credentials: ...} or {exchange: ...}"
 
     bearer: Annotated[
         Secret | None, _doc("where the token is that follows the word Bearer", stand_in=SOME_SECRET, holds="bearer")
@@ -30,6 +33,21 @@ class UpstreamCredential(Section, frozen=True, kw_only=True):
     basic: Annotated[
         BasicCredential | None,
         _doc("name and password", stand_in=BasicCredential(user="unreadable", password=SOME_SECRET)),
+    ] = None
+    client_credentials: Annotated[
+        ClientCredentials | None,
+        _doc("a token of the gateway's own, fetched ahead", stand_in=ClientCredentials(token_endpoint=_SOMEWHERE)),
+    ] = None
+    exchange: Annotated[
+        TokenExchange | None,
+        _doc("a token in exchange for the caller's", stand_in=TokenExchange(token_endpoint=_SOMEWHERE)),
+    ] = None
+    assertion: Annotated[
+        Literal["alone", "beside"] | None,
+        _doc(
+            "the proof of origin as Bearer: alone, as by the word assertion, or beside the header of its own",
+            stand_in="alone",
+        ),
     ] = None
 
 
@@ -82,13 +100,30 @@ class UpstreamSection(Section, frozen=True, kw_only=True):
     )
     tls: Annotated[UpstreamTls | None, _doc("for https: authorities, client certificate, name")] = None
     authorization: Annotated[
-        Literal["drop", "keep"] | UpstreamCredential,
+        Literal["drop", "keep", "assertion"] | UpstreamCredential,
         _doc(
-            "what the API gets as Authorization: drop: not the token; UNSAFE: keep hands it the token; "
-            "or a credential of the gateway's own, in place of the client's"
+            "what the API gets as Authorization: drop: not the token; UNSAFE: keep hands it the token; assertion: the "
+            "proof of origin as Bearer, in place of the header of its own; or another credential than the client's"
         ),
     ] = "drop"
     headers: Annotated[
         dict[str, str | Secret],
         _doc("header name to text or a secret: added to each request, in place of the client's", holds="header"),
     ] = default({})
+
+
+def asserted_of(upstream: UpstreamSection) -> Literal["alone", "beside"] | None:
+    """Whether the proof of origin is the API's Authorization, and whether it has the header of its own beside that."""
+    own = upstream.authorization
+    if isinstance(own, str):
+        return "alone" if own == "assertion" else None
+    return own.assertion
+
+
+def token_requests_of(upstream: UpstreamSection) -> dict[str, ClientCredentials | TokenExchange]:
+    """Key of `authorization` to the section that gets tokens for this API; none for most."""
+    own = upstream.authorization
+    if isinstance(own, str):
+        return {}
+    found = {"client_credentials": own.client_credentials, "exchange": own.exchange}
+    return {key: section for key, section in found.items() if section is not None}

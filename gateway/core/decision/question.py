@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.core.config.file import Config, assertion_header_of, identity_headers_of
+from gateway.core.config.file import Config, assertion_header_of, identity_headers_of, upstreams_of
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS
 from gateway.core.config.limits import Limits
+from gateway.core.config.upstreams import asserted_of, token_requests_of
 from gateway.core.decision import envoy
 from gateway.core.decision.forward import FORWARD
 from gateway.core.decision.nginx import INGRESS, nginx
@@ -51,6 +52,9 @@ class DecisionRules:
             for name in (*DEFAULT_IDENTITY_HEADERS, assertion_header_of(config))
             if fold(name.encode()) not in folds
         ]
+        if any(asserted_of(upstream) or token_requests_of(upstream) for upstream in upstreams_of(config).values()):
+            # A token that was made for the API reaches it only by way of the proxy.
+            others.append("Authorization")
         names = tuple(name.encode() for name in (*headers, *others))
         has_hosts = any(route.hosts for route in config.routes)
         return cls(

@@ -7,7 +7,7 @@ Refusal                      status, reason, RFC 6750 code and public sentence s
 │  ├─ InvalidRequest         400 invalid_request: the credential's own form
 │  ├─ InvalidToken           401 invalid_token, one subclass a reason
 │  ├─ InsufficientScope      403 insufficient_scope, with the scope that is missing
-│  ├─ Forbidden              403: claims, and identity headers that cannot be built
+│  ├─ Forbidden              403: claims, identity headers that cannot be built, and no token for the API in exchange
 │  ├─ NoRoute                404
 │  ├─ MethodNotAllowed       405, with Allow
 │  ├─ InvalidLogout          400: what an issuer, or somebody else, posts as a logout
@@ -26,6 +26,7 @@ What varies is `evidence`, which goes to the log and never into a response.
 from gateway.core.errors.failure import (
     ClientDisconnected,
     Draining,
+    ExchangeUnavailable,
     InternalError,
     IssuerUnavailable,
     Overloaded,
@@ -64,6 +65,7 @@ from gateway.core.errors.token import (
     ClaimMismatch,
     ClientNotAllowed,
     CriticalHeader,
+    ExchangeRefused,
     Forbidden,
     IdentityClaimMissing,
     IdentityHeaderInvalid,
@@ -107,6 +109,8 @@ __all__ = [
     "CriticalHeader",
     "Denied",
     "Draining",
+    "ExchangeRefused",
+    "ExchangeUnavailable",
     "Forbidden",
     "IdToken",
     "IdentityClaimMissing",

@@ -25,6 +25,11 @@ class UserInfoUnavailable(Unavailable):
     public = "The token issuer cannot say at the moment who this is. The token may be fine: try again."
 
 
+class ExchangeUnavailable(Unavailable):
+    reason = "exchange_unavailable"
+    public = "A token for the API behind this gateway cannot be had at the moment. Try again."
+
+
 class UpstreamBusy(Unavailable):
     reason = "upstream_busy"
     public = "The API behind this gateway is busy. Try again."

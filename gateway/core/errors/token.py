@@ -184,3 +184,8 @@ class IdentityHeaderInvalid(Forbidden):
 class IdentityHeaderTooLarge(Forbidden):
     reason = "identity_header_too_large"
     public = "A claim of the access token is larger than the API behind this gateway accepts."
+
+
+class ExchangeRefused(Forbidden):
+    reason = "exchange_refused"
+    public = "The issuer gives no token for the API behind this gateway in exchange for this one."

@@ -65,7 +65,7 @@ class UpstreamHeaders:
     via: bool
     #: names of upstreams that get the Authorization header as it is
     keeps_authorization: frozenset[str]
-    #: names of upstreams that get a credential of the gateway's own, and never the client's
+    #: names of upstreams that get another credential, or none, and never the client's
     has_credential: frozenset[str]
     #: name of an upstream to the lines that every request to it has
     own: Mapping[str, tuple[HeaderLine, ...]] = field(repr=False)
@@ -91,7 +91,7 @@ class UpstreamHeaders:
                 name for name, upstream in upstreams.items() if upstream.authorization == "keep"
             ),
             has_credential=frozenset(
-                name for name, upstream in upstreams.items() if not isinstance(upstream.authorization, str)
+                name for name, upstream in upstreams.items() if upstream.authorization not in ("drop", "keep")
             ),
             own=own_lines(config, secrets),
         )

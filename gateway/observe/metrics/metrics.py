@@ -8,21 +8,10 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from gateway import __version__
-from gateway.core.errors import ClientDisconnected, LogoutFailed, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
-from gateway.observe.metrics.store_metrics import StoreMetrics
+from gateway.core.errors import ClientDisconnected, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
+from gateway.observe.metrics.rare_metrics import RareMetrics
 from gateway.observe.metrics.tally import Count, Tally, Timing
-from gateway.ports import (
-    Ending,
-    Event,
-    KeysFetched,
-    KeysSuppressed,
-    LogoutHeard,
-    RevocationAdded,
-    RevocationsKnown,
-    StoreKnown,
-    StoreUsed,
-    UserInfoAsked,
-)
+from gateway.ports import Ending, Event
 
 # A second series for every counter, which nobody asked for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -36,7 +25,7 @@ LAGS: Final = 15
 #: stands where a label has nothing to say
 NONE: Final = "-"
 #: values of labels
-_OK, _ERROR, _SUPPRESSED = "ok", "error", "suppressed"
+_OK = "ok"
 _HIT, _MISS = "hit", "miss"
 #: the outcome of a request that was relayed as it should be
 ADMITTED: Final = "admitted"
@@ -157,58 +146,7 @@ class Metrics:
             ("issuer", "result"),
             registry=registry,
         )
-        self.jwks_success = Gauge(
-            "gateway_jwks_last_success_timestamp_seconds",
-            "When keys were last fetched.",
-            ("issuer",),
-            registry=registry,
-            multiprocess_mode=_LATEST,
-        )
-        self.jwks_keys = Gauge(
-            "gateway_jwks_keys", "Usable keys.", ("issuer",), registry=registry, multiprocess_mode=_LATEST
-        )
-        self.jwks_stale = Gauge(
-            "gateway_jwks_stale",
-            "1 while the last refresh of the keys has failed.",
-            ("issuer",),
-            registry=registry,
-            multiprocess_mode=_LATEST,
-        )
-        self.jwks_age_limit = Gauge(
-            "gateway_jwks_age_limit_seconds",
-            "How long after the last fetch that succeeded the keys are too old to be used.",
-            ("issuer",),
-            registry=registry,
-            multiprocess_mode=_LATEST,
-        )
-        self.jwks_refreshes = Counter(
-            "gateway_jwks_refreshes_total", "Key fetches, made or suppressed.", ("issuer", "result"), registry=registry
-        )
-        self.userinfo = Counter(
-            "gateway_userinfo_total",
-            "Claims that tokens lacked, asked of issuers.",
-            ("issuer", "result"),
-            registry=registry,
-        )
-        self.revocations = Gauge(
-            "gateway_revocations",
-            "Entries of the list of what is revoked.",
-            ("kind",),
-            registry=registry,
-            multiprocess_mode=_LATEST,
-        )
-        self.revocations_added = Counter(
-            "gateway_revocations_added_total",
-            "What was revoked, by who said so.",
-            ("kind", "source"),
-            registry=registry,
-        )
-        self.logouts = Counter(
-            "gateway_backchannel_logouts_total",
-            "Logout tokens that were posted for an issuer.",
-            ("issuer", "result"),
-            registry=registry,
-        )
+        self._rare = RareMetrics(registry, issuers=issuers, logouts=logouts)
         Gauge(
             "gateway_report_mode_routes", "Routes that only report.", registry=registry, multiprocess_mode=_LATEST
         ).set(report_routes)
@@ -220,16 +158,6 @@ class Metrics:
             multiprocess_mode=_LATEST,
         )
         build.labels(__version__, platform.python_version()).set(1)
-        # An increase from nothing is none: the first that fails is to be seen.
-        for issuer in logouts:
-            for result in (_OK, LogoutFailed.reason):
-                self.logouts.labels(issuer, result)
-        for issuer in issuers:
-            self.jwks_keys.labels(issuer).set(0)
-            self.jwks_stale.labels(issuer).set(0)
-            for result in (_OK, _ERROR, _SUPPRESSED):
-                self.jwks_refreshes.labels(issuer, result)
-        self._store = StoreMetrics(registry)
         self._hits = self.tally.count(self.lookups.labels(_HIT))
         self._misses = self.tally.count(self.lookups.labels(_MISS))
         self._ended: dict[tuple[str, str, str, int], Count] = {}
@@ -313,27 +241,4 @@ class Metrics:
 
     def happened(self, event: Event) -> None:
         """One of the rare facts."""
-        if isinstance(event, KeysFetched):
-            self.jwks_refreshes.labels(event.issuer, _OK if event.ok else _ERROR).inc()
-            if event.ok:
-                self.jwks_success.labels(event.issuer).set(event.at)
-        elif isinstance(event, KeysSuppressed):
-            self.jwks_refreshes.labels(event.issuer, _SUPPRESSED).inc()
-        elif isinstance(event, StoreUsed):
-            self._store.used(event)
-        elif isinstance(event, StoreKnown):
-            self._store.known(event)
-        elif isinstance(event, RevocationAdded):
-            self.revocations_added.labels(event.kind, event.source).inc()
-        elif isinstance(event, LogoutHeard):
-            self.logouts.labels(event.issuer, event.result).inc()
-        elif isinstance(event, RevocationsKnown):
-            for kind, count in event.counts:
-                self.revocations.labels(kind).set(count)
-        elif isinstance(event, UserInfoAsked):
-            self.userinfo.labels(event.issuer, event.result).inc()
-        else:
-            self.jwks_keys.labels(event.issuer).set(event.count)
-            self.jwks_stale.labels(event.issuer).set(event.stale)
-            if event.age_limit is not None:
-                self.jwks_age_limit.labels(event.issuer).set(event.age_limit)
+        self._rare.happened(event)

@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.core.addresses import parse_address
@@ -9,9 +10,12 @@ from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.secret import Secret
+from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
 from gateway.core.config.upstreams import BasicCredential, UpstreamCredential, UpstreamSection, UpstreamTls
 
 FILE, ENV = Secret(file="/run/a"), Secret(env="A_1")
+OWN = ClientCredentials(token_endpoint="https://login", client_id="gateway", client_secret=FILE)
+EXCHANGE = TokenExchange(token_endpoint="https://login", client_id="gateway", key=ENV)
 
 
 def a_config(upstream: UpstreamSection, **rest: Any) -> Config:
@@ -85,6 +89,26 @@ def test_what_contradicts_itself_in_tls_is_told(tls: dict[str, Any], sentences: 
     assert reached(tls=UpstreamTls(**tls)) == sentences
 
 
+def test_the_assertion_may_be_what_the_api_is_shown() -> None:
+    for credential in ("assertion", UpstreamCredential(assertion="beside")):
+        upstream = UpstreamSection(url="https://shop", authorization=credential)
+        assert told(upstream, assertion=AssertionSection(issuer="g")) == []
+
+
+def test_credentials_that_are_sent_in_the_clear_are_unsafe() -> None:
+    section = TokenExchange(token_endpoint="http://login", client_id="g", client_secret=FILE, allow_http=True)
+    config = a_config(UpstreamSection(url="https://shop", authorization=UpstreamCredential(exchange=section)))
+    sound = msgspec.structs.replace(section, token_endpoint="https://login", allow_http=False)
+    assert not [
+        *upstream_warnings(
+            a_config(UpstreamSection(url="https://shop", authorization=UpstreamCredential(exchange=sound)))
+        )
+    ]
+    (warning,) = upstream_warnings(config)
+    assert warning.path == "upstreams.shop.authorization.exchange.allow_http"
+    assert warning.sentence.startswith("is unsafe: whoever is on the way to the token endpoint")
+
+
 def test_a_certificate_that_nobody_checks_is_unsafe() -> None:
     config = a_config(UpstreamSection(url="https://shop", tls=UpstreamTls(allow_insecure=True)))
     assert [str(warning) for warning in upstream_warnings(config)] == [
@@ -96,7 +120,18 @@ def test_a_certificate_that_nobody_checks_is_unsafe() -> None:
     ("credential", "sentences"),
     [
         (UpstreamCredential(bearer=FILE), []),
-        (UpstreamCredential(), ["authorization: must have bearer or basic"]),
+        (UpstreamCredential(), ["authorization: must have bearer, basic, client_credentials, exchange or assertion"]),
+        (UpstreamCredential(client_credentials=OWN), []),
+        (UpstreamCredential(exchange=EXCHANGE), []),
+        (UpstreamCredential(bearer=FILE, exchange=EXCHANGE, assertion="alone"), [
+            "authorization.assertion: needs the section assertion",
+            "authorization.exchange: cannot stand beside bearer; one of them must go",
+            "authorization.assertion: cannot stand beside bearer; one of them must go",
+        ]),
+        ("assertion", ["authorization: needs the section assertion"]),
+        (UpstreamCredential(client_credentials=ClientCredentials(token_endpoint="https://a", client_id="g")), ["authorization.client_credentials.client_secret: is required for client_secret_basic; or auth names another way"]),
+        (UpstreamCredential(exchange=TokenExchange(token_endpoint="https://a", client_id="g")), ["authorization.exchange.client_secret: is required for client_secret_basic; or auth names another way"]),
+        (UpstreamCredential(exchange=TokenExchange(token_endpoint="https://a", client_id="g", client_secret=Secret())), ["authorization.exchange.client_secret: must have file or env"]),
         (UpstreamCredential(bearer=FILE, basic=BasicCredential(user="a", password=ENV)), ["authorization.basic: cannot stand beside bearer; one of them must go"]),
         (UpstreamCredential(basic=BasicCredential(user="a:b", password=ENV)), ["authorization.basic.user: must not have a colon, at which the API would take the password to begin"]),
         (UpstreamCredential(bearer=Secret()), ["authorization.bearer: must have file or env"]),
@@ -105,7 +140,7 @@ def test_a_certificate_that_nobody_checks_is_unsafe() -> None:
         *((UpstreamCredential(basic=BasicCredential(user="a", password=Secret(env=name))), ["authorization.basic.password.env: must be the name of a variable: letters, digits and _"]) for name in ("", "A B", "1A", "A=", "Ä")),
     ],
 )  # fmt: skip
-def test_a_credential_is_one_and_says_where_its_secret_is(credential: UpstreamCredential, sentences: list[str]) -> None:
+def test_a_credential_is_one_and_says_where_its_secret_is(credential: Any, sentences: list[str]) -> None:
     assert reached(authorization=credential) == sentences
 
 

@@ -167,7 +167,7 @@ def test_every_key_is_read() -> None:
         ({"unmatched": "404"}, "unmatched: must be refuse or token, not this text"),
         ({"upstreams": {"shop": "http://shop"}}, "upstreams.shop: must be a mapping of keys to values, not this text"),
         ({"upstreams": {"shop": {"host": "preserve"}}}, "upstreams.shop.url: is required"),
-        ({"upstreams": {"shop": {"url": "http://shop", "authorization": True}}}, "upstreams.shop.authorization: must be drop or keep or {bearer: SECRET} or {basic: {user: NAME, password: SECRET}}; what stands there is not shown"),
+        ({"upstreams": {"shop": {"url": "http://shop", "authorization": True}}}, "upstreams.shop.authorization: must be assertion, drop or keep or {bearer: SECRET}, {basic: {user: NAME, password: SECRET}}, {client_credentials: ...} or {exchange: ...}; what stands there is not shown"),
         ({"upstreams": {"shop": {"url": "http://shop", "tls": {"ca": "a"}}}}, "upstreams.shop.tls.ca: is not a key here"),
         ({"Realm": "a"}, "Realm: is not a key here (did you mean realm?)"),
         ({"trusted_proxies": "unix"}, "trusted_proxies: must be a list, not this text"),
@@ -233,7 +233,7 @@ SECRET = "hunter2"
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"authorization": SECRET}, "authorization: must be drop or keep or {bearer: SECRET} or {basic: {user: NAME, password: SECRET}}"),
+        ({"authorization": SECRET}, "authorization: must be assertion, drop or keep or {bearer: SECRET}, {basic: {user: NAME, password: SECRET}}, {client_credentials: ...} or {exchange: ...}"),
         ({"authorization": {"bearer": SECRET}}, "authorization.bearer: must be {file: PATH} or {env: NAME}"),
         ({"authorization": {"basic": f"a:{SECRET}"}}, "authorization.basic: must be {user: NAME, password: SECRET}"),
         ({"authorization": {"basic": {"user": "a", "password": SECRET}}}, "authorization.basic.password: must be {file: PATH} or {env: NAME}"),

@@ -8,7 +8,10 @@ from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.limits import Limits
 from gateway.core.config.routes import RouteSection
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Size
+from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
+from gateway.core.config.upstreams import UpstreamCredential, UpstreamSection
 from gateway.core.decision.question import DecisionRules
 from gateway.core.errors import (
     BadRequest,
@@ -259,3 +262,23 @@ def test_each_refusal_says_which_it_was_in_its_sentence_and_shares_the_reason(re
     assert refusal.public != BadRequest.public
     assert refusal.public.isascii()
     assert not set('"\\') & set(refusal.public)
+
+
+@pytest.mark.parametrize(
+    ("credential", "is_told"),
+    [
+        ("drop", False),
+        ("keep", False),
+        (UpstreamCredential(bearer=Secret(env="A")), False),
+        (UpstreamCredential(exchange=TokenExchange(token_endpoint="https://a")), True),
+        (UpstreamCredential(client_credentials=ClientCredentials(token_endpoint="https://a")), True),
+        ("assertion", True),
+    ],
+)
+def test_a_token_that_was_made_for_the_api_is_in_the_yes_or_an_empty_line(credential: Any, *, is_told: bool) -> None:
+    upstreams = {"default": UpstreamSection(url="http://a", authorization=credential)}
+    made = DecisionRules.of(Config(issuers=(issuer(),), upstreams=upstreams))
+    admitted = ((b"X-User-Id", b"alice"), (b"Authorization", b"Bearer t"))
+    found = [value for name, value in made.response_lines(admitted) if name == b"Authorization"]
+    assert found == ([b"Bearer t"] if is_told else [])
+    assert [value for name, value in made.response_lines(()) if name == b"Authorization"] == ([b""] if is_told else [])

@@ -1,0 +1,151 @@
+"""What is counted of what happens rarely: keys, the store, and whatever else issuers are asked or tell.
+
+Each kind of event has one method, found by its type.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from gateway.core.errors import LogoutFailed
+from gateway.observe.metrics.store_metrics import StoreMetrics
+from gateway.ports import (
+    Event,
+    KeysFetched,
+    KeysKnown,
+    KeysSuppressed,
+    LogoutHeard,
+    RevocationAdded,
+    RevocationsKnown,
+    StoreKnown,
+    StoreUsed,
+    TokenRequested,
+    UserInfoAsked,
+)
+
+#: values of labels
+_OK, _ERROR, _SUPPRESSED = "ok", "error", "suppressed"
+#: of several workers: what one of them said last
+_LATEST: Final = "mostrecent"
+
+
+class RareMetrics:
+    """Its part of the registry."""
+
+    def __init__(self, registry: CollectorRegistry, *, issuers: tuple[str, ...], logouts: tuple[str, ...]) -> None:
+        """`issuers`: configured names, whose series exist from the start; `logouts`: of those whose logouts are heard."""
+        self._jwks_success = Gauge(
+            "gateway_jwks_last_success_timestamp_seconds",
+            "When keys were last fetched.",
+            ("issuer",),
+            registry=registry,
+            multiprocess_mode=_LATEST,
+        )
+        self._jwks_keys = Gauge(
+            "gateway_jwks_keys", "Usable keys.", ("issuer",), registry=registry, multiprocess_mode=_LATEST
+        )
+        self._jwks_stale = Gauge(
+            "gateway_jwks_stale",
+            "1 while the last refresh of the keys has failed.",
+            ("issuer",),
+            registry=registry,
+            multiprocess_mode=_LATEST,
+        )
+        self._jwks_age_limit = Gauge(
+            "gateway_jwks_age_limit_seconds",
+            "How long after the last fetch that succeeded the keys are too old to be used.",
+            ("issuer",),
+            registry=registry,
+            multiprocess_mode=_LATEST,
+        )
+        self._jwks_refreshes = Counter(
+            "gateway_jwks_refreshes_total", "Key fetches, made or suppressed.", ("issuer", "result"), registry=registry
+        )
+        self._userinfo = Counter(
+            "gateway_userinfo_total",
+            "Claims that tokens lacked, asked of issuers.",
+            ("issuer", "result"),
+            registry=registry,
+        )
+        self._revocations = Gauge(
+            "gateway_revocations",
+            "Entries of the list of what is revoked.",
+            ("kind",),
+            registry=registry,
+            multiprocess_mode=_LATEST,
+        )
+        self._revocations_added = Counter(
+            "gateway_revocations_added_total",
+            "What was revoked, by who said so.",
+            ("kind", "source"),
+            registry=registry,
+        )
+        self._logouts = Counter(
+            "gateway_backchannel_logouts_total",
+            "Logout tokens that were posted for an issuer.",
+            ("issuer", "result"),
+            registry=registry,
+        )
+        self._exchanges = Counter(
+            "gateway_exchanges_total",
+            "Tokens for APIs: asked for, or found among what replicas share.",
+            ("upstream", "result"),
+            registry=registry,
+        )
+        store = StoreMetrics(registry)
+        self._heard: Final[dict[type, Callable[[Any], None]]] = {
+            KeysFetched: self._keys_fetched,
+            KeysSuppressed: self._keys_suppressed,
+            KeysKnown: self._keys_known,
+            StoreUsed: store.used,
+            StoreKnown: store.known,
+            RevocationAdded: self._revocation_added,
+            RevocationsKnown: self._revocations_known,
+            LogoutHeard: self._logout_heard,
+            UserInfoAsked: self._userinfo_asked,
+            TokenRequested: self._token_requested,
+        }
+        # An increase from nothing is none: the first that fails is to be seen.
+        for issuer in logouts:
+            for result in (_OK, LogoutFailed.reason):
+                self._logouts.labels(issuer, result)
+        for issuer in issuers:
+            self._jwks_keys.labels(issuer).set(0)
+            self._jwks_stale.labels(issuer).set(0)
+            for result in (_OK, _ERROR, _SUPPRESSED):
+                self._jwks_refreshes.labels(issuer, result)
+
+    def happened(self, event: Event) -> None:
+        """Counts it."""
+        self._heard[type(event)](event)
+
+    def _keys_fetched(self, event: KeysFetched) -> None:
+        self._jwks_refreshes.labels(event.issuer, _OK if event.ok else _ERROR).inc()
+        if event.ok:
+            self._jwks_success.labels(event.issuer).set(event.at)
+
+    def _keys_suppressed(self, event: KeysSuppressed) -> None:
+        self._jwks_refreshes.labels(event.issuer, _SUPPRESSED).inc()
+
+    def _keys_known(self, event: KeysKnown) -> None:
+        self._jwks_keys.labels(event.issuer).set(event.count)
+        self._jwks_stale.labels(event.issuer).set(event.stale)
+        if event.age_limit is not None:
+            self._jwks_age_limit.labels(event.issuer).set(event.age_limit)
+
+    def _revocation_added(self, event: RevocationAdded) -> None:
+        self._revocations_added.labels(event.kind, event.source).inc()
+
+    def _revocations_known(self, event: RevocationsKnown) -> None:
+        for kind, count in event.counts:
+            self._revocations.labels(kind).set(count)
+
+    def _logout_heard(self, event: LogoutHeard) -> None:
+        self._logouts.labels(event.issuer, event.result).inc()
+
+    def _userinfo_asked(self, event: UserInfoAsked) -> None:
+        self._userinfo.labels(event.issuer, event.result).inc()
+
+    def _token_requested(self, event: TokenRequested) -> None:
+        self._exchanges.labels(event.upstream, event.result).inc()
