@@ -19,7 +19,8 @@ from gateway.core.revocation.entry import Entry
 from gateway.core.revocation.logout import ends_sessions_only, entries_of
 from gateway.core.token.jwt import parse_token
 from gateway.core.token.logout import Logout, LogoutRules, check_logout_token
-from gateway.ports import Ending, Exchange, Issuers, LogoutHeard, Observer, OwnResponse
+from gateway.events import LogoutHeard
+from gateway.ports import Ending, Exchange, Issuers, Observer, OwnResponse
 from gateway.verifier import signer_of
 
 #: bytes of a request

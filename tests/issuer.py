@@ -10,7 +10,8 @@ from aiohttp import web
 
 from gateway.core.errors import Refusal
 from gateway.demo.issuer import DemoIssuer
-from gateway.ports import Ending, Event, KeysFetched, KeysKnown, KeysSuppressed, TokenRequested
+from gateway.events import Event, KeysFetched, KeysKnown, KeysSuppressed, TokenRequested
+from gateway.ports import Ending
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Real seconds after which a test that waits for something gives up.

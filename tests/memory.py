@@ -9,7 +9,8 @@ from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.token.identity import Identity
 from gateway.core.token.keys import Key, KeySet, parse_key_set
 from gateway.core.token.markers import Verdict
-from gateway.ports import Ending, Event
+from gateway.events import Event
+from gateway.ports import Ending
 from tests.signer import NOW, public_jwk
 
 

@@ -4,9 +4,10 @@ Who listens to more of it gets a line where it is told: on the way of a request 
 """
 
 from gateway.core.errors import Refusal
+from gateway.events import Event
 from gateway.observe.access import AccessLog
 from gateway.observe.metrics.metrics import Metrics
-from gateway.ports import Ending, Event
+from gateway.ports import Ending
 
 
 class Observers:

@@ -13,7 +13,8 @@ from gateway.core.errors import ExchangeRefused, ExchangeUnavailable
 from gateway.core.token.identity import Identity
 from gateway.core.upstream.exchange import Granted, exchange_form, judge_exchange, kept_key, kept_value, parse_kept
 from gateway.core.upstream.kept import Kept
-from gateway.ports import Observer, TokenRequested
+from gateway.events import TokenRequested
+from gateway.ports import Observer
 from gateway.remote.flights import Crowded, Flights
 from gateway.remote.keys.issuer_keys import Clock
 from gateway.remote.token_endpoint import TokenEndpoint

@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
 from gateway.core.errors import ExchangeRefused, ExchangeUnavailable
 from gateway.core.upstream.exchange import retry_after
-from gateway.ports import Observer, TokenRequested
+from gateway.events import TokenRequested
+from gateway.ports import Observer
 from gateway.remote.authentication import Authentication, ReadSecret
 from gateway.remote.client import Client
 from gateway.remote.http import FetchFailed

@@ -26,7 +26,8 @@ from gateway.core.token.userinfo import (
     parse_userinfo,
     unpack,
 )
-from gateway.ports import Issuers, Observer, UserInfoAsked
+from gateway.events import UserInfoAsked
+from gateway.ports import Issuers, Observer
 from gateway.remote.client import Asked, Client
 from gateway.remote.flights import Crowded, Flights
 from gateway.remote.http import FetchFailed

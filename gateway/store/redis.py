@@ -13,7 +13,8 @@ from typing import Any, Final
 from gateway.core.config.secret import Secret
 from gateway.core.config.store import StoreSection
 from gateway.core.store_address import parse_store
-from gateway.ports import Observer, StoreKnown, StoreUsed
+from gateway.events import StoreKnown, StoreUsed
+from gateway.ports import Observer
 from gateway.store.budget import seconds_left, spend
 from gateway.store.circuit import INTERVAL, MIN_BACKOFF, Circuit, backoff
 from gateway.store.down import StoreDown

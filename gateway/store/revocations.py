@@ -12,7 +12,8 @@ from gateway.core.errors import StoreUnavailable, Suspect, TokenRevoked
 from gateway.core.revocation.entry import KINDS, Entry, following, lifting
 from gateway.core.revocation.revoked import ListFull, Revoked
 from gateway.core.token.identity import Identity
-from gateway.ports import Observer, RevocationAdded, RevocationsKnown
+from gateway.events import RevocationAdded, RevocationsKnown
+from gateway.ports import Observer
 
 #: seconds after which a copy of the list is too old to be relied on
 MAX_AGE: Final = 30.0

@@ -7,10 +7,11 @@ import pytest
 
 from gateway.core.config.log import Log
 from gateway.core.errors import UnknownKey
+from gateway.events import KeysFetched, KeysKnown, KeysSuppressed, RevocationAdded, RevocationsKnown
 from gateway.observe.access import AccessLog
 from gateway.observe.metrics.metrics import Metrics
 from gateway.observe.observers import Observers, Unheard
-from gateway.ports import Ending, KeysFetched, KeysKnown, KeysSuppressed, Observer, RevocationAdded, RevocationsKnown
+from gateway.ports import Ending, Observer
 
 
 def test_everything_heard_is_counted() -> None:

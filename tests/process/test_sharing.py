@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.config.file import Config
-from gateway.ports import RevocationAdded
+from gateway.events import RevocationAdded
 from gateway.process import sharing as module
 from gateway.process.sharing import Sharing, SuppliedList, sharing_for
 from gateway.store.journal import Journal, JournalKeeper

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.core.config.store import StoreSection
+from gateway.events import Event, StoreKnown, StoreUsed
 from gateway.observe.observers import Unheard
-from gateway.ports import Event, StoreKnown, StoreUsed
 from gateway.store.redis import Redis
 from gateway.store.store import Store
 from tests.redis_server import SECRET

@@ -10,7 +10,7 @@ from gateway.core.errors import StoreUnavailable, TokenRevoked
 from gateway.core.revocation.entry import Entry
 from gateway.core.token.handles import handles_of
 from gateway.core.token.identity import Identity
-from gateway.ports import RevocationAdded, RevocationsKnown
+from gateway.events import RevocationAdded, RevocationsKnown
 from gateway.store.revocations import MAX_AGE, CannotRevoke, Revocations
 from tests.issuer import RecordingObserver
 from tests.memory import identity

@@ -9,9 +9,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from gateway import __version__
 from gateway.core.errors import ClientDisconnected, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
+from gateway.events import Event
 from gateway.observe.metrics.rare_metrics import RareMetrics
 from gateway.observe.metrics.tally import Count, Tally, Timing
-from gateway.ports import Ending, Event
+from gateway.ports import Ending
 
 # A second series for every counter, which nobody asked for.
 disable_created_metrics()  # type: ignore[no-untyped-call]

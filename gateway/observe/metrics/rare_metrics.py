@@ -9,8 +9,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from gateway.core.errors import LogoutFailed
-from gateway.observe.metrics.store_metrics import StoreMetrics
-from gateway.ports import (
+from gateway.events import (
     Event,
     KeysFetched,
     KeysKnown,
@@ -23,6 +22,7 @@ from gateway.ports import (
     TokenRequested,
     UserInfoAsked,
 )
+from gateway.observe.metrics.store_metrics import StoreMetrics
 
 #: values of labels
 _OK, _ERROR, _SUPPRESSED = "ok", "error", "suppressed"
@@ -34,7 +34,7 @@ class RareMetrics:
     """Its part of the registry."""
 
     def __init__(self, registry: CollectorRegistry, *, issuers: tuple[str, ...], logouts: tuple[str, ...]) -> None:
-        """`issuers`: configured names, whose series exist from the start; `logouts`: of those whose logouts are heard."""
+        """`issuers`: configured names; `logouts`: of those whose logouts are heard. Both have series from the start."""
         self._jwks_success = Gauge(
             "gateway_jwks_last_success_timestamp_seconds",
             "When keys were last fetched.",

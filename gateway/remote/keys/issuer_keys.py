@@ -15,7 +15,8 @@ from typing import Final
 from gateway.core.config.issuers import Issuer
 from gateway.core.errors import IssuerUnavailable, UnknownKey
 from gateway.core.token.keys import Key, KeySet, UnusableKeySet, names_one_of, shown_kid
-from gateway.ports import KeysFetched, KeysKnown, KeysSuppressed, Observer
+from gateway.events import KeysFetched, KeysKnown, KeysSuppressed
+from gateway.ports import Observer
 from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
 from gateway.remote.keys.discovery import Published, Publisher
 from gateway.remote.keys.kept import MAX_AGE, Kept, Place, encode, find_kept, key_of

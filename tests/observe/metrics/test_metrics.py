@@ -18,8 +18,8 @@ from gateway.core.errors import (
 )
 from gateway.core.http.facts import Facts
 from gateway.core.routing.route import compile_route
+from gateway.events import KeysKnown
 from gateway.observe.metrics.metrics import BUCKETS, LAGS, Metrics, outcome_of
-from gateway.ports import KeysKnown
 from tests.values import ending
 
 ROUTE = compile_route(RouteSection(path="/orders/*", name="orders", upstream="shop"))

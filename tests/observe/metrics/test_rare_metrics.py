@@ -4,8 +4,8 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry
 
+from gateway.events import Event, KeysFetched, RevocationsKnown, TokenRequested
 from gateway.observe.metrics.rare_metrics import RareMetrics
-from gateway.ports import Event, KeysFetched, RevocationsKnown, TokenRequested
 
 
 def test_every_kind_of_event_is_counted() -> None:

@@ -1,7 +1,7 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
+from gateway.events import StoreKnown, StoreUsed
 from gateway.observe.metrics.store_metrics import StoreMetrics
-from gateway.ports import StoreKnown, StoreUsed
 
 
 def test_without_a_store_there_is_neither_up_nor_down() -> None:

@@ -1,0 +1,108 @@
+"""What happens rarely enough to be made a value of: those who observe the gateway hear of it. See `ports.Observer`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KeysFetched:
+    """A key fetch ended."""
+
+    issuer: str
+    ok: bool
+    #: seconds since the epoch
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeysSuppressed:
+    """A key fetch was asked for and not made: the token bucket was empty."""
+
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeysKnown:
+    """How many usable keys of an issuer there are now."""
+
+    issuer: str
+    count: int
+    #: the last refresh failed
+    stale: bool
+    #: seconds from the last fetch that succeeded until the keys are too old to be used; None when there are none
+    age_limit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUsed:
+    """An operation on the store ended."""
+
+    #: what it was for
+    use: str
+    #: ok, error, timeout, or down: it was not asked, since it cannot be had
+    result: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreKnown:
+    """How the store is now."""
+
+    up: bool
+    #: it may throw away what is kept there
+    evicts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationAdded:
+    """Something was revoked."""
+
+    kind: str
+    #: `command`, `logout`, or `store`: another process has heard of it first
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationsKnown:
+    """How many entries the list of what is revoked has now, by kind."""
+
+    counts: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutHeard:
+    """A logout token was posted. `result`: ok, repeated, unmatched (no token can be meant), or the reason."""
+
+    issuer: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserInfoAsked:
+    """An issuer was asked for claims that a token lacked: ok, error, refused; or was not: crowded, suppressed."""
+
+    issuer: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequested:
+    """A token for an API was asked for, or found among what replicas share."""
+
+    upstream: str
+    #: ok, refused, error or shared
+    result: str
+
+
+#: what happens rarely enough to be made a value of
+Event = (
+    KeysFetched
+    | KeysSuppressed
+    | KeysKnown
+    | StoreUsed
+    | StoreKnown
+    | RevocationAdded
+    | RevocationsKnown
+    | LogoutHeard
+    | UserInfoAsked
+    | TokenRequested
+)  # fmt: skip
