@@ -26,8 +26,8 @@ async def until_true(condition: Callable[[], Awaitable[bool]], seconds: float = 
             await asyncio.sleep(0.02)
 
 
-def configured(folder: Path, issuer: DemoIssuer, api: EchoApi, store: Mapping[str, Any]) -> str:
-    """The path of a configuration with this store."""
+def configured(folder: Path, issuer: DemoIssuer, api: EchoApi, store: Mapping[str, Any], workers: int) -> str:
+    """The path of a configuration with this store; `workers` stands beside it."""
     secret = folder / "store-secret"
     secret.write_text(SECRET)
     path = folder / "gateway.yaml"
@@ -39,6 +39,7 @@ def configured(folder: Path, issuer: DemoIssuer, api: EchoApi, store: Mapping[st
                 "listen": "127.0.0.1:0",
                 "admin": "127.0.0.1:0",
                 "limits": {"drain_delay": 0, "drain": 1},
+                "workers": workers,
                 "store": {"secrets": [{"file": str(secret)}], **store},
             }
         )
@@ -70,8 +71,10 @@ async def store_is(gateway: GatewayProcess, reason: str | None) -> None:
 
 
 @asynccontextmanager
-async def gateway_with(folder: Path, issuer: DemoIssuer, api: EchoApi, **store: Any) -> AsyncIterator[GatewayProcess]:
-    async with serving(config=configured(folder, issuer, api, store)) as gateway:
+async def gateway_with(
+    folder: Path, issuer: DemoIssuer, api: EchoApi, *, workers: int = 1, **store: Any
+) -> AsyncIterator[GatewayProcess]:
+    async with serving(config=configured(folder, issuer, api, store, workers)) as gateway:
         yield gateway
 
 
@@ -182,3 +185,21 @@ async def test_a_store_that_is_not_there_keeps_nobody_from_starting(
         await gateway.ready()
         assert (await gateway.ask(issuer.access_token()))[0] == 200
         assert (await ready(gateway))["store"]
+
+
+async def test_workers_share_it_and_tell_together_how_it_is(
+    tmp_path: Path, issuer: DemoIssuer, api: EchoApi, redis: RedisServer
+) -> None:
+    async with gateway_with(tmp_path, issuer, api, workers=2, url=redis.url) as gateway:
+        await gateway.ready()
+        for place in range(2):
+            await gateway.wait_for(f"worker {place} serves")
+        await store_is(gateway, None)
+        assert (await gateway.ask(issuer.access_token()))[0] == 200
+        redis.kill()
+        await store_is(gateway, "it cannot be reached")
+        assert (await ready(gateway))["ready"]
+        redis.start()
+        await store_is(gateway, None)
+        _, metrics = await gateway.admin("/metrics")
+        assert 'gateway_store_operations_total{result="ok",use="keys"}' in metrics

@@ -190,3 +190,35 @@ async def test_sentinels_that_know_no_such_service(tmp_path: Path, redis: RedisS
         section = msgspec.structs.replace(behind(one), url=f"redis+sentinel://127.0.0.1:{one.port}/other")
         async with a_store(section) as store:
             assert store.reason == "no Sentinel names a master"
+
+
+async def test_sentinels_and_what_they_name_with_tls(tmp_path: Path, authority: Authority) -> None:
+    certificate, key = authority.issue("127.0.0.1", label="both")
+    tls = {
+        "tls-cert-file": certificate,
+        "tls-key-file": key,
+        "tls-ca-cert-file": authority.file,
+        "tls-auth-clients": "no",
+    }
+    master, watching = free_port(), free_port()
+    options = [
+        "--port",
+        "0",
+        "--tls-port",
+        str(master),
+        *(f"{text}" for name, value in tls.items() for text in (f"--{name}", value)),
+    ]
+    path = tmp_path / "sentinel-tls.conf"
+    path.write_text(
+        f"port 0\ntls-port {watching}\ntls-replication yes\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 {master} 1\n"
+        + "".join(f"{name} {value}\n" for name, value in tls.items())
+    )
+    url = f"rediss+sentinel://127.0.0.1:{watching}/mymaster"
+    section = StoreSection(url=url, secrets=(Secret(env="S"),), ca_file=str(authority.file), timeout=Seconds(1.5))
+    with (
+        redis_server(tmp_path, *options, port=master),
+        redis_server(tmp_path, str(path), port=watching, name="redis-sentinel"),
+    ):
+        async with a_store(section) as store:
+            await until(lambda: store.is_up)
+            assert await works(store)
