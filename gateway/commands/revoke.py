@@ -6,6 +6,7 @@ Writes to the store that replicas share, else tells the gateway on this machine 
 import argparse
 import asyncio
 import json
+import logging
 import os
 import socket
 import sys
@@ -79,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     if loaded.config is None:
         print_problems(loaded, file=sys.stderr)
         return FAILED
+    # What the store logs is printed here, once.
+    logging.getLogger("gateway").addHandler(logging.NullHandler())
     config, deed = loaded.config, cast("Deed", arguments.deed or "add")
     try:
         section = _section(config)
