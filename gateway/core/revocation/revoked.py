@@ -7,7 +7,7 @@ from typing import Final
 from gateway.core.revocation.entry import KINDS, Entry, Kind, merged
 from gateway.core.token.handles import Handles
 
-#: entries, those that were lifted included: about 60 MiB of a process
+#: entries, those that were lifted included: some 85 MiB of a process
 MAX_ENTRIES: Final = 250_000
 
 

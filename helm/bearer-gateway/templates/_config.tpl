@@ -116,6 +116,7 @@ yes
 {{- fail "config: is empty; give the configuration as a mapping, as a text (--set-file config=gateway.yaml), or name an existingConfigMap" -}}
 {{- end -}}
 {{- include "bearer-gateway.checkStore" . -}}
+{{- include "bearer-gateway.checkJournal" . -}}
 {{- if and (kindIs "string" $values.config) (not $values.existingConfigMap) (not (trim $values.config)) -}}
 {{- fail "config: is a text without anything in it" -}}
 {{- end -}}

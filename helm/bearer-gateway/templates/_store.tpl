@@ -55,6 +55,21 @@
 {{- end -}}
 {{- end -}}
 
+{{/* A journal of what is revoked is one gateway's, and the next pod cannot open it before the last one has ended. */}}
+{{- define "bearer-gateway.checkJournal" -}}
+{{- $values := .Values -}}
+{{- if kindIs "map" $values.config -}}
+{{- if (default dict $values.config.revocation).file -}}
+{{- if or (ne (int64 $values.replicas) 1) $values.autoscaling.enabled -}}
+{{- fail "config.revocation.file: is the journal of one gateway; several replicas share what is revoked in a store (the values store), or make replicas 1" -}}
+{{- end -}}
+{{- if ne (toString $values.rollingUpdate.maxSurge) "0" -}}
+{{- fail "config.revocation.file: is opened by one pod at a time; make rollingUpdate.maxSurge 0 and rollingUpdate.maxUnavailable 1" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The ports of a Redis, or of Sentinels and of what they usually name, as a list in JSON; of anything else none. */}}
 {{- define "bearer-gateway.storePorts" -}}
 {{- $ports := list -}}
