@@ -150,6 +150,16 @@ FULL: dict[str, Any] = {
         **dict.fromkeys(("header_bytes", "uri_bytes", "token_bytes", "body_bytes", "body_rate"), "8KiB"),
         **dict.fromkeys(("header_timeout", "body_timeout", "send_timeout", "keepalive", "drain_delay", "drain"), "1s"),
     },
+    "store": {
+        "url": "rediss://redis.example:6379/0",
+        "username": "gateway",
+        "password": {"file": "/nowhere/password"},
+        "sentinel_username": "gateway",
+        "sentinel_password": {"env": "NOWHERE"},
+        "ca_file": "/nowhere/ca",
+        "secrets": [{"file": "/nowhere/secret"}, {"file": "/nowhere/secret"}],
+        "timeout": "250ms",
+    },
     "log": {"level": "info", "format": "json", "access": "all", "subject": "hashed"},
 }
 
