@@ -9,6 +9,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -17,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -27,13 +28,19 @@ from gateway.core.config.store import StoreSection
 #: seconds
 _STARTS = 10.0
 SECRET = "0123456789abcdef0123456789abcdef"
+#: of servers: below what Linux gives to connections
+PORTS: Final = (16_000, 32_000)
 
 
 def free_port() -> int:
-    """One on loopback that nobody has now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """One on loopback that nobody has now, and that no connection is given: those are given higher ones.
+
+    The port of a cluster's members is 10,000 higher.
+    """
+    while True:
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", random.randrange(*PORTS)))
+            return int(listener.getsockname()[1])
 
 
 def program(name: str) -> str:
