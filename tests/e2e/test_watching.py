@@ -128,6 +128,13 @@ async def gateway_with_traffic(
 upstreams:
   default: {{url: "{api.url}"}}
   gone: {{url: "http://127.0.0.1:{free_port()}"}}
+  tokens:
+    url: "http://127.0.0.1:{free_port()}"
+    authorization:
+      client_credentials:
+        token_endpoint: "http://127.0.0.1:{free_port()}/token"
+        client_id: gateway
+        client_secret: {{env: PATH}}
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 workers: {workers}
