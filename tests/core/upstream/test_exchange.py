@@ -8,7 +8,7 @@ import pytest
 from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
-from gateway.core.errors import ExchangeRefused, ExchangeUnavailable
+from gateway.core.errors import ExchangeRefused, ExchangeUnavailable, Refusal
 from gateway.core.upstream.exchange import (
     MAX_SILENCE,
     MAX_TOKEN,
@@ -199,6 +199,22 @@ def test_the_numbers_of_entra_are_told() -> None:
         with pytest.raises(ExchangeRefused) as raised:
             judge_exchange(400, written({**body, "error_codes": numbers}))
         assert raised.value.evidence == "the token endpoint says invalid_grant"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "evidence"),
+    [
+        # As Keycloak 26.7 and Ory Hydra 2.3 respond
+        (401, {"error": "invalid_client", "error_description": "Invalid client or Invalid client credentials"}, ExchangeUnavailable, "invalid_client, with status 401"),
+        (400, {"error": "invalid_grant", "error_description": "Invalid user credentials"}, ExchangeRefused, "invalid_grant"),
+        (400, {"error": "invalid_request", "error_description": "DPoP proof is missing"}, ExchangeRefused, "invalid_request"),
+        (401, {"error": "invalid_client", "error_description": "Client authentication failed (e.g., unknown client, no client authentication included, or unsupported authentication method)."}, ExchangeUnavailable, "invalid_client, with status 401"),
+    ],
+)  # fmt: skip
+def test_real_providers_are_understood(status: int, body: object, kind: type[Refusal], evidence: str) -> None:
+    with pytest.raises(kind) as raised:
+        judge_exchange(status, written(body))
+    assert raised.value.evidence == f"the token endpoint says {evidence}"
 
 
 def test_the_gateways_own_token_always_ends_and_is_a_bearer_token() -> None:
