@@ -5,6 +5,7 @@ Redis may forget: whoever finds that it did reads all of it, and puts back what 
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ _LONGEST_PAUSE: Final = 2.0
 _FIRST: Final = 1.0
 #: looks in a row that find fewer entries than there are here before all is read: they end at about the same time
 _FEWER: Final = 3
+#: seconds until what could not be put back is tried again
+_OWED: Final = 5.0
 #: others may change the same entry meanwhile
 _ATTEMPTS: Final = 5
 _START: Final = b"0-0"
@@ -61,6 +64,8 @@ class ReplicatedList:
         self._last = _START
         self._must_read = True
         self._fewer = 0
+        #: when Redis last took nothing of what it lacks; None: it lacks nothing
+        self._owed_at: float | None = None
         self._expired_at = float("-inf")
         self._wrong = ""
         redis.on_loss.append(self._has_lost)
@@ -193,7 +198,7 @@ class ReplicatedList:
     async def _hear(self, follower: Follower) -> None:
         """Reads all of it where that is needed, else what has changed since. StoreDown. _Unreadable."""
         began = time.monotonic()
-        if self._must_read:
+        if self._must_read or (self._owed_at is not None and began - self._owed_at > _OWED):
             self._must_read = False
             await self._read_whole(follower)
             before = self._last
@@ -208,6 +213,11 @@ class ReplicatedList:
             self._revocations.look()
         if began - self._expired_at > _EXPIRE_EVERY:
             self._expired_at = began
+            await self._end()
+
+    async def _end(self) -> None:
+        """Has Redis forget what has ended; if it takes no writes now, another time, or another process."""
+        with contextlib.suppress(StoreDown):
             await self._redis.run(END, use=USE, keys=self._keys(), args=[self._clock()])
 
     async def _read_changes(self, follower: Follower) -> None:
@@ -237,7 +247,8 @@ class ReplicatedList:
         is_trimmed = _number(first) > _number(before) and (before != _START or count >= CHANGES)
         if _number(last) < _number(self._last) or is_trimmed:
             self._must_read = True
-        self._fewer = self._fewer + 1 if count < held or ends < count else 0
+        is_poorer = self._owed_at is None and (count < held or ends < count)
+        self._fewer = self._fewer + 1 if is_poorer else 0
         if self._fewer >= _FEWER:
             self._fewer = 0
             self._must_read = True
@@ -269,11 +280,9 @@ class ReplicatedList:
         missing = [entry for entry in self._revocations.entries(lifted=True) if entry.index not in found]
         if ends < count:
             missing = list(self._revocations.entries(lifted=True))
-        await self._put_back(missing)
-        for entry in poorer:
-            await self._put(entry)
         self._last = last
         self._revocations.has_changed()
+        await self._give_back(missing, poorer)
         if wrong is not None:
             raise wrong
 
@@ -313,6 +322,17 @@ class ReplicatedList:
         self._revocations.take(entries, source=source, tell=found is None)
         if wrong is not None:
             raise wrong
+
+    async def _give_back(self, missing: Sequence[Entry], poorer: Sequence[Entry]) -> None:
+        """Has Redis have what is here. One that takes no writes makes the list no older: all of it was read."""
+        self._owed_at = None
+        try:
+            await self._put_back(missing)
+            for entry in poorer:
+                await self._put(entry)
+        except (StoreDown, CannotRevoke) as error:
+            self._owed_at = time.monotonic()
+            log.warning("what the store had forgotten of what is revoked cannot be put back now: %s", error)
 
     async def _put_back(self, entries: Sequence[Entry]) -> None:
         """Gives Redis what it lacks, and leaves what it has."""

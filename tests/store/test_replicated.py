@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from gateway.store import replicated as module
 from gateway.store.replicated import USE, ReplicatedList
 from gateway.store.revocations import CannotRevoke, Revocations
 from tests.issuer import RecordingObserver
-from tests.redis_server import SECRET, RedisServer
+from tests.redis_server import SECRET, RedisServer, redis_server
 from tests.store.heard import a_store, shared
 from tests.wire import until
 
@@ -197,6 +198,59 @@ async def test_a_read_only_redis_takes_nothing_and_the_list_stays(start: Start, 
     await until(lambda: one.redis.is_up)
     await one.revocations.add(entry("b"), source="logout")
     assert one.values() == {"a", "b"}
+
+
+async def test_what_a_redis_without_writes_lacks_is_put_back_later_and_the_list_is_as_good(
+    start: Start, redis: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_OWED", 0.1)
+    monkeypatch.setattr(module, "_BLOCK", 0.1)
+    one = await start()
+    await one.revocations.add(*map(entry, "ab"), source="logout")
+    redis.ask("HDEL", one.redis.name(USE, b"entries"), one.keeper._field(entry("a")))
+    redis.ask("REPLICAOF", "127.0.0.1", "1")
+    await until(lambda: "cannot be put back now: it is a replica, which takes no writes" in caplog.text)
+    await asyncio.sleep(0)
+    sure = one.keeper._sure_at
+    await until(lambda: one.keeper._sure_at > sure)
+    assert one.values() == {"a", "b"}
+    redis.ask("REPLICAOF", "NO", "ONE")
+    await until(lambda: redis.ask("HLEN", one.redis.name(USE, b"entries")) == 2)
+    await until(lambda: one.keeper._owed_at is None)
+
+
+async def test_a_full_redis_takes_nothing_new_and_the_list_stays(tmp_path: Path) -> None:
+    with redis_server(tmp_path, "--maxmemory", "3mb") as redis:
+        async with process(redis) as one:
+            await one.revocations.add(entry("a"), source="logout")
+            redis.ask("CONFIG", "SET", "maxmemory", "1mb")
+            with pytest.raises(CannotRevoke, match="it is full, and its maxmemory-policy lets it forget nothing"):
+                await one.revocations.add(entry("b"), source="logout")
+            sure = one.keeper._sure_at
+            await until(lambda: one.keeper._sure_at > sure)
+            assert one.values() == {"a"}
+            redis.ask("CONFIG", "SET", "maxmemory", "0")
+            await until(lambda: one.redis.is_up)
+            await one.revocations.add(entry("b"), source="logout")
+            assert one.values() == {"a", "b"}
+
+
+async def test_the_user_of_the_documentation_may_do_all_of_it(tmp_path: Path, redis: RedisServer) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "store.md").read_text()
+    rules = page.split("ACL SETUSER gateway ", 1)[1].split("\n", 1)[0].split()
+    redis.ask("ACL", "SETUSER", "gateway", *rules)
+    section = redis.section(username="gateway", password=Secret(env="PASSWORD"))
+    async with a_store(section, read=lambda secret: {"PASSWORD": "PASSWORD"}.get(secret.env or "", SECRET)) as store:
+        keeper = ReplicatedList(shared(store))
+        revocations = Revocations(observer=RecordingObserver(), keeper=keeper)
+        await revocations.start()
+        await revocations.add(entry("a"), source="logout")
+        redis.ask("FLUSHALL")
+        await until(lambda: any(b"revocation" in key for key in redis.dump()))
+        await until(lambda: keeper.age < 0.5)
+        assert await revocations.lift(entry("a")) is True
+        await keeper._end()
+        await revocations.close()
 
 
 async def test_whoever_was_away_for_more_changes_than_are_remembered_reads_all(
