@@ -16,6 +16,7 @@ from gateway.core.http.facts import Facts
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.route import compile_route
 from gateway.core.token.credential import Credential
+from gateway.core.token.handles import handles_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.jwt import parse_token
 from gateway.core.token.markers import Verdict
@@ -155,3 +156,12 @@ def test_what_was_asked_for_holds_no_longer_than_the_response_nor_than_the_token
         assert whole.still_holds(ends - 1, keys)
         assert not whole.still_holds(ends, keys)
         assert (whole.ends_at, whole.bare) == (1_030.0, bare)
+
+
+def test_what_an_identity_can_be_revoked_by_is_known_where_that_was_kept_and_stays_with_it() -> None:
+    plain = identity()
+    assert (plain.issued_at, plain.jti, plain.sid) == (None, None, None)
+    handles = handles_of({"iat": 5, "jti": "t", "sid": "s"}, issuer="i", subject="alice", client=None, digest=b"")
+    revocable = changed(plain, handles=handles)
+    for one in (revocable, revocable.completed_with({"email": "a@b"}, headers=(), until=1.0)):
+        assert (one.issued_at, one.jti, one.sid, one.handles) == (5.0, "t", "s", handles)

@@ -1,3 +1,5 @@
+import pytest
+
 from gateway.core.token.jwt import parse_token
 from gateway.core.token.rules import rules_of
 from tests.signer import ISSUER, issuer, sign
@@ -10,6 +12,23 @@ def test_the_rules_of_an_issuer_are_its_configuration_compiled() -> None:
     assert rules.scope_claims == ("scope", "scp")
     assert rules.client_claims == ("client_id", "azp", "cid", "appid")
     assert rules_of(issuer()).max_lifetime is None
+
+
+@pytest.mark.parametrize(
+    ("own", "keep", "most", "key"),
+    [
+        (None, None, None, "max_lifetime"),
+        (60, None, 60, "max_lifetime"),
+        (None, 90, 90, "revocation.keep"),
+        (60, 90, 60, "max_lifetime"),
+        (120, 90, 90, "revocation.keep"),
+    ],
+)
+def test_no_token_lives_longer_than_what_is_revoked_is_remembered(
+    own: float | None, keep: float | None, most: float | None, key: str
+) -> None:
+    rules = rules_of(issuer(max_lifetime=own), keep=keep)
+    assert (rules.max_lifetime, rules.lifetime_key) == (most, key)
 
 
 def test_a_preset_reads_scopes_for_the_audiences_that_are_configured() -> None:
