@@ -98,7 +98,7 @@ class Sharing:
         if self._journal is not None:
             await self._journal.write(entries, source=source)
         # Before anybody is told: a worker that starts now is given the list as it is here.
-        self.revocations.take(entries, source=source)
+        self.revocations.take(entries, source=_UNCOUNTED)
         self._number += 1
         number = self._number
         workers = self._workers()

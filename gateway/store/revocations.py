@@ -17,6 +17,8 @@ from gateway.ports import Observer
 
 #: seconds after which a copy of the list is too old to be relied on
 MAX_AGE: Final = 30.0
+#: lines of the log about what is revoked at once
+_SAID: Final = 20
 
 log = logging.getLogger("gateway")
 
@@ -139,15 +141,12 @@ class Revocations:
         before = [self._list.get(entry.index) for entry in entries]
         entries = tuple(following(old, entry) for old, entry in zip(before, entries, strict=True))
         self.take(entries if self._keeper is None else await self._keeper.write(entries, source=source), source=source)
-        changed = any(self._list.get(entry.index) is not old for entry, old in zip(entries, before, strict=True))
-        for entry in entries:
-            done = "lifted" if entry.lifted else "revoked"
-            log.warning("%s: a %s%s; by %s%s", done, entry.kind, _of(entry.issuer), entry.who or source, _why(entry))
-        return changed
+        return any(self._list.get(entry.index) is not old for entry, old in zip(entries, before, strict=True))
 
     def check_room(self, entries: Iterable[Entry]) -> None:
         """CannotRevoke: the list is full."""
-        if self._list.is_full and any(self._list.get(entry.index) is None for entry in entries):
+        new = sum(self._list.get(entry.index) is None for entry in entries)
+        if new > self._list.room:
             raise CannotRevoke(self._list.full_sentence)
 
     async def lift(self, entry: Entry, *, who: str = "") -> bool:
@@ -160,9 +159,10 @@ class Revocations:
     def take(self, entries: Iterable[Entry], *, source: str, tell: bool = True) -> bool:
         """What counts from now on, whoever said so; it is not written again. Whether anything has changed.
 
-        `source` empty: it is not counted, or by another process. `tell` False: `has_changed` is called later.
+        `source` empty: it is neither counted nor logged here. `tell` False: `has_changed` is called later.
         """
         changed = False
+        told: list[Entry] = []
         for entry in entries:
             try:
                 now = self._list.add(entry)
@@ -171,12 +171,24 @@ class Revocations:
                 break
             if now is not None:
                 changed = True
-                if source and not now.lifted:
-                    self._observer.happened(RevocationAdded(now.kind, source))
+                if source:
+                    told.append(now)
         self._settle()
+        self._say(told, source)
         if changed and tell:
             self.has_changed()
         return changed
+
+    def _say(self, entries: Sequence[Entry], source: str) -> None:
+        """Counts them, and says who revoked what kind of thing; of many at once only of some."""
+        for number, entry in enumerate(entries):
+            if not entry.lifted:
+                self._observer.happened(RevocationAdded(entry.kind, source))
+            if number < _SAID:
+                done = "lifted" if entry.lifted else "revoked"
+                log.info("%s: a %s%s; by %s%s", done, entry.kind, _of(entry.issuer), entry.who or source, _why(entry))
+        if len(entries) > _SAID:
+            log.info("revoked or lifted: %d more", len(entries) - _SAID)
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """The list is this from now on. ListFull: it stays what it was."""

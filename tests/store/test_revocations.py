@@ -152,10 +152,33 @@ async def test_a_full_list_says_so_to_whoever_revokes(caplog: pytest.LogCaptureF
     world = World()
     world.revocations._list._max_entries = 1
     await world.revocations.add(entry(), source="command")
-    with pytest.raises(CannotRevoke, match="has 1 entries"):
-        await world.revocations.add(entry("client", "x"), source="command")
+    for more in ([entry("client", "x")], [entry(), entry("client", "x")]):
+        with pytest.raises(CannotRevoke, match="has 1 entries"):
+            await world.revocations.add(*more, source="command")
     assert len(world.keeper.kept) == 1
     assert world.revocations.take([entry("client", "x")], source="store") is False
     assert "takes no more" in caplog.text
     world.revocations.replace([entry("client", "app")])
     assert world.revocations.entries() == (entry("client", "app"),)
+
+
+async def test_the_log_says_who_revoked_what_kind_of_thing_and_of_many_only_of_some(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "gateway")
+    world = World()
+    await world.revocations.add(entry(who="ops", reason="lost"), source="command")
+    await world.revocations.add(entry(), source="command")
+    await world.revocations.lift(entry(), who="me")
+    world.revocations.take([Entry("token", "", "ab" * 32, until=NOW + 9)], source="store")
+    world.revocations.take([entry("client", "uncounted")], source="")
+    assert [record.getMessage() for record in caplog.records] == [
+        "revoked: a subject of https://i.example; by ops: lost",
+        "lifted: a subject of https://i.example; by me",
+        "revoked: a token; by store",
+    ]
+    caplog.clear()
+    world.revocations.take([entry("jti", str(number)) for number in range(25)], source="store")
+    assert len(caplog.records) == 21
+    assert caplog.records[-1].getMessage() == "revoked or lifted: 5 more"
+    assert "alice" not in caplog.text

@@ -36,9 +36,9 @@ class Revoked:
         return f"Revoked({len(self._entries)}, and {len(self._lifted)} lifted)"
 
     @property
-    def is_full(self) -> bool:
-        """There is no room for an entry that is about something new."""
-        return self.count >= self._max_entries
+    def room(self) -> int:
+        """For how many entries that are about something new."""
+        return self._max_entries - self.count
 
     @property
     def count(self) -> int:
@@ -47,7 +47,7 @@ class Revoked:
 
     @property
     def full_sentence(self) -> str:
-        """What to say then."""
+        """What to say when there is none."""
         return f"the list of what is revoked has {self._max_entries} entries, and takes no more"
 
     def find(self, handles: Handles | None) -> Entry | None:
@@ -75,7 +75,7 @@ class Revoked:
         now = merged(old, entry)
         if now is old:
             return None
-        if old is None and self.is_full:
+        if old is None and self.room <= 0:
             raise ListFull(self.full_sentence)
         self._forget(index)
         self._put(index, now)

@@ -102,7 +102,7 @@ def test_an_entry_that_is_prolonged_again_and_again_takes_no_more_room() -> None
 
 def test_a_full_list_takes_nothing_new_and_says_how_full() -> None:
     held = holding(entry(), entry("jti", lifted=True), max_entries=2)
-    assert held.is_full
+    assert held.room == 0
     with pytest.raises(ListFull, match="has 2 entries"):
         held.add(entry("sid"))
     assert held.add(entry(until=200.0)) == entry(until=200.0)
