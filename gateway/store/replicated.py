@@ -13,7 +13,7 @@ from random import random
 from typing import Any, Final
 
 from gateway.core.revocation.entry import Entry, following, merged, parse_entry, written
-from gateway.core.revocation.revoked import MAX_ENTRIES
+from gateway.core.revocation.revoked import MAX_ENTRIES, ListFull
 from gateway.store.redis import Follower, Redis, StoreDown, Unsealable
 from gateway.store.revocations import CannotRevoke, Revocations
 from gateway.store.scripts import CHANGES, END, PUT, PUT_BACK, STATE
@@ -316,12 +316,20 @@ class ReplicatedList:
                         if held is not None and merged(entry, held) is not entry:
                             poorer.append(held)
             if number % _AT_ONCE == 0:
-                self._revocations.take(entries, source=source, tell=found is None)
+                self._add(entries, source=source, tell=found is None)
                 entries = []
                 await asyncio.sleep(0)
-        self._revocations.take(entries, source=source, tell=found is None)
+        self._add(entries, source=source, tell=found is None)
         if wrong is not None:
             raise wrong
+
+    def _add(self, entries: Sequence[Entry], *, source: str, tell: bool) -> None:
+        """Takes them. _Unreadable: they are more than this process can have."""
+        assert self._revocations is not None
+        try:
+            self._revocations.take(entries, source=source, tell=tell)
+        except ListFull as full:
+            raise _Unreadable(str(full)) from None
 
     async def _give_back(self, missing: Sequence[Entry], poorer: Sequence[Entry]) -> None:
         """Has Redis have what is here. One that takes no writes makes the list no older: all of it was read."""

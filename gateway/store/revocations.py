@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from gateway.core.errors import StoreUnavailable, Suspect, TokenRevoked
 from gateway.core.revocation.entry import KINDS, Entry, following, lifting
-from gateway.core.revocation.revoked import ListFull, Revoked
+from gateway.core.revocation.revoked import Revoked
 from gateway.core.token.identity import Identity
 from gateway.events import RevocationAdded, RevocationsKnown
 from gateway.ports import Observer
@@ -160,24 +160,21 @@ class Revocations:
         """What counts from now on, whoever said so; it is not written again. Whether anything has changed.
 
         `source` empty: it is neither counted nor logged here. `tell` False: `has_changed` is called later.
+        ListFull: some were not taken.
         """
-        changed = False
-        told: list[Entry] = []
-        for entry in entries:
-            try:
+        taken: list[Entry] = []
+        try:
+            for entry in entries:
                 now = self._list.add(entry)
-            except ListFull as full:
-                log.error("%s", full)  # noqa: TRY400 -- the sentence is the whole story
-                break
-            if now is not None:
-                changed = True
-                if source:
-                    told.append(now)
-        self._settle()
-        self._say(told, source)
-        if changed and tell:
-            self.has_changed()
-        return changed
+                if now is not None:
+                    taken.append(now)
+        finally:
+            self._settle()
+            if source:
+                self._say(taken, source)
+            if taken and tell:
+                self.has_changed()
+        return bool(taken)
 
     def _say(self, entries: Sequence[Entry], source: str) -> None:
         """Counts them, and says who revoked what kind of thing; of many at once only of some."""

@@ -329,6 +329,19 @@ async def test_a_full_store_says_how_full(start: Start, monkeypatch: pytest.Monk
         await one.revocations.add(entry("b"), source="logout")
 
 
+async def test_a_list_that_is_too_long_for_a_process_is_a_failure(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = await start(), await start()
+    other.revocations._list._max_entries = 1
+    await one.revocations.add(*map(entry, "ab"), source="logout")
+    await until(lambda: "what is revoked is not known: the list of what is revoked has 1 entries" in caplog.text)
+    sure = other.keeper._sure_at
+    other.revocations._list._max_entries = 2
+    await other.has("a", "b")
+    await until(lambda: other.keeper._sure_at > sure)
+
+
 async def test_what_is_there_can_be_read_without_following(start: Start) -> None:
     one = await start()
     await one.revocations.add(*(entry(str(number), reason="x") for number in range(30)), source="logout")

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.core.errors import StoreUnavailable, TokenRevoked
 from gateway.core.revocation.entry import Entry
+from gateway.core.revocation.revoked import ListFull
 from gateway.core.token.handles import handles_of
 from gateway.core.token.identity import Identity
 from gateway.events import RevocationAdded, RevocationsKnown
@@ -148,7 +149,7 @@ async def test_a_list_that_is_too_old_admits_nobody_where_that_is_configured(
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
 
 
-async def test_a_full_list_says_so_to_whoever_revokes(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_list_says_so_to_whoever_revokes() -> None:
     world = World()
     world.revocations._list._max_entries = 1
     await world.revocations.add(entry(), source="command")
@@ -156,8 +157,9 @@ async def test_a_full_list_says_so_to_whoever_revokes(caplog: pytest.LogCaptureF
         with pytest.raises(CannotRevoke, match="has 1 entries"):
             await world.revocations.add(*more, source="command")
     assert len(world.keeper.kept) == 1
-    assert world.revocations.take([entry("client", "x")], source="store") is False
-    assert "takes no more" in caplog.text
+    with pytest.raises(ListFull, match="takes no more"):
+        world.revocations.take([entry(until=NOW + 200), entry("client", "x")], source="store")
+    assert world.revocations.entries() == (entry(until=NOW + 200),)
     world.revocations.replace([entry("client", "app")])
     assert world.revocations.entries() == (entry("client", "app"),)
 

@@ -68,14 +68,14 @@ class Revoked:
     def add(self, entry: Entry) -> Entry | None:
         """Takes an entry, or one that lifts another. What stands there now; None: nothing has changed.
 
-        ListFull: there is no room for it.
+        It may have been confirmed elsewhere, so there is an eighth more than `room` says. ListFull: not even that.
         """
         index = entry.index
         old = self.get(index)
         now = merged(old, entry)
         if now is old:
             return None
-        if old is None and self.room <= 0:
+        if old is None and self.room <= -(self._max_entries // 8):
             raise ListFull(self.full_sentence)
         self._forget(index)
         self._put(index, now)

@@ -113,6 +113,15 @@ def test_a_full_list_takes_nothing_new_and_says_how_full() -> None:
     assert (held.entries(lifted=True), held.counts["sid"], held.counts["subject"]) == ((entry("sid"),), 1, 0)
 
 
+def test_what_others_have_confirmed_is_taken_beyond_that_but_not_without_end() -> None:
+    held = holding(*(entry("jti", str(number)) for number in range(8)), max_entries=8)
+    assert held.room == 0
+    assert held.add(entry("sid")) is not None
+    assert held.room == -1
+    with pytest.raises(ListFull):
+        held.add(entry("client"))
+
+
 @given(
     st.lists(
         st.builds(
