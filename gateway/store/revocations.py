@@ -214,7 +214,7 @@ class Revocations:
 
     def _complain(self) -> None:
         if self._is_stale:
-            log.error("the list of what is revoked is older than %g s: %s", MAX_AGE, _CONSEQUENCE[self._closed])
+            log.error("%s: %s", _TOO_OLD, _CONSEQUENCE[self._closed])
         else:
             log.info("the list of what is revoked is up to date again")
 
@@ -230,6 +230,6 @@ def _of(issuer: str) -> str:
     return f" of {issuer}" if issuer else ""
 
 
-_TOO_OLD: Final = f"the list of what is revoked is older than {MAX_AGE:.0f} s"
+_TOO_OLD: Final = f"the list of what is revoked is older than {MAX_AGE:.0f} s, or was not read yet"
 _WORDS: Final = {kind: "subject, as a token without session," if kind == "sessionless" else kind for kind in KINDS}
 _CONSEQUENCE: Final = {True: "no token is admitted", False: "tokens that were revoked since may be admitted"}
