@@ -196,7 +196,7 @@ class Verifier:
                 issuer=candidate.rules.issuer,
                 subject=candidate.subject,
                 client=candidate.client,
-                digest=digest,
+                digest=digest_of(candidate.signed) if candidate.signed else digest,
             ),
             lacks=lacks,
         )

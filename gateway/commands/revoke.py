@@ -26,6 +26,7 @@ from gateway.core.config.secret import Secret
 from gateway.core.errors import Refusal
 from gateway.core.revocation.entry import Entry, Kind, lifting, revoking
 from gateway.core.shown import shown
+from gateway.core.token.handles import fixed_part
 from gateway.core.token.jwt import parse_token
 from gateway.observe.observers import Unheard
 from gateway.process.revoking import Deed, parse_response, request_of, user_name
@@ -123,7 +124,7 @@ def _wanted(arguments: argparse.Namespace, config: Config, section: Revocation, 
         raise _CannotAsk("--before has no effect on one token")
     if given == ["token"]:
         token = _read_token(arguments.token)
-        return (revoking("token", value=sha256(token).hexdigest(), expires_at=_expiry(token), **common),)
+        return (revoking("token", value=sha256(fixed_part(token)).hexdigest(), expires_at=_expiry(token), **common),)
     issuer = _issuer(config, arguments.issuer)
     if given == ["all"]:
         return (revoking("issuer", issuer=issuer, before=before, **common),)

@@ -30,7 +30,7 @@ class Entry:
     kind: Kind
     #: the real `iss`; empty for a token
     issuer: str
-    #: hexadecimal SHA-256 of a token, else the claim; empty for an issuer
+    #: hexadecimal SHA-256 of what is fixed of a token, else the claim; empty for an issuer
     value: str
     #: when it may be forgotten: no token that it is about can be valid any more
     until: float

@@ -36,10 +36,15 @@ class Handles:
         return f"Handles({len(self.index)}, issued at {self.issued_at})"
 
 
+def fixed_part(token: bytes) -> bytes:
+    """What of a token has one spelling only: of a JWT all but its signature, of which ECDSA has two that are good."""
+    return token.rpartition(b".")[0] if token.count(b".") == 2 else token
+
+
 def handles_of(
     claims: Mapping[str, Any], *, issuer: str, subject: str | None, client: str | None, digest: bytes
 ) -> Handles:
-    """The handles of a token whose claims were judged. `issuer`: the real `iss`. `digest`: the token's SHA-256."""
+    """The handles of a token whose claims were judged. `issuer`: the real `iss`. `digest`: SHA-256 of `fixed_part`."""
     iat = claims.get("iat")
     jti, sid = _text(claims.get("jti")), _text(claims.get("sid"))
     index = [index_value("token", digest.hex()), index_value("issuer", issuer)]

@@ -141,6 +141,7 @@ def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float,
         subject=subject,
         client=client,
         scopes=scopes,
+        signed=token.signing_input,
     )
 
 

@@ -105,7 +105,7 @@ class Token:
 class Candidate:
     """A token that passed every check but the signature."""
 
-    __slots__ = ("client", "expires_at", "not_before", "rules", "scopes", "subject", "verdict")
+    __slots__ = ("client", "expires_at", "not_before", "rules", "scopes", "signed", "subject", "verdict")
 
     def __init__(
         self,
@@ -117,6 +117,7 @@ class Candidate:
         subject: str | None,
         client: str | None,
         scopes: tuple[str, ...],
+        signed: bytes = b"",
     ) -> None:
         self.rules: Final = rules
         self.verdict: Final = verdict
@@ -126,3 +127,5 @@ class Candidate:
         self.client: Final = client
         #: roles with blanks in them too, which are no scopes
         self.scopes: Final = scopes
+        #: what is signed: the same in every spelling of a JWT's signature; empty: it is none
+        self.signed: Final = signed

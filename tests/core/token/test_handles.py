@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.token.handles import Handles, handles_of, index_value
+from gateway.core.token.handles import Handles, fixed_part, handles_of, index_value
 
 DIGEST = bytes(range(32))
 TEXTS = st.text(max_size=8)
@@ -54,3 +54,10 @@ def test_other_parts_have_another_value(one: list[str], other: list[str], kind: 
 
 def test_a_lone_surrogate_is_no_reason_to_fail() -> None:
     assert len(index_value("subject", "i", "\ud800")) == 16
+
+
+@pytest.mark.parametrize(
+    ("token", "fixed"), [(b"a.b.c", b"a.b"), (b"opaque", b"opaque"), (b"a.b", b"a.b"), (b"a.b.c.d.e", b"a.b.c.d.e")]
+)
+def test_of_a_signed_token_all_but_the_signature_is_fixed(token: bytes, fixed: bytes) -> None:
+    assert fixed_part(token) == fixed
