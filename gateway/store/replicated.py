@@ -43,8 +43,8 @@ _START: Final = b"0-0"
 log = logging.getLogger("gateway.store")
 
 
-class _Unreadable(Exception):
-    """An entry cannot be opened: what it revokes is not known."""
+class _TooMany(Exception):
+    """There are more entries than a process can have: what the others revoke is not known."""
 
 
 class ReplicatedList:
@@ -68,6 +68,8 @@ class ReplicatedList:
         self._owed_at: float | None = None
         self._expired_at = float("-inf")
         self._wrong = ""
+        #: fields whose entries cannot be opened: what they revoke is not known
+        self._sealed_up: set[bytes] = set()
         redis.on_loss.append(self._has_lost)
 
     def __repr__(self) -> str:
@@ -180,7 +182,7 @@ class ReplicatedList:
             except StoreDown as down:
                 # Redis says so itself, and the list becomes older.
                 wrong = f"the store cannot be had: {down}"
-            except _Unreadable as error:
+            except _TooMany as error:
                 wrong = str(error)
                 if wrong != self._wrong:
                     log.error("what is revoked is not known: %s", error)  # noqa: TRY400 -- all there is to say
@@ -193,10 +195,10 @@ class ReplicatedList:
                 continue
             failures += 1
             self._must_read = True
-            await asyncio.sleep(min(0.05 * 2**failures, _LONGEST_PAUSE) * (0.5 + random() / 2))  # noqa: S311 -- jitter
+            await asyncio.sleep(min(0.05 * 2 ** min(failures, 10), _LONGEST_PAUSE) * (0.5 + random() / 2))  # noqa: S311 -- jitter
 
     async def _hear(self, follower: Follower) -> None:
-        """Reads all of it where that is needed, else what has changed since. StoreDown. _Unreadable."""
+        """Reads all of it where that is needed, else what has changed since. StoreDown. _TooMany."""
         began = time.monotonic()
         if self._must_read or (self._owed_at is not None and began - self._owed_at > _OWED):
             self._must_read = False
@@ -205,6 +207,8 @@ class ReplicatedList:
         else:
             before = self._last
             await self._read_changes(follower)
+            if self._sealed_up:
+                await self._read_again(follower)
         assert self._revocations is not None
         self._revocations.look()
         if await self._is_complete(follower, before):
@@ -252,7 +256,15 @@ class ReplicatedList:
         if self._fewer >= _FEWER:
             self._fewer = 0
             self._must_read = True
-        return not self._must_read
+        return not self._must_read and not self._sealed_up
+
+    async def _read_again(self, follower: Follower) -> None:
+        """What could not be opened: it may have gone, or been written anew."""
+        fields = list(self._sealed_up)[:_SCANNED]
+        values = await follower.command(b"HMGET", self._keys()[0], *fields, seconds=_PATIENCE)
+        await self._take(zip(fields, values, strict=True), source="store")
+        if not self._sealed_up:
+            log.info("what is revoked is known again")
 
     async def _state(self, follower: Follower) -> tuple[int, int, bytes, bytes]:
         """How many entries and ends there are, and the first and the last change that are known."""
@@ -267,14 +279,11 @@ class ReplicatedList:
         count, ends, _, last = await self._state(follower)
         found: set[bytes] = set()
         poorer: list[Entry] = []
-        cursor, wrong = b"0", None
+        cursor = b"0"
+        self._sealed_up.clear()
         while True:
             cursor, values = await follower.command(b"HSCAN", keys[0], cursor, b"COUNT", _SCANNED, seconds=_PATIENCE)
-            try:
-                await self._take(zip(values[::2], values[1::2], strict=True), source="", found=found, poorer=poorer)
-            except _Unreadable as error:
-                # The others count nevertheless.
-                wrong = error
+            await self._take(zip(values[::2], values[1::2], strict=True), source="", found=found, poorer=poorer)
             if cursor == b"0":
                 break
         missing = [entry for entry in self._revocations.entries(lifted=True) if entry.index not in found]
@@ -283,8 +292,6 @@ class ReplicatedList:
         self._last = last
         self._revocations.has_changed()
         await self._give_back(missing, poorer)
-        if wrong is not None:
-            raise wrong
 
     async def _take(
         self,
@@ -296,40 +303,44 @@ class ReplicatedList:
     ) -> None:
         """Takes what stands in Redis. `found`: gets their index values; `poorer`: what counts for more here than there.
 
-        _Unreadable, when all others were taken.
+        What cannot be opened hides no other, and is remembered. _TooMany.
         """
         assert self._revocations is not None
-        wrong: _Unreadable | None = None
         entries: list[Entry] = []
         for number, (field, value) in enumerate(values, start=1):
-            if value is not None:
-                try:
-                    entry = self._opened(field, value)
-                except Unsealable as error:
-                    wrong = _Unreadable(f"an entry in the store cannot be opened: {error}")
-                    entry = None
-                if entry is not None:
-                    entries.append(entry)
-                    held = self._revocations.get(entry.index)
-                    if found is not None and poorer is not None:
-                        found.add(entry.index)
-                        if held is not None and merged(entry, held) is not entry:
-                            poorer.append(held)
+            entry = self._tried(field, value)
+            if entry is not None:
+                entries.append(entry)
+                held = self._revocations.get(entry.index)
+                if found is not None and poorer is not None:
+                    found.add(entry.index)
+                    if held is not None and merged(entry, held) is not entry:
+                        poorer.append(held)
             if number % _AT_ONCE == 0:
                 self._add(entries, source=source, tell=found is None)
                 entries = []
                 await asyncio.sleep(0)
         self._add(entries, source=source, tell=found is None)
-        if wrong is not None:
-            raise wrong
+
+    def _tried(self, field: bytes, value: bytes | None) -> Entry | None:
+        """The entry in a field, if there is one that has not ended, and it can be opened."""
+        try:
+            entry = None if value is None else self._opened(field, value)
+        except Unsealable as error:
+            if not self._sealed_up:
+                log.error("what is revoked is not known: an entry in the store cannot be opened: %s", error)  # noqa: TRY400 -- all there is to say
+            self._sealed_up.add(field)
+            return None
+        self._sealed_up.discard(field)
+        return entry
 
     def _add(self, entries: Sequence[Entry], *, source: str, tell: bool) -> None:
-        """Takes them. _Unreadable: they are more than this process can have."""
+        """Takes them. _TooMany."""
         assert self._revocations is not None
         try:
             self._revocations.take(entries, source=source, tell=tell)
         except ListFull as full:
-            raise _Unreadable(str(full)) from None
+            raise _TooMany(str(full)) from None
 
     async def _give_back(self, missing: Sequence[Entry], poorer: Sequence[Entry]) -> None:
         """Has Redis have what is here. One that takes no writes makes the list no older: all of it was read."""
@@ -338,7 +349,7 @@ class ReplicatedList:
             await self._put_back(missing)
             for entry in poorer:
                 await self._put(entry)
-        except (StoreDown, CannotRevoke) as error:
+        except (StoreDown, CannotRevoke, Unsealable) as error:
             self._owed_at = time.monotonic()
             log.warning("what the store had forgotten of what is revoked cannot be put back now: %s", error)
 
