@@ -174,6 +174,11 @@ def test_what_is_not_about_this_subject_of_this_issuer_is_not_used(claims: dict[
     assert "bob" not in sentence
 
 
+def test_what_was_obtained_has_a_size() -> None:
+    assert Obtained({}, NOW).size == 2
+    assert Obtained({"email": "a@b"}, NOW).size == len('{"email": "a@b"}')
+
+
 def test_what_is_packed_is_unpacked_until_it_is_too_old() -> None:
     packed = pack({"email": "a@b", "name": "Alice"}, at=NOW)
     assert unpack(packed, RULES, lifetime=300, now=NOW + 299) == Obtained({"email": "a@b"}, NOW + 300)
