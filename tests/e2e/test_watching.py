@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from gateway.demo.echo import EchoApi
 from gateway.demo.issuer import DemoIssuer
+from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"
@@ -120,7 +121,7 @@ async def test_expressions_of_the_dashboard_and_of_the_runbook_can_be_parsed(tmp
 
 @asynccontextmanager
 async def gateway_with_traffic(
-    directory: Path, issuer: DemoIssuer, api: EchoApi, *, workers: int
+    directory: Path, issuer: DemoIssuer, api: EchoApi, redis: RedisServer, *, workers: int
 ) -> AsyncIterator[GatewayProcess]:
     """A gateway that has admitted, reported, refused, and failed to reach an API."""
     path = directory / "gateway.yaml"
@@ -142,6 +143,9 @@ issuers:
   - issuer: {issuer.url}
     audience: {issuer.audience}
     userinfo: {{claims: [nickname], endpoint: "http://127.0.0.1:{free_port()}/me"}}
+    backchannel_logout: {{client_ids: [app]}}
+revocation: {{}}
+{redis.yaml()}
 identity_headers: {{X-User-Id: sub, X-Nickname: nickname}}
 routes:
   - {{path: /gone/*, upstream: gone}}
@@ -170,11 +174,11 @@ async def ask_everything(gateway: GatewayProcess, issuer: DemoIssuer) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_every_metric_that_is_asked_for_is_exported(
-    tmp_path: Path, issuer: DemoIssuer, api: EchoApi, workers: int
+    tmp_path: Path, issuer: DemoIssuer, api: EchoApi, redis: RedisServer, workers: int
 ) -> None:
     asked = {name for one in (*expressions(), *(str(rule["expr"]) for rule in rules())) for name in metrics_of(one)}
     assert len(asked) > 25
-    async with gateway_with_traffic(tmp_path, issuer, api, workers=workers) as gateway:
+    async with gateway_with_traffic(tmp_path, issuer, api, redis, workers=workers) as gateway:
         exported: set[str] = set()
         page = ""
         async with asyncio.timeout(START_SECONDS):
@@ -235,10 +239,10 @@ async def api_of(session: aiohttp.ClientSession, url: str, **parameters: str) ->
 
 
 async def test_a_real_prometheus_evaluates_every_rule_and_every_expression_of_the_dashboard(
-    tmp_path: Path, issuer: DemoIssuer, api: EchoApi
+    tmp_path: Path, issuer: DemoIssuer, api: EchoApi, redis: RedisServer
 ) -> None:
     async with (
-        gateway_with_traffic(tmp_path, issuer, api, workers=1) as gateway,
+        gateway_with_traffic(tmp_path, issuer, api, redis, workers=1) as gateway,
         prometheus(tmp_path, gateway) as url,
         aiohttp.ClientSession() as session,
         asyncio.timeout(3 * START_SECONDS),
