@@ -12,6 +12,7 @@ from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
+from gateway.core.config.userinfo import UserInfoSection
 from gateway.core.errors import (
     BadSignature,
     IdentityClaimMissing,
@@ -410,3 +411,19 @@ async def test_another_spelling_of_a_signature_is_the_same_token_to_whoever_revo
     assert first.handles is not None
     assert second.handles is not None
     assert first.handles.index == second.handles.index
+
+
+async def test_what_was_asked_for_beside_a_token_ends_and_the_token_is_not_verified_again() -> None:
+    section = UserInfoSection(claims=("email",))
+    world = World(issuer_settings={"userinfo": section}, identity_headers={"X-Email": "email"})
+    token = sign()
+    bare = await world.identify(token)
+    assert bare.lacks is not None
+    whole = bare.completed_with({}, headers=(), until=NOW + 60)
+    world.verifier.replace(digest_of(token), whole, beside=10)
+    assert await world.identify(token) is whole
+    world.now += 60
+    assert await world.identify(token) is bare
+    assert world.verifier._verified.find(digest_of(token)) is bare
+    assert world.recorder.hits == [False, True, True]
+    assert len(world.recorder.verified) == 1
