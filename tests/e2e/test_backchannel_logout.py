@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oidc.provider import API, BROWSER_CLIENT, OidcProvider
+from oidc.provider import API, BROWSER_CLIENT, SUBJECT, OidcProvider
 from process import GatewayProcess, serving
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+
+from tests.redis_server import SECRET, RedisServer
 
 PATIENCE = 20.0
 PATH = "/.gateway/backchannel-logout/provider"
@@ -22,8 +24,11 @@ async def echo(connection: ServerConnection) -> None:
         await connection.send(message)
 
 
-def written(directory: Path, *, upstream: str, issuer: str, workers: int = 1, **revocation: Any) -> str:
+def written(
+    directory: Path, *, upstream: str, issuer: str, workers: int = 1, store: Any = None, **revocation: Any
+) -> str:
     config = {
+        **({} if store is None else {"store": store}),
         "upstream": upstream,
         "listen": "127.0.0.1:0",
         "admin": "127.0.0.1:0",
@@ -105,3 +110,41 @@ async def test_a_logout_at_the_provider_ends_what_was_opened_with_its_tokens(
             await (await opened(gateway, again.access_token)).close()
         assert gateway.leaked() == []
         assert b"Traceback" not in gateway.output
+
+
+async def test_what_one_replica_hears_ends_what_is_open_at_another(
+    provider: OidcProvider, tmp_path: Path, redis: RedisServer
+) -> None:
+    secret = tmp_path / "store-secret"
+    async with asyncio.timeout(2 * PATIENCE), serve(echo, "127.0.0.1", 0) as api:
+        port = next(iter(api.sockets)).getsockname()[1]
+        secret.write_text(SECRET)
+        config = written(
+            tmp_path,
+            upstream=f"http://127.0.0.1:{port}",
+            issuer=provider.issuer,
+            store={"url": redis.url, "secrets": [{"file": str(secret)}]},
+        )
+        async with serving(config=config) as hears, serving(config=config) as serves:
+            await hears.ready()
+            await serves.ready()
+            await provider.post_logouts_to(hears.url + PATH)
+            async with provider.logged_in(resource=API) as browser:
+                clients = [await opened(serves, browser.tokens.access_token) for _ in range(5)]
+                machine = await opened(serves, await provider.client_credentials(API))
+                await asyncio.sleep(1.1)
+                began = time.monotonic()
+                await browser.log_out()
+                for told in await asyncio.gather(*map(closed, clients)):
+                    assert told == (1008, "token_revoked")
+                # The second for which the provider was busy is among it.
+                assert time.monotonic() - began < 2
+            await machine.send("still here")
+            assert await machine.recv() == "still here"
+            await machine.close()
+        assert b"Traceback" not in hears.output + serves.output
+        assert serves.leaked() == []
+        # Nothing in Redis says who it was.
+        dumped = repr(redis.dump())
+        assert "revocation" in dumped
+        assert SUBJECT not in dumped
