@@ -96,7 +96,7 @@ class AskedStreams:
         self._server = server
         self._reask = reask
         self._is_due = is_due
-        #: of those that were asked about of late: when, in seconds of the looks
+        #: those of which nobody could tell of late, or that are believed for no time: when they were asked about
         self._asked: dict[Identity, float] = {}
         self._asking: asyncio.Task[None] | None = None
 
@@ -119,6 +119,9 @@ class AskedStreams:
         left = iter(due)
         while batch := tuple(islice(left, AT_ONCE)):
             verdicts = await asyncio.gather(*map(self._reask, batch))
+            for one in batch:
+                if not self._is_due(one):
+                    self._asked.pop(one, None)
             refused = {one: refusal for one, refusal in zip(batch, verdicts, strict=True) if refusal is not None}
             if refused and (ended := await self._server.end_streams(refused.get)):
                 log.info("%d streams and tunnels were ended: their tokens are not active any more", ended)

@@ -145,9 +145,10 @@ async def test_that_nobody_can_tell_ends_nothing(start: Start) -> None:
 
 
 class Issuer:
-    """Knows whose tokens are inactive, and of which it was asked; what it says is believed for a minute."""
+    """Knows whose tokens are inactive, and of which it was asked; what it says is believed for a while."""
 
-    def __init__(self, *inactive: str) -> None:
+    def __init__(self, *inactive: str, cache: float = 60) -> None:
+        self.cache = cache
         self.inactive = set(inactive)
         self.asked: list[str | None] = []
         self.most = self._under_way = 0
@@ -156,7 +157,7 @@ class Issuer:
         self.can_tell = True
 
     def is_due(self, identity: Identity) -> bool:
-        return self.now >= self.believed.setdefault(identity, self.now + 60)
+        return self.now >= self.believed.setdefault(identity, self.now + self.cache)
 
     async def reask(self, identity: Identity) -> Refusal | None:
         self.asked.append(identity.subject)
@@ -165,7 +166,7 @@ class Issuer:
         await asyncio.sleep(0.01)
         self._under_way -= 1
         if self.can_tell:
-            self.believed[identity] = self.now + 60
+            self.believed[identity] = self.now + self.cache
         return TokenExpired("as its issuer says") if identity.subject in self.inactive else None
 
 
@@ -200,6 +201,24 @@ async def test_an_issuer_is_asked_again_when_it_is_time_for_as_long_as_something
     await clients[2].close()
     await gateway.connections(0)
     assert await look(400) == []
+    streams.stop()
+
+
+@pytest.mark.parametrize(("cache", "expected"), [(1, [1, 2, 3, 4, 5, 6, 7]), (3, [3, 6]), (0, [0, 5])])
+async def test_a_short_time_is_kept_and_none_at_all_is_five_seconds(
+    start: Start, cache: float, expected: list[int]
+) -> None:
+    gateway = await start()
+    await opened(gateway)
+    issuer = Issuer(cache=cache)
+    streams = AskedStreams(gateway.server, reask=issuer.reask, is_due=issuer.is_due)
+    asked_at = []
+    for now in range(8):
+        before, issuer.now = len(issuer.asked), float(now)
+        streams.look(issuer.now)
+        await asyncio.sleep(0.03)
+        asked_at += [now] * (len(issuer.asked) - before)
+    assert asked_at == expected
     streams.stop()
 
 
