@@ -240,6 +240,9 @@ def _by_logout(revocations: Revocations) -> Callable[[tuple[Entry, ...]], Awaita
     """How a logout is written down. LogoutFailed: it was not."""
 
     async def revoke(entries: tuple[Entry, ...]) -> bool:
+        # The same logout token again, and again: nothing is written for it.
+        if revocations.covers(entries):
+            return False
         try:
             return await revocations.add(*entries, source="logout")
         except CannotRevoke as error:

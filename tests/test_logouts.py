@@ -178,6 +178,8 @@ async def test_a_second_one_changes_nothing(gateway: Running, client: RawClient)
     revocations = gateway.gateway.assembly.revocations
     assert revocations is not None
     assert len(revocations.entries()) == 2
+    # Nor is anything written for it, or logged: whoever repeats it has nobody's disk filled.
+    assert gateway.stderr.getvalue().count("revoked: ") == 2
     # An older one neither.
     assert (await client.ask(logout(logout_token(iat=int(time.time()) - 20)))).status == 200
     assert counted(gateway) == {"ok": 1.0, "repeated": 3.0}

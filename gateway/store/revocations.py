@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from gateway.core.errors import StoreUnavailable, Suspect, TokenRevoked
-from gateway.core.revocation.entry import KINDS, Entry, following, lifting
+from gateway.core.revocation.entry import KINDS, Entry, following, lifting, merged
 from gateway.core.revocation.revoked import Revoked
 from gateway.core.token.identity import Identity
 from gateway.events import RevocationAdded, RevocationsKnown
@@ -142,6 +142,12 @@ class Revocations:
         entries = tuple(following(old, entry) for old, entry in zip(before, entries, strict=True))
         self.take(entries if self._keeper is None else await self._keeper.write(entries, source=source), source=source)
         return any(self._list.get(entry.index) is not old for entry, old in zip(entries, before, strict=True))
+
+    def covers(self, entries: Iterable[Entry]) -> bool:
+        """Whether all that these are about is revoked and kept already, so that they would change nothing."""
+        return all(
+            (held := self._list.get(entry.index)) is not None and merged(held, entry) is held for entry in entries
+        )
 
     def check_room(self, entries: Iterable[Entry]) -> None:
         """CannotRevoke: the list is full."""

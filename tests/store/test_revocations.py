@@ -184,3 +184,19 @@ async def test_the_log_says_who_revoked_what_kind_of_thing_and_of_many_only_of_s
     assert len(caplog.records) == 21
     assert caplog.records[-1].getMessage() == "revoked or lifted: 5 more"
     assert "alice" not in caplog.text
+
+
+async def test_what_would_change_nothing_is_known_without_writing_it() -> None:
+    world = World()
+    known = (entry("sid", "s-1"), entry("sessionless"))
+    assert not world.revocations.covers(known)
+    await world.revocations.add(known[0], source="logout")
+    assert not world.revocations.covers(known)
+    await world.revocations.add(known[1], source="logout")
+    world.now += 5
+    assert world.revocations.covers(known)
+    assert world.revocations.covers(entry(one.kind, one.value, at=world.now, before=NOW - 10) for one in known)
+    assert not world.revocations.covers([known[0], entry("sessionless", before=NOW + 1)])
+    await world.revocations.lift(known[0])
+    # Said again after it was taken back.
+    assert not world.revocations.covers([entry("sid", "s-1", at=world.now + 1)])
