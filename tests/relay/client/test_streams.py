@@ -7,8 +7,10 @@ from contextlib import AsyncExitStack
 
 import pytest_asyncio
 
-from gateway.core.errors import Draining
-from gateway.relay.client.streams import Streams
+from gateway.core.errors import Draining, Refusal
+from gateway.core.token.identity import Identity
+from gateway.relay.client.streams import AT_ONCE, Streams
+from tests.memory import identity
 
 
 class Opened:
@@ -144,3 +146,24 @@ async def test_one_that_its_own_time_ends_is_not_told(opened: Opened) -> None:
                 it.end(Draining(), goodbye=0)
     assert it is not None
     assert it.ended_by is None
+
+
+async def test_one_that_ends_while_the_others_are_judged_is_not_asked_about() -> None:
+    streams, asked = Streams(), 0
+    caller = identity()
+
+    def judge(_: Identity) -> Refusal | None:
+        nonlocal asked
+        asked += 1
+        return None
+
+    async with asyncio.timeout(None) as timeout:
+        added = [streams.add(timeout, None, identity=caller) for _ in range(AT_ONCE + 1)]
+        judging = asyncio.create_task(streams.end_refused(judge))
+        while not asked:  # noqa: ASYNC110 -- a turn of the loop
+            await asyncio.sleep(0)
+        assert asked == AT_ONCE
+        streams.forget(added[-1])
+        assert await judging == 0
+    assert asked == AT_ONCE
+    assert streams.identities() == {caller}
