@@ -19,6 +19,8 @@ from tests.kubernetes.tools import HOME, tool
 _STARTING: Final = 90.0
 #: seconds for one command
 _COMMAND: Final = 120.0
+#: seconds between two questions at most
+_PAUSE: Final = 0.5
 #: seconds that kube-proxy takes to write down what has changed
 _PROXY: Final = 1.0
 
@@ -147,10 +149,14 @@ class Cluster:
     def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
         """Asks `condition` until it holds; CommandFailed names `what` when it never does."""
         deadline = time.monotonic() + timeout
-        while not condition():
+        while True:
+            asked = time.monotonic()
+            if condition():
+                return
             if time.monotonic() > deadline:
                 raise CommandFailed(f"{what}: not within {timeout:.0f} s")
-            time.sleep(0.1)
+            # A kubectl takes the processors from what is waited for.
+            time.sleep(min(max(0.1, 3 * (time.monotonic() - asked)), _PAUSE))
 
     def _until(self, part: str, condition: Callable[[], bool]) -> None:
         try:

@@ -140,7 +140,7 @@ class Shop:
         def ask() -> None:
             while not ending.is_set():
                 statuses.append(self.ask(url, token))
-                time.sleep(0.02)
+                time.sleep(0.05)
 
         clients = [threading.Thread(target=ask) for _ in range(4)]
         for client in clients:

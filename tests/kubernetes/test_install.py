@@ -126,6 +126,7 @@ def test_a_release_is_installed_tested_upgraded_rolled_back_and_uninstalled(shop
     assert "gateway" not in shop.kubectl("get", kinds, "-o", "name")
 
 
+@pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 def test_a_container_of_the_gateway_has_no_rights(shop: Shop) -> None:
     shop.install("--set=replicas=1")
     script = "import os; print(os.getuid(), os.access('/', os.W_OK), os.access('/opt', os.W_OK), os.path.exists('/var/run/secrets'))"
