@@ -1,12 +1,13 @@
 """The cluster, what can be added to it, and who asks for it."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from tests.kubernetes import addons
 from tests.kubernetes.cluster import Cluster, running
-from tests.kubernetes.image import IMAGE, build_image
+from tests.kubernetes.image import IMAGE, ROOT, build_image
 from tests.kubernetes.images import API, api_image
 
 
@@ -50,6 +51,14 @@ def image(cluster: Cluster) -> str:
 def metrics_server(cluster: Cluster) -> None:
     """What an autoscaler asks."""
     addons.start_metrics_server(cluster)
+
+
+@pytest.fixture(scope="session")
+def metrics_adapter(cluster: Cluster) -> None:
+    """What an autoscaler asks about requests, by the rule of docs/kubernetes.md."""
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    (rules,) = re.findall(r"```yaml\n(rules:\n.*?)```", page, re.DOTALL)
+    addons.start_metrics_adapter(cluster, rules)
 
 
 @pytest.fixture(scope="session")

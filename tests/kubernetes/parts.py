@@ -32,7 +32,8 @@ def write_certificates(folder: Path) -> None:
     authority.issue("admin", "admin", group="system:masters")
     authority.issue("kubelet", f"system:node:{NODE}", group="system:nodes", addresses=(NODE, "127.0.0.1"))
     authority.issue("serviceaccounts", "serviceaccounts")
-    authority.issue("metrics", "metrics-server", addresses=("metrics-server.kube-system.svc",))
+    told = tuple(f"{name}.kube-system.svc" for name in ("metrics-server", "prometheus-adapter"))
+    authority.issue("metrics", "metrics", addresses=told)
     for name, who in (("kubeconfig", "admin"), ("kubelet.kubeconfig", "kubelet")):
         cluster = {"server": API_SERVER, "certificate-authority": str(pki / "ca.crt")}
         user = {"client-certificate": str(pki / f"{who}.crt"), "client-key": str(pki / f"{who}.key")}

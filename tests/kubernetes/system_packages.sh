@@ -21,6 +21,7 @@ need iptables iptables
 need mmdebstrap mmdebstrap       # base images without a registry
 need nsenter util-linux
 need podman podman
+need prometheus prometheus       # what is scaled by requests
 need runc runc
 [ -x /usr/lib/podman/netavark ] || missing="$missing netavark aardvark-dns" # names of services, for deploy/compose
 [ -x /usr/lib/cni/ptp ] || missing="$missing containernetworking-plugins"
@@ -39,7 +40,7 @@ apt-get install -y -qq --no-install-recommends $missing >/dev/null
 [ -d /run/systemd/system ] || exit 0
 for package in $missing; do
     case $package in
-        containerd | docker-registry) systemctl disable --now --quiet "$package" ;;
+        containerd | docker-registry | prometheus) systemctl disable --now --quiet "$package" ;;
         etcd-server) systemctl disable --now --quiet etcd ;;
     esac
 done

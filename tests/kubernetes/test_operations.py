@@ -1,7 +1,10 @@
 """What happens to a release of the chart later: it is scaled, closed off and upgraded while clients ask."""
 
+import json
+
 import pytest
 
+from tests.kubernetes.addons import watch_pods
 from tests.kubernetes.load import Load
 from tests.kubernetes.test_install import CONFIG, WORKLOAD, Shop, shop
 from tests.kubernetes.workloads import container, listed, pod, service
@@ -43,6 +46,22 @@ def test_an_autoscaler_adds_gateways_that_are_busy_and_takes_them_away(shop: Sho
     assert load.failed == []
     shop.cluster.wait_until(lambda: shop.kubectl(*ready) == "1", "the second gateway ends", 120)
     assert shop.ask(shop.token())[0] == 200
+
+
+def test_an_autoscaler_counts_requests_by_the_rule_of_the_documentation(shop: Shop, metrics_adapter: None) -> None:
+    shop.install(
+        "--set=autoscaling.enabled=true,autoscaling.minReplicas=1,autoscaling.maxReplicas=2,autoscaling.cpu=null",
+        "--set=autoscaling.requestsPerPod=5",
+    )
+    ready = ("get", WORKLOAD, "-o", "jsonpath={.status.readyReplicas}")
+    assert shop.kubectl(*ready) == "1"
+    told = shop.kubectl("get", "pods", "-l", "app.kubernetes.io/name=bearer-gateway", "-o", "json")
+    [gateway] = json.loads(told)["items"]
+    address = f"{gateway['status']['podIP']}:9090"
+    watch_pods(shop.cluster, {(shop.namespace, gateway["metadata"]["name"]): address})
+    with Load(shop.cluster, shop.address(NAME), 80, shop.token(), connections=10) as load:
+        shop.cluster.wait_until(lambda: shop.kubectl(*ready) == "2", "a second gateway", 120)
+    assert load.failed == []
 
 
 def test_its_policy_lets_in_who_may_ask_and_the_gateway_out_to_what_it_names(

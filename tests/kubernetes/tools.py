@@ -98,6 +98,9 @@ RECIPES: Final = {
     "kube-router": Recipe(
         "github.com/cloudnativelabs/kube-router/v2", "v2.1.0", {"kube-router": "cmd/kube-router"}, minutes=2, huge=True
     ),
+    "prometheus-adapter": Recipe(
+        "sigs.k8s.io/prometheus-adapter", "v0.12.0", {"prometheus-adapter": "cmd/adapter"}, minutes=3, huge=True
+    ),
     "controller-gen": Recipe(
         "sigs.k8s.io/controller-tools", "v0.23.0", {"controller-gen": "cmd/controller-gen"}, minutes=0.3
     ),
