@@ -38,8 +38,7 @@ test: $(VENV)/.dev system $(COMPILED)/.done  ## every test; sets up what they ne
 test-kubernetes: $(VENV)/.kubernetes  ## on a whole Kubernetes of real parts; root, Go and, the first time, half an hour
 	@sh tests/kubernetes/system_packages.sh
 	@PYTHONPATH=. $(BIN)/python tests/kubernetes/tools.py >/dev/null
-	@echo 'building the image' && $(BIN)/python -m tests.kubernetes.image
-	$(BIN)/pytest tests/kubernetes -v --durations=10
+	$(BIN)/python -m tests.kubernetes.run --durations=10
 
 check: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, layout
 	$(BIN)/ruff format --check gateway tests deploy/image hatch_build.py

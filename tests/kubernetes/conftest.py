@@ -11,12 +11,34 @@ from tests.kubernetes.image import IMAGE, ROOT, build_image
 from tests.kubernetes.images import API, api_image
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cluster: needs the one Kubernetes that a machine can have")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is built on demand takes as long as it takes; the tests themselves have their limit."""
-    for item in items:
-        if "kubernetes" in item.path.parts and item.get_closest_marker("timeout") is None:
+    """What is built on demand takes as long as it takes; the tests themselves have their limit.
+
+    `-m cluster` and `-m 'not cluster'` run at once (run.py): who needs the gateway's image comes last of those on the cluster,
+    first of the others, which have it built meanwhile.
+    """
+    ours = [item for item in items if "kubernetes" in item.path.parts]
+    for item in ours:
+        if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(300, func_only=True))
+        if "cluster" in _fixtures(item):
+            item.add_marker(pytest.mark.cluster)
+    others = [item for item in items if item not in ours]
+    items[:] = [*others, *sorted(ours, key=_place)]
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])
+
+
+def _place(item: pytest.Item) -> bool:
+    asks = _fixtures(item)
+    return "image" in asks if item.get_closest_marker("cluster") else "archive" not in asks
 
 
 @pytest.fixture(scope="session")

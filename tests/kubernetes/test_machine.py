@@ -10,6 +10,9 @@ import pytest
 
 from tests.kubernetes.machine import Place
 
+# A setting is one for the whole machine, and kubelet changes it too.
+pytestmark = pytest.mark.cluster
+
 _SETTING = Path("/proc/sys/kernel/panic")
 
 
