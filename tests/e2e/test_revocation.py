@@ -16,12 +16,13 @@ from process import ROOT, GatewayProcess, serving
 
 from gateway.core.config.file import Config
 from gateway.core.config.revocation import Revocation
+from gateway.core.config.secret import Secret
 from gateway.core.revocation.entry import Entry
 from gateway.demo.issuer import DemoIssuer
 from tests.process.test_revoking import ask, entry, request
 from tests.process.test_supervisor import Supervised, config, jwks, supervised
-from tests.redis_server import RedisServer
-from tests.wire import RawUpstream, until
+from tests.redis_server import SECRET, RedisServer
+from tests.wire import RawUpstream, starting, until
 
 __all__ = ["jwks"]
 
@@ -72,6 +73,31 @@ async def test_real_workers_refuse_what_one_of_them_or_a_new_one_is_shown(
     async with supervised(revocable(jwks, upstream, path), caplog) as it:
         assert set(await statuses(it, good, lambda found: len(found) == 6)) == {401}
         assert (await ask(path, "list"))[1] == 2
+
+
+async def test_a_gateway_that_starts_without_its_redis_admits_nobody_until_it_has_the_list(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    redis.kill()
+    secrets = {Secret(env="STORE_SECRET"): SECRET}
+    async with starting(tmp_path) as start:
+        gateway = await start(revocation=Revocation(), store=redis.section(), secrets=secrets)
+        client = await gateway.client()
+        refused = await client.ask(request())
+        assert (refused.status, refused.problem["reason"]) == (503, "store_unavailable")
+        assert refused.values(b"Retry-After") == [b"5"]
+        page = await gateway.admin("/readyz")
+        assert page.status == 503
+        assert b"the list of what is revoked is older than 30 s, or was not read yet" in page.body
+        redis.start()
+        revocations = gateway.gateway.assembly.revocations
+        assert revocations is not None
+        await until(lambda: not revocations.is_needed)
+        assert (await client.ask(request())).status == 200
+        assert (await gateway.admin("/readyz")).status == 200
+        # From then on it goes on without, for as long as the list is not too old.
+        redis.kill()
+        assert (await client.ask(request())).status == 200
 
 
 # Whole programs
