@@ -149,15 +149,14 @@ def test_who_got_the_lock_of_a_file_that_was_replaced_looks_again(path: Path, mo
     def late(descriptor: int, how: int) -> None:
         monkeypatch.setattr(fcntl, "flock", locking)
         path.rename(path.with_name("old"))
-        path.with_name("other").touch()
+        path.with_name("other").write_bytes(WHOLE)
         path.with_name("other").rename(path)
         locking(descriptor, how)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    held, _ = opened(path)
-    held.append([entry()])
+    held, entries = opened(path)
     held.close()
-    assert reread(path) == (entry(),)
+    assert [one.value for one in entries] == ["alice", "bob"]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +206,23 @@ async def test_a_full_disk_is_told_to_whoever_revokes_and_leaves_a_sound_file(
         with pytest.raises(CannotRevoke, match="the journal cannot be written: No space left on device"):
             await revocations.add(entry("bob"), source="command")
     assert [one.value for one in revocations.entries()] == ["alice"]
+    assert read_journal(str(path), now=NOW) == (entry(),)
+    monkeypatch.undo()
+    await revocations.add(entry("carol"), source="command")
+    await revocations.close()
+    assert reread(path) == (entry(), entry("carol"))
+
+
+async def test_what_may_not_be_on_the_disk_does_not_count(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    revocations, _ = await started(path)
+    await revocations.add(entry(), source="command")
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(CannotRevoke, match="the journal cannot be written: Input/output error"):
+        await revocations.add(entry("bob"), source="command")
     assert read_journal(str(path), now=NOW) == (entry(),)
     monkeypatch.undo()
     await revocations.add(entry("carol"), source="command")
