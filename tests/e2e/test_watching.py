@@ -101,7 +101,7 @@ def test_every_section_of_the_runbook_says_what_it_means_where_to_look_and_what_
 def test_the_dashboard_asks_in_the_order_in_which_one_asks() -> None:
     dashboard = json.loads(DASHBOARD.read_text())
     rows = [panel["title"] for panel in dashboard["panels"] if panel["type"] == "row"]
-    assert rows == ["Is it up?", "Whom does it refuse?", "Is it slow?", "Is it the provider?", "Is it the API?", "Is it the process?"]  # fmt: skip
+    assert rows == ["Is it up?", "Whom does it refuse?", "Is it slow?", "Is it the provider?", "Is it the API?", "Is it the process?", "Is it the store?"]  # fmt: skip
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
     places = sorted((panel["gridPos"]["y"], panel["gridPos"]["x"]) for panel in dashboard["panels"])
