@@ -31,6 +31,7 @@ from gateway.settings.watch import FollowedSecrets
 from gateway.signing.assertions import SignedAssertions
 from gateway.signing.signing_keys import SigningKeys
 from gateway.store.budget import within_budget
+from gateway.store.rates import RateLimits, rate_limits
 from gateway.store.replicated import ReplicatedList
 from gateway.store.revocations import CannotRevoke, Keeper, Revocations
 from gateway.store.store import Store
@@ -54,6 +55,8 @@ class Assembly:
     upstream: Upstream
     #: what replicas share, or what is kept here instead
     store: Store
+    #: None: nothing is counted; in it `bad_tokens`, for whoever else gets bad ones
+    rates: RateLimits | None
     #: those in files are followed
     secrets: FollowedSecrets
     #: None: revocation is not configured
@@ -127,6 +130,7 @@ def build(
     observer: Observer,
     secrets: Mapping[Secret, str] = MappingProxyType({}),
     upstream: Upstream | None = None,
+    counts: bool = True,
     keeper: Keeper | None = None,
     tokens: UpstreamTokens | None = None,
     clock: Callable[[], float] = time.time,
@@ -135,8 +139,8 @@ def build(
 
     `config` is sound: nothing is checked here. `secrets`: what was read for each that it names. `observer`: outlives
     what is built here. `upstream`: instead of the APIs of the configuration; `tokens`: instead of those that token
-    endpoints give for them. `keeper`: of what is revoked, beyond this process; it is closed with the rest. `clock`:
-    seconds since the epoch.
+    endpoints give for them. `counts`: requests, where all replicas do; False for what is only explained. `keeper`: of
+    what is revoked, beyond this process; it is closed with the rest. `clock`: seconds since the epoch.
     ValueError: a file was spoilt after it was checked; the sentence begins with its key.
     """
     closing = AsyncExitStack()
@@ -158,6 +162,7 @@ def build(
     place = None if store.shared is None else store.cache("keys", value_bytes=KEPT_BYTES)
     issuers = RemoteIssuers(config.issuers, observer=observer, place=place)
     closing.push_async_callback(issuers.stop)
+    rates = rate_limits(config, store, counts=counts)
     userinfo = None
     if any(issuer.userinfo is not None for issuer in config.issuers):
         userinfo = RemoteUserInfo(
@@ -189,6 +194,7 @@ def build(
         upstream=upstream,
         observer=observer,
         assertions=None if signer is None else SignedAssertions(config, signer=signer, clock=clock),
+        rates=rates,
         revocations=revocations,
         userinfo=userinfo,
         tokens=tokens,
@@ -203,6 +209,8 @@ def build(
                 revoke=_by_logout(revocations),
                 lacks_sessions=gate.lacks_sessions,
                 observer=observer,
+                check_sender=None if rates is None else rates.check_sender,
+                count_bad=None if rates is None else rates.count_bad,
                 clock=clock,
             )
         )
@@ -216,6 +224,7 @@ def build(
         tokens=remote,
         upstream=upstream,
         store=store,
+        rates=rates,
         secrets=followed,
         revocations=revocations,
         _closing=closing,

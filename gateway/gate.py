@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.completer import Completer, UserInfo
-from gateway.core.config.file import Config
+from gateway.core.config.file import Config, counts_senders
 from gateway.core.config.secret import Secret
 from gateway.core.errors import ClientDisconnected, Draining, InternalError, InvalidToken, Refusal, TooLarge
 from gateway.core.http.body_limit import check_length
@@ -30,6 +30,7 @@ from gateway.core.trail import (
     BODY,
     CREDENTIAL,
     POLICY,
+    RATES,
     REMEMBERED,
     REVOCATION,
     ROUTE,
@@ -44,6 +45,7 @@ from gateway.ports import (
     Logouts,
     Observer,
     OwnResponse,
+    Rates,
     Revocations,
     Upstream,
     UpstreamTokens,
@@ -58,7 +60,7 @@ log = logging.getLogger("gateway")
 class Gate:
     """Decides who gets through, and relays what was let through."""
 
-    def __init__(  # noqa: PLR0913 -- as many ports as there are
+    def __init__(
         self,
         config: Config,
         *,
@@ -69,6 +71,7 @@ class Gate:
         revocations: Revocations | None = None,
         userinfo: UserInfo | None = None,
         tokens: UpstreamTokens | None = None,
+        rates: Rates | None = None,
         secrets: Mapping[Secret, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -77,8 +80,9 @@ class Gate:
         self._upstream_headers = UpstreamHeaders.of(config, secrets=secrets)
         self._token_bytes = config.limits.token_bytes
         self._body_bytes = config.limits.body_bytes
-        self._verifier = Verifier(config, issuers=issuers, observer=observer, clock=clock)
-        self._senders = client_addresses_of(config)
+        self._verifier = Verifier(config, issuers=issuers, observer=observer, clock=clock, rates=rates)
+        self._rates = rates
+        self._senders = client_addresses_of(config) if counts_senders(config) else None
         self._completer = None if userinfo is None else Completer(config, userinfo=userinfo, verifier=self._verifier)
         self._assertions = assertions
         self._revocations = revocations
@@ -87,7 +91,7 @@ class Gate:
         self._upstream = upstream
         self._observer = observer
         self._clock = clock
-        self._forwarding = ForwardingNotice()
+        self._forwarding = ForwardingNotice(log.warning)
 
     def tell_upstreams(self, own: Mapping[str, tuple[HeaderLine, ...]]) -> None:
         """From now on requests to an upstream have these lines of ours: a secret has been replaced."""
@@ -173,8 +177,7 @@ class Gate:
         In the order of `Step`: what a token says is judged once and remembered, what depends on the request every time.
         """
         taken = ending.account  # as enter() does, without a call a step
-        if not self._forwarding.given and (notice := self._forwarding.find(facts)) is not None:
-            log.warning(notice)
+        self._forwarding.look(facts)
         taken.append(ROUTE)
         if (preflight := self.routes.find_preflight(facts)) is not None:
             return self._admit_preflight(facts, ending, *preflight)
@@ -183,8 +186,8 @@ class Gate:
         route = ending.route = self.routes.match(facts)
         if route.cors is not cors:
             ending.response_lines = () if route.cors is None else route.cors.response_lines(facts.headers)
-        if not route.public:
-            try:
+        try:
+            if not route.public:
                 taken.append(CREDENTIAL)
                 presumed = presumed_token(facts.authorization, token_bytes=self._token_bytes)
                 digest = digest_of(presumed)
@@ -203,14 +206,18 @@ class Gate:
                 if identity.confirmation is not None:
                     check_binding(identity)
                 ending.identity = identity
+            if route.rates and self._rates is not None:
+                taken.append(RATES)
+                await self._rates.check(route.rates, facts, ending)
+            if (identity := ending.identity) is not None:
                 taken.append(POLICY)
                 check_policy(route, identity)
                 if identity.lacks is not None and self._completer is not None:
                     ending.identity = await self._completer.complete(identity, facts, digest, presumed, ending)
-            except Refusal as refusal:
-                if not route.reports or isinstance(refusal, TooLarge):
-                    raise
-                ending.report(refusal)
+        except Refusal as refusal:
+            if not route.reports or isinstance(refusal, TooLarge):
+                raise
+            ending.report(refusal)
         if self._body_bytes is not None:
             taken.append(BODY)
             check_length(facts, most=self._body_bytes)

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from gateway.core.errors import Refusal
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.rates.bad_tokens import BadTokens
+from gateway.core.rates.rules import RateRule
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.route import Route
 from gateway.core.token.identity import Identity
@@ -45,6 +47,20 @@ class Assertions(Protocol):
 
     def lines(self, identity: Identity, *, upstream: str) -> tuple[HeaderLine, ...]:
         """The headers that prove to this upstream who is calling. Waits for nothing."""
+
+
+class Rates(Protocol):
+    """How often somebody may."""
+
+    @property
+    def bad_tokens(self) -> BadTokens | None:
+        """None: they are not counted."""
+
+    async def check(self, rules: tuple[RateRule, ...], facts: Facts, ending: "Ending") -> None:
+        """Counts a request by these rules, and adds what the client is told of it to the response.
+
+        RateLimited: one of them refuses, and it counts for none. StoreUnavailable: nobody can tell, as configured.
+        """
 
 
 class Revocations(Protocol):

@@ -4,6 +4,7 @@ The waiting half of `core.token`. Knows nothing of requests, routes and response
 """
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
@@ -19,9 +20,9 @@ from gateway.core.token.keys import Key, names_one_of, shown_kid
 from gateway.core.token.lacks import asked_claims, wanted_of
 from gateway.core.token.rules import Candidate, Token, rules_of
 from gateway.core.token.verified import VerifiedTokens
-from gateway.core.trail import FORM, HEADERS, SIGNATURE, Trail
+from gateway.core.trail import BAD_TOKENS, FORM, HEADERS, SIGNATURE, Trail
 from gateway.core.upstream.identity_headers import identity_lines
-from gateway.ports import Issuers, Observer
+from gateway.ports import Issuers, Observer, Rates
 
 #: copied for each token: cheaper than asking OpenSSL for the algorithm each time
 _SHA256: Final = sha256()
@@ -71,8 +72,16 @@ def digest_of(token: bytes) -> bytes:
 class Verifier:
     """Who a token speaks for; the same token twice costs one verification."""
 
-    def __init__(self, config: Config, *, issuers: Issuers, observer: Observer, clock: Callable[[], float]) -> None:
-        """`clock`: seconds since the epoch, as the times in tokens."""
+    def __init__(
+        self,
+        config: Config,
+        *,
+        issuers: Issuers,
+        observer: Observer,
+        clock: Callable[[], float],
+        rates: Rates | None = None,
+    ) -> None:
+        """`clock`: seconds since the epoch, as the times in tokens. `rates`: count bad tokens, if they are counted."""
         keep = None if config.revocation is None else float(config.revocation.keep)
         self._rules = {issuer.issuer: rules_of(issuer, keep=keep) for issuer in config.issuers}
         self._is_revocable = config.revocation is not None
@@ -83,6 +92,7 @@ class Verifier:
         self._issuers = issuers
         self._observer = observer
         self._clock = clock
+        self._bad_tokens = None if rates is None else rates.bad_tokens
         self._verified = VerifiedTokens()
         #: by name of an issuer of which a token was verified: whether any named its session
         self._names_sessions: dict[str, bool] = {}
@@ -127,13 +137,16 @@ class Verifier:
             token = parse_token(credential.token)
             trail.saw({"alg": token.alg, "kid": token.kid, "typ": token.header.get("typ")})
             candidate = check_token(token, self._rules, now=self._clock(), trail=trail)
+            self._check_sender(sender, trail)
             trail.enter(SIGNATURE)
-            key = await self._signer(token, candidate, trail)
+            key = await self._signer(token, candidate, trail, sender=sender)
             trail.saw({"kid": key.kid, "thumbprint": key.thumbprint})
             trail.enter(HEADERS)
             identity = self._compile(token, candidate, key, digest)
         except Refusal as refusal:
             refusal.suspect = self._suspect(token, token_id)
+            if refusal.is_bad_token and self._bad_tokens is not None:
+                self._bad_tokens.count(sender)
             self._observer.token_verified(refusal.suspect.issuer, refusal)
             raise
         self._observer.token_verified(identity.issuer, None)
@@ -143,9 +156,21 @@ class Verifier:
         self._verified.remember(digest, identity, token_bytes=len(credential.token))
         return identity
 
-    async def _signer(self, token: Token, candidate: Candidate, trail: Trail) -> Key:
-        """The key that signed the token. InvalidToken, Unavailable."""
-        return await signer_of(token, self._issuers, name=candidate.rules.name, trail=trail)
+    def _check_sender(self, sender: str | None, trail: Trail) -> None:
+        """Before what costs something. RateLimited: too many bad tokens came from where this one came from."""
+        if self._bad_tokens is not None:
+            trail.enter(BAD_TOKENS)
+            self._bad_tokens.check(sender)
+
+    def _check_again(self, sender: str | None, trail: Trail) -> None:
+        """Many may have waited for a key: those of one sender are not all tried."""
+        self._check_sender(sender, trail)
+        trail.enter(SIGNATURE)
+
+    async def _signer(self, token: Token, candidate: Candidate, trail: Trail, *, sender: str | None) -> Key:
+        """The key that signed the token. InvalidToken, Unavailable, RateLimited."""
+        again = None if self._bad_tokens is None else partial(self._check_again, sender, trail)
+        return await signer_of(token, self._issuers, name=candidate.rules.name, trail=trail, check_again=again)
 
     def lacks_sessions(self, issuer: str) -> bool:
         """Whether tokens of the issuer of this name were verified, and none said of which session it is."""

@@ -33,6 +33,7 @@ UNMIRRORED = {
     "gateway/core/config/issuers.py": "as above, and tests/core/config/test_file.py",
     "gateway/core/config/limits.py": "as above",
     "gateway/core/config/log.py": "as above; what may stand in it: tests/core/checks/test_log.py",
+    "gateway/core/config/rates.py": "a struct; tests/core/checks/test_rates.py reads it",
     "gateway/core/config/probes.py": "a struct; tests/core/checks/test_probes.py reads it",
     "gateway/core/config/revocation.py": "a struct; tests/core/checks/test_revocation.py reads it",
     "gateway/core/config/userinfo.py": "a struct; tests/core/checks/test_userinfo.py says what may stand in it",

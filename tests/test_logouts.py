@@ -14,8 +14,10 @@ from prometheus_client import generate_latest
 
 from gateway.core.config.backchannel_logout import BackchannelLogout
 from gateway.core.config.issuers import Issuer
+from gateway.core.config.rates import BadTokensSection
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
+from gateway.core.config.section import Seconds
 from gateway.core.errors import InvalidLogout, Refusal, RequestTimeout
 from gateway.core.http.facts import Facts
 from gateway.core.revocation.entry import Entry
@@ -395,3 +397,17 @@ async def test_whoever_sends_what_is_no_token_of_the_issuer_is_counted_and_asked
     senders.refuses = True
     assert await post(good) is RequestTimeout
     assert len(revoked) == 2
+
+
+async def test_what_is_no_logout_token_counts_as_a_bad_token(start: Start) -> None:
+    gateway = await start(bad_tokens=BadTokensSection(limit=2, window=Seconds(3600), direct=True))
+    client = await gateway.client()
+    forged = logout(logout_token()[:-4] + "AAAA")
+    assert [(await client.ask(forged)).status for _ in range(2)] == [400, 400]
+    limited = await client.ask(logout(logout_token()))
+    assert (limited.status, limited.problem["reason"], limited.values(b"Retry-After")) == (
+        *(429, "rate_limited"),
+        [b"1800"],
+    )
+    assert (await client.ask(asked(access_token()))).status == 429
+    assert counted(gateway) == {"invalid_logout": 2.0, "rate_limited": 1.0}

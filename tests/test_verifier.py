@@ -1,6 +1,9 @@
 """A token to an identity: remembered, or verified now, with keys that may have to be fetched."""
 
+import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import Counter
+from collections.abc import Callable
 from contextlib import nullcontext
 from hashlib import sha256
 from typing import Any
@@ -28,6 +31,8 @@ from gateway.core.errors import (
     UnknownIssuer,
     UnknownKey,
 )
+from gateway.core.rates.bad_tokens import BadTokens
+from gateway.core.token import jwt
 from gateway.core.token.credential import Credential
 from gateway.core.token.handles import index_value
 from gateway.core.token.identity import Identity
@@ -38,28 +43,46 @@ from tests.memory import MemoryIssuers, Recorder, key_set
 from tests.signer import ISSUER, NOW, compact, issuer, key, sign, some_claims, some_header
 
 
+class Counting:
+    """Rates that count bad tokens and nothing else."""
+
+    def __init__(self, bad_tokens: BadTokens) -> None:
+        self.bad_tokens: BadTokens | None = bad_tokens
+
+    async def check(self, rules: Any, facts: Any, ending: Any) -> None:
+        raise AssertionError
+
+
 class World:
     """A verifier, everything around it, and a clock."""
 
-    def __init__(self, *, issuer_settings: dict[str, Any] | None = None, **settings: Any) -> None:
+    def __init__(
+        self, *, issuer_settings: dict[str, Any] | None = None, bad_tokens: BadTokens | None = None, **settings: Any
+    ) -> None:
         self.now = NOW
         self.issuers = MemoryIssuers()
         self.recorder = Recorder()
         self.trail = Trail()
         config = Config(upstream="http://127.0.0.1:3000", issuers=(issuer(**(issuer_settings or {})),), **settings)
-        self.verifier = Verifier(config, issuers=self.issuers, observer=self.recorder, clock=lambda: self.now)
+        self.verifier = Verifier(
+            config,
+            issuers=self.issuers,
+            observer=self.recorder,
+            clock=lambda: self.now,
+            rates=None if bad_tokens is None else Counting(bad_tokens),
+        )
 
-    async def identify(self, token: bytes) -> Identity:
+    async def identify(self, token: bytes, *, sender: str | None = None) -> Identity:
         """Who a token speaks for; `trail` is that of this token."""
         self.trail = Trail()
         credential = Credential(token)
         digest = digest_of(credential.token)
-        return self.verifier.recall(digest) or await self.verifier.verify(credential, digest, self.trail)
+        return self.verifier.recall(digest) or await self.verifier.verify(credential, digest, self.trail, sender=sender)
 
-    async def refusal(self, token: bytes) -> Refusal:
+    async def refusal(self, token: bytes, *, sender: str | None = None) -> Refusal:
         """What a token is refused with."""
         with pytest.raises(Refusal) as caught:
-            await self.identify(token)
+            await self.identify(token, sender=sender)
         return caught.value
 
 
@@ -427,3 +450,95 @@ async def test_what_was_asked_for_beside_a_token_ends_and_the_token_is_not_verif
     assert world.verifier._verified.find(digest_of(token)) is bare
     assert world.recorder.hits == [False, True, True]
     assert len(world.recorder.verified) == 1
+
+
+# Bad tokens
+
+CLIENT = "192.0.2.1"
+
+
+def forged() -> bytes:
+    """Made by whoever has no key of the issuer."""
+    return sign(name="rsa-2048-b", header={"kid": "rsa-a"})
+
+
+def counting(limit: int = 3, **settings: Any) -> World:
+    return World(bad_tokens=BadTokens(limit=limit, window=60, clock=lambda: 0.0), **settings)
+
+
+@pytest.mark.parametrize(
+    ("minted", "reason"),
+    [
+        (forged, "bad_signature"),
+        (lambda: sign(header={"kid": "nobody's"}), "unknown_key"),
+        (lambda: sign(some_claims(iss="https://other.example")), "unknown_issuer"),
+        (lambda: b"opaque", "token_malformed"),
+    ],
+)
+async def test_what_nobody_issued_is_counted(minted: Callable[[], bytes], reason: str) -> None:
+    world = counting(limit=1)
+    assert (await world.refusal(minted(), sender=CLIENT)).reason == reason
+    limited = await world.refusal(sign(), sender=CLIENT)
+    assert (limited.reason, limited.status, limited.retry_after) == ("rate_limited", 429, 60)
+    assert world.trail.step is Step.BAD_TOKENS
+    assert limited.suspect is not None
+    assert limited.suspect.issuer == "local"
+    assert world.recorder.verified[-1] == ("local", "rate_limited")
+
+
+@pytest.mark.parametrize(
+    "minted",
+    [
+        lambda: sign(some_claims(exp=NOW - 60)),
+        lambda: sign(some_claims(nbf=NOW + 60)),
+        lambda: sign(some_claims(aud="https://other.example")),
+        lambda: sign(some_claims(at_hash="x")),
+        lambda: sign(some_claims(typ="Refresh")),
+        lambda: sign(some_claims(scope=...), header={"typ": "JWT"}),
+        lambda: compact(some_header(alg="none"), some_claims()),
+        lambda: b"a.b.c.d.e",
+    ],
+)
+async def test_what_honest_clients_get_wrong_is_not(minted: Callable[[], bytes]) -> None:
+    world = counting(limit=1)
+    for _ in range(3):
+        assert (await world.refusal(minted(), sender=CLIENT)).reason != "rate_limited"
+    await world.identify(sign(), sender=CLIENT)
+
+
+async def test_a_flood_of_forged_tokens_costs_no_signature_check_beyond_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = counting(limit=3)
+    checked = 0
+
+    def find_signer(token: Any, keys: Any) -> Any:
+        nonlocal checked
+        checked += 1
+        return jwt.find_signer(token, keys)
+
+    monkeypatch.setattr("gateway.verifier.find_signer", find_signer)
+    remembered, bad = sign(), forged()
+    identity = await world.identify(remembered, sender=CLIENT)
+    checked = 0
+    world.issuers.published = UnknownKey("not published")
+    reasons = [(await world.refusal(bad, sender=CLIENT)).reason for _ in range(50)]
+    assert reasons == ["bad_signature"] * 3 + ["rate_limited"] * 47
+    assert (checked, len(world.issuers.fetches)) == (3, 3)
+    # Who is known passes, and whoever sends a token that is refused for nothing learns why.
+    assert await world.identify(remembered, sender=CLIENT) is identity
+    assert (await world.refusal(sign(some_claims(exp=NOW - 60)), sender=CLIENT)).reason == "token_expired"
+    assert (await world.refusal(b"opaque", sender=CLIENT)).reason == "token_malformed"
+    # Nobody else is held up, and nobody where nobody says whose address counts.
+    await world.identify(sign(some_claims(sub="bob")), sender="192.0.2.2")
+    await world.identify(sign(some_claims(sub="carol")))
+    assert checked == 5
+
+
+async def test_of_many_that_wait_for_one_fetch_no_more_are_tried_than_may_be_bad() -> None:
+    world = counting(limit=3)
+    world.issuers.published = key_set("rsa-2048-a", "p-256", "rsa-2048-b")
+    # Named as a key that will be published, and signed by another.
+    bad = [sign(some_claims(jti=str(number)), header={"kid": "rsa-b"}) for number in range(20)]
+    refused = await asyncio.gather(*(world.refusal(token, sender=CLIENT) for token in bad))
+    assert Counter(refusal.reason for refusal in refused) == {"bad_signature": 3, "rate_limited": 17}

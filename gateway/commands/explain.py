@@ -25,6 +25,7 @@ from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import UpstreamSection, asserted_of, token_requests_of
 from gateway.core.errors import AmbiguousPath, Refusal
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.rates.fields import rates_in_words
 from gateway.core.revocation.entry import Entry
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.table import RouteTable
@@ -150,6 +151,7 @@ async def explain(
             observer=Unheard(),
             secrets=secrets,
             upstream=_Nowhere(),
+            counts=False,
             tokens=_Unasked(config),
             clock=clock,
         )
@@ -272,6 +274,8 @@ _WORDS: Final[Mapping[Step, Callable[[Ending, Mapping[str, Any]], str]]] = {
     Step.HEADERS: _headers,
     Step.REVOCATION: lambda _, __: "nothing that was revoked is about it",
     Step.BINDING: lambda _, __: "none",
+    Step.BAD_TOKENS: lambda _, __: "few of late came from where this one came from",
+    Step.RATES: lambda _, seen: rates_in_words(**seen),
     Step.POLICY: _policy,
     Step.USERINFO: _userinfo,
     Step.BODY: lambda _, __: "within limits",

@@ -6,6 +6,7 @@ from gateway.core.config.file import Config
 from gateway.core.decision.question import DecisionRules
 from gateway.core.errors import Refusal
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.rates.fields import RATE_FIELDS
 from gateway.core.routing.admission import Admission
 from gateway.core.token.identity import Identity
 from gateway.gate import Gate
@@ -96,4 +97,5 @@ class Decisions:
     async def _say_yes(self, ending: Ending, admission: Admission, exchange: Exchange) -> None:
         lines = self._rules.response_lines(admission.headers)
         ending.status = 200
-        await exchange.respond(OwnResponse(200, b"OK", (*lines, (b"Content-Length", b"0"))))
+        told = tuple(line for line in ending.response_lines if line[0] in RATE_FIELDS)
+        await exchange.respond(OwnResponse(200, b"OK", (*lines, (b"Content-Length", b"0"))), lines=told)

@@ -16,6 +16,7 @@ from typing import BinaryIO, Final, TextIO
 import msgspec
 
 from gateway.core.config.log import Log
+from gateway.core.errors import RateLimited
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.token.identity import Identity
 from gateway.observe.access_line import AccessLine
@@ -203,6 +204,7 @@ class AccessLog:
                 ADMITTED if refusal is None else outcome_of(ending),
                 None if refusal is None else refusal.reason,
                 evidence if evidence is None or _is_plain(evidence) else _without_token_of(facts, evidence),
+                refusal.rate if isinstance(refusal, RateLimited) else None,
                 issuer,
                 client_id,
                 subject,

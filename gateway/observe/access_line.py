@@ -15,6 +15,7 @@ class AccessLine(msgspec.Struct, omit_defaults=True):
     outcome: str | None = None
     reason: str | None = None
     evidence: str | None = None
+    rate: str | None = None
     issuer: str | None = None
     client_id: str | None = None
     sub: str | None = None

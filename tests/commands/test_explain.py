@@ -17,6 +17,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
+from gateway.core.config.rates import BadTokensSection, Rate
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.secret import Secret
@@ -35,6 +36,7 @@ from gateway.core.errors import (
     InvalidLogout,
     LogoutFailed,
     Overloaded,
+    RateLimited,
     RequestTimeout,
     StoreUnavailable,
     TokenInactive,
@@ -162,6 +164,8 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     elsewhere |= {UserInfoUnavailable, TokenInactive}
     # Nobody is asked for a token of the API's own here: it is only said that there would be one.
     elsewhere |= {ExchangeRefused, ExchangeUnavailable}
+    # Nothing that is only explained is counted.
+    elsewhere |= {RateLimited}
     never = {
         refusal.reason
         for refusal in reasons().values()
@@ -428,3 +432,15 @@ async def test_an_issuer_that_does_not_say_is_explained_as_the_configuration_tak
     text = as_text(explanation, color=False)
     assert "✗ userinfo   userinfo_unavailable: local: http://127.0.0.1:1/me: it cannot be reached" in text
     assert "refused: 503 userinfo_unavailable. " in text
+
+
+async def test_rates_are_told_of_and_not_taken_from(keys: str) -> None:
+    settings = {
+        "rates": (Rate(name="all", per="subject", limit=100, burst=20),),
+        "bad_tokens": BadTokensSection(direct=True),
+    }
+    for _ in range(2):
+        explanation = await explained(keys, minted(), settings=settings)
+        told = {step.name: (step.passed, step.says) for step in explanation.steps}
+        assert told["rates"] == (True, "all: 100 in 60s per subject: 19 of 20 left")
+        assert told["bad_tokens"] == (True, "few of late came from where this one came from")

@@ -48,6 +48,7 @@ TABLE = [
             "unclassified_token token_revoked proof_required binding_unsupported"
         ),
     ),
+    (429, None, "rate_limited"),
     (403, "insufficient_scope", "insufficient_scope"),
     (
         403,

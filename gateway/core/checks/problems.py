@@ -16,6 +16,7 @@ from gateway.core.checks.issuers import issuer_notes, issuer_problems, issuer_wa
 from gateway.core.checks.limits import limit_problems, limit_warnings
 from gateway.core.checks.log import log_problems, log_warnings
 from gateway.core.checks.probes import probe_problems
+from gateway.core.checks.rates import rate_problems, rate_warnings
 from gateway.core.checks.revocation import revocation_problems, revocation_warnings
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.store import store_problems, store_warnings
@@ -48,6 +49,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *limit_problems(config.limits),
         *log_problems(config),
         *revocation_problems(config),
+        *rate_problems(config),
         *_realm_problems(config.realm),
         *store_problems(config),
     ]
@@ -64,6 +66,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
         *assertion_warnings(config),
         *route_warnings(config),
         *cors_warnings(config),
+        *rate_warnings(config),
         *(
             ConfigProblem(joined("trusted_proxies", index), "is unsafe: anybody may claim any address and scheme")
             for index, proxy in enumerate(config.trusted_proxies)

@@ -18,6 +18,8 @@ class Cors(Section, frozen=True, kw_only=True):
     ]
     methods: Annotated[tuple[str, ...], _doc("methods; empty: all that the routes take")] = ()
     headers: Annotated[tuple[str, ...], _doc("request headers, beside Authorization and Content-Type")] = ()
-    expose: Annotated[tuple[str, ...], _doc("response headers, beside WWW-Authenticate and Retry-After")] = ()
+    expose: Annotated[
+        tuple[str, ...], _doc("response headers, beside WWW-Authenticate, Retry-After and those of rates")
+    ] = ()
     max_age: Annotated[Seconds, _doc("how long a browser remembers a preflight, at most 24h")] = default(Seconds(600))
     credentials: Annotated[bool, _doc("let browsers send cookies; bearer tokens need none")] = False

@@ -12,6 +12,7 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
 from gateway.core.config.log import Log
 from gateway.core.config.probes import ContainerProbes
+from gateway.core.config.rates import BadTokensSection, Rate
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Section, default
@@ -88,6 +89,16 @@ class Config(Section, frozen=True, kw_only=True):
     revocation: Annotated[Revocation | None, _doc("tokens that stop before they expire; null: none can be revoked")] = (
         None
     )
+    rates: Annotated[
+        tuple[Rate, ...], _doc("how often somebody may call, over all routes together; per: route: each of them")
+    ] = ()
+    bad_tokens: Annotated[
+        BadTokensSection | Literal["off"] | None,
+        _doc(
+            "how many bad tokens a client address may send; null: counted where issuers are asked about tokens and "
+            "trusted_proxies say whose address counts"
+        ),
+    ] = None
     via: Annotated[bool, _doc("add Via; it makes some upstreams change their responses")] = False
     probes: Annotated[
         dict[str, ContainerProbes],
@@ -100,6 +111,23 @@ def upstreams_of(config: Config) -> dict[str, UpstreamSection]:
     if config.upstream is None or DEFAULT_UPSTREAM in config.upstreams:
         return config.upstreams.copy()
     return {**config.upstreams, DEFAULT_UPSTREAM: UpstreamSection(url=config.upstream)}
+
+
+def asks_issuers(config: Config) -> bool:
+    """Whether issuers are asked about tokens, so that each token that is sent may cost a call."""
+    return any(getattr(issuer, "introspection", None) is not None for issuer in config.issuers)
+
+
+def bad_tokens_of(config: Config) -> BadTokensSection | None:
+    """How bad tokens are counted; None: they are not. Where issuers are asked, they are unless somebody says off."""
+    if config.bad_tokens is None:
+        return BadTokensSection() if asks_issuers(config) and config.trusted_proxies else None
+    return config.bad_tokens if isinstance(config.bad_tokens, BadTokensSection) else None
+
+
+def counts_senders(config: Config) -> bool:
+    """Whether something is counted by client address when a token is judged."""
+    return asks_issuers(config) or bad_tokens_of(config) is not None
 
 
 def assertion_header_of(config: Config) -> str:

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from gateway.core.config.cors import Cors
+from gateway.core.config.rates import Rate
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
 
@@ -43,6 +44,9 @@ class RouteSection(Section, frozen=True, kw_only=True):
     cors: Annotated[
         Cors | Literal["inherit", "upstream"] | None, _doc("instead of cors at the top; null: no cross-origin calls")
     ] = "inherit"
+    rates: Annotated[
+        tuple[Rate, ...] | None, _doc("how often somebody may call here, beside rates at the top; null: not even those")
+    ] = ()
 
 
 def route_name(route: RouteSection) -> str:

@@ -8,6 +8,8 @@ Refusal                      status, reason, RFC 6750 code and public sentence s
 │  ├─ InvalidToken           401 invalid_token, one subclass a reason
 │  ├─ InsufficientScope      403 insufficient_scope, with the scope that is missing
 │  ├─ Forbidden              403: claims, identity headers that cannot be built, and no token for the API in exchange
+│  ├─ Forbidden              403: claims, and identity headers that cannot be built
+│  ├─ RateLimited            429, with Retry-After
 │  ├─ NoRoute                404
 │  ├─ MethodNotAllowed       405, with Allow
 │  ├─ InvalidLogout          400: what an issuer, or somebody else, posts as a logout
@@ -81,6 +83,7 @@ from gateway.core.errors.token import (
     MultipleCredentials,
     OtherToken,
     ProofRequired,
+    RateLimited,
     RefreshToken,
     TokenEncrypted,
     TokenExpired,
@@ -134,6 +137,7 @@ __all__ = [
     "OtherToken",
     "Overloaded",
     "ProofRequired",
+    "RateLimited",
     "RefreshToken",
     "Refusal",
     "RequestTimeout",

@@ -26,6 +26,8 @@ class Refusal(Exception):
     challenge: ClassVar[bool] = False
     #: the response says it as OAuth does (RFC 6749 section 5.2), by this code: for whoever knows nothing else
     oauth_error: ClassVar[str | None] = None
+    #: what somebody sends who tries tokens that nobody issued: `bad_tokens` counts it
+    is_bad_token: ClassVar[bool] = False
 
     def __init__(self, evidence: str = "", *, retry_after: int | None = None) -> None:
         """`retry_after`: whole seconds for the Retry-After field, or None to leave it out."""

@@ -37,6 +37,7 @@ class InvalidToken(Denied):
 class TokenMalformed(InvalidToken):
     reason = "token_malformed"
     public = "The token is not a well-formed signed JWT."
+    is_bad_token = True
 
 
 class TokenEncrypted(InvalidToken):
@@ -57,21 +58,25 @@ class CriticalHeader(InvalidToken):
 class TokenInactive(InvalidToken):
     reason = "token_inactive"
     public = "The token is unknown to its issuer, has ended, or was withdrawn."
+    is_bad_token = True
 
 
 class UnknownIssuer(InvalidToken):
     reason = "unknown_issuer"
     public = "The token was issued by somebody this API does not trust."
+    is_bad_token = True
 
 
 class UnknownKey(InvalidToken):
     reason = "unknown_key"
     public = "The token is signed with a key that its issuer does not publish."
+    is_bad_token = True
 
 
 class BadSignature(InvalidToken):
     reason = "bad_signature"
     public = "The signature of the token is not valid."
+    is_bad_token = True
 
 
 class TokenExpired(InvalidToken):
@@ -189,3 +194,14 @@ class IdentityHeaderTooLarge(Forbidden):
 class ExchangeRefused(Forbidden):
     reason = "exchange_refused"
     public = "The issuer gives no token for the API behind this gateway in exchange for this one."
+
+
+class RateLimited(Denied):
+    status = 429
+    reason = "rate_limited"
+    public = "Too many requests: wait, and try again."
+
+    def __init__(self, evidence: str = "", *, retry_after: int | None = None, rate: str | None = None) -> None:
+        """`rate`: the name of the one that refuses; None: it is for bad tokens."""
+        super().__init__(evidence, retry_after=retry_after)
+        self.rate = rate

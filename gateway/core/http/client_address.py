@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.core.addresses import IpAddress, parse_ip, parse_networks
 from gateway.core.config.file import Config
+from gateway.core.config.rates import BadTokensSection
 from gateway.core.http.facts import Facts
 from gateway.core.memory import NameMemo
 
@@ -27,7 +28,7 @@ class ClientAddresses:
         trusted = tuple(trusted_proxies)
         self._networks: Final = parse_networks(trusted)
         #: with `trusted_proxies`, whoever is none of them is a client
-        self._peer_counts: Final = direct or bool(trusted)
+        self._somebody_counts: Final = direct or bool(trusted)
         #: what an entry counts as, None: it is no address; and whether it is a proxy of ours
         self._read: Final[NameMemo[tuple[str | None, bool]]] = NameMemo(self._parse)
 
@@ -36,8 +37,10 @@ class ClientAddresses:
 
         Of X-Forwarded-For the first from the right that is no trusted proxy; the first of all where every one is.
         """
+        if not self._somebody_counts:
+            return None
         if not facts.trusted:
-            return self._read[facts.peer.encode("ascii")][0] if self._peer_counts else None
+            return self._read[facts.peer.encode("ascii")][0]
         counted: str | None = None
         for entry in _from_the_right(facts):
             # What a trusted proxy writes and nobody can read is nobody's address: `unknown`, a name made up.
@@ -56,7 +59,18 @@ class ClientAddresses:
 
 def client_addresses_of(config: Config) -> ClientAddresses | None:
     """Compiled once at start; None: nobody says whose address counts."""
-    return ClientAddresses(config.trusted_proxies, direct=False) if config.trusted_proxies else None
+    if not says_whose_address(config):
+        return None
+    return ClientAddresses(config.trusted_proxies, direct=_is_direct(config))
+
+
+def says_whose_address(config: Config) -> bool:
+    """Whether somebody says whose address counts."""
+    return bool(config.trusted_proxies) or _is_direct(config)
+
+
+def _is_direct(config: Config) -> bool:
+    return isinstance(config.bad_tokens, BadTokensSection) and config.bad_tokens.direct
 
 
 def _from_the_right(facts: Facts) -> list[bytes]:

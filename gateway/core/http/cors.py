@@ -20,6 +20,8 @@ ANY = "*"
 #: A page may always send these, and read these: without them it could neither call nor learn why it may not.
 SENT = ("Authorization", "Content-Type")
 READ = ("WWW-Authenticate", "Retry-After")
+#: and these where there are rates
+READ_OF_RATES = ("RateLimit-Policy", "RateLimit")
 
 #: RFC 6454 section 6.2 as browsers write it; one label of the host may be a wildcard
 _ORIGIN = re.compile(
@@ -71,7 +73,7 @@ class CrossOrigin:
         return self.any_origin or origin in self.origins or any(known.fullmatch(origin) for known in self.patterns)
 
 
-def compile_cors(cors: Cors | Literal["upstream"] | None) -> CrossOrigin | None:
+def compile_cors(cors: Cors | Literal["upstream"] | None, *, has_rates: bool = False) -> CrossOrigin | None:
     """What the file says as what responding needs. `cors` is sound: every origin can be parsed."""
     if cors is None:
         return None
@@ -85,7 +87,9 @@ def compile_cors(cors: Cors | Literal["upstream"] | None) -> CrossOrigin | None:
         patterns=tuple(origin for origin in parsed if not isinstance(origin, bytes)),
         methods=_listed(cors.methods) if cors.methods else None,
         always=((b"Access-Control-Allow-Credentials", b"true"),) if cors.credentials else (),
-        exposed=((b"Access-Control-Expose-Headers", _listed((*READ, *cors.expose))),),
+        exposed=(
+            (b"Access-Control-Expose-Headers", _listed((*READ, *(READ_OF_RATES if has_rates else ()), *cors.expose))),
+        ),
         preflight=(
             (b"Access-Control-Allow-Headers", _listed((*SENT, *cors.headers))),
             (b"Access-Control-Max-Age", b"%d" % int(cors.max_age)),

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.core.claims import ClaimName
+from gateway.core.config.rates import Rate
 from gateway.core.config.routes import RouteSection, route_name
 from gateway.core.http.cors import CrossOrigin, compile_cors
+from gateway.core.rates.rules import RateRule, compile_rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Route:
     cors: CrossOrigin | None = None
     #: which of its requests the access log has: all, refused, none; None: as `log.access` says
     log: str | None = None
+    #: what its requests are counted by
+    rates: tuple[RateRule, ...] = ()
 
     def takes_method(self, method: str) -> bool:
         """Whether a request with this method may take the route; who may GET may HEAD (RFC 9110 section 9.3.2)."""
@@ -64,8 +68,13 @@ class Route:
         return b"/".join(segments[: self.stripped + 1])
 
 
-def compile_route(route: RouteSection, *, cors: CrossOrigin | None = None) -> Route:
-    """A route of the file as what matching and policy need. `cors`: that of the whole file."""
+def compile_route(
+    route: RouteSection, *, cors: CrossOrigin | None = None, rates: tuple[Rate, ...] = (), has_rates: bool = False
+) -> Route:
+    """A route of the file as what matching and policy need.
+
+    `cors`, `rates`: those of the whole file. `has_rates`: there are some, here or elsewhere.
+    """
     return Route(
         name=route_name(route),
         public=route.access == "public",
@@ -81,5 +90,6 @@ def compile_route(route: RouteSection, *, cors: CrossOrigin | None = None) -> Ro
         stripped=len([segment for segment in (route.strip_prefix or "").split("/") if segment]),
         timeout=None if route.timeout is None else float(route.timeout),
         log=route.log,
-        cors=cors if route.cors == "inherit" else compile_cors(route.cors),
+        rates=compile_rates(rates, route.rates, public=route.access == "public"),
+        cors=cors if route.cors == "inherit" else compile_cors(route.cors, has_rates=has_rates),
     )

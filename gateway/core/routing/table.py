@@ -50,9 +50,10 @@ class RouteTable:
         self._refuse_unmatched = config.unmatched == "refuse"
         self._refuse_methods = config.unmatched_methods == "refuse"
         #: that of requests without a route
-        self.cors = compile_cors(config.cors)
+        has_rates = bool(config.rates) or any(route.rates for route in config.routes)
+        self.cors = compile_cors(config.cors, has_rates=has_rates)
         self._has_cors = self.cors is not None or any(route.cors not in {None, "inherit"} for route in config.routes)
-        self._default = compile_route(RouteSection(path="/*", name=DEFAULT_NAME), cors=self.cors)
+        self._default = compile_route(RouteSection(path="/*", name=DEFAULT_NAME), cors=self.cors, rates=config.rates)
         self._root = _Node()
         self._has_routes = bool(config.routes)
         self._has_hosts = any(route.hosts for route in config.routes)
@@ -62,7 +63,7 @@ class RouteTable:
             node = self._root
             for segment in segments:
                 node = node.next.setdefault(segment, _Node())
-            route = compile_route(configured, cors=self.cors)
+            route = compile_route(configured, cors=self.cors, rates=config.rates, has_rates=has_rates)
             self._in_order.append(route)
             for host in route.hosts or (None,):
                 (node.below if below else node.exact).setdefault(host, []).append((index, route))

@@ -4,7 +4,7 @@ Strips everything the configuration could ever set, on every request, then inser
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
@@ -195,18 +195,21 @@ _OF_RESPONSE: Final = NameMemo(
 class ForwardingNotice:
     """Says once that forwarding headers of somebody untrusted are dropped: that is often a proxy nobody configured."""
 
-    def __init__(self) -> None:
-        self.given = False
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """`say`: takes a sentence for the log."""
+        self._say = say
+        self._said = False
 
-    def find(self, facts: Facts) -> str | None:
-        """The sentence for the log, with the first request that has such headers; None: it has none, or it is said."""
-        if not (self.given or facts.trusted):
-            for name, _ in facts.headers:
-                if _IS_FORWARDING[name]:
-                    self.given = True
-                    advice = f"if that is your proxy, configure trusted_proxies: [{facts.peer}]"
-                    return f"forwarding headers of {facts.peer} were dropped; {advice}"
-        return None
+    def look(self, facts: Facts) -> None:
+        """Says it of the first request that has such headers."""
+        if self._said or facts.trusted:
+            return
+        for name, _ in facts.headers:
+            if _IS_FORWARDING[name]:
+                self._said = True
+                advice = f"if that is your proxy, configure trusted_proxies: [{facts.peer}]"
+                self._say(f"forwarding headers of {facts.peer} were dropped; {advice}")
+                return
 
 
 def response_headers(headers: Iterable[HeaderLine]) -> list[HeaderLine]:

@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from gateway import __version__
-from gateway.core.errors import ClientDisconnected, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
+from gateway.core.errors import ClientDisconnected, RateLimited, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
 from gateway.events import Event
 from gateway.observe.metrics.rare_metrics import RareMetrics
 from gateway.observe.metrics.tally import Count, Tally, Timing
@@ -135,6 +135,14 @@ class Metrics:
         self._tunnels = Gauge(
             "gateway_tunnels_open", "Tunnels (WebSocket) under way.", registry=registry, multiprocess_mode=_LIVE
         )
+        self.rate_limited = Counter(
+            "gateway_rate_limited_total", "Requests that a rate refused.", ("name",), registry=registry
+        )
+        self.bad_tokens_limited = Counter(
+            "gateway_bad_tokens_limited_total",
+            "Tokens that were not looked into: too many bad ones came from the same address.",
+            registry=registry,
+        )
         self.lookups = Counter(
             "gateway_token_cache_lookups_total",
             "Look-ups in the verified-token cache.",
@@ -195,8 +203,16 @@ class Metrics:
             self._own_durations[key[0]].observe(ending.own_duration)
         if ending.upstream_duration is not None:
             self._upstream_durations[NONE if route is None else route.upstream].observe(ending.upstream_duration)
-        if told is not None and isinstance(ending.refusal, UpstreamFailed | UpstreamTimeout | UpstreamBusy):
-            self.upstream_errors.labels(NONE if route is None else route.upstream, ending.refusal.reason).inc()
+        if told is not None:
+            self._count_refusal(told, ending)
+
+    def _count_refusal(self, told: Refusal, ending: Ending) -> None:
+        if isinstance(ending.refusal, UpstreamFailed | UpstreamTimeout | UpstreamBusy):
+            self.upstream_errors.labels(
+                NONE if ending.route is None else ending.route.upstream, ending.refusal.reason
+            ).inc()
+        elif isinstance(told, RateLimited):
+            (self.bad_tokens_limited if told.rate is None else self.rate_limited.labels(told.rate)).inc()
 
     def token_verified(self, issuer: str | None, refusal: Refusal | None) -> None:
         """Counts a judged token."""

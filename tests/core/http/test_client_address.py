@@ -1,9 +1,15 @@
 """Whose address counts: the client's, as far as somebody who is believed says which that is."""
 
+from ipaddress import ip_network
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.core.config.file import Config
-from gateway.core.http.client_address import MAX_HOPS, ClientAddresses, client_addresses_of
+from gateway.core.config.rates import BadTokensSection
+from gateway.core.http.client_address import MAX_HOPS, ClientAddresses, client_addresses_of, says_whose_address
 from gateway.core.http.facts import HeaderLine
 from tests.memory import facts
 from tests.signer import issuer
@@ -72,6 +78,12 @@ def test_without_trusted_proxies_the_peer_counts_where_that_was_said_and_nobody_
     assert counted(proxies=(), direct=True, peer="unix", trusted=False) is None
 
 
+@given(st.lists(st.binary(max_size=80) | st.from_regex(rb"[0-9a-fA-F:.,%\[\] ]{0,60}", fullmatch=True), max_size=5))
+def test_whatever_it_says_there_is_one_address_or_none(values: list[bytes]) -> None:
+    found = counted(*values)
+    assert found is None or ip_network(found).prefixlen == (64 if ":" in found else 32)
+
+
 def test_only_so_many_proxies_are_looked_at() -> None:
     inner = b", ".join([b"10.0.0.2"] * MAX_HOPS)
     assert counted(b"203.0.113.7, " + inner) == "10.0.0.2"
@@ -79,9 +91,17 @@ def test_only_so_many_proxies_are_looked_at() -> None:
     assert counted(b"203.0.113.7, " + inner[len(b"10.0.0.2, ") :]) == "203.0.113.7"
 
 
-def test_nothing_is_compiled_where_nobody_says_whose_address_counts() -> None:
-    settings = {"upstream": "http://127.0.0.1:1", "issuers": (issuer(),)}
-    assert client_addresses_of(Config(**settings)) is None  # type: ignore[arg-type]
-    behind = client_addresses_of(Config(**settings, trusted_proxies=("10.0.0.0/8",)))  # type: ignore[arg-type]
-    assert behind is not None
-    assert behind.of(facts(None, peer="192.0.2.1")) == "192.0.2.1"
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({"trusted_proxies": ("10.0.0.0/8",)}, "192.0.2.1"),
+        ({"bad_tokens": BadTokensSection(direct=True)}, "192.0.2.1"),
+        ({"bad_tokens": BadTokensSection()}, None),
+        ({}, None),
+    ],
+)
+def test_an_address_counts_where_somebody_says_whose(settings: dict[str, Any], address: str | None) -> None:
+    config = Config(upstream="http://127.0.0.1:1", issuers=(issuer(),), **settings)
+    addresses = client_addresses_of(config)
+    assert (None if addresses is None else addresses.of(facts(None, peer="192.0.2.1"))) == address
+    assert says_whose_address(config) == (addresses is not None)
