@@ -1,11 +1,23 @@
 """What holds for every test."""
 
 import gc
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
 
 pytest_plugins = ["tests.durations", "tests.redis_server"]
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """A command that a test runs in this process sets up its own log: not that of the tests that follow."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
