@@ -22,6 +22,7 @@ from gateway.gate import Gate
 from gateway.logouts import BackchannelLogouts
 from gateway.ports import Exchange, Observer, Upstream, UpstreamTokens
 from gateway.relay.upstream.upstreams import HttpUpstreams
+from gateway.remote.introspections import RemoteIntrospections
 from gateway.remote.keys.issuer_keys import Clock
 from gateway.remote.keys.issuers import RemoteIssuers
 from gateway.remote.upstream_tokens import RemoteTokens
@@ -48,6 +49,8 @@ class Assembly:
     gate: Gate
     decisions: Decisions
     issuers: RemoteIssuers
+    #: None: nobody is asked about tokens
+    introspections: RemoteIntrospections | None
     #: None: there are no assertions
     signer: SigningKeys | None
     #: None: no upstream gets a token of its own
@@ -163,6 +166,17 @@ def build(
     issuers = RemoteIssuers(config.issuers, observer=observer, place=place)
     closing.push_async_callback(issuers.stop)
     rates = rate_limits(config, store, counts=counts)
+    introspections = None
+    if any(issuer.introspection is not None for issuer in config.issuers):
+        introspections = RemoteIntrospections(
+            config.issuers,
+            issuers=issuers,
+            read=followed.read,
+            cache=store.cache("introspection"),
+            observer=observer,
+            clock=clock,
+        )
+        closing.push_async_callback(introspections.stop)
     userinfo = None
     if any(issuer.userinfo is not None for issuer in config.issuers):
         userinfo = RemoteUserInfo(
@@ -195,6 +209,7 @@ def build(
         observer=observer,
         assertions=None if signer is None else SignedAssertions(config, signer=signer, clock=clock),
         rates=rates,
+        introspections=introspections,
         revocations=revocations,
         userinfo=userinfo,
         tokens=tokens,
@@ -215,11 +230,13 @@ def build(
             )
         )
     closing.push_async_callback(followed.stop)
+    closing.push_async_callback(gate.verifier.stop)
     return Assembly(
         config=config,
         gate=gate,
         decisions=Decisions(gate, config),
         issuers=issuers,
+        introspections=introspections,
         signer=signer,
         tokens=remote,
         upstream=upstream,

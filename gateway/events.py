@@ -93,6 +93,17 @@ class TokenRequested:
     result: str
 
 
+@dataclass(frozen=True, slots=True)
+class TokenIntrospected:
+    """An issuer was asked about a token, or was to be."""
+
+    issuer: str
+    #: as docs/opaque-tokens.md names them
+    result: str
+    #: None: nothing was asked, or no response came
+    seconds: float | None = None
+
+
 #: what happens rarely enough to be made a value of
 Event = (
     KeysFetched
@@ -105,4 +116,5 @@ Event = (
     | LogoutHeard
     | UserInfoAsked
     | TokenRequested
+    | TokenIntrospected
 )  # fmt: skip

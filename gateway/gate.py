@@ -41,6 +41,7 @@ from gateway.ports import (
     Assertions,
     Ending,
     Exchange,
+    Introspections,
     Issuers,
     Logouts,
     Observer,
@@ -68,6 +69,7 @@ class Gate:
         upstream: Upstream,
         observer: Observer,
         assertions: Assertions | None = None,
+        introspections: Introspections | None = None,
         revocations: Revocations | None = None,
         userinfo: UserInfo | None = None,
         tokens: UpstreamTokens | None = None,
@@ -80,10 +82,12 @@ class Gate:
         self._upstream_headers = UpstreamHeaders.of(config, secrets=secrets)
         self._token_bytes = config.limits.token_bytes
         self._body_bytes = config.limits.body_bytes
-        self._verifier = Verifier(config, issuers=issuers, observer=observer, clock=clock, rates=rates)
+        self.verifier: Final = Verifier(
+            config, issuers=issuers, observer=observer, clock=clock, rates=rates, introspections=introspections
+        )
         self._rates = rates
         self._senders = client_addresses_of(config) if counts_senders(config) else None
-        self._completer = None if userinfo is None else Completer(config, userinfo=userinfo, verifier=self._verifier)
+        self._completer = None if userinfo is None else Completer(config, userinfo=userinfo, verifier=self.verifier)
         self._assertions = assertions
         self._revocations = revocations
         self._logouts: Logouts | None = None
@@ -103,7 +107,7 @@ class Gate:
 
     def lacks_sessions(self, issuer: str) -> bool:
         """Whether tokens of the issuer of this name were verified, and none said of which session it is."""
-        return self._verifier.lacks_sessions(issuer)
+        return self.verifier.lacks_sessions(issuer)
 
     async def handle(self, exchange: Exchange, *, carry_out: CarryOut | None = None) -> None:
         """One request to its end. Raises nothing but CancelledError; the observer hears how it ended.
@@ -191,14 +195,14 @@ class Gate:
                 taken.append(CREDENTIAL)
                 presumed = presumed_token(facts.authorization, token_bytes=self._token_bytes)
                 digest = digest_of(presumed)
-                identity = self._verifier.recall(digest)
+                identity = self.verifier.recall(digest)
                 if identity is not None:
                     taken.append(REMEMBERED)
                 else:
                     credential = find_credential(facts.authorization, token_bytes=self._token_bytes)
                     digest = digest if credential.token == presumed else digest_of(credential.token)
                     sender = None if self._senders is None else self._senders.of(facts)
-                    identity = await self._verifier.verify(credential, digest, ending, sender=sender)
+                    identity = await self.verifier.verify(credential, digest, ending, sender=sender)
                 if self._revocations is not None and self._revocations.is_needed:
                     taken.append(REVOCATION)
                     self._revocations.check(identity)

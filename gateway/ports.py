@@ -11,6 +11,7 @@ from gateway.core.rates.rules import RateRule
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.route import Route
 from gateway.core.token.identity import Identity
+from gateway.core.token.introspected import IntrospectionResponse
 from gateway.core.token.keys import Key
 from gateway.core.trail import Step, Trail
 from gateway.core.upstream.assertion import SigningKey
@@ -32,6 +33,18 @@ class Issuers(Protocol):
         """The same after asking the issuer anew, without those of `tried`, which did not sign.
 
         UnknownKey: a fetch begun after this call has no other. IssuerUnavailable: nobody can tell now.
+        """
+
+
+class Introspections(Protocol):
+    """What issuers say of tokens when they are asked (RFC 7662), by configured name."""
+
+    async def introspect(
+        self, issuer: str, token: bytes, digest: bytes, *, sender: str | None = None, after: float | None = None
+    ) -> IntrospectionResponse:
+        """What the issuer says of an active token. TokenInactive, IntrospectionUnavailable.
+
+        `digest`: its SHA-256. `sender`: the client address that counts. `after`: what was said until then does not.
         """
 
 

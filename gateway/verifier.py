@@ -3,29 +3,47 @@
 The waiting half of `core.token`. Knows nothing of requests, routes and responses.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from gateway.core.claims import ABSENT, find_claim, is_scope
 from gateway.core.config.file import Config, identity_headers_of
-from gateway.core.errors import BadSignature, IssuerUnavailable, Refusal, Suspect, UnknownKey
+from gateway.core.errors import (
+    BadSignature,
+    IssuerUnavailable,
+    Refusal,
+    Suspect,
+    TokenInactive,
+    TokenMalformed,
+    Unavailable,
+    UnknownKey,
+)
+from gateway.core.token.believed import Believed
 from gateway.core.token.confirmation import parse_confirmation
 from gateway.core.token.credential import Credential
 from gateway.core.token.handles import handles_of
 from gateway.core.token.identity import Identity
+from gateway.core.token.introspected import IntrospectionResponse, judge_jwt, judge_opaque
 from gateway.core.token.jwt import check_token, find_signer, find_unread, parse_token
 from gateway.core.token.keys import Key, names_one_of, shown_kid
 from gateway.core.token.lacks import asked_claims, wanted_of
+from gateway.core.token.opaque import AskedIssuers, form_of
 from gateway.core.token.rules import Candidate, Token, rules_of
 from gateway.core.token.verified import VerifiedTokens
-from gateway.core.trail import BAD_TOKENS, FORM, HEADERS, SIGNATURE, Trail
+from gateway.core.trail import BAD_TOKENS, FORM, HEADERS, INTROSPECTION, SIGNATURE, Trail
 from gateway.core.upstream.identity_headers import identity_lines
-from gateway.ports import Issuers, Observer, Rates
+from gateway.ports import Introspections, Issuers, Observer, Rates
 
 #: copied for each token: cheaper than asking OpenSSL for the algorithm each time
 _SHA256: Final = sha256()
+#: the part of its life after which a response is asked for anew, when the token is used
+RENEWED_AFTER: Final = 0.8
+#: seconds from one attempt at that which failed to the next
+RENEWAL_PAUSE: Final = 1.0
+_NEVER: Final = float("inf")
 
 
 def _bad_signature(name: str, token: Token, tried: tuple[Key, ...]) -> BadSignature:
@@ -69,6 +87,12 @@ def digest_of(token: bytes) -> bytes:
     return digest.digest()
 
 
+def _believed(token: bytes, response: IntrospectionResponse) -> Believed:
+    """The ground that a response is."""
+    renewed_at = response.asked_at + RENEWED_AFTER * (response.until - response.asked_at)
+    return Believed(token, asked_at=response.asked_at, until=response.until, renewed_at=renewed_at)
+
+
 class Verifier:
     """Who a token speaks for; the same token twice costs one verification."""
 
@@ -80,10 +104,20 @@ class Verifier:
         observer: Observer,
         clock: Callable[[], float],
         rates: Rates | None = None,
+        introspections: Introspections | None = None,
     ) -> None:
-        """`clock`: seconds since the epoch, as the times in tokens. `rates`: count bad tokens, if they are counted."""
+        """`clock`: seconds since the epoch, as the times in tokens. `rates`: count bad tokens, if they are counted.
+
+        `introspections`: None where nobody is asked. After it was used you must call `stop`.
+        """
         keep = None if config.revocation is None else float(config.revocation.keep)
         self._rules = {issuer.issuer: rules_of(issuer, keep=keep) for issuer in config.issuers}
+        self._by_name = {rules.name: rules for rules in self._rules.values()}
+        self._introspections = introspections
+        #: None: nobody is asked
+        self._asked: Final = None if introspections is None else AskedIssuers(config.issuers)
+        #: tokens that are asked about anew
+        self._renewing: set[asyncio.Task[None]] = set()
         self._is_revocable = config.revocation is not None
         self._headers = identity_headers_of(config)
         self._claims = asked_claims(config)
@@ -98,10 +132,17 @@ class Verifier:
         self._names_sessions: dict[str, bool] = {}
 
     def recall(self, digest: bytes) -> Identity | None:
-        """The identity behind a token that was verified before, if it is there and would pass now. See `digest_of`."""
+        """The identity behind a token that was verified before, if it is there and would pass now. See `digest_of`.
+
+        One that its issuer was asked about is asked about anew, in the background, before its response ends.
+        """
         identity = self._verified.find(digest)
-        if identity is not None and not identity.still_holds(self._clock(), self._issuers):
-            identity = self._fall_back(digest, identity)
+        if identity is not None:
+            now = self._clock()
+            if not identity.still_holds(now, self._issuers):
+                identity = self._fall_back(digest, identity)
+            if identity is not None and (believed := identity.believed) is not None and now >= believed.renewed_at:
+                self._renew(believed, digest)
         self._observer.token_looked_up(hit=identity is not None)
         return identity
 
@@ -129,32 +170,145 @@ class Verifier:
         `digest`: of this very token, by which its identity will be found again. `sender`: the address that counts for
         the request, None where nothing is counted by it, or nobody says whose address counts.
         """
-        token_id = digest[:6].hex()
-        token: Token | None = None
         trail.saw({"scheme": credential.scheme, "place": credential.place})
+        try:
+            identity = await self._establish(credential.token, digest, trail, sender=sender)
+        except Refusal as refusal:
+            self._observer.token_verified(None if refusal.suspect is None else refusal.suspect.issuer, refusal)
+            raise
+        self._observer.token_verified(identity.issuer, None)
+        if identity.handles is not None:
+            known = self._names_sessions.get(identity.issuer, False)
+            self._names_sessions[identity.issuer] = known or identity.sid is not None
+        if identity.believed is None or identity.believed.until > self._clock():
+            self._verified.remember(digest, identity, token_bytes=len(credential.token))
+        return identity
+
+    def is_due(self, identity: Identity) -> bool:
+        """Whether it is time to ask the issuer about a token again; False for one that it is not asked about."""
+        return identity.believed is not None and self._clock() >= identity.believed.until
+
+    async def reask(self, identity: Identity) -> Refusal | None:
+        """Asks the issuer anew about a token that it was asked about, as for a request; None: it may go on.
+
+        For what outlives a request: when it `is_due`, which is then put off. Where nobody can say now, or the token is
+        none that its issuer is asked about, it may go on.
+        """
+        believed = identity.believed
+        if believed is None:
+            return None
+        digest = digest_of(believed.token)
+        known = self._verified.find(digest)
+        if known is None or known.believed is None or known.believed.asked_at <= believed.asked_at:
+            try:
+                known = await self._establish(believed.token, digest, Trail(), after=believed.asked_at)
+            except Unavailable:
+                return None
+            except Refusal as refusal:
+                self._verified.forget(digest)
+                return refusal
+            self._verified.remember(digest, known, token_bytes=len(believed.token))
+        if known.believed is not None:
+            believed.asked_at, believed.until = known.believed.asked_at, known.believed.until
+        return None
+
+    async def stop(self) -> None:
+        """Ends what is under way in the background. May be called twice."""
+        renewing = tuple(self._renewing)
+        for task in renewing:
+            task.cancel()
+        await asyncio.gather(*renewing, return_exceptions=True)
+
+    def _renew(self, believed: Believed, digest: bytes) -> None:
+        """Begins to ask anew, once: whoever is here meanwhile gets what is known."""
+        believed.renewed_at = _NEVER
+        task = asyncio.create_task(self._renew_now(believed, digest), name="renewal of an introspected token")
+        self._renewing.add(task)
+        task.add_done_callback(self._renewing.discard)
+
+    async def _renew_now(self, believed: Believed, digest: bytes) -> None:
+        try:
+            renewed = await self._establish(believed.token, digest, Trail(), after=believed.asked_at)
+        except Unavailable:
+            # It serves until its end; whoever uses it a moment later asks again.
+            believed.renewed_at = self._clock() + RENEWAL_PAUSE
+        except Refusal:
+            known = self._verified.find(digest)
+            if known is not None and known.believed is believed:
+                self._verified.forget(digest)
+        else:
+            self._verified.remember(digest, renewed, token_bytes=len(believed.token))
+
+    async def _establish(
+        self, raw: bytes, digest: bytes, trail: Trail, *, sender: str | None = None, after: float | None = None
+    ) -> Identity:
+        """Who a token speaks for, judged now. `after`: what its issuer said until then does not count any more."""
+        token: Token | None = None
+        names: tuple[str, ...] | None = None
         trail.enter(FORM)
         try:
-            token = parse_token(credential.token)
+            if self._asked is not None:
+                names = self._asked.find(raw)
+            if names is not None:
+                return await self._ask(names, raw, digest, trail, sender=sender, after=after)
+            token = parse_token(raw)
             trail.saw({"alg": token.alg, "kid": token.kid, "typ": token.header.get("typ")})
             candidate = check_token(token, self._rules, now=self._clock(), trail=trail)
             self._check_sender(sender, trail)
             trail.enter(SIGNATURE)
             key = await self._signer(token, candidate, trail, sender=sender)
             trail.saw({"kid": key.kid, "thumbprint": key.thumbprint})
+            if not candidate.rules.asked_about_jwts:
+                trail.enter(HEADERS)
+                return self._compile(token.claims, candidate, digest, key=key)
+            trail.enter(INTROSPECTION)
+            response = await self._introspect(candidate.rules.name, raw, digest, sender=sender, after=after)
+            judged = judge_jwt(response.members, token, candidate, now=self._clock())
+            trail.saw({"issuer": candidate.rules.name, "seconds": response.until - self._clock()})
             trail.enter(HEADERS)
-            identity = self._compile(token, candidate, key, digest)
+            believed = _believed(raw, response)
+            return self._compile(judged.claims, judged.candidate, digest, key=key, believed=believed)
         except Refusal as refusal:
-            refusal.suspect = self._suspect(token, token_id)
+            refusal.suspect = self._suspect(token, names, digest[:6].hex())
             if refusal.is_bad_token and self._bad_tokens is not None:
                 self._bad_tokens.count(sender)
-            self._observer.token_verified(refusal.suspect.issuer, refusal)
             raise
-        self._observer.token_verified(identity.issuer, None)
-        if identity.handles is not None:
-            known = self._names_sessions.get(identity.issuer, False)
-            self._names_sessions[identity.issuer] = known or identity.sid is not None
-        self._verified.remember(digest, identity, token_bytes=len(credential.token))
-        return identity
+
+    async def _ask(
+        self,
+        names: tuple[str, ...],
+        raw: bytes,
+        digest: bytes,
+        trail: Trail,
+        *,
+        sender: str | None,
+        after: float | None,
+    ) -> Identity:
+        """Who a token speaks for that only its issuer can read: the first of these that says that it is active."""
+        if not names:
+            raise TokenMalformed("it is no JWT, and nothing that tokens of an issuer that is asked look like")
+        trail.saw({"form": form_of(raw)})
+        self._check_sender(sender, trail)
+        trail.enter(INTROSPECTION)
+        inactive = TokenInactive()
+        for name in names:
+            try:
+                response = await self._introspect(name, raw, digest, sender=sender, after=after)
+            except TokenInactive as refusal:
+                inactive = refusal
+                continue
+            now = self._clock()
+            trail.saw({"issuer": name, "seconds": response.until - now})
+            judged = judge_opaque(response.members, self._by_name[name], now=now, until=response.until, trail=trail)
+            trail.enter(HEADERS)
+            return self._compile(judged.claims, judged.candidate, digest, believed=_believed(raw, response))
+        raise inactive
+
+    async def _introspect(
+        self, name: str, raw: bytes, digest: bytes, *, sender: str | None, after: float | None
+    ) -> IntrospectionResponse:
+        assert self._introspections is not None  # or nobody would be asked
+        return await self._introspections.introspect(name, raw, digest, sender=sender, after=after)
 
     def _check_sender(self, sender: str | None, trail: Trail) -> None:
         """Before what costs something. RateLimited: too many bad tokens came from where this one came from."""
@@ -176,52 +330,60 @@ class Verifier:
         """Whether tokens of the issuer of this name were verified, and none said of which session it is."""
         return self._names_sessions.get(issuer) is False
 
-    def _suspect(self, token: Token | None, token_id: str) -> Suspect:
-        """What a log may say of a token that was refused."""
+    def _suspect(self, token: Token | None, names: tuple[str, ...] | None, token_id: str) -> Suspect:
+        """What a log may say of a token that was refused. `names`: of the issuers that may be asked about it."""
         if token is None:
-            return Suspect(token_id)
+            return Suspect(token_id, None, names[0] if names is not None and len(names) == 1 else None)
         iss = token.claims.get("iss")
         rules = self._rules.get(iss) if isinstance(iss, str) else None
         kid = None if token.kid is None else shown_kid(token.kid)
         return Suspect(token_id, kid, rules.name if rules else None)
 
-    def _compile(self, token: Token, candidate: Candidate, key: Key, digest: bytes) -> Identity:
-        wanted = self._wanted.get(candidate.rules.name)
+    def _compile(
+        self,
+        claims: Mapping[str, Any],
+        candidate: Candidate,
+        digest: bytes,
+        *,
+        key: Key | None = None,
+        believed: Believed | None = None,
+    ) -> Identity:
+        rules = candidate.rules
+        wanted = self._wanted.get(rules.name)
         lacks = (
-            wanted.find_lacks(token.claims, subject=candidate.subject, words=candidate.scopes)
-            if wanted is not None
-            else None
+            wanted.find_lacks(claims, subject=candidate.subject, words=candidate.scopes) if wanted is not None else None
         )
         lines = identity_lines(
             self._headers if lacks is None else lacks.relaxed(self._headers),
-            token.claims,
-            issuer=candidate.rules.name,
+            claims,
+            issuer=rules.name,
             client=candidate.client,
             scopes=candidate.scopes,
         )
         return Identity(
-            issuer=candidate.rules.name,
+            issuer=rules.name,
             subject=candidate.subject,
             client=candidate.client,
             scopes=tuple(filter(is_scope, candidate.scopes)),
-            claims={name: value for name in self._claims if (value := find_claim(token.claims, name)) is not ABSENT},
+            claims={name: value for name in self._claims if (value := find_claim(claims, name)) is not ABSENT},
             expires_at=candidate.expires_at,
             not_before=candidate.not_before,
-            leeway=candidate.rules.leeway,
-            key=key.thumbprint,
+            leeway=rules.leeway,
+            key=None if key is None else key.thumbprint,
             verdict=candidate.verdict,
             token_id=digest[:6].hex(),
             headers=lines,
-            unread=find_unread(token.claims, candidate.rules) if candidate.rules.unread else "",
-            confirmation=parse_confirmation(token.claims),
+            unread=find_unread(claims, rules) if rules.unread else "",
+            confirmation=parse_confirmation(claims),
             handles=None
             if not self._is_revocable
             else handles_of(
-                token.claims,
-                issuer=candidate.rules.issuer,
+                claims,
+                issuer=rules.issuer,
                 subject=candidate.subject,
                 client=candidate.client,
                 digest=digest_of(candidate.signed) if candidate.signed else digest,
             ),
             lacks=lacks,
+            believed=believed,
         )

@@ -60,6 +60,18 @@ class TokenHealth(Protocol):
         """Why the last fetch failed, if it did."""
 
 
+class AskedHealth(Protocol):
+    """What readiness tells of one issuer that is asked about tokens."""
+
+    @property
+    def name(self) -> str:
+        """Configured name."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it said nothing when it was asked last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether requests can be answered, and what stands in the way."""
@@ -82,10 +94,13 @@ def readiness_of(
     store: StoreHealth | None = None,
     tokens: Sequence[TokenHealth] = (),
     upstreams: int = 1,
+    asked: Sequence[AskedHealth] = (),
 ) -> Readiness:
     """Of one process. `all_issuers`: ready only when every one of them has keys; else one is enough.
 
     `tokens`: of those of the `upstreams` that need one; ready only while some upstream can be served.
+    `asked`: issuers that are asked about tokens. That one says nothing is told, and no reason not to be ready: it may
+    be for one token, and every replica would go at once.
     """
     missing = tuple(
         (issuer.name, issuer.reason or "its keys were not fetched yet") for issuer in issuers if not issuer.has_keys
@@ -97,11 +112,12 @@ def readiness_of(
         if not token.has_token
     )
     started = all(issuer.first_fetch_ended for issuer in issuers) and all(token.first_fetch_ended for token in tokens)
+    silent = tuple((one.name, f"introspection: {one.reason}") for one in asked if one.reason is not None)
     refused = None if store is None else store.refuses_everything()
     return Readiness(
         enough and started and refused is None and len(lacking) < upstreams,
         started,
-        missing + lacking,
+        missing + lacking + silent,
         store=refused or (None if store is None else store.reason),
         kept=tuple(
             (issuer.name, issuer.reason or "its keys were not fetched yet")

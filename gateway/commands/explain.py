@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from gateway.commands.configured import FAILED, OK, add_config, print_problems
+from gateway.commands.step_words import WORDS
 from gateway.compose import build
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.log import Log
@@ -25,12 +26,9 @@ from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import UpstreamSection, asserted_of, token_requests_of
 from gateway.core.errors import AmbiguousPath, Refusal
 from gateway.core.http.facts import Facts, HeaderLine
-from gateway.core.rates.fields import rates_in_words
 from gateway.core.revocation.entry import Entry
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.table import RouteTable
-from gateway.core.shown import shown
-from gateway.core.token.markers import Verdict
 from gateway.core.trail import Step
 from gateway.observe.log import set_up_logging
 from gateway.observe.observers import Unheard
@@ -204,7 +202,7 @@ def explanation_of(ending: Ending, admission: Admission | None, config: Config, 
         steps=tuple(
             Line(step, passed=False, says=f"{refusal.reason}: {refusal.evidence}")
             if step is failed and refusal is not None
-            else Line(step, passed=True, says=_WORDS[step](ending, ending.values(step)))
+            else Line(step, passed=True, says=WORDS[step](ending, ending.values(step)))
             if step in ending.steps
             else Line(step, passed=None, says=_why_not(step, ending))
             for step in Step
@@ -223,65 +221,9 @@ def _why_not(step: Step, ending: Ending) -> str:
     order = list(Step)
     if Step.REMEMBERED in ending.steps and order.index(step) <= order.index(Step.HEADERS):
         return "passed before"
+    if step is Step.SIGNATURE and Step.INTROSPECTION in ending.steps:
+        return "not asked for: its issuer was asked"
     return ""
-
-
-def _request(ending: Ending, _: Mapping[str, Any]) -> str:
-    return f"{ending.facts.method} {ending.facts.path}" if ending.facts is not None else ""
-
-
-def _route(ending: Ending, _: Mapping[str, Any]) -> str:
-    return ending.route.name + (" (only reports)" if ending.route.reports else "") if ending.route is not None else ""
-
-
-def _class(_: Ending, seen: Mapping[str, Any]) -> str:
-    verdict: Verdict = seen["verdict"]
-    return f"{verdict.kind}: {verdict.evidence}"
-
-
-def _headers(ending: Ending, _: Mapping[str, Any]) -> str:
-    if ending.identity is None:
-        return ""
-    return ", ".join(dict.fromkeys(name.decode() for name, _ in ending.identity.headers)) or "none"
-
-
-def _policy(ending: Ending, _: Mapping[str, Any]) -> str:
-    return f"scopes {' '.join(ending.identity.scopes) or 'none'}" if ending.identity is not None else ""
-
-
-def _userinfo(_: Ending, seen: Mapping[str, Any]) -> str:
-    found, lacked = ", ".join(sorted(seen["found"])), ", ".join(sorted(seen["lacked"] - seen["found"]))
-    if seen["failure"]:
-        return f"{lacked} as if absent: {seen['failure']}"
-    return "; ".join(filter(None, (found and f"{found} from the issuer", lacked and f"{lacked} are not there either")))
-
-
-#: step to what it says when it passed, of what it saw
-_WORDS: Final[Mapping[Step, Callable[[Ending, Mapping[str, Any]], str]]] = {
-    Step.REQUEST: _request,
-    Step.ROUTE: _route,
-    Step.CREDENTIAL: lambda _, seen: f"one {seen['scheme'].lower()} token in {seen['place']}" if seen else "",
-    Step.REMEMBERED: lambda _, __: "it passed before; its times and its key were looked at again",
-    Step.FORM: lambda _, seen: f"alg {seen['alg']}, kid {shown(seen['kid'])}, typ {shown(seen['typ'])}",
-    Step.ISSUER: lambda _, seen: f"{seen['name']} ({shown(seen['iss'])})",
-    Step.CLASS: _class,
-    Step.TIME: lambda _, seen: f"expires in {seen['seconds left']:.0f} s",
-    Step.AUDIENCE: lambda _, seen: (
-        f"{seen['claim']} is {shown(seen['value'])}; expected {shown(sorted(seen['expected']))}"
-    ),
-    Step.SUBJECT: lambda _, seen: f"sub {shown(seen['sub'])}, client {shown(seen['client'])}",
-    Step.SIGNATURE: lambda _, seen: f"by key {shown(seen['kid'])} ({seen['thumbprint']}), {seen['tried']} tried",
-    Step.HEADERS: _headers,
-    Step.REVOCATION: lambda _, __: "nothing that was revoked is about it",
-    Step.BINDING: lambda _, __: "none",
-    Step.BAD_TOKENS: lambda _, __: "few of late came from where this one came from",
-    Step.RATES: lambda _, seen: rates_in_words(**seen),
-    Step.POLICY: _policy,
-    Step.USERINFO: _userinfo,
-    Step.BODY: lambda _, __: "within limits",
-    Step.EXCHANGE: lambda _, seen: f"the API would get {seen['token']}",
-    Step.UPSTREAM: lambda _, __: "",
-}
 
 
 def _shown_lines(config: Config, admission: Admission) -> tuple[tuple[str, str], ...]:

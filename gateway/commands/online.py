@@ -14,6 +14,7 @@ from typing import Final, Literal, cast
 
 from gateway.core.addresses import parse_upstream
 from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.introspection import Introspection
 from gateway.core.config.issuers import Issuer, issuer_name
 from gateway.core.config.log import Log
 from gateway.core.config.secret import Secret
@@ -22,6 +23,7 @@ from gateway.core.config.userinfo import UserInfoSection
 from gateway.core.config.words import shown_keys
 from gateway.core.errors import UpstreamUnreachable
 from gateway.core.token.keys import UnusableKeySet
+from gateway.core.token.presets import suggest_preset
 from gateway.core.token.userinfo import ACCEPT
 from gateway.observe.log import set_up_logging
 from gateway.observe.observers import Unheard
@@ -29,7 +31,9 @@ from gateway.relay.upstream.dialing import Dialer
 from gateway.relay.upstream.dialing import Factory as ConnectionFactory
 from gateway.remote.client import Client
 from gateway.remote.http import FetchFailed, shown_address
+from gateway.remote.introspection_call import IntrospectionCall, NotSaid
 from gateway.remote.keys.discovery import Publisher
+from gateway.remote.keys.issuers import RemoteIssuers
 from gateway.remote.metadata import Metadata
 from gateway.remote.userinfo import ENDPOINT
 from gateway.store.health import NO_EVICTION
@@ -40,6 +44,8 @@ LIMIT: Final = 15.0
 #: seconds until a store that cannot be had is given up, and from one look whether it can to the next
 STORE_LIMIT: Final = 3.0
 STORE_PAUSE: Final = 0.05
+#: the preset of the provider whose responses mislead most
+KEYCLOAK: Final = "keycloak"
 State = Literal["ok", "warning", "problem"]
 
 
@@ -68,6 +74,8 @@ def questions_of(config: Config, secrets: Mapping[Secret, str]) -> Iterator[tupl
     for issuer in config.issuers:
         name = issuer_name(issuer)
         yield f"issuer {name}", partial(_ask_issuer, issuer)
+        if issuer.introspection is not None:
+            yield f"introspection of {name}", partial(_ask_introspection, issuer, issuer.introspection, secrets)
         if issuer.userinfo is not None:
             yield f"userinfo of {name}", partial(_ask_userinfo, issuer, issuer.userinfo)
     if config.store.url is not None:
@@ -116,6 +124,28 @@ async def _ask_issuer(issuer: Issuer) -> tuple[State, str]:
     says = f"{keys} {'key' if keys == 1 else 'keys'}, for {', '.join(usable)}"
     unusable = [str(skipped) for skipped in published.keys.skipped if not skipped.is_meant]
     return ("warning", f"{says}; {'; '.join(unusable)}") if unusable else ("ok", says)
+
+
+async def _ask_introspection(
+    issuer: Issuer, section: Introspection, secrets: Mapping[Secret, str]
+) -> tuple[State, str]:
+    """Is there an endpoint that takes the gateway's credentials, and does not know a token that nobody issued."""
+    keys = RemoteIssuers([issuer], observer=Unheard())
+    call = IntrospectionCall(issuer, section, issuers=keys, read=secrets.__getitem__)
+    try:
+        address = await call.endpoint()
+        members = await call.ask(address, (next(iter(section.prefix), "") + randomness.token_urlsafe()).encode())
+    except NotSaid as failure:
+        raise Wrong(f"{shown_address(address)}: {failure}") from None
+    finally:
+        await call.stop()
+        await keys.stop()
+    if members["active"]:
+        return "warning", f"{shown_address(address)} says of a token made up that it is active: is it the endpoint?"
+    says = f"{shown_address(address)} takes the gateway's credentials, and does not know a token made up"
+    if KEYCLOAK in {issuer.preset, suggest_preset(issuer.issuer)}:
+        says += f"; of tokens whose aud lacks {section.client_id} Keycloak says the same"
+    return "ok", says
 
 
 async def _ask_userinfo(issuer: Issuer, section: UserInfoSection) -> tuple[State, str]:

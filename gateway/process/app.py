@@ -24,7 +24,7 @@ from gateway.observe.metrics.metrics import Metrics
 from gateway.observe.metrics.program_metrics import ProgramMetrics
 from gateway.observe.metrics.shared_metrics import keep_private
 from gateway.observe.observers import Observers
-from gateway.process.endings import RevokedStreams
+from gateway.process.endings import AskedStreams, RevokedStreams
 from gateway.process.listening import (
     ADMIN_CONNECTIONS,
     AT_ONCE,
@@ -86,6 +86,7 @@ class Gateway:
         self._is_stopping = False
         #: None: nothing can be revoked
         self._revoked_streams: RevokedStreams | None = None
+        self._asked_streams: AskedStreams | None = None
         #: where it listens, once it does
         self.address = ""
         self.decisions_address = ""
@@ -138,6 +139,10 @@ class Gateway:
             self._revoked_streams = RevokedStreams(self._server, assembly.revocations)
             assembly.revocations.subscribe(self._revoked_streams.changed)
             looks.append(self._revoked_streams.look)
+        if assembly.introspections is not None:
+            verifier = assembly.gate.verifier
+            self._asked_streams = AskedStreams(self._server, reask=verifier.reask, is_due=verifier.is_due)
+            looks.append(self._asked_streams.look)
         self._pulse = Pulse(self._metrics.loop_lagged, looks)
         self._listeners = listeners
         if self._inherited is None:
@@ -185,6 +190,7 @@ class Gateway:
             store=assembly.store,
             tokens=() if assembly.tokens is None else assembly.tokens.status(),
             upstreams=len(upstreams_of(self._config)),
+            asked=() if assembly.introspections is None else assembly.introspections.status(),
         )
 
     def tell_metrics(self) -> None:
@@ -257,8 +263,9 @@ class Gateway:
             self._admin_acceptor.bound.unlink()
         await self._stop_revoking()
         self._pulse.stop()
-        if self._revoked_streams is not None:
-            self._revoked_streams.stop()
+        for streams in (self._revoked_streams, self._asked_streams):
+            if streams is not None:
+                streams.stop()
         await self.assembly.close()
         self._access.close()
         self.tell_metrics()

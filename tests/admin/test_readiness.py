@@ -3,6 +3,7 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.admin.readiness import Readiness, readiness_of, readiness_of_all
+from gateway.remote.introspection import IntrospectionStatus
 
 READY = Readiness(ready=True, started=True)
 
@@ -83,3 +84,9 @@ def test_workers_tell_together_what_each_of_them_lacks() -> None:
     other = Readiness(ready=True, started=True, store="it is full", kept=(("a", "y"), ("b", "z")))
     found = readiness_of_all([one, other])
     assert (found.ready, found.store, found.kept) == (True, "it is full", (("a", "x"), ("b", "z")))
+
+
+def test_one_that_does_not_say_whether_tokens_are_active_is_told_and_keeps_nobody_from_being_ready() -> None:
+    asked = [IntrospectionStatus("a", "status 500"), IntrospectionStatus("b", None)]
+    found = readiness_of([AnIssuer()], all_issuers=True, asked=asked)
+    assert found == Readiness(ready=True, started=True, missing=(("a", "introspection: status 500"),))

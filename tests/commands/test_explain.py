@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from gateway.cli import main
 from gateway.commands.explain import STEPS, Explanation, as_json, as_text, explain, explanation_of
@@ -33,6 +34,7 @@ from gateway.core.errors import (
     ExchangeRefused,
     ExchangeUnavailable,
     InternalError,
+    IntrospectionUnavailable,
     InvalidLogout,
     LogoutFailed,
     Overloaded,
@@ -54,6 +56,7 @@ from gateway.ports import Ending
 from gateway.store.journal import Journal
 from tests.issuer import HostileIssuer
 from tests.memory import MemoryIssuers, Nowhere, Recorder, facts
+from tests.remote.introspecting import Endpoint
 from tests.signer import AUDIENCE, ISSUER, NOW, compact, private_jwk, public_jwk, sign, some_claims, some_header
 
 ROUTES = (
@@ -161,7 +164,8 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     elsewhere |= {InternalError, InvalidLogout, LogoutFailed}
     # It asks no store, and what is revoked, and what an issuer says, stand in tests of their own.
     elsewhere |= {StoreUnavailable, TokenRevoked}
-    elsewhere |= {UserInfoUnavailable, TokenInactive}
+    # Nor is an issuer asked in these: that has tests of its own.
+    elsewhere |= {TokenInactive, IntrospectionUnavailable, UserInfoUnavailable}
     # Nobody is asked for a token of the API's own here: it is only said that there would be one.
     elsewhere |= {ExchangeRefused, ExchangeUnavailable}
     # Nothing that is only explained is counted.
@@ -172,6 +176,40 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
         if refusal in elsewhere or issubclass(refusal, UpstreamFailed | UpstreamTimeout | ClientDisconnected)
     }
     assert set(reasons()) - never <= {reason for reason, *_ in CASES}
+
+
+async def test_a_token_that_its_issuer_is_asked_about_is_explained(keys: str) -> None:
+    issuer = HostileIssuer()
+    await issuer.start()
+    endpoint = Endpoint(issuer)
+    section = endpoint.section(client_secret=None, auth="none")
+    settings = {"issuer": {"introspection": section}}
+    endpoint.say = lambda token: some_claims(active=token == "opaque", token_type="Bearer")
+    explanation = await explained(keys, b"opaque", settings=settings)
+    assert explanation.verdict == "admitted"
+    says = {line.name: (line.passed, line.says) for line in explanation.steps}
+    assert says["form"] == (True, "opaque: its issuer is asked")
+    assert says["signature"] == (None, "not asked for: its issuer was asked")
+    assert says["introspection"] == (True, "local says that it is active; that is believed for 60 s")
+    assert says["class"] == (True, "access: the issuer says that token_type is Bearer")
+    refused = await explained(keys, b"other", settings=settings)
+    assert refused.refusal is not None
+    assert refused.refusal.reason == "token_inactive"
+    assert next(line.name for line in refused.steps if line.passed is False) == "introspection"
+    assert "said so of every token so far" in as_text(refused, color=False)
+    endpoint.say = lambda _: web.Response(status=500)
+    refused = await explained(keys, b"another", settings=settings)
+    assert refused.refusal is not None
+    assert refused.refusal.reason == "introspection_unavailable"
+    # A lightweight JWT names no audience by itself.
+    token = minted(aud=...)
+    endpoint.say = lambda _: some_claims(active=True)
+    settings = {"issuer": {"introspection": endpoint.section(client_secret=None, auth="none", tokens="all")}}
+    explanation = await explained(keys, token, settings=settings)
+    says = {line.name: (line.passed, line.says) for line in explanation.steps}
+    assert says["audience"] == (True, "none in the token; its issuer says it, or need not")
+    assert says["signature"][0] is True
+    await issuer.stop()
 
 
 async def test_an_admission_shows_what_the_upstream_would_receive(keys: str) -> None:

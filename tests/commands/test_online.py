@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from gateway.commands.online import Finding, ask_all, table
 from gateway.core.config.file import Config
+from gateway.core.config.introspection import Introspection
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.upstreams import UpstreamSection
@@ -120,6 +121,42 @@ async def test_a_userinfo_endpoint_refuses_what_nobody_issued(
     finding = (await found(a_config(issuer.url, api, userinfo=section)))["userinfo of local"]
     assert finding[0] == state
     assert re.fullmatch(re.escape(issuer.url + ME) + ":? " + re.escape(says), finding[1])
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "state", "says"),
+    [
+        (200, {"active": False}, "ok", " takes the gateway's credentials, and does not know a token made up"),
+        (200, {"active": True}, "warning", " says of a token made up that it is active: is it the endpoint?"),
+        (
+            401,
+            {"error": "invalid_client"},
+            "problem",
+            ": it refuses the gateway's own credentials (status 401 invalid_client)",
+        ),
+        (200, {}, "problem", ": the response is no JSON object that says whether the token is active"),
+        (404, {}, "problem", ": the response has status 404"),
+    ],
+)
+async def test_an_introspection_endpoint_takes_our_credentials(
+    issuer: HostileIssuer, api: str, status: int, body: dict[str, Any], state: str, says: str
+) -> None:
+    issuer.response("/introspect", json.dumps(body), status=status)
+    section = Introspection(endpoint=f"{issuer.url}/introspect", auth="none", client_id="gateway")
+    finding = (await found(a_config(issuer.url, api, introspection=section)))["introspection of local"]
+    assert finding == (state, f"{issuer.url}/introspect{says}")
+    if status == 200 and body == {"active": False}:
+        config = a_config(issuer.url, api, introspection=section, preset="keycloak")
+        _, told = (await found(config))["introspection of local"]
+        assert told.endswith("; of tokens whose aud lacks gateway Keycloak says the same")
+
+
+async def test_an_introspection_endpoint_that_nobody_names_is_told(issuer: HostileIssuer, api: str) -> None:
+    section = Introspection(auth="none", prefix=("x_",))
+    assert (await found(a_config(issuer.url, api, introspection=section)))["introspection of local"] == (
+        "problem",
+        f"the discovery document of {issuer.url} has no introspection_endpoint",
+    )
 
 
 async def test_an_endpoint_that_nobody_names_is_told(issuer: HostileIssuer, api: str) -> None:

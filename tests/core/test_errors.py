@@ -69,7 +69,10 @@ TABLE = [
     (
         503,
         None,
-        "issuer_unavailable store_unavailable userinfo_unavailable exchange_unavailable upstream_busy overloaded draining",
+        (
+            "issuer_unavailable introspection_unavailable store_unavailable userinfo_unavailable exchange_unavailable "
+            "upstream_busy overloaded draining"
+        ),
     ),
     (504, None, "upstream_timeout"),
     (505, None, "version_not_supported"),

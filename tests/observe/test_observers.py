@@ -7,7 +7,7 @@ import pytest
 
 from gateway.core.config.log import Log
 from gateway.core.errors import UnknownKey
-from gateway.events import KeysFetched, KeysKnown, KeysSuppressed, RevocationAdded, RevocationsKnown
+from gateway.events import KeysFetched, KeysKnown, KeysSuppressed, RevocationAdded, RevocationsKnown, TokenIntrospected
 from gateway.observe.access import AccessLog
 from gateway.observe.metrics.metrics import Metrics
 from gateway.observe.observers import Observers, Unheard
@@ -25,6 +25,8 @@ def test_everything_heard_is_counted() -> None:
     observers.happened(KeysFetched("a", ok=False, at=456.0))
     observers.happened(KeysSuppressed("a"))
     observers.happened(KeysKnown("a", count=3, stale=True, age_limit=60.0))
+    observers.happened(TokenIntrospected("a", "active", 0.25))
+    observers.happened(TokenIntrospected("a", "crowded"))
     observers.happened(RevocationAdded("subject", "command"))
     observers.happened(RevocationsKnown((("subject", 4),)))
     observers.connections_open(7)
@@ -47,6 +49,10 @@ def test_everything_heard_is_counted() -> None:
         labels = {"upstream": "shop", "state": state}
         assert metrics.registry.get_sample_value("gateway_upstream_connections", labels) == number
     assert metrics.registry.get_sample_value("gateway_tunnels_open") == 6
+    for result in ("active", "crowded"):
+        labels = {"issuer": "a", "result": result}
+        assert metrics.registry.get_sample_value("gateway_introspections_total", labels) == 1
+    assert metrics.registry.get_sample_value("gateway_introspection_seconds_sum") == 0.25
     labels = {"kind": "subject", "source": "command"}
     assert metrics.registry.get_sample_value("gateway_revocations_added_total", labels) == 1
     for result in ("ok", "error", "suppressed"):

@@ -12,6 +12,7 @@ from gateway.core.checks.assertion import assertion_problems, assertion_warnings
 from gateway.core.checks.backchannel_logout import logout_notes, logout_problems, logout_warnings
 from gateway.core.checks.cors import cors_problems, cors_warnings
 from gateway.core.checks.headers import header_problems, header_warnings
+from gateway.core.checks.introspection import introspection_problems, introspection_warnings
 from gateway.core.checks.issuers import issuer_notes, issuer_problems, issuer_warnings
 from gateway.core.checks.limits import limit_problems, limit_warnings
 from gateway.core.checks.log import log_problems, log_warnings
@@ -39,6 +40,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *_address_problems(config),
         *_worker_problems(config.workers),
         *issuer_problems(config),
+        *introspection_problems(config),
         *logout_problems(config),
         *userinfo_problems(config),
         *header_problems(config),
@@ -60,6 +62,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
     return [
         *upstream_warnings(config),
         *issuer_warnings(config),
+        *introspection_warnings(config),
         *logout_warnings(config),
         *userinfo_warnings(config),
         *header_warnings(config),

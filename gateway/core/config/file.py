@@ -115,7 +115,7 @@ def upstreams_of(config: Config) -> dict[str, UpstreamSection]:
 
 def asks_issuers(config: Config) -> bool:
     """Whether issuers are asked about tokens, so that each token that is sent may cost a call."""
-    return any(getattr(issuer, "introspection", None) is not None for issuer in config.issuers)
+    return any(issuer.introspection is not None for issuer in config.issuers)
 
 
 def bad_tokens_of(config: Config) -> BadTokensSection | None:

@@ -4,6 +4,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from gateway.core.config.backchannel_logout import BackchannelLogout
+from gateway.core.config.introspection import Introspection
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
 from gateway.core.config.userinfo import UserInfoSection
@@ -106,6 +107,9 @@ class Issuer(Section, frozen=True, kw_only=True):
             variable="GATEWAY_ALLOW_HTTP",
         ),
     ] = False
+    introspection: Annotated[
+        Introspection | None, _doc("tokens that the issuer is asked about (RFC 7662); null: none")
+    ] = None
     backchannel_logout: Annotated[
         BackchannelLogout | None,
         _doc("where the issuer tells that somebody has logged out; needs revocation; null: nowhere"),

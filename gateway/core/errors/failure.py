@@ -20,6 +20,11 @@ class StoreUnavailable(Unavailable):
     public = "What the replicas of this gateway share cannot be had at the moment. The token may be fine: try again."
 
 
+class IntrospectionUnavailable(Unavailable):
+    reason = "introspection_unavailable"
+    public = "The token issuer cannot say at the moment whether this token is active. The token may be fine: try again."
+
+
 class UserInfoUnavailable(Unavailable):
     reason = "userinfo_unavailable"
     public = "The token issuer cannot say at the moment who this is. The token may be fine: try again."

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from gateway.core.claims import ClaimName
 from gateway.core.http.facts import HeaderLine
+from gateway.core.token.believed import Believed
 from gateway.core.token.confirmation import Confirmation
 from gateway.core.token.handles import Handles
 from gateway.core.token.lacks import Lacks
@@ -30,6 +31,7 @@ class Identity:
         "_hashed_subject",
         "_holds_until",
         "bare",
+        "believed",
         "claims",
         "client",
         "confirmation",
@@ -60,13 +62,14 @@ class Identity:
         expires_at: float,
         not_before: float | None,
         leeway: float,
-        key: str,
+        key: str | None,
         verdict: Verdict,
         token_id: str,
         headers: tuple[HeaderLine, ...],
         unread: str = "",
         confirmation: Confirmation | None = None,
         handles: Handles | None = None,
+        believed: Believed | None = None,
         lacks: Lacks | None = None,
         bare: "Identity | None" = None,
         good_until: float | None = None,
@@ -82,8 +85,10 @@ class Identity:
         self.expires_at: Final = expires_at
         self.not_before: Final = not_before
         self.leeway: Final = leeway
-        #: RFC 7638 thumbprint of the key that signed: the ground on which the token is believed
+        #: RFC 7638 thumbprint of the key that signed: the ground on which the token is believed; None: nobody signed it
         self.key: Final = key
+        #: what its issuer said of it when it was asked, a further ground; None: it was not asked
+        self.believed: Final = believed
         self.verdict: Final = verdict
         #: first 12 hex digits of the token's SHA-256
         self.token_id: Final = token_id
@@ -124,14 +129,15 @@ class Identity:
         return None if self.handles is None else self.handles.sid
 
     def still_holds(self, now: float, keys: PublishedKeys) -> bool:
-        """Whether the token would pass now as it did before: its times, and the ground on which it was believed.
+        """Whether the token would pass now as it did before: its times, and the grounds on which it was believed.
 
         `now`: seconds since the epoch. What depends on the request is not judged.
         """
         return (
             now < self._holds_until
             and (self.not_before is None or self.not_before <= now + self.leeway)
-            and keys.has_key(self.issuer, self.key)
+            and (self.key is None or keys.has_key(self.issuer, self.key))
+            and (self.believed is None or now < self.believed.until)
         )
 
     def completed_with(
@@ -154,6 +160,7 @@ class Identity:
             unread=self.unread,
             confirmation=self.confirmation,
             handles=self.handles,
+            believed=self.believed,
             bare=self,
             good_until=until,
         )

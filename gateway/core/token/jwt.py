@@ -128,9 +128,11 @@ def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float,
     expires_at, not_before = check_times(claims, rules, now=now)
     trail.saw({"seconds left": expires_at - now})
     trail.enter(AUDIENCE)
-    check_audience(claims, rules, trail=trail)
+    # Lightweight tokens leave out whom they are of and for: what the issuer says of them must have it.
+    if not rules.asked_about_jwts or find_first(claims, rules.audience_claims) is not None:
+        check_audience(claims, rules, trail=trail)
     trail.enter(SUBJECT)
-    subject, client = _parties(claims, rules)
+    subject, client = parties_of(claims, rules, may_lack=rules.asked_about_jwts)
     trail.saw({"sub": subject, "client": client})
     scopes = find_words(claims, rules.scope_claims)
     return Candidate(
@@ -233,8 +235,13 @@ def find_unread(claims: Mapping[str, Any], rules: IssuerRules) -> str:
     return f"{ascii(places)[1:-1]} would count with preset {rules.suggested}"
 
 
-def _parties(claims: Mapping[str, Any], rules: IssuerRules) -> tuple[str | None, str | None]:
-    """Who the token speaks of: the subject and the client, at least one of them."""
+def parties_of(
+    claims: Mapping[str, Any], rules: IssuerRules, *, may_lack: bool = False
+) -> tuple[str | None, str | None]:
+    """Who the token speaks of: the subject and the client, at least one of them unless it `may_lack` both.
+
+    MissingClaim, ClientNotAllowed.
+    """
     sub = claims.get("sub")
     if sub is not None and not isinstance(sub, str):
         raise MissingClaim("sub is not a string")
@@ -242,9 +249,9 @@ def _parties(claims: Mapping[str, Any], rules: IssuerRules) -> tuple[str | None,
     found = find_first(claims, rules.client_claims)
     value = None if found is None else found[1]
     client = value if isinstance(value, str) and value else None
-    if not sub and client is None:
+    if not sub and client is None and not may_lack:
         raise MissingClaim("there is neither a sub nor a client")
-    if rules.clients and client not in rules.clients:
+    if rules.clients and client not in rules.clients and not (may_lack and client is None):
         raise ClientNotAllowed(f"the client is {shown(client)}")
     return sub or None, client
 

@@ -39,7 +39,7 @@ _OPENID_SCOPES: Final = frozenset({"openid", "profile", "email", "address", "pho
 _CLIENTS: Final = ("client_id", "azp", "cid", "appid")
 
 #: kinds that no access token may be taken for, the heaviest first
-_AGAINST: Final = (ID, REFRESH, LOGOUT, OTHER)
+AGAINST: Final = (ID, REFRESH, LOGOUT, OTHER)
 #: the kinds of markers, the heaviest first
 _WEIGHTS: Final = (ID, SURE, REFRESH, LOGOUT, OTHER, ACCESS, HINT)
 
@@ -95,13 +95,13 @@ def check_kind(claims: Mapping[str, Any], preset: Preset | None = None, *, also:
     `also`: what else is wrong with the token, for the evidence.
     """
     verdict = classify({}, claims, preset)
-    if verdict.kind in _AGAINST:
+    if verdict.kind in AGAINST:
         raise _REFUSALS[verdict.kind](f"{verdict.evidence}; {also}")
 
 
 def _weigh(header: Mapping[str, Any], claims: Mapping[str, Any], preset: Preset | None) -> Verdict:
     found = _heaviest(header, claims, _table(() if preset is None else preset.markers))
-    if found is not None and found.kind in _AGAINST:
+    if found is not None and found.kind in AGAINST:
         return found
     if unknown := _unknown_type(header.get("typ"), preset):
         return Verdict(OTHER, unknown)

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.core.claims import ClaimName
+from gateway.core.config.introspection import forms_of
 from gateway.core.config.issuers import Issuer, audiences_of, issuer_name
 from gateway.core.token.markers import Verdict
+from gateway.core.token.opaque import JWT
 from gateway.core.token.presets import PRESETS, Preset, scope_claims_of, suggest_preset
 
 #: where client and scopes stand when no preset says otherwise
@@ -39,6 +41,10 @@ class IssuerRules:
     unread: tuple[ClaimName, ...]
     #: the name of that preset, or empty
     suggested: str
+    #: the issuer is asked about its JWTs, and may say what they leave out
+    asked_about_jwts: bool = False
+    #: what it says when asked must name the audience
+    response_needs_audience: bool = True
 
 
 def rules_of(issuer: Issuer, *, keep: float | None = None) -> IssuerRules:
@@ -73,6 +79,8 @@ def rules_of(issuer: Issuer, *, keep: float | None = None) -> IssuerRules:
             if name not in read and issuer.scope_claims is None
         ),
         suggested=suggested.name,
+        asked_about_jwts=issuer.introspection is not None and JWT in forms_of(issuer.introspection),
+        response_needs_audience=issuer.introspection is None or issuer.introspection.require_audience,
     )
 
 

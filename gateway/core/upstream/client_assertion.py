@@ -70,11 +70,9 @@ def parse_client_key(text: str) -> ClientKey:
     for kind in _KEY_TYPES.values():
         try:
             private = _import(kind, pem)
-        except JoseError:
+        except (JoseError, ValueError, TypeError, UnsupportedAlgorithm):
             # Of another type, or of none.
             continue
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise ValueError(f"must hold PEM that can be read ({type(error).__name__})") from None
         return _client_key(private, None, None, certificate=None if found is None else _thumbprint(found[1]))
     raise ValueError("must hold an RSA, EC or Ed25519 key")
 

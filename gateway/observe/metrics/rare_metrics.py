@@ -6,7 +6,7 @@ Each kind of event has one method, found by its type.
 from collections.abc import Callable
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway.core.errors import LogoutFailed
 from gateway.events import (
@@ -19,6 +19,7 @@ from gateway.events import (
     RevocationsKnown,
     StoreKnown,
     StoreUsed,
+    TokenIntrospected,
     TokenRequested,
     UserInfoAsked,
 )
@@ -26,6 +27,8 @@ from gateway.observe.metrics.store_metrics import StoreMetrics
 
 #: values of labels
 _OK, _ERROR, _SUPPRESSED = "ok", "error", "suppressed"
+#: seconds
+ASKED_BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 #: of several workers: what one of them said last
 _LATEST: Final = "mostrecent"
 
@@ -61,6 +64,18 @@ class RareMetrics:
         )
         self._jwks_refreshes = Counter(
             "gateway_jwks_refreshes_total", "Key fetches, made or suppressed.", ("issuer", "result"), registry=registry
+        )
+        self._introspections = Counter(
+            "gateway_introspections_total",
+            "Tokens that an issuer was asked about, or was to be.",
+            ("issuer", "result"),
+            registry=registry,
+        )
+        self._introspection_seconds = Histogram(
+            "gateway_introspection_seconds",
+            "From a question about a token to the response of its issuer.",
+            buckets=ASKED_BUCKETS,
+            registry=registry,
         )
         self._userinfo = Counter(
             "gateway_userinfo_total",
@@ -105,6 +120,7 @@ class RareMetrics:
             LogoutHeard: self._logout_heard,
             UserInfoAsked: self._userinfo_asked,
             TokenRequested: self._token_requested,
+            TokenIntrospected: self._token_introspected,
         }
         # An increase from nothing is none: the first that fails is to be seen.
         for issuer in logouts:
@@ -149,3 +165,8 @@ class RareMetrics:
 
     def _token_requested(self, event: TokenRequested) -> None:
         self._exchanges.labels(event.upstream, event.result).inc()
+
+    def _token_introspected(self, event: TokenIntrospected) -> None:
+        self._introspections.labels(event.issuer, event.result).inc()
+        if event.seconds is not None:
+            self._introspection_seconds.observe(event.seconds)

@@ -27,6 +27,8 @@ STDERR_LINES: Final = 200
 
 API: Final = "https://api.example.test"
 OTHER_API: Final = "https://other.example.test"
+#: its access tokens are opaque
+OPAQUE_API: Final = "https://opaque.example.test"
 BROWSER_CLIENT: Final = "browser"
 REDIRECT_URI: Final = "http://127.0.0.1/callback"
 SPA_CLIENT: Final = "spa"
@@ -45,6 +47,7 @@ class Tokens:
 
     access_token: str
     id_token: str
+    refresh_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class OidcProvider:
                 **({} if resource is None else {"resource": resource}),
             },
         )
-        return Tokens(access_token=self._text(tokens, "access_token"), id_token=self._text(tokens, "id_token"))
+        return Tokens(*(self._text(tokens, name) for name in ("access_token", "id_token", "refresh_token")))
 
     async def client_credentials(self, resource: str, scope: str = "read:orders") -> str:
         """Get an access token for the service client."""
@@ -143,6 +146,13 @@ class OidcProvider:
         async with _browser() as session:
             tokens = await self._token(session, form, {"Authorization": f"Basic {credentials}"})
         return self._text(tokens, "access_token")
+
+    async def revoke(self, token: str) -> None:
+        """Withdraw a token of the login's client (RFC 7009)."""
+        form = {"token": token, "client_id": BROWSER_CLIENT}
+        async with _browser() as session, session.post(f"{self.token_endpoint}/revocation", data=form) as response:
+            if response.status != 200:
+                raise self._failed(f"the revocation ended with {response.status}")
 
     async def rotate(self) -> str:
         """Sign with a new key from now on, publish the old ones too; the response is the new kid."""

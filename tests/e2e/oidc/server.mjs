@@ -15,7 +15,7 @@ import { Provider, errors } from 'oidc-provider';
 console.info = console.error;
 console.log = console.error;
 
-const RESOURCES = new Set(['https://api.example.test', 'https://other.example.test']);
+const RESOURCES = new Set(['https://api.example.test', 'https://other.example.test', 'https://opaque.example.test']);
 const RESOURCE_SCOPE = 'read:orders write:orders';
 const TOKEN_TTL = 300;
 const SPA_ORIGIN = process.argv[3];
@@ -94,7 +94,7 @@ function handlerFor(issuer, keys) {
         client_id: 'browser',
         application_type: 'native',
         token_endpoint_auth_method: 'none',
-        grant_types: ['authorization_code'],
+        grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
         redirect_uris: ['http://127.0.0.1/callback'],
         ...(logoutUri === undefined ? {} : {
@@ -131,11 +131,13 @@ function handlerFor(issuer, keys) {
       accountId: id,
       claims: () => ({ sub: id, email: `${id}@example.test`, email_verified: true }),
     }),
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     features: {
       backchannelLogout: { enabled: true },
       devInteractions: { enabled: true },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo(_ctx, resource) {
@@ -144,7 +146,7 @@ function handlerFor(issuer, keys) {
             scope: RESOURCE_SCOPE,
             audience: resource,
             accessTokenTTL: TOKEN_TTL,
-            accessTokenFormat: 'jwt',
+            accessTokenFormat: resource === 'https://opaque.example.test' ? 'opaque' : 'jwt',
             jwt: { sign: { alg: 'RS256' } },
           };
         },
@@ -157,6 +159,7 @@ function handlerFor(issuer, keys) {
       Grant: 3600,
       IdToken: TOKEN_TTL,
       Interaction: 600,
+      RefreshToken: TOKEN_TTL,
       Session: 3600,
     },
   });
