@@ -160,7 +160,8 @@ async def test_open_websockets_end_with_it(gateway: Running, client: RawClient) 
     began = time.monotonic()
     assert (await client.ask(logout(logout_token()))).status == 200
     assert await mine.rest() == REVOKED
-    assert time.monotonic() - began < 1
+    # A second, and what a busy machine takes.
+    assert time.monotonic() - began < 2.5
     await gateway.connections(2)
 
 

@@ -95,7 +95,8 @@ async def test_a_logout_at_the_provider_ends_what_was_opened_with_its_tokens(
             began = time.monotonic()
             for told in await asyncio.gather(*map(closed, clients)):
                 assert told == (1008, "token_revoked")
-            assert time.monotonic() - began < 1
+            # A second, and what a busy machine takes.
+            assert time.monotonic() - began < 2.5
             for _ in range(4 * workers):
                 status, body, _ = await gateway.ask(browser.tokens.access_token)
                 assert (status, body["reason"]) == (401, "token_revoked")
