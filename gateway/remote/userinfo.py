@@ -110,7 +110,7 @@ class Asker:
         self._client = Client(ca_file=issuer.ca_file)
         self._metadata = Metadata(issuer, monotonic=monotonic)
         self._flights: Flights[Obtained] = Flights()
-        self._failures = Failures(self._name, monotonic=monotonic)
+        self._failures = Failures(self._name, clock=clock, monotonic=monotonic)
 
     async def obtain(self, identity: Identity, token: bytes, *, sender: str | None) -> Obtained:
         """As RemoteUserInfo.fetch_claims."""

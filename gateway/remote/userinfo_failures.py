@@ -1,11 +1,12 @@
 """Failures of one issuer's UserInfo endpoint: how long each is remembered, for whom, and what is logged of it."""
 
 import logging
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final
+
+from gateway.remote.silence import silence_of
 
 #: seconds that a failure is remembered for the token that it was asked with
 REMEMBERED: Final = 10.0
@@ -19,7 +20,6 @@ MAX_PAUSE: Final = 300.0
 #: different sentences that are logged, ever
 MAX_TOLD: Final = 32
 
-_SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _LOG: Final = logging.getLogger("gateway.remote")
 _NEVER: Final = float("-inf")
 #: what a status often means, for whoever reads the log
@@ -48,9 +48,12 @@ class Failure(Exception):
 class Failures:
     """Those that are remembered."""
 
-    def __init__(self, name: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """`name`: of the issuer."""
+    def __init__(
+        self, name: str, *, clock: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`name`: of the issuer. `clock`: seconds since the epoch."""
         self._name = name
+        self._clock = clock
         self._monotonic = monotonic
         self._remembered: OrderedDict[bytes, Failure] = OrderedDict()
         #: of the whole endpoint
@@ -92,11 +95,10 @@ class Failures:
         """There was a response of another status than 200. `headers`: names in lower case."""
         self._in_a_row = 0 if status < 500 else self._in_a_row
         failure = Failure(f"the response has status {status}{_HINTS.get(status, '')}", status=status)
-        # RFC 6585 section 4, RFC 9110 section 15.6.4: this one says itself when it may be asked again.
-        wait = headers.get("retry-after", "").strip()
-        if status == 429 or (status == 503 and wait):
-            seconds = min(float(wait), MAX_PAUSE) if _SECONDS.fullmatch(wait) else REMEMBERED
-            self._pause = Failure(str(failure), status=status, until=self._monotonic() + seconds)
+        silence = silence_of(status, headers, now=self._clock())
+        if silence is not None:
+            until = self._monotonic() + min(silence, MAX_PAUSE)
+            self._pause = Failure(str(failure), status=status, until=until)
         return failure
 
     def crowded(self, sentence: str) -> Failure:

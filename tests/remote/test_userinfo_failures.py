@@ -5,12 +5,13 @@ import logging
 import pytest
 
 from gateway.remote.userinfo_failures import MAX_REMEMBERED, MAX_TOLD, Failure, Failures
+from tests.signer import NOW
 
 
 class World:
     def __init__(self) -> None:
         self.now = 1_000.0
-        self.failures = Failures("local", monotonic=lambda: self.now)
+        self.failures = Failures("local", clock=lambda: NOW, monotonic=lambda: self.now)
 
 
 @pytest.fixture
@@ -63,9 +64,10 @@ def test_a_response_in_between_shows_that_the_issuer_is_there(world: World) -> N
     [
         (429, {"retry-after": "42"}, 42),
         (429, {"retry-after": "99999"}, 300),
-        (429, {"retry-after": "9" * 400}, 10),
-        (429, {"retry-after": "soon"}, 10),
-        (429, {}, 10),
+        (429, {"retry-after": "9" * 400}, 5),
+        (429, {"retry-after": "soon"}, 5),
+        (429, {"retry-after": "Fri, 15 Jan 2027 08:00:42 GMT"}, 42),
+        (429, {}, 5),
         (503, {"retry-after": " 7 "}, 7),
         (503, {}, 0),
         (401, {"retry-after": "42"}, 0),
