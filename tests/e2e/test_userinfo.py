@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from oidc.provider import API, SUBJECT, OidcProvider
+from oidc.provider import API, SERVICE_CLIENT, SERVICE_SECRET, SUBJECT, OidcProvider
 from process import ROOT, serving
 
 from gateway.demo.echo import EchoApi
@@ -128,3 +128,48 @@ store: {{url: "{redis.url}", secrets: [{{file: {tmp_path}/secret}}]}}
         assert (status, received(body)["x-email"], issuer.hits[ME]) == (200, "new@secret.example", 2)
     assert b"alice@secret.example" not in one.output + other.output
     await issuer.stop()
+
+
+async def test_an_opaque_token_is_asked_about_and_then_its_subject(
+    provider: OidcProvider, api: EchoApi, tmp_path: Path
+) -> None:
+    (tmp_path / "client").write_text(SERVICE_SECRET)
+    config = written(
+        tmp_path / "a.yaml",
+        f"""
+upstream: {api.url}
+issuers:
+  - issuer: "{provider.issuer}"
+    audience: "{API}"
+    name: npm
+    introspection: {{client_id: {SERVICE_CLIENT}, client_secret: {{file: {tmp_path}/client}}, require_audience: false}}
+    userinfo: {{claims: [email, email_verified], on_failure: refuse}}
+identity_headers: {{X-User-Id: sub, X-Email: email}}
+routes: [{{path: /verified/*, claims: {{email_verified: true}}}}, {{path: /*}}]
+""",
+    )
+    token = (await provider.login(nonce=None, resource=None, scope="openid email")).access_token
+    silent = (await provider.login(nonce=None, resource=None, scope="openid")).access_token
+    async with serving(config=config) as gateway:
+        await gateway.ready()
+        for _ in range(2):
+            status, body, _ = await gateway.ask(token, path="/verified/1")
+            assert status == 200
+            assert (received(body)["x-user-id"], received(body)["x-email"]) == (SUBJECT, f"{SUBJECT}@example.test")
+        # What it was not given the scope for, it is not told: no failure, and nothing to pass on.
+        status, body, _ = await gateway.ask(silent)
+        assert (status, "x-email" in received(body)) == (200, False)
+        assert (await gateway.ask(silent, path="/verified/1"))[0] == 403
+        assert 'gateway_userinfo_total{issuer="npm",result="ok"} 2.0' in (await gateway.admin("/metrics"))[1]
+    code, said = await online(config)
+    assert (
+        f"ok       introspection of npm  {provider.issuer}/token/introspection takes the gateway's credentials, "
+        "and does not know a token made up\n"
+    ) in said
+    assert code == 0
+    (tmp_path / "client").write_text("the secret of somebody else")
+    code, said = await online(config)
+    assert code == 1
+    assert "problem  introspection of npm  " in said
+    assert "it refuses the gateway's own credentials (status 401 invalid_client)" in said
+    assert "somebody else" not in said
