@@ -256,6 +256,8 @@ def test_the_response_adds_to_a_jwt_and_its_claims_come_first() -> None:
     assert candidate.scopes == ("read:orders", "write:orders")
     # None at all is less than those of the token.
     assert jwt(said(scope="")).candidate.scopes == ()
+    # It is the same token to whoever revokes it, however its signature is spelled.
+    assert compact(some_header(), some_claims()).startswith(jwt(said()).candidate.signed + b".")
 
 
 def test_scopes_that_stand_deeper_are_the_response_s_where_it_has_the_claim_they_stand_in() -> None:
