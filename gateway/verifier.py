@@ -292,16 +292,17 @@ class Verifier:
         trail.enter(INTROSPECTION)
         inactive = TokenInactive()
         for name in names:
+            response: IntrospectionResponse | None = None
             try:
                 response = await self._introspect(name, raw, digest, sender=sender, after=after)
             except TokenInactive as refusal:
                 inactive = refusal
-                continue
-            now = self._clock()
-            trail.saw({"issuer": name, "seconds": response.until - now})
-            judged = judge_opaque(response.members, self._by_name[name], now=now, until=response.until, trail=trail)
-            trail.enter(HEADERS)
-            return self._compile(judged.claims, judged.candidate, digest, believed=_believed(raw, response))
+            if response is not None:
+                now = self._clock()
+                trail.saw({"issuer": name, "seconds": response.until - now})
+                judged = judge_opaque(response.members, self._by_name[name], now=now, until=response.until, trail=trail)
+                trail.enter(HEADERS)
+                return self._compile(judged.claims, judged.candidate, digest, believed=_believed(raw, response))
         raise inactive
 
     async def _introspect(

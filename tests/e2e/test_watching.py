@@ -143,6 +143,7 @@ issuers:
   - issuer: {issuer.url}
     audience: {issuer.audience}
     userinfo: {{claims: [nickname], endpoint: "http://127.0.0.1:{free_port()}/me"}}
+    introspection: {{auth: none, endpoint: "http://127.0.0.1:{free_port()}/introspect"}}
     backchannel_logout: {{client_ids: [app]}}
 revocation: {{}}
 {redis.yaml()}
@@ -170,6 +171,7 @@ async def ask_everything(gateway: GatewayProcess, issuer: DemoIssuer) -> None:
     assert (await gateway.ask(token, path="/gone/a"))[0] == 502
     assert (await gateway.ask(path="/tried/a"))[0] == 200
     assert (await gateway.ask(path="/a"))[0] == 401
+    assert (await gateway.ask("an-opaque-token-of-nobody", path="/a"))[0] == 503
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -183,7 +185,7 @@ async def test_every_metric_that_is_asked_for_is_exported(
         page = ""
         async with asyncio.timeout(START_SECONDS):
             # The lag is sampled, and workers count, once a second; the page is kept for one.
-            while not asked <= RECORDED | exported or counted(page, "gateway_own_duration_seconds_count") < 5:
+            while not asked <= RECORDED | exported or counted(page, "gateway_own_duration_seconds_count") < 6:
                 await asyncio.sleep(0.2)
                 page = (await gateway.admin("/metrics"))[1]
                 exported = set(re.findall(r"^(\w+)[{ ]", page, re.MULTILINE))
@@ -195,7 +197,7 @@ async def test_every_metric_that_is_asked_for_is_exported(
     assert counted(page, "process_resident_memory_bytes") > 20_000_000 * (workers + (workers > 1))
     assert counted(page, "process_cpu_seconds_total") > 0.1 * workers
     assert len(re.findall(r'^gateway_config_info\{hash="[0-9a-f]{12}"\} 1\.0$', page, re.MULTILINE)) == 1
-    assert counted(page, "gateway_own_duration_seconds_count") == 5
+    assert counted(page, "gateway_own_duration_seconds_count") == 6
     assert counted(page, "gateway_jwks_age_limit_seconds") > 86400
 
 
