@@ -16,7 +16,7 @@ COMPILED := build/compiled
 RUN_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
 # Who has nothing left to do takes over from who has: whole programs take seconds, and most tests a hundredth of one.
-ON_TWO := -n 2 --dist worksteal
+ON_TWO := -n 3 --dist worksteal
 
 # The container image, by docker, podman or buildah: deploy/image/build.sh has the variables that it takes.
 IMAGE ?= bearer-gateway:$(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' gateway/__init__.py)

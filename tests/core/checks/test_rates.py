@@ -5,7 +5,8 @@ import pytest
 from gateway.core.checks.problems import problems, warnings
 from gateway.core.checks.rates import MAX_RATES
 from gateway.core.config.conversion import convert
-from gateway.core.config.file import Config, bad_tokens_of
+from gateway.core.config.file import Config, bad_tokens_of, counts_senders
+from gateway.core.config.introspection import Introspection
 from gateway.core.config.rates import BadTokensSection, Rate
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.words import ConfigProblem
@@ -24,12 +25,16 @@ def told(found: list[ConfigProblem]) -> list[str]:
     ]
 
 
+def config(**settings: Any) -> Config:
+    return Config(**{"upstream": "http://127.0.0.1:1", "issuers": (issuer(),), **settings})
+
+
 def wrong(**settings: Any) -> list[str]:
-    return told(problems(Config(upstream="http://127.0.0.1:1", issuers=(issuer(),), **settings)))
+    return told(problems(config(**settings)))
 
 
 def odd(**settings: Any) -> list[str]:
-    return told(warnings(Config(upstream="http://127.0.0.1:1", issuers=(issuer(),), **settings)))
+    return told(warnings(config(**settings)))
 
 
 @pytest.mark.parametrize(
@@ -159,19 +164,22 @@ def test_a_rate_that_cannot_be_read_stands_in_under_a_name_of_its_own() -> None:
     assert told(problems(conversion.config)) == []
 
 
-def test_where_issuers_are_asked_bad_tokens_are_counted_unless_nobody_says_whose_they_are(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # An issuer that is asked has `introspection`.
-    for module in ("gateway.core.config.file", "gateway.core.checks.rates"):
-        monkeypatch.setattr(f"{module}.asks_issuers", lambda _: True)
-    assert odd() == [
+def test_where_issuers_are_asked_bad_tokens_are_counted_unless_nobody_says_whose_they_are() -> None:
+    asked = (issuer(introspection=Introspection(client_id="gateway")),)
+    assert odd(issuers=asked) == [
         "bad_tokens: are not counted, and each may cost a call: trusted_proxies, or direct: true, say whose address counts"
     ]
-    assert odd(bad_tokens="off") == odd(trusted_proxies=("10.0.0.0/8",)) == []
+    assert odd(issuers=asked, bad_tokens="off") == odd(issuers=asked, trusted_proxies=("10.0.0.0/8",)) == []
 
     def counted(**settings: Any) -> BadTokensSection | None:
-        return bad_tokens_of(Config(upstream="http://127.0.0.1:1", issuers=(issuer(),), **settings))
+        return bad_tokens_of(config(issuers=asked, **settings))
 
     assert counted(trusted_proxies=("10.0.0.0/8",)) == BadTokensSection()
     assert counted() is counted(bad_tokens="off", trusted_proxies=("10.0.0.0/8",)) is None
+
+
+def test_senders_are_counted_where_bad_tokens_are_and_where_issuers_are_asked() -> None:
+    assert not counts_senders(config())
+    assert counts_senders(config(bad_tokens=BadTokensSection(direct=True)))
+    # Who asks most waits, also where bad tokens are not counted.
+    assert counts_senders(config(issuers=(issuer(introspection=Introspection(client_id="gateway")),), bad_tokens="off"))
