@@ -107,7 +107,9 @@ def _default(member: dict[str, Any], paths: Mapping[str, str]) -> str:
         case bool() as value, _:
             return f"`{str(value).lower()}`"
         case value, "duration":
-            return f"`{value // 3600}h`" if value % 3600 == 0 else f"`{value}s`"
+            return (
+                f"`{value * 1000:g}ms`" if value < 1 else f"`{value // 3600}h`" if value % 3600 == 0 else f"`{value}s`"
+            )
         case value, "size":
             return f"`{value // 1024}KiB`" if value % 1024 == 0 else f"`{value}B`"
         case value, _:

@@ -25,7 +25,7 @@ class Rate(Section, frozen=True, kw_only=True):
     per: Annotated[
         Literal["subject", "client", "issuer", "address", "route"],
         _doc(
-            "whose requests are counted together; the first three, as the token says, within one issuer",
+            "whose requests are counted together; subject, client, issuer: as the token says, each within its issuer",
             stand_in="route",
         ),
     ]

@@ -53,8 +53,13 @@ def _add_defaults(definitions: dict[str, Any], sections: Iterable[type[Section]]
         for field in msgspec.structs.fields(kind):
             if field.default_factory is not msgspec.NODEFAULT:
                 default = field.default_factory()
-                plain: object = {} if isinstance(default, msgspec.Struct | dict) else int(default)
+                plain: object = {} if isinstance(default, msgspec.Struct | dict) else _number(default)
                 definitions[kind.__name__]["properties"][field.encode_name]["default"] = plain
+
+
+def _number(value: float) -> float:
+    """As JSON is best written: without a fraction where there is none."""
+    return int(value) if value == int(value) else float(value)
 
 
 def _add_yaml_1_1(form: Any) -> None:

@@ -31,7 +31,7 @@ class StoreSection(Section, frozen=True, kw_only=True):
         str | None,
         _doc(
             "a Redis: redis://host:6379/0, rediss:// (TLS), unix:/path, redis+sentinel://h1,h2/mymaster/0; "
-            "null: memory of each process",
+            "null: memory of each process. Needs the extra redis",
             stand_in="redis://unreadable.invalid",
             variable="GATEWAY_STORE",
         ),

@@ -31,6 +31,7 @@ def test_the_schema_has_every_default() -> None:
     assert made["properties"]["upstreams"]["default"] == {}
     assert made["properties"]["routes"]["default"] == []
     assert made["$defs"]["Issuer"]["properties"]["jwks_max_stale"]["default"] == 86400
+    assert made["$defs"]["StoreSection"]["properties"]["timeout"]["default"] == 0.25, "a part of a second"
     upstream = made["$defs"]["UpstreamSection"]["properties"]
     assert {key: value.get("default") for key, value in upstream.items()} == {
         "url": None, "connect_timeout": 5, "response_timeout": 60, "keepalive": 60, "max_age": 300, "max_connections": 256,
