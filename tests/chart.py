@@ -86,6 +86,8 @@ VALUES: dict[str, Any] = {
         url=_TEXT,
         username=_TEXT,
         password=_section(secretName=_NO_OBJECT_OR, key=_KEY),
+        sentinelUsername=_TEXT,
+        sentinelPassword=_section(secretName=_NO_OBJECT_OR, key=_KEY),
         secrets=_list(_section("secretName", "key", secretName=_OBJECT, key=_KEY)),
         ca=_section(configMapName=_NO_OBJECT_OR, key=_KEY),
     ),

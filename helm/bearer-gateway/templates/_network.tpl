@@ -11,6 +11,70 @@
 {{- $ports | uniq | toJson -}}
 {{- end -}}
 
+{{/* What an entry of `issuers` has asked: keys, and where it is asked about tokens, as a list of URLs in JSON. */}}
+{{- define "bearer-gateway.issuerUrls" -}}
+{{- $urls := list -}}
+{{- $discovery := .discovery_url | default .issuer -}}
+{{- if not .jwks_file -}}
+{{- $urls = append $urls (.jwks_url | default $discovery) -}}
+{{- end -}}
+{{- range $section := list .introspection .userinfo -}}
+{{- if kindIs "map" $section -}}
+{{- $urls = append $urls ($section.endpoint | default $discovery) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $urls -}}
+{{- end -}}
+
+{{/* The API, and the token endpoint of `authorization`, of an entry of `upstreams`, as a list of URLs in JSON. */}}
+{{- define "bearer-gateway.upstreamUrls" -}}
+{{- $urls := list .url -}}
+{{- if kindIs "map" .authorization -}}
+{{- range $section := list .authorization.client_credentials .authorization.exchange -}}
+{{- if kindIs "map" $section -}}
+{{- $urls = append $urls $section.token_endpoint -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $urls -}}
+{{- end -}}
+
+{{/* Where issuers post logouts to, as a list of paths in JSON; of somebody else's ConfigMap none is known. */}}
+{{- define "bearer-gateway.logoutPaths" -}}
+{{- $paths := list -}}
+{{- $config := .Values.config -}}
+{{- if kindIs "string" $config -}}
+{{- $config = fromYaml $config -}}
+{{- end -}}
+{{- range default list $config.issuers -}}
+{{- if kindIs "map" . -}}
+{{- if kindIs "map" .backchannel_logout -}}
+{{- $host := regexReplaceAll `^[a-z]+://([^/?#@]*@)?(\[[^]]*\]|[^/?#:]*).*$` (toString .issuer) "${2}" | lower -}}
+{{- $name := .name | default ($host | trimPrefix "[" | trimSuffix "]") -}}
+{{- $paths = append $paths (.backchannel_logout.path | default (printf "/.gateway/backchannel-logout/%s" $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $paths | uniq | toJson -}}
+{{- end -}}
+
+{{/* Those of `paths` that are not below any of `prefixes`, as a list in JSON. */}}
+{{- define "bearer-gateway.pathsBeside" -}}
+{{- $beside := list -}}
+{{- range $path := .paths -}}
+{{- $covered := false -}}
+{{- range $prefix := $.prefixes -}}
+{{- if hasPrefix (printf "%s/" (trimSuffix "/" $prefix)) $path -}}
+{{- $covered = true -}}
+{{- end -}}
+{{- end -}}
+{{- if not $covered -}}
+{{- $beside = append $beside $path -}}
+{{- end -}}
+{{- end -}}
+{{- $beside | toJson -}}
+{{- end -}}
+
 {{/* Where the configuration connects to, as a list of ports in JSON. What is wrong in it is not said here. */}}
 {{- define "bearer-gateway.egressPorts" -}}
 {{- $config := .Values.config -}}
@@ -19,14 +83,14 @@
 {{- end -}}
 {{- $urls := list -}}
 {{- range default list $config.issuers -}}
-{{- if and (kindIs "map" .) (not .jwks_file) -}}
-{{- $urls = concat $urls (list (.jwks_url | default .discovery_url | default .issuer)) -}}
+{{- if kindIs "map" . -}}
+{{- $urls = concat $urls (include "bearer-gateway.issuerUrls" . | fromJsonArray) -}}
 {{- end -}}
 {{- end -}}
 {{- $urls = append $urls $config.upstream -}}
 {{- range $name, $upstream := default dict $config.upstreams -}}
 {{- if kindIs "map" $upstream -}}
-{{- $urls = append $urls $upstream.url -}}
+{{- $urls = concat $urls (include "bearer-gateway.upstreamUrls" $upstream | fromJsonArray) -}}
 {{- end -}}
 {{- end -}}
 {{- $found := include "bearer-gateway.portsOf" $urls | fromJsonArray -}}

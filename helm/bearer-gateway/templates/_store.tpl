@@ -7,6 +7,9 @@
 {{- if $store.password.secretName -}}
 {{- $_ := set $secrets "store-password" $store.password -}}
 {{- end -}}
+{{- if $store.sentinelPassword.secretName -}}
+{{- $_ := set $secrets "store-sentinel-password" $store.sentinelPassword -}}
+{{- end -}}
 {{- range $index, $secret := $store.secrets -}}
 {{- $_ := set $secrets (printf "store-secret-%d" $index) $secret -}}
 {{- end -}}
@@ -25,6 +28,12 @@
 {{- end -}}
 {{- if .password.secretName -}}
 {{- $_ := set $section "password" (dict "file" (printf "/etc/bearer-gateway/secrets/store-password/%s" .password.key)) -}}
+{{- end -}}
+{{- with .sentinelUsername -}}
+{{- $_ := set $section "sentinel_username" . -}}
+{{- end -}}
+{{- if .sentinelPassword.secretName -}}
+{{- $_ := set $section "sentinel_password" (dict "file" (printf "/etc/bearer-gateway/secrets/store-sentinel-password/%s" .sentinelPassword.key)) -}}
 {{- end -}}
 {{- $secrets := list -}}
 {{- range $index, $secret := .secrets -}}
@@ -50,7 +59,7 @@
 {{- if not $store.secrets -}}
 {{- fail "store.secrets: is empty; name the Secret whose value seals what is kept in Redis: [{secretName: NAME, key: KEY}]" -}}
 {{- end -}}
-{{- else if or $store.username $store.password.secretName $store.secrets $store.ca.configMapName -}}
+{{- else if or $store.username $store.password.secretName $store.sentinelUsername $store.sentinelPassword.secretName $store.secrets $store.ca.configMapName -}}
 {{- fail "store.url: is empty; the other values of store have no effect without it" -}}
 {{- end -}}
 {{- end -}}
@@ -58,14 +67,30 @@
 {{/* A journal of what is revoked is one gateway's, and the next pod cannot open it before the last one has ended. */}}
 {{- define "bearer-gateway.checkJournal" -}}
 {{- $values := .Values -}}
-{{- if kindIs "map" $values.config -}}
-{{- if (default dict $values.config.revocation).file -}}
+{{- $config := $values.config -}}
+{{- if kindIs "string" $config -}}
+{{- $config = fromYaml $config -}}
+{{- end -}}
+{{- $section := get (default dict $config) "revocation" -}}
+{{- $file := get (ternary $section dict (kindIs "map" $section)) "file" -}}
+{{- if $file -}}
+{{- if $values.store.url -}}
+{{- fail "config.revocation.file: cannot stand beside a store, in which replicas share what is revoked; leave it out (revocation: {})" -}}
+{{- end -}}
 {{- if or (ne (int64 $values.replicas) 1) $values.autoscaling.enabled -}}
 {{- fail "config.revocation.file: is the journal of one gateway; several replicas share what is revoked in a store (the values store), or make replicas 1" -}}
 {{- end -}}
 {{- if ne (toString $values.rollingUpdate.maxSurge) "0" -}}
 {{- fail "config.revocation.file: is opened by one pod at a time; make rollingUpdate.maxSurge 0 and rollingUpdate.maxUnavailable 1" -}}
 {{- end -}}
+{{- $mounted := false -}}
+{{- range $values.extraVolumeMounts -}}
+{{- if hasPrefix (printf "%s/" (trimSuffix "/" (toString .mountPath))) (toString $file) -}}
+{{- $mounted = true -}}
+{{- end -}}
+{{- end -}}
+{{- if not $mounted -}}
+{{- fail "config.revocation.file: is on no volume; what is revoked must outlive the pod: name a PersistentVolumeClaim in extraVolumes, and in extraVolumeMounts the directory of the file" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
