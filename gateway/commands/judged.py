@@ -1,7 +1,8 @@
 """A configuration that runs in a pod, judged here as `check` would there: files are those that are mounted."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -59,6 +60,8 @@ def judged(text: str, variables: Mapping[str, str], *, source: str, mounts: Moun
         config = loaded.config
         found.drain_delay, found.drain = float(config.limits.drain_delay), float(config.limits.drain)
         found.needs_token = any(path.startswith(_OF_ACCOUNT) for path in named)
+        found.problems += map(partial(_remark, "problem"), _homeless(config))
+        found.remarks += map(partial(_remark, "warning"), _unshared(config))
         if _names_upstream(text):
             _note_upstream(found, config)
     return found
@@ -71,7 +74,8 @@ def problems_of(text: str, wanted: Wanted) -> list[Remark]:
         addresses_of(wanted.listen, wanted.admin, take_port=wanted.take_port),
     )
     loaded = _loaded(text, wanted.variables, "ConfigMap", mounts, addresses, [])
-    return [_remark("problem", problem) for problem in loaded.problems]
+    homeless = () if loaded.config is None else _homeless(loaded.config)
+    return [_remark("problem", problem) for problem in (*loaded.problems, *homeless)]
 
 
 def addresses_of(listen: Address, admin: Address, *, take_port: bool) -> Addresses:
@@ -118,6 +122,29 @@ def _note_upstream(found: Judged, config: Config) -> None:
         "writes when the file has no upstream"
     )
     found.problems.append(Remark("problem", "", sentence))
+
+
+def _homeless(config: Config) -> Iterator[ConfigProblem]:
+    """What must be written where nothing in the pod is, or asked at a socket that is not there."""
+    if config.revocation is not None and config.revocation.file is not None:
+        sentence = (
+            "is the journal of one gateway, and in a pod nothing that is written stays: pods share what is revoked in "
+            "a store; write revocation: {} and store.url"
+        )
+        yield ConfigProblem("revocation.file", sentence)
+    if config.store.url is not None and config.store.url.startswith("unix:"):
+        yield ConfigProblem("store.url", "names a socket, and there is none in the gateway's container")
+
+
+def _unshared(config: Config) -> Iterator[ConfigProblem]:
+    """What each pod would know for itself alone."""
+    if config.store.url is not None:
+        return
+    if config.revocation is not None:
+        sentence = "without store.url each pod knows only what it heard itself: a logout, for one, reaches one of them"
+        yield ConfigProblem("revocation", sentence)
+    if config.rates or any(route.rates for route in config.routes):
+        yield ConfigProblem("rates", "without store.url each pod counts for itself")
 
 
 def _missing(path: str, mounts: Mounts) -> str | None:

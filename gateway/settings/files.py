@@ -120,4 +120,6 @@ READERS: Final[Mapping[FileKind, Callable[[str, Section], object]]] = {
     "authorities": lambda path, _: read_trust(path),
     "signing key": lambda path, _: read_signing_key(path),
     "client certificate": _check_shown,
+    # Told of behind its certificate, beside which alone it can be read.
+    "key of a certificate": lambda _, __: None,
 }

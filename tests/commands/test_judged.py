@@ -79,3 +79,73 @@ def test_what_inject_has_written_is_judged_too() -> None:
     assert problems_of(BARE, Wanted(image="x")) == []
     assert "did you mean" in str(problems_of(BARE.replace("audience", "audiense"), Wanted(image="x"))[0])
     assert "configuration" in str(problems_of("a: [", Wanted(image="x"))[0])
+
+
+STORE = "store: {url: 'redis://redis', secrets: [{file: /etc/bearer-gateway/secrets/s/seal}]}\n"
+IN_SECRETS = {
+    "introspection": """
+    introspection: {client_id: g, client_secret: {file: FILE}}
+""",
+    "key": """
+    introspection: {client_id: g, key: {file: FILE}}
+""",
+    "certificate": """
+    introspection: {client_id: g, tls: {certificate: /etc/bearer-gateway/files/f/x, key: FILE}}
+""",
+    "exchange": """
+upstreams: {o: {url: 'http://127.0.0.1:1', authorization: {exchange: {token_endpoint: 'https://t', client_id: g, client_secret: {file: FILE}}}}}
+""",
+    "client_credentials": """
+upstreams: {o: {url: 'http://127.0.0.1:1', authorization: {client_credentials: {token_endpoint: 'https://t', client_id: g, key: {file: FILE}}}}}
+""",
+    "store": """
+store: {url: 'rediss://redis', username: g, password: {file: FILE}, ca_file: FILE, secrets: [{file: FILE}]}
+""",
+    "sentinels": """
+store: {url: 'redis+sentinel://a/b', sentinel_password: {file: FILE}, secrets: [{file: FILE}]}
+""",
+}
+
+
+@pytest.mark.parametrize("text", IN_SECRETS.values(), ids=IN_SECRETS)
+def test_the_secrets_of_what_is_asked_are_those_that_are_mounted(text: str) -> None:
+    there = judge(
+        BARE + text.strip("\n").replace("FILE", "/etc/bearer-gateway/secrets/s/x") + "\n",
+        secrets=(Secrets("s"),),
+        files=("f",),
+    )
+    assert there.problems == []
+    gone = judge(BARE + text.strip("\n").replace("FILE", "/run/secrets/x") + "\n", files=("f",))
+    assert len(gone.problems) == text.count("FILE")
+    assert all("is not in the pod" in str(problem) for problem in gone.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "sentence"),
+    [
+        ("revocation: {file: /var/lib/gateway/revoked}\n", "revocation.file", "in a pod nothing that is written stays"),
+        (STORE.replace("redis://redis", "unix:/run/redis.sock"), "store.url", "names a socket, and there is none"),
+    ],
+)
+def test_what_no_pod_has_a_place_for_is_a_problem(text: str, path: str, sentence: str) -> None:
+    (problem,) = judge(BARE + text, secrets=(Secrets("s"),)).problems
+    assert str(problem).startswith(f"problem  configuration: {path}: ")
+    assert sentence in str(problem)
+    assert sentence in str(problems_of(BARE + text, Wanted(image="x", secrets=(Secrets("s"),)))[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("revocation: {}\n", "revocation: without store.url each pod knows only what it heard itself"),
+        ("rates: [{name: a, per: subject, limit: 1}]\n", "rates: without store.url each pod counts for itself"),
+        ("routes: [{path: /*, rates: [{name: a, per: subject, limit: 1}]}]\n", "rates: without store.url each pod"),
+    ],
+)
+def test_what_pods_do_not_know_of_each_other_is_said(text: str, sentence: str) -> None:
+    alone = judge(BARE + text)
+    assert alone.problems == []
+    assert sentence in "\n".join(map(str, alone.remarks))
+    shared = judge(BARE + text + STORE, secrets=(Secrets("s"),))
+    assert shared.problems == []
+    assert "without store.url" not in "\n".join(map(str, shared.remarks))

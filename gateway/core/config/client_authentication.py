@@ -19,7 +19,10 @@ class ClientCertificate(Section, frozen=True, kw_only=True):
     certificate: Annotated[
         str, _doc("PEM file with the certificate and its chain", stand_in="unreadable", file="client certificate")
     ]
-    key: Annotated[str, _doc("PEM file with its private key, not encrypted", stand_in="unreadable")]
+    key: Annotated[
+        str,
+        _doc("PEM file with its private key, not encrypted", stand_in="unreadable", file="key of a certificate"),
+    ]
 
 
 class ClientAuthentication(Section, frozen=True, kw_only=True):

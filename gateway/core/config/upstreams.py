@@ -66,7 +66,12 @@ class UpstreamTls(Section, frozen=True, kw_only=True):
         ),
     ] = None
     key: Annotated[
-        str | None, _doc("PEM file with the private key of certificate, not encrypted", stand_in="unreadable")
+        str | None,
+        _doc(
+            "PEM file with the private key of certificate, not encrypted",
+            stand_in="unreadable",
+            file="key of a certificate",
+        ),
     ] = None
     server_name: Annotated[
         str | None, _doc("name that the API's certificate must have, sent as SNI; default: the host of url")
