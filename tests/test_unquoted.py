@@ -85,6 +85,7 @@ FULL: dict[str, Any] = {
                 "cache": "1m",
                 "timeout": "1s",
             },
+            "backchannel_logout": {"client_ids": ["app", "app"], "path": "/logged-out", "by": "sid"},
         },
         {"issuer": "https://b.example", "audience": ["b", "b"], "jwks_url": "https://b.example/keys"},
         {"issuer": "https://c.example", "audience": "c", "jwks_file": "/nowhere/jwks.json"},
@@ -154,8 +155,37 @@ FULL: dict[str, Any] = {
             "authorization": {"basic": {"user": "u", "password": {"env": "NOWHERE"}}},
         },
         "third": {"url": "http://third.example", "authorization": "drop"},
+        "fourth": {
+            "url": "https://fourth.example",
+            "authorization": {
+                "client_credentials": {
+                    "token_endpoint": "https://a.example/token",
+                    "client_id": "gateway",
+                    "client_secret": {"file": "/nowhere/secret"},
+                    "audience": "shop",
+                    "resource": "https://shop.example",
+                    "scope": "a b",
+                    "timeout": "1s",
+                    "ca_file": "/nowhere/ca.pem",
+                }
+            },
+        },
+        "fifth": {
+            "url": "https://fifth.example",
+            "authorization": {
+                "exchange": {
+                    "kind": "rfc8693",
+                    "token_endpoint": "https://a.example/token",
+                    "client_id": "gateway",
+                    "client_secret": {"env": "NOWHERE"},
+                    "cache": "1m",
+                }
+            },
+        },
     },
     "revocation": {"file": "/nowhere/revoked", "keep": "24h"},
+    "rates": [{"name": "a", "per": "client", "window": "1m", "limit": 1}],
+    "bad_tokens": {"window": "1m"},
     "probes": {
         "api": {
             "startup": {"grpc": "127.0.0.1:3001", "service": "shop"},

@@ -32,7 +32,6 @@ from gateway.core.errors import (
     UnknownKey,
 )
 from gateway.core.rates.bad_tokens import BadTokens
-from gateway.core.token import jwt
 from gateway.core.token.credential import Credential
 from gateway.core.token.handles import index_value
 from gateway.core.token.identity import Identity
@@ -506,23 +505,15 @@ async def test_what_honest_clients_get_wrong_is_not(minted: Callable[[], bytes])
     await world.identify(sign(), sender=CLIENT)
 
 
-async def test_a_flood_of_forged_tokens_costs_no_signature_check_beyond_the_limit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_flood_of_forged_tokens_costs_no_signature_check_beyond_the_limit() -> None:
     world = counting(limit=3)
-    checked = 0
-
-    def find_signer(token: Any, keys: Any) -> Any:
-        nonlocal checked
-        checked += 1
-        return jwt.find_signer(token, keys)
-
-    monkeypatch.setattr("gateway.verifier.find_signer", find_signer)
     remembered, bad = sign(), forged()
     identity = await world.identify(remembered, sender=CLIENT)
-    checked = 0
     world.issuers.published = UnknownKey("not published")
-    reasons = [(await world.refusal(bad, sender=CLIENT)).reason for _ in range(50)]
+    reasons, checked = [], 0
+    for _ in range(50):
+        reasons.append((await world.refusal(bad, sender=CLIENT)).reason)
+        checked += Step.SIGNATURE in world.trail.steps
     assert reasons == ["bad_signature"] * 3 + ["rate_limited"] * 47
     assert (checked, len(world.issuers.fetches)) == (3, 3)
     # Who is known passes, and whoever sends a token that is refused for nothing learns why.
@@ -532,7 +523,6 @@ async def test_a_flood_of_forged_tokens_costs_no_signature_check_beyond_the_limi
     # Nobody else is held up, and nobody where nobody says whose address counts.
     await world.identify(sign(some_claims(sub="bob")), sender="192.0.2.2")
     await world.identify(sign(some_claims(sub="carol")))
-    assert checked == 5
 
 
 async def test_of_many_that_wait_for_one_fetch_no_more_are_tried_than_may_be_bad() -> None:
