@@ -29,7 +29,8 @@ def _retry_after(text: str, now: float) -> float | None:
         return min(float(text), LONGEST)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
+        # A year, or an hour, of any length.
         return None
     seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.fromtimestamp(now, UTC)
     return min(max(seconds.total_seconds(), 0.0), LONGEST)

@@ -181,6 +181,11 @@ async def test_more_that_wait_than_may_are_told_so(world: World, monkeypatch: py
     assert len(userinfo._askers["local"]._failures) == 0
 
 
+async def test_a_retry_after_that_is_no_date_is_a_failure_like_others(world: World) -> None:
+    world.say(b"", status=429, Retry_After="Fri, 15 Jan 99999999999 08:01:00 GMT")
+    assert isinstance(await refusal(world.userinfo(on_failure="refuse")), UserInfoUnavailable)
+
+
 async def test_a_configured_endpoint_needs_no_discovery(world: World) -> None:
     world.issuer.response(DISCOVERY, b"", status=500)
     userinfo = world.userinfo(endpoint=world.issuer.url + ME)
