@@ -5,7 +5,6 @@ Decides when the issuer is asked and what its failures mean. How it is asked is 
 """
 
 import asyncio
-import json
 import logging
 import math
 import time
@@ -17,8 +16,7 @@ from typing import Final, Protocol
 from gateway.core.config.introspection import Introspection
 from gateway.core.config.issuers import Issuer, issuer_name
 from gateway.core.errors import IntrospectionUnavailable, TokenInactive
-from gateway.core.jsontext import parse_json
-from gateway.core.token.introspected import IntrospectionResponse, end_of
+from gateway.core.token.introspected import IntrospectionResponse, believe_response, recall_response
 from gateway.events import TokenIntrospected
 from gateway.ports import Observer
 from gateway.remote.flights import Crowded, Flights
@@ -31,7 +29,7 @@ INACTIVE_LIFETIME: Final = 60.0
 #: Seconds between two lines of the log on one failure.
 TOLD_AGAIN: Final = 60.0
 #: changes whenever what is kept does
-VERSION: Final = b"1"
+VERSION: Final = b"2"
 #: of one that never said that a token is active
 HINT: Final = (
     "it said so of every token so far: Keycloak does of tokens whose aud lacks the client that asks, "
@@ -181,28 +179,19 @@ class IssuerIntrospection:
             return None
         self._was_active = True
         self._inactive.pop(digest, None)
-        until = min(asked_at + self._lifetime, end_of(members))
-        if until > asked_at:
-            kept = json.dumps({"at": asked_at, "members": members}).encode("ascii")
-            await self._cache.put(key, kept, seconds=until - asked_at)
-        return IntrospectionResponse(members, asked_at=asked_at, until=until)
+        response, packed = believe_response(members, asked_at=asked_at, lifetime=self._lifetime)
+        if response.until > asked_at:
+            await self._cache.put(key, packed, seconds=response.until - asked_at)
+        return response
 
     def _key(self, endpoint: str, token: bytes) -> bytes:
         """Names a response among all that are kept: what it depends on, each part with its length."""
         return b"".join(b"%d:%s" % (len(part), part) for part in (VERSION, *self._scope, endpoint.encode(), token))
 
     async def _find_shared(self, key: bytes, after: float | None) -> IntrospectionResponse | None:
-        raw = await self._cache.get(key)
-        if raw is None:
-            return None
-        kept = parse_json(raw)
-        now = self._clock()
-        # A clock of another replica that is ahead must not make it live longer.
-        asked_at = min(float(kept["at"]), now)
-        until = min(asked_at + self._lifetime, end_of(kept["members"]))
-        if until <= now or (after is not None and asked_at <= after):
-            return None
-        return IntrospectionResponse(kept["members"], asked_at=asked_at, until=until)
+        packed = await self._cache.get(key)
+        kept = None if packed is None else recall_response(packed, lifetime=self._lifetime, now=self._clock())
+        return None if kept is None or (after is not None and kept.asked_at <= after) else kept
 
     def _is_inactive(self, digest: bytes) -> bool:
         until = self._inactive.get(digest)

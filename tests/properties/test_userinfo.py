@@ -85,7 +85,14 @@ def test_bytes_are_claims_a_token_or_a_sentence(media_type: str, body: bytes) ->
     assert isinstance(said, Token) == (media_type == "application/jwt")
 
 
-@given(st.one_of(st.binary(max_size=60), objects(["at", "claims"]).map(lambda value: json.dumps(value).encode())))
+@given(
+    st.one_of(
+        st.binary(max_size=60),
+        st.tuples(st.one_of(st.floats(), st.text()), objects(["email", "claims"])).map(
+            lambda pair: f"{pair[0]} {json.dumps(pair[1])}".encode()
+        ),
+    )
+)
 def test_what_a_cache_gives_is_believed_or_is_nothing(packed: bytes) -> None:
     found = unpack(packed, RULES, lifetime=300, now=NOW)
     assert found is None or (isinstance(found, Obtained) and NOW < found.until <= NOW + 300)

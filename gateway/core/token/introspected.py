@@ -3,6 +3,7 @@
 Decides what counts as evidence there, and what must agree with a JWT that was judged before. Knows nothing of who asks.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -51,11 +52,15 @@ _KINDS: Final[Mapping[str, type[IdToken | RefreshToken]]] = {
 class IntrospectionResponse:
     """What an issuer said of a token that is active, when, and until when that is believed."""
 
-    __slots__ = ("asked_at", "members", "until")
+    __slots__ = ("asked_at", "members", "size", "until")
 
-    def __init__(self, members: Mapping[str, Any], *, asked_at: float, until: float) -> None:
-        """Times in seconds since the epoch; `until` is never beyond what the response says of the token's end."""
+    def __init__(self, members: Mapping[str, Any], *, asked_at: float, until: float, size: int = 0) -> None:
+        """Times in seconds since the epoch; `until` is never beyond what the response says of the token's end.
+
+        `size`: bytes of the members as JSON, about.
+        """
         self.members: Final = members
+        self.size: Final = size
         self.asked_at: Final = asked_at
         self.until: Final = until
 
@@ -117,6 +122,32 @@ def end_of(members: Mapping[str, Any]) -> float:
     """When the token ends, in seconds since the epoch, as far as a response says so; infinite where it does not."""
     exp = members.get("exp")
     return float(exp) if isinstance(exp, int | float) and not isinstance(exp, bool) else float("inf")
+
+
+def believe_response(
+    members: Mapping[str, Any], *, asked_at: float, lifetime: float
+) -> tuple[IntrospectionResponse, bytes]:
+    """What an issuer said of an active token at `asked_at`, and that as it is kept. `lifetime`: seconds at most."""
+    # Not one JSON text: around members that are nested as deeply as may be it could not be read.
+    packed = f"{asked_at!r} {json.dumps(members, separators=(',', ':'))}".encode("ascii")
+    until = min(asked_at + lifetime, end_of(members))
+    return IntrospectionResponse(members, asked_at=asked_at, until=until, size=len(packed)), packed
+
+
+def recall_response(packed: bytes, *, lifetime: float, now: float) -> IntrospectionResponse | None:
+    """What `believe_response` has packed; None: it is over, or nothing that was written so."""
+    at, _, text = packed.partition(b" ")
+    try:
+        members = parse_response(text)
+        # A clock of another replica that is ahead must not make it live longer.
+        asked_at = min(float(at), now)
+    except ValueError:
+        return None
+    until = min(asked_at + lifetime, end_of(members))
+    # Not a number is before nothing.
+    if not now < until or not members["active"]:
+        return None
+    return IntrospectionResponse(members, asked_at=asked_at, until=until, size=len(packed))
 
 
 def judge_opaque(

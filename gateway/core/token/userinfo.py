@@ -142,22 +142,20 @@ def _check_end(value: object, rules: UserInfoRules, now: float) -> None:
 
 def pack(claims: Mapping[str, Any], *, at: float) -> bytes:
     """The named claims as a cache keeps them. `at`: when they were had, in seconds since the epoch."""
-    return json.dumps({"at": at, "claims": claims}, separators=(",", ":")).encode()
+    # Not one JSON text: around claims that are nested as deeply as may be it could not be read.
+    return f"{at!r} {json.dumps(claims, separators=(',', ':'))}".encode("ascii")
 
 
 def unpack(packed: bytes, rules: UserInfoRules, *, lifetime: float, now: float) -> Obtained | None:
     """What `pack` has kept, or None: it is too old, or nothing that was written so. `lifetime`: seconds."""
+    at, _, text = packed.partition(b" ")
     try:
-        kept = parse_json(packed)
+        claims = parse_json(text)
+        # Another replica's clock may be ahead: it does not live longer for that.
+        until = min(float(at), now) + lifetime
     except ValueError:
         return None
-    if not isinstance(kept, dict) or not isinstance(kept.get("claims"), dict):
+    # Not a number is before nothing.
+    if not isinstance(claims, dict) or not now < until:
         return None
-    at = kept.get("at")
-    if isinstance(at, bool) or not isinstance(at, int | float):
-        return None
-    # Another replica's clock may be ahead: it does not live longer for that.
-    until = min(float(at), now) + lifetime
-    if now >= until:
-        return None
-    return Obtained({name: kept["claims"][name] for name in rules.claims if name in kept["claims"]}, until)
+    return Obtained({name: claims[name] for name in rules.claims if name in claims}, until)

@@ -14,11 +14,13 @@ from gateway.core.token.confirmation import parse_confirmation
 from gateway.core.token.introspected import (
     Introspected,
     IntrospectionResponse,
+    believe_response,
     end_of,
     judge_jwt,
     judge_opaque,
     parse_response,
     parse_signed_response,
+    recall_response,
 )
 from gateway.core.token.jwt import check_token, parse_token
 from gateway.core.token.rules import IssuerRules, rules_of
@@ -220,6 +222,30 @@ def test_a_response_shows_when_it_ends_and_nothing_of_what_it_says() -> None:
     assert repr(IntrospectionResponse(said(), asked_at=1, until=61)) == "IntrospectionResponse(asked at 1, until 61)"
     assert end_of({"exp": 5}) == 5
     assert end_of({}) == end_of({"exp": True}) == end_of({"exp": "5"}) == float("inf")
+
+
+def test_a_response_is_kept_until_the_token_ends_and_no_longer_than_it_is_believed() -> None:
+    response, packed = believe_response(said(exp=NOW + 200), asked_at=NOW, lifetime=60)
+    assert (response.asked_at, response.until, response.size) == (NOW, NOW + 60, len(packed))
+    known = recall_response(packed, lifetime=300, now=NOW + 199)
+    assert known is not None
+    assert (known.members, known.asked_at, known.until) == (said(exp=NOW + 200), NOW, NOW + 200)
+    assert recall_response(packed, lifetime=300, now=NOW + 200) is None
+    # A clock that is ahead gives it no longer life.
+    early = recall_response(packed, lifetime=60, now=NOW - 30)
+    assert early is not None
+    assert (early.asked_at, early.until) == (NOW - 30, NOW + 30)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        *(b"", b"{}", b"1", b"1 ", b"1 []", b"1 {}", b"\xff {}", b'1 {"active":1}', b'1 {"active":false}'),
+        *(b'nan {"active":true}', b'-inf {"active":true}', b'true {"active":true}', b'{"at":1,"members":{}}'),
+    ],
+)
+def test_what_nobody_kept_is_nothing(packed: bytes) -> None:
+    assert recall_response(packed, lifetime=300, now=2.0) is None
 
 
 def jwt(

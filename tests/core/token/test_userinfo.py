@@ -183,12 +183,18 @@ def test_what_is_packed_is_unpacked_until_it_is_too_old() -> None:
     packed = pack({"email": "a@b", "name": "Alice"}, at=NOW)
     assert unpack(packed, RULES, lifetime=300, now=NOW + 299) == Obtained({"email": "a@b"}, NOW + 300)
     assert unpack(packed, RULES, lifetime=300, now=NOW + 300) is None
+    nested: object = "deep"
+    for _ in range(31):
+        nested = [nested]
+    assert unpack(pack({"email": nested}, at=NOW), RULES, lifetime=300, now=NOW) == Obtained(
+        {"email": nested}, NOW + 300
+    )
     # A clock that is ahead gives it no longer life.
     assert unpack(packed, RULES, lifetime=300, now=NOW - 60) == Obtained({"email": "a@b"}, NOW + 240)
 
 
 @pytest.mark.parametrize(
-    "packed", [b"", b"[]", b"{", b'{"at": 1}', b'{"claims": {}}', b'{"at": true, "claims": {}}', b'{"at": 1, "claims": 1}']
-)  # fmt: skip
+    "packed", [b"", b"[]", b"{", b"{}", b"1 1", b"1 {", b"true {}", b"nan {}", b"-inf {}", b'{"at": 1, "claims": {}}']
+)
 def test_what_nobody_packed_is_nothing(packed: bytes) -> None:
     assert unpack(packed, RULES, lifetime=300, now=2.0) is None
