@@ -7,6 +7,7 @@ or queued behind the others of the client address that began it; when one ends, 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from contextvars import copy_context
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -26,12 +27,14 @@ class Crowded(Exception):
 class _Flight(Generic[T]):
     """One call, under way or queued, and who waits for what comes of it."""
 
-    __slots__ = ("call", "key", "sender", "task", "waiters")
+    __slots__ = ("call", "context", "key", "sender", "task", "waiters")
 
     def __init__(self, key: Hashable, call: Callable[[], Awaitable[T]], sender: str | None) -> None:
         self.key = key
         self.call = call
         self.sender = sender
+        #: of whoever wanted it first. Most begin when another call ends, in whose context they would go on counting.
+        self.context = copy_context()
         self.task: asyncio.Task[None] | None = None
         self.waiters: set[asyncio.Future[T]] = set()
 
@@ -134,7 +137,7 @@ class Flights(Generic[T]):
             if flight.sender in self._queues:
                 self._queues.move_to_end(flight.sender)
             self._under_way[flight.sender] = self._under_way.get(flight.sender, 0) + 1
-            flight.task = asyncio.create_task(self._fly(flight), name="a call to an issuer")
+            flight.task = asyncio.create_task(self._fly(flight), name="a call to an issuer", context=flight.context)
 
     def _next(self) -> _Flight[T] | None:
         """The flight that may begin now, if there is one."""

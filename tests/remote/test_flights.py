@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 
 import pytest
 import pytest_asyncio
@@ -170,6 +171,30 @@ async def test_whoever_has_most_that_wait_gives_way_to_others(flights: Flights[s
     assert [len([task for task in each if task.done()]) for each in (tasks, others, more)] == [10, 0, 5]
     await flights.stop()
     await asyncio.gather(*tasks, *others, *more, return_exceptions=True)
+
+
+async def test_a_call_is_made_in_the_context_of_the_request_that_wanted_it(
+    flights: Flights[str], provider: Provider
+) -> None:
+    # Not in that of the call after which it began: the time for the store is counted there, request by request.
+    whose: ContextVar[str] = ContextVar("whose")
+    seen: dict[str, str] = {}
+
+    async def request(key: str) -> None:
+        whose.set(key)
+
+        async def call() -> str:
+            seen[key] = whose.get()
+            return await provider.call(key)()
+
+        await flights.join(key, call, sender="a")
+
+    tasks = [asyncio.create_task(request(key)) for key in map(str, range(20))]
+    await settle()
+    for key in map(str, range(20)):
+        await provider.respond(key)
+    await asyncio.gather(*tasks)
+    assert seen == {key: key for key in map(str, range(20))}
 
 
 async def test_stopping_ends_all_of_it(flights: Flights[str], provider: Provider) -> None:
