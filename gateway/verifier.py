@@ -5,6 +5,7 @@ The waiting half of `core.token`. Knows nothing of requests, routes and response
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final
@@ -90,7 +91,7 @@ def digest_of(token: bytes) -> bytes:
 def _believed(token: bytes, response: IntrospectionResponse) -> Believed:
     """The ground that a response is."""
     renewed_at = response.asked_at + RENEWED_AFTER * (response.until - response.asked_at)
-    return Believed(token, asked_at=response.asked_at, until=response.until, renewed_at=renewed_at)
+    return Believed(token, asked_at=response.asked_at, until=response.until, renewed_at=renewed_at, size=response.size)
 
 
 class Verifier:
@@ -153,6 +154,10 @@ class Verifier:
         """
         self._verified.replace(digest, identity, beside=beside)
 
+    def _remember(self, digest: bytes, identity: Identity, token: bytes) -> None:
+        said = 0 if identity.believed is None else identity.believed.size
+        self._verified.remember(digest, identity, token_bytes=len(token) + said)
+
     def _fall_back(self, digest: bytes, identity: Identity) -> Identity | None:
         """What is left of an identity that no longer holds: what the token alone says, where that does."""
         bare = identity.bare
@@ -181,7 +186,7 @@ class Verifier:
             known = self._names_sessions.get(identity.issuer, False)
             self._names_sessions[identity.issuer] = known or identity.sid is not None
         if identity.believed is None or identity.believed.until > self._clock():
-            self._verified.remember(digest, identity, token_bytes=len(credential.token))
+            self._remember(digest, identity, credential.token)
         return identity
 
     def is_due(self, identity: Identity) -> bool:
@@ -207,7 +212,7 @@ class Verifier:
             except Refusal as refusal:
                 self._verified.forget(digest)
                 return refusal
-            self._verified.remember(digest, known, token_bytes=len(believed.token))
+            self._remember(digest, known, believed.token)
         if known.believed is not None:
             believed.asked_at, believed.until = known.believed.asked_at, known.believed.until
         return None
@@ -222,7 +227,12 @@ class Verifier:
     def _renew(self, believed: Believed, digest: bytes) -> None:
         """Begins to ask anew, once: whoever is here meanwhile gets what is known."""
         believed.renewed_at = _NEVER
-        task = asyncio.create_task(self._renew_now(believed, digest), name="renewal of an introspected token")
+        task = asyncio.create_task(
+            self._renew_now(believed, digest),
+            name="renewal of an introspected token",
+            # Not on the time of the request that used it.
+            context=Context(),
+        )
         self._renewing.add(task)
         task.add_done_callback(self._renewing.discard)
 
@@ -237,7 +247,7 @@ class Verifier:
             if known is not None and known.believed is believed:
                 self._verified.forget(digest)
         else:
-            self._verified.remember(digest, renewed, token_bytes=len(believed.token))
+            self._remember(digest, renewed, believed.token)
 
     async def _establish(
         self, raw: bytes, digest: bytes, trail: Trail, *, sender: str | None = None, after: float | None = None

@@ -23,6 +23,7 @@ from gateway.core.errors import (
 )
 from gateway.core.token.identity import Identity
 from gateway.core.token.introspected import IntrospectionResponse, end_of
+from gateway.core.token.verified import VerifiedTokens
 from gateway.core.trail import Step
 from gateway.gate import Gate
 from gateway.ports import Ending
@@ -58,7 +59,8 @@ class Provider:
         if isinstance(said, Refusal):
             raise said
         asked_at = self.world.now
-        return IntrospectionResponse(said, asked_at=asked_at, until=min(asked_at + self.cache, end_of(said)))
+        until = min(asked_at + self.cache, end_of(said))
+        return IntrospectionResponse(said, asked_at=asked_at, until=until, size=len(str(said)))
 
 
 class World:
@@ -167,6 +169,23 @@ async def test_it_is_renewed_in_the_background_when_it_is_used_late() -> None:
     assert (await world.admit(b"opaque")).scopes == ("write:orders",)
     await world.settle()
     assert False not in world.recorder.hits[1:]
+
+
+async def test_what_is_said_of_tokens_counts_where_they_are_remembered() -> None:
+    # A token of few bytes may have 256 KiB of groups, and ten thousand are remembered.
+    world = World(route={"claims": {"groups": ("staff",)}})
+    world.gate.verifier._verified = VerifiedTokens(max_token_bytes=100_000)
+    for number in range(6):
+        world.say(b"opaque-%d" % number, groups=["staff", "x" * 24_000])
+        await world.admit(b"opaque-%d" % number)
+        assert len(world.gate.verifier._verified) <= 4
+    assert world.recorder.hits == [False] * 6
+    await world.admit(b"opaque-5")
+    world.now += 50
+    await world.admit(b"opaque-5")
+    await world.settle()
+    assert world.gate.verifier._verified._token_bytes < 100_000
+    assert len(world.gate.verifier._verified) == 4
 
 
 async def test_one_that_is_not_used_is_not_renewed_and_asked_about_when_it_is() -> None:
