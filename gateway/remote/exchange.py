@@ -90,7 +90,7 @@ class ExchangedTokens:
             except (ExchangeRefused, ExchangeUnavailable) as one:
                 refusal = one
         # One exception for each request: it is the same one for all who waited, and gathers what each adds.
-        raise type(refusal)(refusal.evidence, retry_after=refusal.retry_after)
+        raise _again(refusal)
 
     def unwelcome(self, token: bytes, identity: Identity, authorization: bytes) -> None:
         """The API refused what it was shown for this caller: the next request gets another."""
@@ -119,7 +119,7 @@ class ExchangedTokens:
             granted = await self._endpoint.ask(exchange_form(self._section, token), judge_exchange)
         except (ExchangeRefused, ExchangeUnavailable) as refusal:
             lasts = REFUSED if isinstance(refusal, ExchangeRefused) else FAILED
-            self._refusals.keep(key, refusal, until=self._clock.monotonic() + lasts)
+            self._refusals.keep(key, _again(refusal), until=self._clock.monotonic() + lasts)
             raise
         await self._keep(key, shared_key, granted, asked_at=asked_at, ends_at=identity.ends_at)
         return granted.authorization
@@ -149,6 +149,11 @@ class ExchangedTokens:
         self._kept.keep(key, granted.authorization, until=until, size=len(granted.authorization))
         if self._shared is not None:
             await self._shared.put(shared_key, kept_value(granted, until=until), seconds=seconds)
+
+
+def _again(refusal: ExchangeRefused | ExchangeUnavailable) -> ExchangeRefused | ExchangeUnavailable:
+    """The same, without the frames of whoever it was raised to, and the responses in them."""
+    return type(refusal)(refusal.evidence, retry_after=refusal.retry_after)
 
 
 def _key_of(token: bytes, identity: Identity) -> _Key:

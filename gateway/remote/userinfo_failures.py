@@ -111,7 +111,8 @@ class Failures:
         failure.until = self._monotonic() + REMEMBERED
         if self._pause is not None:
             failure.until = max(failure.until, self._pause.until)
-        self._remembered[digest] = failure
+        # One of its own: what is raised has the frames of whoever asked, and the response in them.
+        self._remembered[digest] = Failure(str(failure), status=failure.status, until=failure.until)
         self._remembered.move_to_end(digest)
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)

@@ -153,6 +153,9 @@ async def test_a_refusal_is_remembered_and_a_failure_for_a_moment(
         with pytest.raises(kind, match=error):
             await tokens.authorization(TOKEN, ALICE)
         assert len(endpoint.asked) == 1
+        # What is remembered holds no request and no response.
+        for kept, *_ in tokens._refusals._entries.values():
+            assert (kept.__traceback__, kept.__context__, kept.__cause__) == (None, None, None)
         # It is that caller's alone.
         endpoint.says = None
         assert await tokens.authorization(b"x.y.w", ALICE) == b"Bearer token-2"

@@ -181,6 +181,14 @@ async def test_more_that_wait_than_may_are_told_so(world: World, monkeypatch: py
     assert len(userinfo._askers["local"]._failures) == 0
 
 
+async def test_a_failure_that_is_remembered_holds_nothing_of_the_response(world: World) -> None:
+    world.say({**ALICE, "sub": "bob", "rest": "x" * 100_000})
+    userinfo = world.userinfo()
+    await userinfo.fetch_claims(identity(), TOKEN)
+    (failure,) = userinfo._askers["local"]._failures._remembered.values()
+    assert (failure.__traceback__, failure.__context__, failure.__cause__) == (None, None, None)
+
+
 async def test_a_retry_after_that_is_no_date_is_a_failure_like_others(world: World) -> None:
     world.say(b"", status=429, Retry_After="Fri, 15 Jan 99999999999 08:01:00 GMT")
     assert isinstance(await refusal(world.userinfo(on_failure="refuse")), UserInfoUnavailable)
