@@ -3,6 +3,7 @@
 Decides who asks and what is remembered. What is asked is `core.upstream.exchange`, how is `token_endpoint`.
 """
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
@@ -56,6 +57,7 @@ class ExchangedTokens:
         self._upstream: Final = upstream
         self._section = section
         self._cache = float(section.cache)
+        self._limit = float(section.timeout)
         self._endpoint = endpoint
         self._shared = shared
         self._observer = observer
@@ -84,9 +86,11 @@ class ExchangedTokens:
         refusal: ExchangeRefused | ExchangeUnavailable | None = self._refusals.find(key, self._clock.monotonic())
         if refusal is None:
             try:
-                return await self._flights.join(key, partial(self._obtain, key, token, identity), sender=sender())
-            except Crowded as crowded:
-                refusal = ExchangeUnavailable(str(crowded))
+                # In its turn, and then as long as one call may take.
+                async with asyncio.timeout(2 * self._limit):
+                    return await self._flights.join(key, partial(self._obtain, key, token, identity), sender=sender())
+            except (Crowded, TimeoutError) as crowded:
+                refusal = ExchangeUnavailable(str(crowded) or "others are asked for first")
             except (ExchangeRefused, ExchangeUnavailable) as one:
                 refusal = one
         # One exception for each request: it is the same one for all who waited, and gathers what each adds.

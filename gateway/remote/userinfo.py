@@ -3,6 +3,7 @@
 Decides when a response is remembered and what a failure leads to. What is believed of one is `core.token.userinfo`.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -102,6 +103,7 @@ class Asker:
         self._name = issuer_name(issuer)
         self._section = issuer.userinfo
         self._lifetime = float(issuer.userinfo.cache)
+        self._limit = float(issuer.userinfo.timeout)
         self._rules = UserInfoRules.of(issuer)
         self._keys = keys
         self._cache = cache
@@ -124,12 +126,14 @@ class Asker:
         if known:
             return known
         try:
-            return await self._flights.join(key, partial(self._ask, key, digest, identity, token), sender=sender)
+            # In its turn, and then as long as one call may take.
+            async with asyncio.timeout(2 * self._limit):
+                return await self._flights.join(key, partial(self._ask, key, digest, identity, token), sender=sender)
         except Failure as failed:
             failure = failed
-        except Crowded as crowded:
+        except (Crowded, TimeoutError) as crowded:
             self._count("crowded")
-            failure = self._failures.crowded(str(crowded))
+            failure = self._failures.crowded(str(crowded) or "others are asked about first")
         return self._settle(failure)
 
     async def stop(self) -> None:
@@ -167,7 +171,7 @@ class Asker:
         """A response with status 200. FetchFailed, Failure."""
         address = self._section.endpoint or await self._metadata.endpoint(ENDPOINT)
         headers = {"Accept": ACCEPT, "Authorization": f"Bearer {token.decode('ascii')}"}
-        asked = await self._client.get(address, headers=headers, timeout=float(self._section.timeout))
+        asked = await self._client.get(address, headers=headers, timeout=self._limit)
         if asked.status != 200:
             raise self._failures.status(asked.status, asked.headers)
         return asked

@@ -163,6 +163,17 @@ async def test_a_refusal_is_remembered_and_a_failure_for_a_moment(
         assert await tokens.authorization(TOKEN, ALICE) == b"Bearer token-3"
 
 
+async def test_nobody_waits_longer_for_a_turn_than_two_responses_may_take(
+    endpoint: TokenEndpoint, clock: SimulatedClock
+) -> None:
+    endpoint.free.clear()
+    async with exchanged(endpoint, clock, timeout=Seconds(0.2)) as tokens:
+        waiting = [tokens.authorization(b"t%d" % number, ALICE) for number in range(400)]
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert "others are asked for first" in {str(getattr(one, "evidence", one)) for one in found}
+        endpoint.free.set()
+
+
 async def test_too_many_who_wait_are_refused_at_once(endpoint: TokenEndpoint, clock: SimulatedClock) -> None:
     endpoint.free.clear()
     async with exchanged(endpoint, clock) as tokens:

@@ -194,6 +194,18 @@ async def test_a_retry_after_that_is_no_date_is_a_failure_like_others(world: Wor
     assert isinstance(await refusal(world.userinfo(on_failure="refuse")), UserInfoUnavailable)
 
 
+async def test_nobody_waits_longer_for_a_turn_than_two_responses_may_take(world: World) -> None:
+    async def hang(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    world.issuer.response_by(ME, hang)
+    userinfo = world.userinfo(on_failure="refuse", timeout=Seconds(0.2), endpoint=world.issuer.url + ME)
+    asking = [refusal(userinfo, b"token-%d" % number) for number in range(400)]
+    evidence = {one.evidence for one in await asyncio.gather(*asking)}
+    assert "local: others are asked about first" in evidence
+
+
 async def test_a_configured_endpoint_needs_no_discovery(world: World) -> None:
     world.issuer.response(DISCOVERY, b"", status=500)
     userinfo = world.userinfo(endpoint=world.issuer.url + ME)
