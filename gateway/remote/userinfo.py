@@ -5,6 +5,7 @@ Decides when a response is remembered and what a failure leads to. What is belie
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -117,9 +118,8 @@ class Asker:
     async def obtain(self, identity: Identity, token: bytes, *, sender: str | None) -> Obtained:
         """As RemoteUserInfo.fetch_claims."""
         key, digest = self._key(identity, token), sha256(token).digest()
-        failure = self._failures.find(digest)
+        failure = self._suppressed(digest)
         if failure is not None:
-            self._count("suppressed")
             return self._settle(failure)
         packed = await self._cache.get(key)
         known = packed and unpack(packed, self._rules, lifetime=self._lifetime, now=self._clock())
@@ -150,6 +150,9 @@ class Asker:
 
     async def _ask(self, key: bytes, digest: bytes, identity: Identity, token: bytes) -> Obtained:
         """One call, for all who wait for it. Failure: it is remembered, counted and logged."""
+        if (suppressed := self._suppressed(digest)) is not None:
+            # Since it began to wait for its turn.
+            raise suppressed.again()
         try:
             asked = await self._get(token)
             claims = await self._judge(asked, identity)
@@ -166,6 +169,13 @@ class Asker:
         self._count("refused" if failure.is_refusal else "error")
         self._failures.remember(digest, failure)
         raise failure
+
+    def _suppressed(self, digest: bytes) -> Failure | None:
+        """Why nobody is asked now; None: somebody is."""
+        failure = self._failures.find(digest)
+        if failure is not None:
+            self._count("suppressed")
+        return failure
 
     async def _get(self, token: bytes) -> Asked:
         """A response with status 200. FetchFailed, Failure."""
@@ -207,7 +217,7 @@ class Asker:
         evidence = f"{self._name}: {failure}"
         if chosen is not None:
             raise TokenInactive(evidence)
-        raise UserInfoUnavailable(evidence, retry_after=max(1, round(seconds)))
+        raise UserInfoUnavailable(evidence, retry_after=max(1, math.ceil(seconds)))
 
     def _count(self, result: str) -> None:
         self._observer.happened(UserInfoAsked(self._name, result))

@@ -44,6 +44,10 @@ class Failure(Exception):
         """Whether the issuer refused the token, and is well."""
         return self.status in {401, 403}
 
+    def again(self) -> "Failure":
+        """The same, raised to nobody yet."""
+        return Failure(str(self), status=self.status, until=self.until)
+
 
 class Failures:
     """Those that are remembered."""
@@ -112,7 +116,7 @@ class Failures:
         if self._pause is not None:
             failure.until = max(failure.until, self._pause.until)
         # One of its own: what is raised has the frames of whoever asked, and the response in them.
-        self._remembered[digest] = Failure(str(failure), status=failure.status, until=failure.until)
+        self._remembered[digest] = failure.again()
         self._remembered.move_to_end(digest)
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)

@@ -206,6 +206,24 @@ async def test_nobody_waits_longer_for_a_turn_than_two_responses_may_take(world:
     assert "local: others are asked about first" in evidence
 
 
+async def test_whoever_waits_for_a_turn_leaves_an_issuer_alone_that_asked_for_silence_meanwhile(world: World) -> None:
+    userinfo = world.userinfo(on_failure="refuse")
+    released = asyncio.Event()
+
+    async def busy(request: web.Request) -> web.StreamResponse:
+        await released.wait()
+        return web.Response(status=429, headers={"Retry-After": "60"})
+
+    world.issuer.response_by(ME, busy)
+    asking = [asyncio.create_task(refusal(userinfo, b"token-%d" % number)) for number in range(200)]
+    await world.issuer.asked(ME)
+    released.set()
+    refusals = await asyncio.gather(*asking)
+    assert {one.retry_after for one in refusals} == {60}
+    assert world.issuer.hits[ME] <= 64
+    assert world.observer.results.count("suppressed") == 200 - world.issuer.hits[ME]
+
+
 async def test_a_configured_endpoint_needs_no_discovery(world: World) -> None:
     world.issuer.response(DISCOVERY, b"", status=500)
     userinfo = world.userinfo(endpoint=world.issuer.url + ME)
