@@ -13,10 +13,9 @@ from typing import Final
 from gateway.core.config.introspection import Introspection, forms_of
 from gateway.core.config.issuers import Issuer, issuer_name
 
-#: of the first segment as many characters as can matter: JSON may begin with blanks (RFC 8259 section 2)
-_LOOKED_AT: Final = 4096
 _NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/]")
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+#: JSON may begin with as many as there is room for (RFC 8259 section 2)
 _BLANKS: Final = b" \t\n\r\0\xef\xbb\xbf\xfe\xff"
 
 OPAQUE: Final = "opaque"
@@ -26,7 +25,7 @@ ENCRYPTED: Final = "encrypted"
 
 def is_json_in_base64(segment: bytes) -> bool:
     """Whether some decoder could read it as a JSON object, whatever it forgives: padding, alphabet, odd characters."""
-    kept = _NOT_BASE64.sub(b"", segment[:_LOOKED_AT].replace(b"-", b"+").replace(b"_", b"/"))
+    kept = _NOT_BASE64.sub(b"", segment.replace(b"-", b"+").replace(b"_", b"/"))
     return binascii.a2b_base64(kept + b"A" * (-len(kept) % 4)).lstrip(_BLANKS)[:1] == b"{"
 
 

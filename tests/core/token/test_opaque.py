@@ -35,6 +35,7 @@ HEADER = b'{"alg":"RS256"}'
         (b"eyJhbGciOiJSUzI1NiJ9.a.b.c.d.e", "jwt"),
         (b"=e~y=J.e30.x", "jwt"),
         (urlsafe_b64encode(b" \r\n\t" + HEADER) + b".a.b", "jwt"),
+        (urlsafe_b64encode(b" " * 9000 + HEADER) + b".a.b", "jwt"),
         (urlsafe_b64encode(b"\xef\xbb\xbf" + HEADER) + b".a.b", "jwt"),
         (urlsafe_b64encode(HEADER.decode().encode("utf-16")) + b".a.b", "jwt"),
         (b64encode(b'{"\xff\xfb": 1}') + b".a.b", "jwt"),
