@@ -5,7 +5,7 @@ Decides what counts as evidence there, and what must agree with a JWT that was j
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from gateway.core.claims import find_first, find_words
@@ -206,6 +206,9 @@ def judge_jwt(members: Mapping[str, Any], token: Token, candidate: Candidate, *,
         check_audience(claims, rules, trail=Trail())
     elif rules.response_needs_audience and find_first(own, rules.audience_claims) is None:
         raise MissingClaim(f"neither the token nor its issuer names {' or '.join(rules.audience_claims)}")
+    if "iat" in claims and "iat" in own:
+        # What was issued before a revocation does not get younger by being asked about.
+        both["iat"] = min(claims["iat"], own["iat"])
     subject, client = parties_of(both, rules)
     says_scopes = any(_first_member(name) in claims for name in rules.scope_claims)
     judged = Candidate(
@@ -232,14 +235,11 @@ def _check_issuer(claims: Mapping[str, Any], rules: IssuerRules) -> None:
 
 def _check_against(header: Mapping[str, Any], claims: Mapping[str, Any], rules: IssuerRules) -> None:
     """Refuses what the response shows to be no access token, whatever else is there."""
-    for name in _NAMES_OF_KIND:
-        value = claims.get(name)
-        for word in value if isinstance(value, list) else [value]:
-            if isinstance(word, str):
-                # urn:ietf:params:oauth:token-type:refresh_token is one as well (RFC 8693 section 3).
-                kind = _KINDS.get(_LETTERS.sub("", word.rpartition(":")[2].lower()))
-                if kind is not None:
-                    raise kind(f"the issuer says that {name} is {shown(word)}")
+    for name, word in _words_of_kind(claims):
+        # urn:ietf:params:oauth:token-type:refresh_token is one as well (RFC 8693 section 3).
+        kind = _KINDS.get(_LETTERS.sub("", word.rpartition(":")[2].lower()))
+        if kind is not None:
+            raise kind(f"the issuer says that {name} is {shown(word)}")
     verdict = classify(header, claims, rules.preset)
     if verdict.kind in AGAINST:
         check_class(verdict, allow_unclassified=False)
@@ -265,11 +265,19 @@ def _check_agreement(claims: Mapping[str, Any], own: Mapping[str, Any], rules: I
         raise TokenInactive("what the issuer says of it has another client than the token")
 
 
+def _words_of_kind(claims: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What the response says of the kind of the token, and how it is presented, with the names of the members."""
+    for name in _NAMES_OF_KIND:
+        value = claims.get(name)
+        for word in value if isinstance(value, list) else [value]:
+            if isinstance(word, str):
+                yield name, word
+
+
 def _bound(claims: dict[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:
     """The claims, and that the token is bound where nothing but its type says so."""
-    token_type = members.get("token_type")
     # RFC 9449 section 6.2: to which key stands in cnf. Without it no proof could be right.
-    if isinstance(token_type, str) and token_type.lower() == "dpop" and "cnf" not in claims:
+    if "cnf" not in claims and any(word.strip().lower() == "dpop" for _, word in _words_of_kind(members)):
         return {**claims, "cnf": None}
     return claims
 

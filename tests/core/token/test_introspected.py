@@ -142,10 +142,23 @@ def test_what_the_configuration_loosens_is_loosened_and_no_more() -> None:
     assert outcome(said(), rules(preset="google")) == "id_token at class"
 
 
-def test_a_token_that_is_to_be_proven_is_bound_also_where_it_does_not_say_to_what() -> None:
-    bound = parse_confirmation(opaque(said(token_type="DPoP")).claims)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"token_type": "DPoP"}, {"token_type": ["dpop"]}, {"token_type": ["Bearer", "DPoP"]}),
+        *({"typ": "DPoP"}, {"token_type": ..., "typ": "DPoP"}, {"token_use": " dpop "}),
+    ],
+)
+def test_a_token_that_is_to_be_proven_is_bound_also_where_it_does_not_say_to_what(changes: dict[str, Any]) -> None:
+    bound = parse_confirmation(opaque(said(**changes)).claims)
     assert bound is not None
     assert bound.methods == {}
+    bound = parse_confirmation(jwt(said(**changes)).claims)
+    assert bound is not None
+    assert bound.methods == {}
+
+
+def test_to_what_a_token_is_bound_is_what_its_issuer_says() -> None:
     bound = parse_confirmation(opaque(said(token_type="DPoP", cnf={"jkt": "k"})).claims)
     assert bound is not None
     assert bound.methods == {"jkt": "k"}
@@ -284,6 +297,18 @@ def test_the_response_adds_to_a_jwt_and_its_claims_come_first() -> None:
     assert jwt(said(scope="")).candidate.scopes == ()
     # It is the same token to whoever revokes it, however its signature is spelled.
     assert compact(some_header(), some_claims()).startswith(jwt(said()).candidate.signed + b".")
+
+
+@pytest.mark.parametrize(
+    ("own", "response", "counts"), [(0, 5, 0), (5, 0, 0), (..., 5, 5), (5, ..., 5), (..., ..., None)]
+)
+def test_of_two_times_of_issue_the_earlier_counts(own: Any, response: Any, counts: int | None) -> None:
+    # Else a token that was revoked, with all that were issued before now, would be young again.
+    def time(since: Any) -> Any:
+        return since if since is ... else NOW - 30 + since
+
+    judged = jwt(said(iat=time(response)), iat=time(own))
+    assert judged.claims.get("iat") == (None if counts is None else NOW - 30 + counts)
 
 
 def test_scopes_that_stand_deeper_are_the_response_s_where_it_has_the_claim_they_stand_in() -> None:
