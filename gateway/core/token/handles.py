@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
+from gateway.core.token.opaque import JWT, form_of
+
 #: bytes of an index value
 _INDEX_BYTES: Final = 16
 
@@ -38,7 +40,7 @@ class Handles:
 
 def fixed_part(token: bytes) -> bytes:
     """What of a token has one spelling only: of a JWT all but its signature, of which ECDSA has two that are good."""
-    return token.rpartition(b".")[0] if token.count(b".") == 2 else token
+    return token.rpartition(b".")[0] if token.count(b".") == 2 and form_of(token) == JWT else token
 
 
 def handles_of(
