@@ -10,18 +10,16 @@ from typing import Final, TypeVar
 
 from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
 from gateway.core.errors import ExchangeRefused, ExchangeUnavailable
-from gateway.core.upstream.exchange import retry_after
 from gateway.events import TokenRequested
 from gateway.ports import Observer
 from gateway.remote.authentication import Authentication, ReadSecret
 from gateway.remote.client import Client
 from gateway.remote.http import FetchFailed
 from gateway.remote.keys.issuer_keys import Clock
+from gateway.remote.silence import silence_of
 
 T = TypeVar("T")
 
-#: seconds of silence after a 429 or a 503 that does not say how long
-SILENCE: Final = {429: 5.0, 503: 0.0}
 #: seconds in which one sentence is said once
 SAID_AGAIN: Final = 60.0
 #: how many sentences are remembered
@@ -104,9 +102,9 @@ class TokenEndpoint:
             )
         except FetchFailed as failure:
             raise ExchangeUnavailable(str(failure)) from None
-        if asked.status in (429, 503):
-            wait = retry_after(asked.headers.get("retry-after"))
-            self._silent_until = self._clock.monotonic() + (SILENCE[asked.status] if wait is None else wait)
+        silence = silence_of(asked.status, asked.headers, now=self._clock.wall())
+        if silence is not None:
+            self._silent_until = self._clock.monotonic() + silence
         return judge(asked.status, asked.body)
 
     def _count(self, result: str) -> None:

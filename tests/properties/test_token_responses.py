@@ -14,8 +14,8 @@ from gateway.core.upstream.exchange import (
     judge_exchange,
     kept_value,
     parse_kept,
-    retry_after,
 )
+from gateway.remote.silence import silence_of
 from tests.properties.json_values import TEXT, VALUES, objects
 
 MEMBERS = ["access_token", "token_type", "expires_in", "issued_token_type", "error", "error_codes", "error_description"]
@@ -23,6 +23,12 @@ GOOD = {"access_token": "a.b-c_d~e+f/g==", "token_type": "Bearer"}
 DOCUMENTS = st.one_of(VALUES, objects(MEMBERS), objects(MEMBERS).map(lambda members: {**GOOD, **members}))
 BODIES = st.one_of(st.binary(max_size=60), DOCUMENTS.map(lambda document: json.dumps(document).encode()))
 STATUSES = st.one_of(st.just(200), st.integers(100, 599))
+
+#: a date as it stands in Retry-After, with numbers of any size
+DATES = st.tuples(*[st.one_of(st.integers(0, 99), st.integers())] * 5).map(
+    lambda n: f"Fri, {n[0]} Jan {n[1]} {n[2]}:{n[3]}:00 +{n[4]}"
+)
+NOW = 1_800_000_000.0
 
 
 def check(granted: Granted) -> None:
@@ -73,7 +79,8 @@ def test_what_is_kept_is_ours_or_nothing(value: bytes) -> None:
         assert parse_kept(kept_value(Granted(found[0], None), until=found[1]), now=1_000.0, longest=60.0) is not None
 
 
-@given(st.one_of(st.none(), TEXT, st.integers().map(str)))
+@given(st.one_of(st.none(), TEXT, st.integers().map(str), DATES))
 def test_silence_is_bounded(value: Any) -> None:
-    seconds = retry_after(value)
-    assert seconds is None or 0.0 <= seconds <= 3600.0
+    seconds = silence_of(429, {} if value is None else {"retry-after": value}, now=NOW)
+    assert seconds is not None
+    assert 0.0 <= seconds <= 3600.0

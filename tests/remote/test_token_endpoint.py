@@ -1,6 +1,8 @@
 """A token endpoint on a real socket: what it is asked, when it is left alone, and what is said of it in the log."""
 
 import logging
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import pytest
 
@@ -9,6 +11,7 @@ from gateway.core.upstream.exchange import judge_client_credentials, judge_excha
 from gateway.remote.token_endpoint import SAID_AGAIN
 from tests.issuer import RecordingObserver, SimulatedClock
 from tests.remote.asking_tokens import Secrets, exchanging, own, remote
+from tests.signer import NOW
 from tests.token_endpoint import TokenEndpoint
 
 FORM = {"grant_type": "client_credentials"}
@@ -43,8 +46,16 @@ async def test_it_is_asked_with_the_credentials_of_now(
 
 @pytest.mark.parametrize(
     ("status", "headers", "seconds"),
-    [(429, {"Retry_After": "7"}, 7), (429, {}, 5), (503, {"Retry_After": "90"}, 90), (503, {}, 0), (500, {"Retry_After": "9"}, 0)],
-)  # fmt: skip
+    [
+        (429, {"Retry_After": "7"}, 7),
+        (429, {"Retry_After": format_datetime(datetime.fromtimestamp(NOW + 60, UTC), usegmt=True)}, 60),
+        (429, {}, 5),
+        (503, {"Retry_After": "90"}, 90),
+        (503, {}, 0),
+        (500, {"Retry_After": "9"}, 9),
+        (400, {"Retry_After": "9"}, 0),
+    ],
+)
 async def test_it_has_silence_for_as_long_as_it_asked(
     endpoint: TokenEndpoint,
     clock: SimulatedClock,

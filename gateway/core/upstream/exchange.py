@@ -22,8 +22,6 @@ MAX_TOKEN: Final = 16 << 10
 MARGIN: Final = 10.0
 #: seconds that client credentials without `expires_in` are taken to live
 UNSAID_LIFETIME: Final = 60.0
-#: seconds of silence that a token endpoint may ask for
-MAX_SILENCE: Final = 3600.0
 #: seconds: ten years; what lives longer is a slip of the pen
 _MAX_LIFETIME: Final = 10 * 365 * 24 * 3600.0
 
@@ -169,13 +167,6 @@ def _granted(body: bytes) -> tuple[Granted, bool]:
     kind = document.get("token_type")
     is_usual = isinstance(kind, str) and kind.lower() in _USUAL_TYPES
     return Granted(authorization, _lasting(document.get("expires_in")) if is_usual else None), is_usual
-
-
-def retry_after(value: str | None) -> float | None:
-    """Seconds for which a token endpoint wants silence (RFC 9110 section 10.2.3), at most an hour; or None."""
-    if value is None or _DIGITS.fullmatch(value.strip(" \t")) is None:
-        return None
-    return min(float(value), MAX_SILENCE)
 
 
 def _lasting(expires_in: object) -> float | None:

@@ -10,7 +10,6 @@ from gateway.core.config.section import Seconds
 from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
 from gateway.core.errors import ExchangeRefused, ExchangeUnavailable, Refusal
 from gateway.core.upstream.exchange import (
-    MAX_SILENCE,
     MAX_TOKEN,
     UNSAID_LIFETIME,
     Granted,
@@ -21,7 +20,6 @@ from gateway.core.upstream.exchange import (
     kept_key,
     kept_value,
     parse_kept,
-    retry_after,
 )
 
 ENDPOINT = "https://login.example.com/token"
@@ -224,24 +222,6 @@ def test_the_gateways_own_token_always_ends_and_is_a_bearer_token() -> None:
         with pytest.raises(ExchangeUnavailable) as raised:
             judge_client_credentials(200, changed(token_type=kind))
         assert raised.value.evidence == "the token endpoint gave a token of another type than Bearer (token_type)"
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (None, None),
-        ("", None),
-        ("Fri, 27 Nov 2026 11:30:00 GMT", None),
-        ("-1", None),
-        ("1.5", None),
-        ("0", 0.0),
-        (" 7\t", 7.0),
-        ("9999999999", MAX_SILENCE),
-        ("9" * 11, None),
-    ],
-)
-def test_silence_is_asked_for_in_seconds(value: str | None, seconds: float | None) -> None:
-    assert retry_after(value) == seconds
 
 
 def test_whatever_differs_is_kept_apart() -> None:
