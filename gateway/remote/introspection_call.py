@@ -106,7 +106,9 @@ class IntrospectionCall:
         error = _error_of(asked)
         told = f"status {asked.status}" + (f" {error}" if error else "")
         if asked.status in {401, 403} or error in _OURS:
-            return NotSaid(f"it refuses the gateway's own credentials ({told})", silence=PAUSE)
+            # A 403 alone may be of a firewall that dislikes this one token: whoever sends such must not stop the rest.
+            silence = PAUSE if asked.status == 401 or error in _OURS else 0.0
+            return NotSaid(f"it refuses the gateway's own credentials ({told})", silence=silence)
         if 300 <= asked.status < 400:
             return NotSaid(f"{told}: a redirect, and none is followed")
         return NotSaid(f"the response has {told}")

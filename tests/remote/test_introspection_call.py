@@ -91,7 +91,9 @@ async def test_with_a_certificate_it_is_asked_at_the_alias(issuer: HostileIssuer
             1,
         ),
         (response(401, b""), "refuses the gateway's own credentials (status 401)", 1),
-        (response(403, b'{"error": "<script>"}'), "refuses the gateway's own credentials (status 403)", 1),
+        (response(403, b'{"error": "access_denied"}'), "own credentials (status 403 access_denied)", 1),
+        # It may be a firewall that dislikes this one token: others are asked about.
+        (response(403, b'{"error": "<script>"}'), "refuses the gateway's own credentials (status 403)", 0),
         (
             response(400, b'{"error": "invalid_client"}'),
             "refuses the gateway's own credentials (status 400 invalid_client)",
