@@ -18,6 +18,8 @@ from gateway.remote.token_endpoint import TokenEndpoint
 
 #: seconds in which the API's 401 makes the gateway fetch anew once: anybody may be able to cause one
 UNWELCOME: Final = 10.0
+#: seconds in which another token is waited for while there is one that the API refused to somebody
+DOUBT: Final = 1.0
 _NEVER: Final = float("-inf")
 _LOG: Final = logging.getLogger("gateway.remote")
 
@@ -82,7 +84,10 @@ class OwnToken:
             flight = self._begin()
         if flight is not None:
             # Not awaited itself: a request that goes away must not take it from the others.
-            await asyncio.wait({flight})
+            done, _ = await asyncio.wait({flight}, timeout=None if found is None else DOUBT)
+            if not done:
+                # One was kept waiting; the others need not be.
+                self._is_doubted = False
             found = self.find()
         if found is not None:
             return found

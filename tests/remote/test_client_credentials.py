@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import ExchangeUnavailable
+from gateway.remote import client_credentials
 from gateway.remote.client_credentials import UNWELCOME, OwnToken
 from tests.issuer import RecordingObserver, SimulatedClock
 from tests.remote.asking_tokens import clock_of, own, remote
 from tests.token_endpoint import TokenEndpoint
+from tests.wire import PATIENCE
 
 FAILS = (500, {"error": "server_error"}, dict[str, str]())
 
@@ -144,6 +146,27 @@ async def test_one_that_the_api_refuses_is_replaced_before_the_next_request(
         token.unwelcome(b"Bearer token-2")
         assert await token.authorization() == b"Bearer token-2"
     assert "token-" not in caplog.text
+
+
+async def test_another_is_waited_for_no_longer_than_a_moment_while_the_one_of_now_serves(
+    endpoint: TokenEndpoint, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Who causes a 401 of the API must not make everybody wait for an endpoint that hangs.
+    monkeypatch.setattr(client_credentials, "DOUBT", 0.05)
+    async with fetching(endpoint, clock) as token:
+        await clock.idle()
+        endpoint.free.clear()
+        token.unwelcome(b"Bearer token-1")
+        async with asyncio.timeout(1.0):
+            assert await asyncio.gather(*(token.authorization() for _ in range(9))) == [b"Bearer token-1"] * 9
+        monkeypatch.setattr(client_credentials, "DOUBT", 60.0)
+        async with asyncio.timeout(1.0):
+            assert await token.authorization() == b"Bearer token-1"
+        endpoint.free.set()
+        flight = token._flight
+        assert flight is not None
+        await asyncio.wait({flight}, timeout=PATIENCE)
+        assert await token.authorization() == b"Bearer token-2"
 
 
 async def test_one_of_unknown_length_is_kept_for_a_minute(endpoint: TokenEndpoint, clock: SimulatedClock) -> None:
