@@ -125,15 +125,22 @@ class Asker:
         known = packed and unpack(packed, self._rules, lifetime=self._lifetime, now=self._clock())
         if known:
             return known
-        try:
-            # In its turn, and then as long as one call may take.
-            async with asyncio.timeout(2 * self._limit):
-                return await self._flights.join(key, partial(self._ask, key, digest, identity, token), sender=sender)
-        except Failure as failed:
-            failure = failed
-        except (Crowded, TimeoutError) as crowded:
-            self._count("crowded")
-            failure = self._failures.crowded(str(crowded) or "others are asked about first")
+        # What was refused may be another token of the same subject, with which somebody asked first: then with this.
+        for once in (key, digest):
+            try:
+                # In its turn, and then as long as one call may take.
+                async with asyncio.timeout(2 * self._limit):
+                    return await self._flights.join(
+                        once, partial(self._ask, key, digest, identity, token), sender=sender
+                    )
+            except Failure as failed:
+                failure = failed
+            except (Crowded, TimeoutError) as crowded:
+                self._count("crowded")
+                failure = self._failures.crowded(str(crowded) or "others are asked about first")
+            if not failure.is_refusal or self._failures.find(digest) is not None:
+                break
+        assert failure is not None  # or it had returned
         return self._settle(failure)
 
     async def stop(self) -> None:

@@ -141,6 +141,25 @@ async def test_each_token_is_asked_about_or_each_subject(world: World) -> None:
     assert world.issuer.hits[ME] == 2
 
 
+async def test_whose_own_token_is_good_is_not_refused_for_another_of_the_same_subject(world: World) -> None:
+    userinfo = world.userinfo(by="subject", on_failure="refuse", on_401="refuse")
+    released = asyncio.Event()
+
+    async def late(request: web.Request) -> web.StreamResponse:
+        await released.wait()
+        return web.json_response(ALICE, status=200 if request.headers["Authorization"] == "Bearer good" else 401)
+
+    world.issuer.response_by(ME, late)
+    ended = asyncio.create_task(refusal(userinfo, b"ended"))
+    await world.issuer.asked(ME)
+    good = [asyncio.create_task(userinfo.fetch_claims(identity(), b"good")) for _ in range(5)]
+    await asyncio.sleep(0)
+    released.set()
+    assert isinstance(await ended, TokenInactive)
+    assert {said.claims["email"] for said in await asyncio.gather(*good)} == {"alice@example.com"}
+    assert world.issuer.hits[ME] == 2
+
+
 async def test_another_configuration_does_not_believe_what_was_kept_for_this_one(world: World) -> None:
     await world.userinfo().fetch_claims(identity(), TOKEN)
     said = await world.userinfo(claims=("name",)).fetch_claims(identity(), TOKEN)
