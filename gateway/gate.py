@@ -158,7 +158,9 @@ class Gate:
             ending.status = response.status
             if response.status == 401 and self._tokens is not None:
                 self._tokens.unwelcome(ending.facts, admission)
-            left = None if (caller := admission.identity) is None else caller.ends_at - self._clock()
+            caller = admission.identity
+            is_endless = caller is None or (caller.believed is not None and caller.believed.is_end)
+            left = None if caller is None or is_endless else caller.ends_at - self._clock()
             await exchange.relay(response, lines=ending.response_lines, identity=caller, seconds_left=left)
         finally:
             response.close()

@@ -22,7 +22,7 @@ from gateway.core.errors import (
     Unavailable,
     UnknownKey,
 )
-from gateway.core.token.believed import Believed
+from gateway.core.token.believed import Believed, believe
 from gateway.core.token.confirmation import parse_confirmation
 from gateway.core.token.credential import Credential
 from gateway.core.token.handles import handles_of
@@ -40,8 +40,6 @@ from gateway.ports import Introspections, Issuers, Observer, Rates
 
 #: copied for each token: cheaper than asking OpenSSL for the algorithm each time
 _SHA256: Final = sha256()
-#: the part of its life after which a response is asked for anew, when the token is used
-RENEWED_AFTER: Final = 0.8
 #: seconds from one attempt at that which failed to the next
 RENEWAL_PAUSE: Final = 1.0
 _NEVER: Final = float("inf")
@@ -86,12 +84,6 @@ def digest_of(token: bytes) -> bytes:
     digest = _SHA256.copy()
     digest.update(token)
     return digest.digest()
-
-
-def _believed(token: bytes, response: IntrospectionResponse) -> Believed:
-    """The ground that a response is."""
-    renewed_at = response.asked_at + RENEWED_AFTER * (response.until - response.asked_at)
-    return Believed(token, asked_at=response.asked_at, until=response.until, renewed_at=renewed_at, size=response.size)
 
 
 class Verifier:
@@ -276,7 +268,7 @@ class Verifier:
             judged = judge_jwt(response.members, token, candidate, now=self._clock())
             trail.saw({"issuer": candidate.rules.name, "seconds": response.until - self._clock()})
             trail.enter(HEADERS)
-            believed = _believed(raw, response)
+            believed = believe(raw, response)
             return self._compile(judged.claims, judged.candidate, digest, key=key, believed=believed)
         except Refusal as refusal:
             refusal.suspect = self._suspect(token, names, digest[:6].hex())
@@ -312,7 +304,8 @@ class Verifier:
                 trail.saw({"issuer": name, "seconds": response.until - now})
                 judged = judge_opaque(response.members, self._by_name[name], now=now, until=response.until, trail=trail)
                 trail.enter(HEADERS)
-                return self._compile(judged.claims, judged.candidate, digest, believed=_believed(raw, response))
+                believed = believe(raw, response, is_end="exp" not in response.members)
+                return self._compile(judged.claims, judged.candidate, digest, believed=believed)
         raise inactive
 
     async def _introspect(

@@ -28,6 +28,7 @@ from gateway.core.trail import Step
 from gateway.gate import Gate
 from gateway.ports import Ending
 from gateway.verifier import RENEWAL_PAUSE
+from tests.gate.test_gate import MemoryExchange, MemoryUpstream
 from tests.memory import MemoryIssuers, Nowhere, Recorder, facts
 from tests.signer import AUDIENCE, ISSUER, NOW, issuer, sign, some_claims
 
@@ -196,6 +197,22 @@ async def test_one_that_is_not_used_is_not_renewed_and_asked_about_when_it_is() 
     assert await world.admit(b"opaque")
     assert len(world.provider.asked) == 2
     assert world.recorder.hits == [False, False]
+
+
+async def test_a_stream_ends_with_its_token_and_not_with_a_response_that_says_no_end() -> None:
+    world = World()
+    world.gate._upstream = MemoryUpstream()
+    left: list[float | None] = []
+    for token, end in ((b"ends", NOW + 3600), (b"endless", ...)):
+        world.say(token, exp=end)
+        # The second time it is remembered.
+        for _ in range(2):
+            exchange = MemoryExchange(facts(token))
+            await world.gate.handle(exchange)
+            assert exchange.refused == []
+            left.append(exchange.seconds_left)
+    # The leeway included. The other is asked about for as long as the stream is open.
+    assert left == [3630, 3630, None, None]
 
 
 async def test_one_that_was_withdrawn_is_refused_from_its_renewal_on() -> None:
