@@ -22,6 +22,8 @@ from gateway.remote.keys.discovery import (
 
 #: Seconds after a failure in which it is not asked again.
 PAUSE: Final = 1.0
+#: Seconds in which a new document is waited for, by one request, while there is an old one.
+MOMENT: Final = 0.5
 _LOG: Final = logging.getLogger("gateway.remote")
 _NEVER: Final = float("-inf")
 
@@ -67,12 +69,17 @@ class Metadata:
         return address
 
     async def document(self) -> Mapping[str, Any]:
-        """The whole document, asked for together with all who need it meanwhile. FetchFailed: it never could be had."""
+        """The whole document, asked for together with all who need it meanwhile. FetchFailed: it never could be had.
+
+        While there is an old one, it serves until the new one is there.
+        """
         now = self._monotonic()
         if now >= self._fresh_until and now >= self._paused_until:
-            self._flight = self._flight or asyncio.create_task(self._fetch(), name="discovery")
-            # Not awaited itself: a request that goes away must not take the fetch of the others with it.
-            await asyncio.wait({self._flight})
+            flight = self._flight
+            if flight is None or not self._document:
+                self._flight = flight = flight or asyncio.create_task(self._fetch(), name="discovery")
+                # Not awaited itself: a request that goes away must not take the fetch of the others with it.
+                await asyncio.wait({flight}, timeout=MOMENT if self._document else None)
         if not self._document:
             raise self._failure or FetchFailed("the discovery document was not asked for in time")
         return self._document

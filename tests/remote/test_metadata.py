@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.core.config.issuers import Issuer
-from gateway.remote.http import FetchFailed
+from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
 from gateway.remote.metadata import PAUSE, Metadata, NoEndpoint
 from tests.issuer import HostileIssuer, SimulatedClock
 
@@ -89,6 +89,21 @@ async def test_while_it_cannot_be_had_it_is_asked_for_once_a_second_and_the_old_
     clock.skip(3600)
     assert await metadata.endpoint("introspection_endpoint") == f"{issuer.url}/introspect"
     assert issuer.hits[PATH] == 3
+
+
+async def test_nobody_waits_for_a_document_that_hangs_while_there_is_an_old_one(
+    issuer: HostileIssuer, make: Make, clock: SimulatedClock
+) -> None:
+    publish(issuer, introspection_endpoint=f"{issuer.url}/introspect")
+    metadata = make()
+    await metadata.endpoint("introspection_endpoint")
+    issuer.hold(PATH)
+    clock.skip(300)
+    async with asyncio.timeout(FETCH_TIMEOUT / 2):
+        for _ in range(9):
+            assert await metadata.endpoint("introspection_endpoint") == f"{issuer.url}/introspect"
+    assert issuer.hits[PATH] == 2
+    await metadata.stop()
 
 
 async def test_other_places_are_tried_where_there_is_none(issuer: HostileIssuer, make: Make) -> None:
