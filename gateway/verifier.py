@@ -142,9 +142,10 @@ class Verifier:
     def replace(self, digest: bytes, identity: Identity, *, beside: int) -> None:
         """Remembers another identity for a token that was verified: more is known of whom it speaks for.
 
-        `beside`: bytes of what is known beyond the token.
+        Unless it was verified again meanwhile, or is not remembered. `beside`: bytes of what is known beyond the token.
         """
-        self._verified.replace(digest, identity, beside=beside)
+        if self._verified.find(digest) is identity.bare:
+            self._verified.replace(digest, identity, beside=beside)
 
     def _remember(self, digest: bytes, identity: Identity, token: bytes) -> None:
         said = 0 if identity.believed is None else identity.believed.size

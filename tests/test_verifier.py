@@ -451,6 +451,19 @@ async def test_what_was_asked_for_beside_a_token_ends_and_the_token_is_not_verif
     assert len(world.recorder.verified) == 1
 
 
+async def test_what_was_asked_for_beside_a_token_is_not_put_over_what_became_of_it_meanwhile() -> None:
+    world = World(
+        issuer_settings={"userinfo": UserInfoSection(claims=("email",))}, identity_headers={"X-Email": "email"}
+    )
+    token = sign()
+    digest = digest_of(token)
+    whole = (await world.identify(token)).completed_with({}, headers=(), until=NOW + 60)
+    world.verifier._verified.forget(digest)
+    renewed = await world.identify(token)
+    world.verifier.replace(digest, whole, beside=10)
+    assert await world.identify(token) is renewed
+
+
 # Bad tokens
 
 CLIENT = "192.0.2.1"
