@@ -118,13 +118,13 @@ class Asker:
     async def obtain(self, identity: Identity, token: bytes, *, sender: str | None) -> Obtained:
         """As RemoteUserInfo.fetch_claims."""
         key, digest = self._key(identity, token), sha256(token).digest()
-        failure = self._suppressed(digest)
-        if failure is not None:
-            return self._settle(failure)
         packed = await self._cache.get(key)
         known = packed and unpack(packed, self._rules, lifetime=self._lifetime, now=self._clock())
         if known:
             return known
+        failure = self._suppressed(digest)
+        if failure is not None:
+            return self._settle(failure)
         # What was refused may be another token of the same subject, with which somebody asked first: then with this.
         for once in (key, digest):
             try:

@@ -225,6 +225,16 @@ async def test_nobody_waits_longer_for_a_turn_than_two_responses_may_take(world:
     assert "local: others are asked about first" in evidence
 
 
+async def test_what_is_known_counts_in_a_silence(world: World) -> None:
+    userinfo = world.userinfo(on_failure="refuse")
+    known = await userinfo.fetch_claims(identity(), TOKEN)
+    world.say(b"", status=429, Retry_After="60")
+    assert (await refusal(userinfo, b"another")).retry_after == 60
+    assert await userinfo.fetch_claims(identity(), TOKEN) == known
+    assert (await refusal(userinfo, b"another")).retry_after == 60
+    assert world.issuer.hits[ME] == 2
+
+
 async def test_whoever_waits_for_a_turn_leaves_an_issuer_alone_that_asked_for_silence_meanwhile(world: World) -> None:
     userinfo = world.userinfo(on_failure="refuse")
     released = asyncio.Event()
