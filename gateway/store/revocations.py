@@ -65,9 +65,12 @@ class Revocations:
         self._closed = closed
         self._clock = clock
         self._subscribers: list[Callable[[], None]] = []
-        self._is_stale = False
+        #: also before anything is known: requests may come while it is read for the first time
+        self._is_stale = keeper is not None
+        #: it was said that it is
+        self._has_complained = False
         #: whether a request has to be checked
-        self.is_needed = False
+        self.is_needed = self._is_stale and closed
 
     def __repr__(self) -> str:
         return f"Revocations({self._list!r}{', too old' if self._is_stale else ''})"
@@ -196,15 +199,16 @@ class Revocations:
     def replace(self, entries: Iterable[Entry]) -> None:
         """The list is this from now on. ListFull: it stays what it was."""
         self._list.replace(entries)
+        self._is_stale = False
         self.has_changed()
 
     def look(self, _: float = 0.0) -> None:
         """To be called once a second: forgets what has ended, and judges the age of the list."""
         if self._list.expire(self._clock()):
             self._tell()
-        was = self._is_stale
         self._is_stale = self._keeper is not None and self._keeper.age > MAX_AGE
-        if was != self._is_stale:
+        if self._is_stale != self._has_complained:
+            self._has_complained = self._is_stale
             self._complain()
         self._settle()
 

@@ -1,6 +1,7 @@
 """What is revoked is refused everywhere: by every worker of a program, and by every program that has the same store."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -21,8 +22,8 @@ from gateway.core.revocation.entry import Entry
 from gateway.demo.issuer import DemoIssuer
 from tests.process.test_revoking import ask, entry, request
 from tests.process.test_supervisor import Supervised, config, jwks, supervised
-from tests.redis_server import SECRET, RedisServer
-from tests.wire import RawUpstream, starting, until
+from tests.redis_server import SECRET, RedisServer, free_port
+from tests.wire import RawClient, RawUpstream, starting, until
 
 __all__ = ["jwks"]
 
@@ -98,6 +99,28 @@ async def test_a_gateway_that_starts_without_its_redis_admits_nobody_until_it_ha
         # From then on it goes on without, for as long as the list is not too old.
         redis.kill()
         assert (await client.ask(request())).status == 200
+
+
+async def test_who_comes_while_it_starts_is_not_admitted_before_the_list_is_known(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    redis.pause()
+    secrets, port = {Secret(env="STORE_SECRET"): SECRET}, free_port()
+    async with starting(tmp_path) as start:
+        begun = asyncio.create_task(
+            start(revocation=Revocation(), store=redis.section(), secrets=secrets, listen=f"127.0.0.1:{port}")
+        )
+        client: RawClient | None = None
+        while client is None:
+            with contextlib.suppress(OSError):
+                client = await RawClient.connect(f"127.0.0.1:{port}")
+            await asyncio.sleep(0)
+        refused = await client.ask(request())
+        assert not begun.done()
+        assert (refused.status, refused.problem["reason"]) == (503, "store_unavailable")
+        redis.go_on()
+        await begun
+        await client.close()
 
 
 # Whole programs

@@ -85,6 +85,7 @@ async def test_what_is_revoked_is_refused_from_then_on_and_says_by_what() -> Non
 
 async def test_what_is_lifted_passes_again() -> None:
     world = World()
+    await world.revocations.start()
     await world.revocations.add(entry(), source="command")
     assert await world.revocations.lift(entry(), who="ops") is True
     world.revocations.check(caller())
@@ -200,3 +201,18 @@ async def test_what_would_change_nothing_is_known_without_writing_it() -> None:
     await world.revocations.lift(known[0])
     # Said again after it was taken back.
     assert not world.revocations.covers([entry("sid", "s-1", at=world.now + 1)])
+
+
+async def test_nobody_is_admitted_before_the_list_was_read_for_the_first_time() -> None:
+    world = World()
+    assert world.revocations.is_needed
+    assert world.revocations.refuses_everything() is not None
+    with pytest.raises(StoreUnavailable):
+        world.revocations.check(caller())
+    await world.revocations.start()
+    world.revocations.check(caller())
+    assert not world.revocations.is_needed
+    # Whoever is given a list knows it.
+    given = World().revocations
+    given.replace([])
+    given.check(caller())
