@@ -96,7 +96,7 @@ class Sharing:
 
     async def _write(self, entries: Sequence[Entry], *, source: str, asker: Sharer | None) -> Sequence[Entry]:
         if self._journal is not None:
-            await self._journal.write(entries, source=source)
+            await self._journal.write(entries, source=_UNCOUNTED)
         # Before anybody is told: a worker that starts now is given the list as it is here.
         self.revocations.take(entries, source=_UNCOUNTED)
         self._number += 1

@@ -51,9 +51,8 @@ class Journal:
             descriptor = _locked(path)
             try:
                 with open(descriptor, "rb", closefd=False) as file:
-                    held = _read(file)
+                    held = _read(file, now)
                 journal = cls(path, descriptor)
-                held.expire(now)
                 entries = held.entries(lifted=True)
                 journal.rewrite(entries)
             except BaseException:
@@ -147,10 +146,10 @@ class JournalKeeper:
     async def write(self, entries: Sequence[Entry], *, source: str) -> Sequence[Entry]:
         """On the disk when this returns. CannotRevoke."""
         # Whoever asked may go: what was begun is ended all the same.
-        await asyncio.shield(asyncio.ensure_future(self._write(entries)))
+        await asyncio.shield(asyncio.ensure_future(self._write(entries, source)))
         return entries
 
-    async def _write(self, entries: Sequence[Entry]) -> None:
+    async def _write(self, entries: Sequence[Entry], source: str) -> None:
         async with self._writing:
             if self._is_closed or self._revocations is None:
                 raise CannotRevoke("the gateway is stopping")
@@ -161,6 +160,8 @@ class JournalKeeper:
                 sentence = f"the journal cannot be written: {error.strerror}"
                 log.error("%s", sentence)  # noqa: TRY400 -- the sentence is the whole story
             else:
+                # Before the next one, which may write all anew that counts.
+                self._revocations.take(entries, source=source)
                 return
         raise CannotRevoke(sentence)
 
@@ -176,10 +177,9 @@ def read_journal(name: str, *, now: float) -> tuple[Entry, ...]:
     """What counts in the journal of a gateway that may be running. ValueError as in `Journal.open`."""
     try:
         with Path(name).open("rb") as file:
-            held = _read(file)
+            held = _read(file, now)
     except OSError as error:
         raise ValueError(f"names a file that cannot be read: {error.strerror}") from None
-    held.expire(now)
     return held.entries(lifted=True)
 
 
@@ -204,8 +204,8 @@ def _locked(path: Path) -> int:
         os.close(descriptor)
 
 
-def _read(file: BinaryIO) -> Revoked:
-    """ValueError as in `Journal.open`."""
+def _read(file: BinaryIO, now: float) -> Revoked:
+    """What counts of it: what has ended takes no room. ValueError as in `Journal.open`."""
     held = Revoked()
     header = file.readline(len(_HEADER))
     if header != _HEADER and not _HEADER.startswith(header):
@@ -219,7 +219,9 @@ def _read(file: BinaryIO) -> Revoked:
                 break
             raise ValueError(_broken(number))
         try:
-            held.add(_parse(line))
+            entry = _parse(line)
+            if entry.until > now:
+                held.add(entry)
         except ListFull as full:
             raise ValueError(f"names a file that cannot be used: {full}") from None
         except ValueError:

@@ -286,9 +286,7 @@ class ReplicatedList:
             await self._take(zip(values[::2], values[1::2], strict=True), source="", found=found, poorer=poorer)
             if cursor == b"0":
                 break
-        missing = [entry for entry in self._revocations.entries(lifted=True) if entry.index not in found]
-        if ends < count:
-            missing = list(self._revocations.entries(lifted=True))
+        missing = self._revocations.missing(() if ends < count else found)
         self._last = last
         self._revocations.has_changed()
         await self._give_back(missing, poorer)

@@ -136,6 +136,9 @@ async def test_what_makes_no_sense_is_said(world: World) -> None:
     assert await world.run("--subject", "a", "--reason", "x\ny") == (1, "", "a reason is one line of text\n")
     told = "--before must be seconds since 1970, or a time such as 2027-01-15T08:00:00Z\n"
     assert await world.run("--subject", "a", "--before", "soon") == (1, "", told)
+    told = "a time is between the years 1970 and 9999\n"
+    assert await world.run("--subject", "a", "--before", "99999999999999") == (1, "", told)
+    assert await world.run("--subject", "caf\udce9") == (1, "", "a value is text in UTF-8\n")
     told = "there is no such issuer; known are issuer.test\n"
     assert await world.run("--subject", "a", "--issuer", "x") == (1, "", told)
 

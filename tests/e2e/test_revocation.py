@@ -107,7 +107,7 @@ async def test_who_comes_while_it_starts_is_not_admitted_before_the_list_is_know
     redis.pause()
     secrets, port = {Secret(env="STORE_SECRET"): SECRET}, free_port()
     async with starting(tmp_path) as start:
-        begun = asyncio.create_task(
+        begun = asyncio.ensure_future(
             start(revocation=Revocation(), store=redis.section(), secrets=secrets, listen=f"127.0.0.1:{port}")
         )
         client: RawClient | None = None

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.revocation.entry import Entry
+from gateway.core.revocation.revoked import Revoked
+from gateway.events import RevocationAdded
 from gateway.store import journal
 from gateway.store.journal import Journal, JournalKeeper, read_journal
 from gateway.store.revocations import CannotRevoke, Revocations
@@ -238,7 +241,31 @@ async def test_whoever_leaves_meanwhile_leaves_nothing_half_done(path: Path) -> 
     with pytest.raises(asyncio.CancelledError):
         await asking
     await revocations.close()
+    assert revocations.entries() == (entry(),)
     assert reread(path) == (entry(),)
+
+
+async def test_what_is_written_anew_has_what_was_confirmed_a_moment_before(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_SLACK", -1000)
+    revocations, _ = await started(path)
+    many = [str(number) for number in range(8)]
+    await asyncio.gather(*(revocations.add(entry(value), source="command") for value in many))
+    await revocations.close()
+    assert {one.value for one in revocations.entries()} == {one.value for one in reread(path)} == set(many)
+    counted = [event for event in revocations._observer.events if isinstance(event, RevocationAdded)]  # type: ignore[attr-defined]
+    assert len(counted) == len(many)
+
+
+def test_what_has_ended_takes_no_room_in_a_journal_that_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "Revoked", partial(Revoked, max_entries=2))
+    held, _ = opened(path)
+    held.append([entry(str(number), until=NOW + 1) for number in range(2)])
+    held.append([entry(str(number)) for number in range(2, 4)])
+    held.close()
+    assert {one.value for one in read_journal(str(path), now=NOW + 2)} == {"2", "3"}
+    assert {one.value for one in reread(path, now=NOW + 2)} == {"2", "3"}
 
 
 def test_what_was_confirmed_is_there_whenever_the_process_is_killed(path: Path) -> None:

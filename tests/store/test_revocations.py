@@ -216,3 +216,11 @@ async def test_nobody_is_admitted_before_the_list_was_read_for_the_first_time() 
     given = World().revocations
     given.replace([])
     given.check(caller())
+
+
+async def test_what_has_ended_is_not_missed_by_anybody() -> None:
+    world = World()
+    world.revocations.take([entry(), entry("jti", until=NOW + 5)], source="store")
+    assert len(world.revocations.missing(())) == 2
+    world.now = NOW + 5
+    assert world.revocations.missing(()) == [entry()]

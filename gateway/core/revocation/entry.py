@@ -1,6 +1,7 @@
 """One entry of the list of what was revoked: what it is about, until when it counts, and how it is written down."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -20,6 +21,7 @@ CLOCKS: Final = 300.0
 MARGIN: Final = 5.0
 #: seconds since the epoch: the year 9999
 _MAX_TIME: Final = 253_402_300_799.0
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _MEMBERS: Final = frozenset({"kind", "issuer", "value", "before", "until", "at", "reason", "who", "lifted"})
 
 
@@ -169,6 +171,11 @@ def checked(entry: Entry) -> Entry:
         raise ValueError(f"a reason has at most {MAX_NOTE} characters")
     if not (entry.reason + entry.who).isprintable():
         raise ValueError("a reason is one line of text")
+    # What others could not read would make all that is revoked unknown to them.
+    if not all(0.0 <= time <= _MAX_TIME for time in (entry.until, entry.before or 0.0, entry.at)):
+        raise ValueError("a time is between the years 1970 and 9999")
+    if not (entry.value + entry.issuer).isascii() and _SURROGATE.search(entry.value + entry.issuer):
+        raise ValueError("a value is text in UTF-8")
     return entry
 
 

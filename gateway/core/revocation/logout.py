@@ -3,7 +3,7 @@
 from typing import Final
 
 from gateway.core.config.backchannel_logout import By
-from gateway.core.revocation.entry import Entry, Kind, until_of
+from gateway.core.revocation.entry import MAX_NOTE, Entry, Kind, until_of
 from gateway.core.token.logout import Logout
 
 #: what is written beside each entry
@@ -27,7 +27,7 @@ def entries_of(logout: Logout, *, issuer: str, name: str, by: By, now: float, ke
             before=before,
             at=now,
             reason=REASON,
-            who=f"issuer {name}",
+            who=f"issuer {name}"[:MAX_NOTE],
         )
         for kind, value in _ended(logout, by)
     )

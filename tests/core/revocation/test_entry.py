@@ -190,6 +190,22 @@ def test_nothing_is_revoked_that_names_nothing() -> None:
         revoking("subject", issuer=ISS, now=1.0, keep=1.0)
 
 
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"before": 99_999_999_999_999.0}, "a time is between"),
+        ({"before": -62_135_596_800.0}, "a time is between"),
+        ({"now": float("inf")}, "a time is between"),
+        ({"now": float("nan")}, "a time is between"),
+        ({"value": "caf\udce9"}, "a value is text in UTF-8"),
+    ],
+)
+def test_nothing_is_revoked_that_others_could_not_read(changes: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        revoking("subject", **{"issuer": ISS, "value": "alice", "now": 100.0, "keep": 50.0, **changes})
+    revoking("subject", issuer=ISS, value="caf\u00e9", now=100.0, keep=50.0)
+
+
 def test_an_entry_tells_a_log_nothing_of_whom_it_is_about() -> None:
     assert repr(entry()) == "Entry(subject, until 100)"
     assert repr(entry(lifted=True)) == "Entry(subject, until 100, lifted)"

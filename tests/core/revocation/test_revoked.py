@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.revocation.entry import KINDS, Entry
-from gateway.core.revocation.revoked import ListFull, Revoked
+from gateway.core.revocation.revoked import AT_ONCE, ListFull, Revoked
 from gateway.core.token.handles import Handles, handles_of
 
 ISS = "https://i.example"
@@ -88,6 +88,18 @@ def test_what_has_ended_is_forgotten_and_what_was_prolonged_is_not() -> None:
     held.add(entry("sid", until=20.0, lifted=True))
     assert held.expire(50.0) == 2
     assert (len(held), held.entries(lifted=True)) == (0, ())
+
+
+def test_of_much_that_ends_at_once_some_is_forgotten_at_a_time() -> None:
+    held = holding(*(entry("jti", str(number), until=10.0) for number in range(AT_ONCE + 1)))
+    assert held.expire(10.0) == AT_ONCE
+    assert (held.expire(10.0), held.expire(10.0), held.count) == (1, 0, 0)
+
+
+def test_what_others_do_not_have_is_known() -> None:
+    held = holding(entry("jti"), entry("sid", lifted=True), entry("client"))
+    assert held.missing({entry("client").index}) == [entry("jti"), entry("sid", lifted=True)]
+    assert len(held.missing(())) == 3
 
 
 def test_an_entry_that_is_prolonged_again_and_again_takes_no_more_room() -> None:
