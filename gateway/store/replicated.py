@@ -210,7 +210,7 @@ class ReplicatedList:
             if self._sealed_up:
                 await self._read_again(follower)
         assert self._revocations is not None
-        self._revocations.look()
+        self._revocations.forget_ended()
         if await self._is_complete(follower, before):
             self._sure_at = began
             self._is_whole.set()

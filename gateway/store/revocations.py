@@ -209,13 +209,18 @@ class Revocations:
 
     def look(self, _: float = 0.0) -> None:
         """To be called once a second: forgets what has ended, and judges the age of the list."""
-        if self._list.expire(self._clock()):
-            self._tell()
+        self.forget_ended()
         self._is_stale = self._keeper is not None and self._keeper.age > MAX_AGE
         if self._is_stale != self._has_complained:
             self._has_complained = self._is_stale
             self._complain()
         self._settle()
+
+    def forget_ended(self) -> None:
+        """Forgets what has ended, or some of it where that is much."""
+        if self._list.expire(self._clock()):
+            self._tell()
+            self._settle()
 
     def has_changed(self) -> None:
         """Tells everybody who wants to hear of it."""

@@ -41,7 +41,7 @@ async def test_a_socket_and_a_database(tmp_path: Path) -> None:
         async with a_store(section) as store:
             assert await works(store)
             assert server.ask("KEYS", "*") == []
-            assert len(server.ask("KEYS", "*", before=[("SELECT", "5")])) == 3
+            assert len(server.ask("KEYS", "*", before=[("SELECT", "5")])) == 4
 
 
 async def test_a_password_that_is_replaced_counts_from_the_next_connection_on(tmp_path: Path) -> None:

@@ -310,6 +310,27 @@ async def test_secrets_that_are_replaced_forget_nothing(redis: RedisServer) -> N
         await revocations.close()
 
 
+async def test_a_start_with_a_store_that_is_there_has_nothing_to_complain_of(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = await start()
+    assert one.revocations.refuses_everything() is None
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+async def test_who_has_another_secret_does_not_take_the_list_for_empty(start: Start, redis: RedisServer) -> None:
+    one = await start()
+    await one.revocations.add(entry("a"), source="logout")
+    async with process(redis, read=lambda _: "f" * 32) as other:
+        assert other.revocations.refuses_everything() is not None
+        assert (
+            other.redis.reason == "what is kept there was named under another secret; none of store.secrets is that one"
+        )
+        with pytest.raises(CannotRevoke, match="named under another secret"):
+            await other.revocations.add(entry("b"), source="logout")
+    assert one.keeper.age < 5
+
+
 async def test_what_has_ended_leaves_redis_too(
     start: Start, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
