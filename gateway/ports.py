@@ -1,6 +1,6 @@
 """What the gate needs from outside, as small protocols. `app` decides who stands behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,11 +40,19 @@ class Introspections(Protocol):
     """What issuers say of tokens when they are asked (RFC 7662), by configured name."""
 
     async def introspect(
-        self, issuer: str, token: bytes, digest: bytes, *, sender: str | None = None, after: float | None = None
+        self,
+        issuer: str,
+        token: bytes,
+        digest: bytes,
+        *,
+        sender: str | None = None,
+        after: float | None = None,
+        check_again: Callable[[], None] | None = None,
     ) -> IntrospectionResponse:
         """What the issuer says of an active token. TokenInactive, IntrospectionUnavailable.
 
         `digest`: its SHA-256. `sender`: the client address that counts. `after`: what was said until then does not.
+        `check_again`: before it is asked, for which somebody may have had to wait; it may raise.
         """
 
 

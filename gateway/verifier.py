@@ -34,7 +34,7 @@ from gateway.core.token.lacks import asked_claims, wanted_of
 from gateway.core.token.opaque import AskedIssuers, form_of
 from gateway.core.token.rules import Candidate, Token, rules_of
 from gateway.core.token.verified import VerifiedTokens
-from gateway.core.trail import BAD_TOKENS, FORM, HEADERS, INTROSPECTION, SIGNATURE, Trail
+from gateway.core.trail import BAD_TOKENS, FORM, HEADERS, INTROSPECTION, SIGNATURE, Step, Trail
 from gateway.core.upstream.identity_headers import identity_lines
 from gateway.ports import Introspections, Issuers, Observer, Rates
 
@@ -265,7 +265,7 @@ class Verifier:
                 trail.enter(HEADERS)
                 return self._compile(token.claims, candidate, digest, key=key)
             trail.enter(INTROSPECTION)
-            response = await self._introspect(candidate.rules.name, raw, digest, sender=sender, after=after)
+            response = await self._introspect(candidate.rules.name, raw, digest, trail, sender=sender, after=after)
             judged = judge_jwt(response.members, token, candidate, now=self._clock())
             trail.saw({"issuer": candidate.rules.name, "seconds": response.until - self._clock()})
             trail.enter(HEADERS)
@@ -297,7 +297,7 @@ class Verifier:
         for name in names:
             response: IntrospectionResponse | None = None
             try:
-                response = await self._introspect(name, raw, digest, sender=sender, after=after)
+                response = await self._introspect(name, raw, digest, trail, sender=sender, after=after)
             except TokenInactive as refusal:
                 inactive = refusal
             if response is not None:
@@ -310,10 +310,11 @@ class Verifier:
         raise inactive
 
     async def _introspect(
-        self, name: str, raw: bytes, digest: bytes, *, sender: str | None, after: float | None
+        self, name: str, raw: bytes, digest: bytes, trail: Trail, *, sender: str | None, after: float | None
     ) -> IntrospectionResponse:
         assert self._introspections is not None  # or nobody would be asked
-        return await self._introspections.introspect(name, raw, digest, sender=sender, after=after)
+        again = None if self._bad_tokens is None else partial(self._check_again, sender, trail, INTROSPECTION)
+        return await self._introspections.introspect(name, raw, digest, sender=sender, after=after, check_again=again)
 
     def _check_sender(self, sender: str | None, trail: Trail) -> None:
         """Before what costs something. RateLimited: too many bad tokens came from where this one came from."""
@@ -321,14 +322,14 @@ class Verifier:
             trail.enter(BAD_TOKENS)
             self._bad_tokens.check(sender)
 
-    def _check_again(self, sender: str | None, trail: Trail) -> None:
-        """Many may have waited for a key: those of one sender are not all tried."""
+    def _check_again(self, sender: str | None, trail: Trail, step: Step) -> None:
+        """Many may have waited, for a key or for their turn: those of one sender are not all tried."""
         self._check_sender(sender, trail)
-        trail.enter(SIGNATURE)
+        trail.enter(step)
 
     async def _signer(self, token: Token, candidate: Candidate, trail: Trail, *, sender: str | None) -> Key:
         """The key that signed the token. InvalidToken, Unavailable, RateLimited."""
-        again = None if self._bad_tokens is None else partial(self._check_again, sender, trail)
+        again = None if self._bad_tokens is None else partial(self._check_again, sender, trail, SIGNATURE)
         return await signer_of(token, self._issuers, name=candidate.rules.name, trail=trail, check_again=again)
 
     def lacks_sessions(self, issuer: str) -> bool:

@@ -118,17 +118,29 @@ class IssuerIntrospection:
         return IntrospectionStatus(self.name, self._reason)
 
     async def introspect(
-        self, token: bytes, digest: bytes, *, sender: str | None = None, after: float | None = None
+        self,
+        token: bytes,
+        digest: bytes,
+        *,
+        sender: str | None = None,
+        after: float | None = None,
+        check_again: Callable[[], None] | None = None,
     ) -> IntrospectionResponse:
         """As `Introspections.introspect`."""
         if after is None and self._is_inactive(digest):
             self._note("remembered")
             raise self._inactive_refusal()
+
+        async def find() -> _Outcome:
+            if check_again is not None:
+                check_again()
+            return await self._find(token, digest, after)
+
         outcome: _Outcome
         try:
             # In its turn, and then as long as one call may take.
             async with asyncio.timeout(2 * self._limit):
-                outcome = await self._flights.join(digest, lambda: self._find(token, digest, after), sender=sender)
+                outcome = await self._flights.join(digest, find, sender=sender)
         except (Crowded, TimeoutError) as crowded:
             self._note("crowded")
             outcome = _Failed(str(crowded) or "others are asked about first")

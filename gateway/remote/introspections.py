@@ -47,10 +47,17 @@ class RemoteIntrospections:
         return [one.status() for one in self._asked.values()]
 
     async def introspect(
-        self, issuer: str, token: bytes, digest: bytes, *, sender: str | None = None, after: float | None = None
+        self,
+        issuer: str,
+        token: bytes,
+        digest: bytes,
+        *,
+        sender: str | None = None,
+        after: float | None = None,
+        check_again: Callable[[], None] | None = None,
     ) -> IntrospectionResponse:
-        """What the issuer says of an active token. TokenInactive, IntrospectionUnavailable."""
-        return await self._asked[issuer].introspect(token, digest, sender=sender, after=after)
+        """What the issuer says of an active token. TokenInactive, IntrospectionUnavailable, whatever `check_again` has."""
+        return await self._asked[issuer].introspect(token, digest, sender=sender, after=after, check_again=check_again)
 
     async def stop(self) -> None:
         """Ends all that is under way. May be called twice."""

@@ -1,7 +1,7 @@
 """Tokens that their issuer is asked about, at the gate: remembered, renewed, refused; in memory, with a clock that tests move."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -9,12 +9,14 @@ import pytest
 
 from gateway.core.config.file import Config
 from gateway.core.config.introspection import Introspection
+from gateway.core.config.rates import BadTokensSection
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.core.errors import (
     IntrospectionUnavailable,
     MissingClaim,
     ProofRequired,
+    RateLimited,
     Refusal,
     TokenEncrypted,
     TokenInactive,
@@ -27,6 +29,7 @@ from gateway.core.token.verified import VerifiedTokens
 from gateway.core.trail import Step
 from gateway.gate import Gate
 from gateway.ports import Ending
+from gateway.store.rates import RateLimits
 from gateway.verifier import RENEWAL_PAUSE
 from tests.gate.test_gate import MemoryExchange, MemoryUpstream
 from tests.memory import MemoryIssuers, Nowhere, Recorder, facts
@@ -49,11 +52,20 @@ class Provider:
         self.open.set()
 
     async def introspect(
-        self, issuer: str, token: bytes, digest: bytes, *, sender: str | None = None, after: float | None = None
+        self,
+        issuer: str,
+        token: bytes,
+        digest: bytes,
+        *,
+        sender: str | None = None,
+        after: float | None = None,
+        check_again: Callable[[], None] | None = None,
     ) -> IntrospectionResponse:
         assert digest == sha256(token).digest()
         self.asked.append((issuer, token, sender, after))
         await self.open.wait()
+        if check_again is not None:
+            check_again()
         said = self.says[issuer].get(token)
         if said is None:
             raise TokenInactive(f"{issuer} says so")
@@ -321,6 +333,33 @@ async def test_each_of_several_is_asked_until_one_says_active_or_cannot_say() ->
     assert (type(refusal), refusal.evidence) == (TokenInactive, "other says so")
     assert refusal.suspect is not None
     assert refusal.suspect.issuer is None
+
+
+async def test_who_was_counted_out_meanwhile_has_nothing_asked_for_it() -> None:
+    world = World()
+    config = Config(
+        upstream="http://127.0.0.1:3000",
+        issuers=(issuer(introspection=Introspection()),),
+        bad_tokens=BadTokensSection(limit=3, direct=True),
+    )
+    world.gate = Gate(
+        config,
+        issuers=world.keys,
+        introspections=world.provider,
+        rates=RateLimits(config, shared=None),
+        upstream=Nowhere(),
+        observer=world.recorder,
+        clock=lambda: world.now,
+    )
+    world.provider.open.clear()
+    endings = [Ending() for _ in range(9)]
+    waiting = [asyncio.create_task(world.gate.admit(facts(b"%d" % at), one)) for at, one in enumerate(endings)]
+    await asyncio.sleep(0)
+    world.provider.open.set()
+    refusals = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(one) for one in refusals] == [TokenInactive] * 3 + [RateLimited] * 6
+    assert endings[0].account[-1] is Step.INTROSPECTION
+    assert endings[-1].account[-1] is Step.BAD_TOKENS
 
 
 async def test_what_looks_like_no_token_of_anybody_is_refused_without_a_question() -> None:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from gateway.core.config.section import Seconds
-from gateway.core.errors import IntrospectionUnavailable, TokenInactive
+from gateway.core.errors import IntrospectionUnavailable, RateLimited, TokenInactive
 from gateway.core.token.introspected import IntrospectionResponse
 from gateway.remote.introspection import TOLD_AGAIN, IssuerIntrospection
 from gateway.remote.introspection_call import IntrospectionCall
@@ -123,6 +123,27 @@ async def test_a_flood_of_random_tokens_leaves_others_their_turn(endpoint: Endpo
     assert endpoint.most == 64
     assert all(outcome.startswith("token_inactive") for outcome in outcomes)
     assert len(endpoint.asked) == 401
+
+
+async def test_who_was_counted_out_while_it_waited_for_its_turn_is_not_asked_about(
+    endpoint: Endpoint, make: Make
+) -> None:
+    asking, endpoint.say = make(), inactive
+
+    def check() -> None:
+        if len(endpoint.asked) >= 70:
+            raise RateLimited("too many")
+
+    async def ask(token: bytes) -> str:
+        try:
+            await asking.introspection.introspect(token, sha256(token).digest(), sender="192.0.2.1", check_again=check)
+        except (TokenInactive, RateLimited) as refusal:
+            return refusal.reason
+        raise AssertionError
+
+    reasons = await asyncio.gather(*(ask(b"bad%d" % number) for number in range(400)))
+    assert set(reasons) == {"token_inactive", "rate_limited"}
+    assert len(endpoint.asked) < 140
 
 
 async def test_more_than_may_wait_are_told_so_at_once(endpoint: Endpoint, make: Make) -> None:
