@@ -13,6 +13,7 @@ from typing import Final
 
 from gateway.completer import Completer, UserInfo
 from gateway.core.config.file import Config, counts_senders
+from gateway.core.config.rates import PER_CALLER
 from gateway.core.config.secret import Secret
 from gateway.core.errors import ClientDisconnected, Draining, InternalError, InvalidToken, Refusal, TooLarge
 from gateway.core.http.body_limit import check_length
@@ -186,6 +187,7 @@ class Gate:
         self._forwarding.look(facts)
         taken.append(ROUTE)
         if (preflight := self.routes.find_preflight(facts)) is not None:
+            await self._count_preflight(facts, ending, preflight[0])
             return self._admit_preflight(facts, ending, *preflight)
         if (cors := self.routes.cors) is not None:
             ending.response_lines = cors.response_lines(facts.headers)
@@ -237,6 +239,20 @@ class Gate:
             lines = (*lines, *self._assertions.lines(caller, upstream=route.upstream))
         headers = self._upstream_headers.compose(facts, lines, route=route)
         return Admission(route=route, identity=caller, target=route.forwarded_target(facts.target), headers=headers)
+
+    async def _count_preflight(self, facts: Facts, ending: Ending, route: Route) -> None:
+        """One that reaches the API counts as any request does, as far as that needs no token. RateLimited."""
+        if not route.rates or self._rates is None or route.cors is None or not route.cors.by_upstream:
+            return
+        rules = tuple([rule for rule in route.rates if rule.per not in PER_CALLER])
+        ending.route = route
+        ending.enter(RATES)
+        try:
+            await self._rates.check(rules, facts, ending)
+        except Refusal as refusal:
+            if not route.reports:
+                raise
+            ending.report(refusal)
 
     def _admit_preflight(self, facts: Facts, ending: Ending, route: Route, method: str) -> Admission:
         """A browser asks, without a token, what a page may do: it gets a response, and the upstream no identity."""

@@ -56,7 +56,7 @@ class RemoteIntrospections:
         after: float | None = None,
         check_again: Callable[[], None] | None = None,
     ) -> IntrospectionResponse:
-        """What the issuer says of an active token. TokenInactive, IntrospectionUnavailable, whatever `check_again` has."""
+        """What the issuer says of an active token. TokenInactive, IntrospectionUnavailable, or as `check_again`."""
         return await self._asked[issuer].introspect(token, digest, sender=sender, after=after, check_again=check_again)
 
     async def stop(self) -> None:

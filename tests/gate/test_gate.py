@@ -13,9 +13,10 @@ import pytest
 from gateway.core.config.cors import Cors
 from gateway.core.config.file import Config
 from gateway.core.config.limits import Limits
+from gateway.core.config.rates import Rate
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
-from gateway.core.config.section import Size
+from gateway.core.config.section import Seconds, Size
 from gateway.core.errors import (
     AmbiguousPath,
     BadRequest,
@@ -31,6 +32,7 @@ from gateway.core.errors import (
     MissingCredential,
     NoRoute,
     ProofRequired,
+    RateLimited,
     Refusal,
     TokenExpired,
     TokenRevoked,
@@ -46,6 +48,7 @@ from gateway.core.trail import Step
 from gateway.gate import Gate
 from gateway.observe.observers import Unheard
 from gateway.ports import Body, Ending, Exchange, OwnResponse, Response, Stream
+from gateway.store.rates import RateLimits
 from gateway.store.revocations import Revocations
 from tests.memory import MemoryIssuers, Recorder, facts
 from tests.signer import ISSUER, NOW, issuer, sign, some_claims
@@ -604,6 +607,22 @@ async def test_a_request_that_cannot_be_read_has_no_lines_of_ours() -> None:
     client = MemoryExchange(BadRequest("two Host headers"))
     await World(cors=CORS).handled(client)
     assert client.lines == ()
+
+
+@pytest.mark.parametrize("mode", ["enforce", "report"])
+async def test_a_preflight_that_reaches_the_api_is_counted_as_far_as_that_needs_no_token(mode: Any) -> None:
+    rates = tuple(Rate(name=per, per=per, limit=2, window=Seconds(60)) for per in ("subject", "route"))
+    world = World(cors="upstream", routes=(RouteSection(path="/*", mode=mode, rates=rates),))
+    world.gate._rates = RateLimits(Config(upstream="http://127.0.0.1:3000", issuers=(issuer(),)), shared=None)
+    preflight = facts(None, PAGE, (b"Access-Control-Request-Method", b"PUT"), method="OPTIONS")
+    endings = [await world.handled(MemoryExchange(preflight)) for _ in range(3)]
+    refusals = [ending.reported if mode == "report" else ending.refusal for ending in endings]
+    assert [type(refusal) for refusal in refusals] == [type(None), type(None), RateLimited]
+    assert len(world.upstream.sent) == (3 if mode == "report" else 2)
+    # One that the gateway responds to costs the API nothing.
+    world = World(cors=CORS, routes=(RouteSection(path="/*", rates=rates),))
+    world.gate._rates = RateLimits(Config(upstream="http://127.0.0.1:3000", issuers=(issuer(),)), shared=None)
+    assert [(await world.handled(MemoryExchange(preflight))).status for _ in range(3)] == [204] * 3
 
 
 async def test_a_preflight_gets_its_lines_and_reaches_no_upstream() -> None:
