@@ -8,7 +8,7 @@ confirmed; a worker asks with `+` and `?`, and is told with `!` how that went.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from gateway.core.config.file import Config
@@ -23,6 +23,8 @@ CONFIRMED_WITHIN: Final = 1.0
 GONE_WITHIN: Final = 5.0
 #: seconds for which a worker waits for its supervisor: more than all others together may take
 ASKED_FOR: Final = 10.0
+#: entries that a new worker is told without letting others have their turn: some 5 ms
+AT_ONCE: Final = 1000
 #: the source of what is not counted, since another worker counts it
 _UNCOUNTED: Final = ""
 
@@ -57,6 +59,10 @@ def _line(entry: Entry, source: str) -> bytes:
     return (b"*%b " % source.encode() if source else b"+") + written(entry) + b"\n"
 
 
+def _lines(entries: Iterable[Entry], source: str = _UNCOUNTED) -> bytes:
+    return b"".join([_line(entry, source) for entry in entries])
+
+
 class Sharing:
     """The supervisor's side: the keeper of its list."""
 
@@ -65,6 +71,8 @@ class Sharing:
         self._journal = journal
         self._workers = workers
         self._number = 0
+        #: workers that are still given the list, and what comes behind it
+        self._greeted: dict[Sharer, bytes] = {}
         #: what a worker has begun to ask
         self._asked: dict[Sharer, list[Entry]] = {}
         self._asking: set[asyncio.Task[None]] = set()
@@ -104,8 +112,8 @@ class Sharing:
         workers = self._workers()
         counting = asker if asker in workers else next(iter(workers), None)
         for worker in workers:
-            lines = (_line(entry, source if worker is counting else _UNCOUNTED) for entry in entries)
-            worker.tell(b"".join((*lines, b"= %d\n" % number)))
+            lines = _lines(entries, source if worker is counting else _UNCOUNTED)
+            self._say(worker, lines + b"= %d\n" % number)
         serving = [worker for worker in workers if worker.confirmed is not None]
         await asyncio.gather(*(self._confirmed(worker, number) for worker in serving))
         return entries
@@ -127,9 +135,28 @@ class Sharing:
                     await worker.heard.wait()
 
     def greet(self, worker: Sharer) -> None:
-        """Gives a new worker the whole list, before it hears of anything else."""
+        """Gives a new worker the whole list, and behind it what is revoked meanwhile."""
         entries = self.revocations.entries(lifted=True)
-        worker.tell(b"".join((*(_line(entry, _UNCOUNTED) for entry in entries), b"= %d\n" % self._number)))
+        if len(entries) <= AT_ONCE:
+            worker.tell(_lines(entries) + b"= %d\n" % self._number)
+            return
+        self._greeted[worker] = b"= %d\n" % self._number
+        greeting = asyncio.create_task(self._greet(worker, entries))
+        self._asking.add(greeting)
+        greeting.add_done_callback(self._asking.discard)
+
+    async def _greet(self, worker: Sharer, entries: Sequence[Entry]) -> None:
+        for at in range(0, len(entries), AT_ONCE):
+            worker.tell(_lines(entries[at : at + AT_ONCE]))
+            await asyncio.sleep(0)
+        worker.tell(self._greeted.pop(worker))
+
+    def _say(self, worker: Sharer, what: bytes) -> None:
+        """Behind the list, where it is still given that."""
+        if worker in self._greeted:
+            self._greeted[worker] += what
+        else:
+            worker.tell(what)
 
     def hear(self, worker: Sharer, line: bytes) -> None:
         """A line of a worker that is no report."""
@@ -167,6 +194,10 @@ class SuppliedList:
         self._came: list[tuple[Entry, str]] = []
         #: what came before anybody was there to have it
         self._first: list[Entry] = []
+        #: what is confirmed once it counts here
+        self._confirmation = b""
+        #: what was said meanwhile that is about something else
+        self.unheard: list[bytes] = []
         self._asked = 0
         self._waiting: dict[int, asyncio.Future[str]] = {}
         self._is_lost = False
@@ -179,7 +210,8 @@ class SuppliedList:
     async def supplied(self, reader: asyncio.StreamReader) -> bool:
         """Reads the whole list; False: the supervisor is gone."""
         while line := await reader.readline():
-            self.hear(line)
+            if not self.hear(line):
+                self.unheard.append(line)
             if line.startswith(b"="):
                 return True
         return False
@@ -189,6 +221,8 @@ class SuppliedList:
         self._revocations = revocations
         revocations.replace(self._first)
         self._first = []
+        # Not before: a long list takes its time, and who has confirmed one has to confirm the next within a second.
+        self._tell(self._confirmation)
 
     async def close(self) -> None:
         """Whoever still waits hears that it is in vain. May be called twice."""
@@ -224,7 +258,10 @@ class SuppliedList:
                 self._came.append((parse_entry(text), source.decode("ascii")))
             case b"=":
                 self._take()
-                self._tell(line)
+                if self._revocations is None:
+                    self._confirmation = line
+                else:
+                    self._tell(line)
             case b"!":
                 number, _, wrong = line[2:-1].decode().partition(" ")
                 waiting = self._waiting.get(int(number))

@@ -151,7 +151,8 @@ async def _listen(
 ) -> None:
     """Does as the supervisor says, and stops when there is none any more: so do all the others then."""
     with contextlib.suppress(ConnectionError):
-        while line := await reader.readline():
+        said = [] if supplied is None else supplied.unheard
+        while line := said.pop(0) if said else await reader.readline():
             if supplied is not None and supplied.hear(line):
                 continue
             if line == DRAIN:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.config.file import Config
+from gateway.core.revocation.entry import written
 from gateway.events import RevocationAdded
 from gateway.process import sharing as module
 from gateway.process.sharing import Sharing, SuppliedList, sharing_for
@@ -14,6 +15,7 @@ from gateway.store.journal import Journal, JournalKeeper
 from gateway.store.revocations import CannotRevoke, Revocations
 from tests.issuer import RecordingObserver
 from tests.process.test_revoking import entry
+from tests.wire import until
 
 
 class Worker:
@@ -157,6 +159,41 @@ async def test_a_worker_serves_when_it_has_the_whole_list() -> None:
     assert await supplied.supplied(reader) is True
     reader.feed_eof()
     assert await supplied.supplied(reader) is False
+
+
+async def test_a_worker_confirms_when_the_list_counts_and_hears_later_what_else_was_said_meanwhile() -> None:
+    said: list[bytes] = []
+    reader, supplied = asyncio.StreamReader(), SuppliedList(said.append)
+    reader.feed_data(b"drain\n+" + written(entry("alice")) + b"\n= 7\n")
+    assert await supplied.supplied(reader) is True
+    assert (said, supplied.unheard) == ([], [b"drain\n"])
+    revocations = Revocations(observer=RecordingObserver(), keeper=supplied)
+    await revocations.start()
+    assert [one.value for one in revocations.entries()] == ["alice"]
+    assert said == [b"= 7\n"]
+
+
+async def test_a_long_list_is_given_bit_by_bit_and_what_is_revoked_meanwhile_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    world = World()
+    for number in range(5):
+        await world.sharing.revocations.add(entry(str(number)), source="command")
+    worker = Worker(world.sharing, 1)
+    world.workers.append(worker)
+    world.sharing.greet(worker)
+    assert worker.list._first == []
+    await world.sharing.revocations.add(entry("5"), source="command")
+    await until(lambda: len(worker.list._first) == 6)
+    assert worker.confirmed is None
+    await worker.revocations.start()
+    assert worker.values() == set("012345")
+    assert worker.confirmed == 6
+    # Whoever goes meanwhile is waited for by nobody.
+    gone = Worker(world.sharing, 2)
+    world.sharing.greet(gone)
+    await world.sharing.close()
 
 
 async def test_without_revocation_nothing_is_shared() -> None:
