@@ -101,7 +101,7 @@ def test_every_section_of_the_runbook_says_what_it_means_where_to_look_and_what_
 def test_the_dashboard_asks_in_the_order_in_which_one_asks() -> None:
     dashboard = json.loads(DASHBOARD.read_text())
     rows = [panel["title"] for panel in dashboard["panels"] if panel["type"] == "row"]
-    assert rows == ["Is it up?", "Whom does it refuse?", "Is it slow?", "Is it the provider?", "Is it the API?", "Is it the process?", "Is it the store?"]  # fmt: skip
+    assert rows == ["Is it up?", "Whom does it refuse?", "Is it slow?", "Is it the provider?", "Is it the API?", "Is it the process?", "Is it the store?", "Is it a revocation, a rate, an exchange?"]  # fmt: skip
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
     places = sorted((panel["gridPos"]["y"], panel["gridPos"]["x"]) for panel in dashboard["panels"])
@@ -123,7 +123,7 @@ async def test_expressions_of_the_dashboard_and_of_the_runbook_can_be_parsed(tmp
 async def gateway_with_traffic(
     directory: Path, issuer: DemoIssuer, api: EchoApi, redis: RedisServer, *, workers: int
 ) -> AsyncIterator[GatewayProcess]:
-    """A gateway that has admitted, reported, refused, and failed to reach an API."""
+    """A gateway that has admitted, reported, refused, counted, asked in vain, and failed to reach an API."""
     path = directory / "gateway.yaml"
     path.write_text(f"""
 upstreams:
@@ -151,6 +151,7 @@ identity_headers: {{X-User-Id: sub, X-Nickname: nickname}}
 routes:
   - {{path: /gone/*, upstream: gone}}
   - {{path: /tried/*, mode: report}}
+  - {{path: /counted/*, rates: [{{name: few, per: route, limit: 1, window: 1h}}]}}
   - {{path: /*}}
 limits: {{connections: 500, drain_delay: 0s}}
 """)
@@ -164,6 +165,10 @@ limits: {{connections: 500, drain_delay: 0s}}
         yield gateway
 
 
+#: requests that it makes
+ASKED = 8
+
+
 async def ask_everything(gateway: GatewayProcess, issuer: DemoIssuer) -> None:
     token = issuer.access_token()
     assert (await gateway.ask(token, path="/a"))[0] == 200
@@ -171,7 +176,9 @@ async def ask_everything(gateway: GatewayProcess, issuer: DemoIssuer) -> None:
     assert (await gateway.ask(token, path="/gone/a"))[0] == 502
     assert (await gateway.ask(path="/tried/a"))[0] == 200
     assert (await gateway.ask(path="/a"))[0] == 401
-    assert (await gateway.ask("an-opaque-token-of-nobody", path="/a"))[0] == 503
+    assert (await gateway.ask("opaque", path="/a"))[0] == 503
+    assert (await gateway.ask(token, path="/counted/a"))[0] in {200, 429}
+    assert (await gateway.ask(token, path="/counted/a"))[0] == 429
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -185,7 +192,7 @@ async def test_every_metric_that_is_asked_for_is_exported(
         page = ""
         async with asyncio.timeout(START_SECONDS):
             # The lag is sampled, and workers count, once a second; the page is kept for one.
-            while not asked <= RECORDED | exported or counted(page, "gateway_own_duration_seconds_count") < 6:
+            while not asked <= RECORDED | exported or counted(page, "gateway_own_duration_seconds_count") < ASKED:
                 await asyncio.sleep(0.2)
                 page = (await gateway.admin("/metrics"))[1]
                 exported = set(re.findall(r"^(\w+)[{ ]", page, re.MULTILINE))
@@ -197,7 +204,7 @@ async def test_every_metric_that_is_asked_for_is_exported(
     assert counted(page, "process_resident_memory_bytes") > 20_000_000 * (workers + (workers > 1))
     assert counted(page, "process_cpu_seconds_total") > 0.1 * workers
     assert len(re.findall(r'^gateway_config_info\{hash="[0-9a-f]{12}"\} 1\.0$', page, re.MULTILINE)) == 1
-    assert counted(page, "gateway_own_duration_seconds_count") == 6
+    assert counted(page, "gateway_own_duration_seconds_count") == ASKED
     assert counted(page, "gateway_jwks_age_limit_seconds") > 86400
 
 
