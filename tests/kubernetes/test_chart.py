@@ -256,11 +256,11 @@ def strings(schema: Mapping[str, Any], *path: str) -> Iterator[tuple[str, ...]]:
 
 
 def filled(text: str, folder: Path) -> Path:
-    """Values with that text in every such place."""
+    """Values with that text in every such place, but for `store`, which goes with no ConfigMap of somebody else's."""
     values: dict[str, Any] = {"config": {}, "secrets": {text: {"secretName": text, "key": text}}, "env": []}
     values |= {"files": {text: {"configMapName": text, "key": text}}, "labels": {text: text}, "podLabels": {text: text}}
     values |= {"podAnnotations": {text: text}, "nodeSelector": {text: text}, "imagePullSecrets": [{"name": text}]}
-    places = [path for path in strings(VALUES) if path[-1] != "digest"]
+    places = [path for path in strings(VALUES) if path[-1] != "digest" and path[0] != "store"]
     assert {("existingConfigMap",), ("service", "type"), ("rollingUpdate", "maxSurge")} <= set(places)
     for *above, key in places:
         within = values
@@ -307,6 +307,29 @@ def test_a_text_stays_one_text_wherever_it_is_written(helm: Path, attack: str, t
         return made["kind"], made["metadata"]["name"]
 
     assert rendered(attack) == rendered("plain")
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_text_of_the_store_stays_one_text(helm: Path, attack: str, tmp_path: Path) -> None:
+    secret = {"secretName": attack, "key": attack}
+    store: dict[str, Any] = {"url": attack, "username": attack, "password": secret, "sentinelUsername": attack}
+    store |= {"sentinelPassword": secret, "secrets": [secret], "ca": {"configMapName": attack, "key": attack}}
+    path = tmp_path / "values.json"
+    path.write_text(json.dumps({"store": store, "networkPolicy": {"enabled": True}}))
+    done = template(helm, "-f", SOUND, "-f", path, "--skip-schema-validation")
+    at = "/etc/bearer-gateway/secrets/store"
+    assert parse_document(text_of(done)).values["store"] == {
+        "url": attack,
+        "username": attack,
+        "password": {"file": f"{at}-password/{attack}"},
+        "sentinel_username": attack,
+        "sentinel_password": {"file": f"{at}-sentinel-password/{attack}"},
+        "secrets": [{"file": f"{at}-secret-0/{attack}"}],
+        "ca_file": f"/etc/bearer-gateway/files/store-ca/{attack}",
+    }
+    pod = objects(done)["Deployment", "orders-bearer-gateway"]["spec"]["template"]["spec"]
+    named = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+    assert named == [attack] * 3
 
 
 @pytest.mark.parametrize(
