@@ -25,7 +25,7 @@ from gateway.core.errors import (
 from gateway.core.token.believed import Believed, believe
 from gateway.core.token.confirmation import parse_confirmation
 from gateway.core.token.credential import Credential
-from gateway.core.token.handles import handles_of
+from gateway.core.token.handles import fixed_part, handles_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.introspected import IntrospectionResponse, judge_jwt, judge_opaque
 from gateway.core.token.jwt import check_token, find_signer, find_unread, parse_token
@@ -388,7 +388,7 @@ class Verifier:
                 issuer=rules.issuer,
                 subject=candidate.subject,
                 client=candidate.client,
-                digest=digest_of(candidate.signed) if candidate.signed else digest,
+                digest=digest_of(candidate.signed or (b"" if believed is None else fixed_part(believed.token))),
             ),
             lacks=lacks,
             believed=believed,

@@ -39,8 +39,14 @@ class Handles:
 
 
 def fixed_part(token: bytes) -> bytes:
-    """What of a token has one spelling only: of a JWT all but its signature, of which ECDSA has two that are good."""
-    return token.rpartition(b".")[0] if token.count(b".") == 2 and form_of(token) == JWT else token
+    """What of a token has one spelling only.
+
+    Of a JWT all but its signature, of which ECDSA has two that are good; of another one all but the padding, which its
+    issuer may forgive.
+    """
+    if token.count(b".") == 2 and form_of(token) == JWT:
+        return token.rpartition(b".")[0]
+    return token.rstrip(b"=")
 
 
 def handles_of(
