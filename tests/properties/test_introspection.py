@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from gateway.core.claims import find_words
 from gateway.core.config.introspection import Introspection
 from gateway.core.errors import Denied
-from gateway.core.token.introspected import judge_jwt, judge_opaque, parse_response, parse_signed_response
+from gateway.core.token.introspected import (
+    believe_response,
+    judge_jwt,
+    judge_opaque,
+    parse_response,
+    parse_signed_response,
+    recall_response,
+)
 from gateway.core.token.jwt import check_token, parse_token
 from gateway.core.token.rules import rules_of
 from gateway.core.trail import Trail
@@ -32,7 +39,7 @@ NEAR = {
     "scope": st.sampled_from(["read:orders", "", ["read:orders"], 1, None]),
     "token_type": st.sampled_from(["Bearer", "DPoP", "N_A", "Refresh", "refresh_token", "id_token", ["Bearer"], 1, {}]),
     "token_use": st.sampled_from(["access_token", "refresh_token", "id_token", "urn:x:refresh_token"]),
-    "typ": st.sampled_from(["Bearer", "Refresh", "Offline", "ID", "Logout"]),
+    "typ": st.sampled_from(["Bearer", "DPoP", ["Bearer", "dpop"], "Refresh", "Offline", "ID", "Logout"]),
     "cnf": st.sampled_from([{"jkt": "k"}, {}, None, "x"]),
     "nonce": st.sampled_from(["n", ""]),
     "at_hash": st.just("x"),
@@ -66,8 +73,32 @@ def test_an_opaque_token_is_admitted_only_where_the_table_allows_it(said: dict[s
     assert candidate.expires_at > NOW - 30
     assert candidate.subject or candidate.client
     assert candidate.scopes == find_words(said, RULES.scope_claims)
-    if str(said.get("token_type")).lower() == "dpop" or "cnf" in said:
+    if "cnf" in said or any("dpop" in str(said.get(name)).lower() for name in ("token_type", "typ")):
         assert "cnf" in found.claims
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=60),
+        st.tuples(st.one_of(st.floats(), st.text()), anything).map(
+            lambda two: f"{two[0]} {json.dumps(two[1])}".encode()
+        ),
+    )
+)
+def test_what_a_cache_gives_is_a_response_that_is_not_over_or_nothing(packed: bytes) -> None:
+    found = recall_response(packed, lifetime=60, now=NOW)
+    if found is not None:
+        assert found.members["active"] is True
+        assert found.asked_at <= NOW < found.until <= NOW + 60
+
+
+@given(anything, st.floats(1, NOW))
+def test_what_is_believed_can_be_kept(said: dict[str, Any], at: float) -> None:
+    said = {**said, "active": True}
+    response, packed = believe_response(said, asked_at=at, lifetime=60)
+    found = recall_response(packed, lifetime=60, now=at)
+    assert (found is None) == (response.until <= at)
+    assert found is None or (found.members, found.asked_at, found.until) == (said, at, response.until)
 
 
 @given(st.one_of(members, anything))
