@@ -9,13 +9,13 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.core.config.introspection import Introspection
 from gateway.core.config.issuers import Issuer, issuer_name
-from gateway.core.errors import IntrospectionUnavailable, TokenInactive
+from gateway.core.errors import IntrospectionUnavailable, Refusal, TokenInactive
 from gateway.core.token.introspected import IntrospectionResponse, believe_response, recall_response
 from gateway.events import TokenIntrospected
 from gateway.ports import Observer
@@ -136,20 +136,34 @@ class IssuerIntrospection:
                 check_again()
             return await self._find(token, digest, after)
 
-        outcome: _Outcome
-        try:
-            # In its turn, and then as long as one call may take.
-            async with asyncio.timeout(2 * self._limit):
-                outcome = await self._flights.join(digest, find, sender=sender)
-        except (Crowded, TimeoutError) as crowded:
-            self._note("crowded")
-            outcome = _Failed(str(crowded) or "others are asked about first")
+        outcome = await self._join(digest, find, sender)
+        if isinstance(outcome, Refusal):
+            # Of whoever wanted it first. Who may ask does so now; of others `check_again` says the same of themselves.
+            if check_again is not None:
+                check_again()
+            outcome = await self._join(digest, find, sender)
+        if isinstance(outcome, Refusal):
+            raise type(outcome)(outcome.evidence, retry_after=outcome.retry_after)
         if isinstance(outcome, _Failed):
             wait = max(1, math.ceil(outcome.retry_after))
             raise IntrospectionUnavailable(f"{self.name}: {outcome.evidence}", retry_after=wait)
         if outcome is None:
             raise self._inactive_refusal()
         return outcome
+
+    async def _join(
+        self, digest: bytes, find: Callable[[], Awaitable[_Outcome]], sender: str | None
+    ) -> _Outcome | Refusal:
+        """What comes of it in its turn. A refusal: `check_again` of whoever wanted it first."""
+        try:
+            # In its turn, and then as long as one call may take.
+            async with asyncio.timeout(2 * self._limit):
+                return await self._flights.join(digest, find, sender=sender)
+        except Refusal as refusal:
+            return refusal
+        except (Crowded, TimeoutError) as crowded:
+            self._note("crowded")
+            return _Failed(str(crowded) or "others are asked about first")
 
     async def stop(self) -> None:
         """Ends what is under way; whoever waits gets IntrospectionUnavailable. May be called twice."""

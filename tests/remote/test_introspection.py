@@ -146,6 +146,33 @@ async def test_who_was_counted_out_while_it_waited_for_its_turn_is_not_asked_abo
     assert len(endpoint.asked) < 140
 
 
+async def test_who_was_counted_out_speaks_for_nobody_else_with_the_same_token(endpoint: Endpoint, make: Make) -> None:
+    asking = make()
+    endpoint.open.clear()
+    bad = asking.introspection
+
+    def check() -> None:
+        if endpoint.open.is_set():
+            raise RateLimited("too many")
+
+    async def ask(token: bytes, sender: str, again: Callable[[], None] | None) -> str:
+        try:
+            await bad.introspect(token, sha256(token).digest(), sender=sender, check_again=again)
+        except RateLimited as refusal:
+            return refusal.reason
+        return "active"
+
+    # The last of them waits for its turn when others come with the same token.
+    flood = [asyncio.create_task(ask(b"token%d" % number, "192.0.2.1", check)) for number in range(70)]
+    await endpoint.count(60)
+    others = [asyncio.create_task(ask(b"token69", sender, lambda: None)) for sender in ("192.0.2.2", "192.0.2.3")]
+    others.append(asyncio.create_task(ask(b"token69", "192.0.2.4", None)))
+    await asyncio.sleep(0)
+    endpoint.open.set()
+    assert (await asyncio.gather(*flood))[-1] == "rate_limited"
+    assert set(await asyncio.gather(*others)) == {"active"}
+
+
 async def test_more_than_may_wait_are_told_so_at_once(endpoint: Endpoint, make: Make) -> None:
     asking = make()
     endpoint.open.clear()
