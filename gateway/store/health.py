@@ -43,6 +43,11 @@ class Memory:
         self._before: Health | None = None
         self._is_silent = False
 
+    @property
+    def is_told(self) -> bool:
+        """It says whether it has forgotten something."""
+        return self._before is not None and not self._is_silent
+
     def take(self, health: Health | None) -> tuple[bool, list[str]]:
         """Whether it may have forgotten something since the last time, and what is to be logged.
 

@@ -92,6 +92,11 @@ class Redis:
         return self._memory.evicts
 
     @property
+    def tells_of_loss(self) -> bool:
+        """Whether `on_loss` hears of it, since Redis lets itself be asked."""
+        return self._memory.is_told
+
+    @property
     def client(self) -> Any:
         """redis-py's own, for aiocache alone."""
         return self._client.redis

@@ -176,11 +176,12 @@ class ReplicatedList:
         """Hears of changes for ever; what goes wrong makes the list older, and nothing else."""
         failures = 0
         while True:
-            wrong = ""
+            wrong, is_gone = "", False
             try:
                 await self._hear(follower)
             except StoreDown as down:
                 # Redis says so itself, and the list becomes older.
+                is_gone = True
                 wrong = f"the store cannot be had: {down}"
             except _TooMany as error:
                 wrong = str(error)
@@ -194,7 +195,8 @@ class ReplicatedList:
                 failures = 0
                 continue
             failures += 1
-            self._must_read = True
+            # To read all of it takes long, and where nothing was lost what has changed is enough.
+            self._must_read |= not (is_gone and self._redis.tells_of_loss)
             await asyncio.sleep(min(0.05 * 2 ** min(failures, 10), _LONGEST_PAUSE) * (0.5 + random() / 2))  # noqa: S311 -- jitter
 
     async def _hear(self, follower: Follower) -> None:
@@ -202,7 +204,11 @@ class ReplicatedList:
         began = time.monotonic()
         if self._must_read or (self._owed_at is not None and began - self._owed_at > _OWED):
             self._must_read = False
-            await self._read_whole(follower)
+            try:
+                await self._read_whole(follower)
+            except BaseException:
+                self._must_read = True
+                raise
             before = self._last
         else:
             before = self._last

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -316,6 +317,25 @@ async def test_a_start_with_a_store_that_is_there_has_nothing_to_complain_of(
     one = await start()
     assert one.revocations.refuses_everything() is None
     assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+def scans(redis: RedisServer) -> int:
+    found = re.search(rb"cmdstat_hscan:calls=(\d+)", redis.ask("INFO", "commandstats"))
+    return 0 if found is None else int(found[1])
+
+
+async def test_a_connection_that_breaks_makes_nobody_read_all_of_it_again(start: Start, redis: RedisServer) -> None:
+    one, other = await start(), await start()
+    await one.revocations.add(entry("a"), source="logout")
+    await other.has("a")
+    before = scans(redis)
+    redis.ask("CLIENT", "KILL", "TYPE", "normal")
+    began = time.monotonic()
+    await until(lambda: other.redis.is_up and other.keeper._sure_at > began)
+    await until(lambda: one.redis.is_up)
+    await one.revocations.add(entry("b"), source="logout")
+    await other.has("a", "b")
+    assert scans(redis) == before
 
 
 async def test_who_has_another_secret_does_not_take_the_list_for_empty(start: Start, redis: RedisServer) -> None:
