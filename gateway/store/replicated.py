@@ -292,10 +292,20 @@ class ReplicatedList:
             await self._take(zip(values[::2], values[1::2], strict=True), source="", found=found, poorer=poorer)
             if cursor == b"0":
                 break
-        missing = self._revocations.missing(() if ends < count else found)
+        missing = await self._missing(set() if ends < count else found)
         self._last = last
         self._revocations.has_changed()
         await self._give_back(missing, poorer)
+
+    async def _missing(self, found: set[bytes]) -> list[Entry]:
+        """Those that are here and were not found there."""
+        assert self._revocations is not None
+        missing: list[Entry] = []
+        indexes = self._revocations.indexes()
+        for at in range(0, len(indexes), _SCANNED):
+            missing += self._revocations.lasting([one for one in indexes[at : at + _SCANNED] if one not in found])
+            await asyncio.sleep(0)
+        return missing
 
     async def _take(
         self,

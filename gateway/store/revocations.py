@@ -5,7 +5,7 @@ Asking waits for nothing. Who keeps it is told first, so that nothing is confirm
 
 import logging
 import time
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from gateway.core.errors import StoreUnavailable, Suspect, TokenRevoked
@@ -98,10 +98,14 @@ class Revocations:
         """How many there are, those included that were lifted."""
         return self._list.count
 
-    def missing(self, found: Container[bytes]) -> list[Entry]:
-        """Those that have not ended and whose index values are not found there, lifted or not."""
+    def indexes(self) -> list[bytes]:
+        """The index values of all, lifted or not."""
+        return self._list.indexes()
+
+    def lasting(self, indexes: Iterable[bytes]) -> list[Entry]:
+        """The entries with these index values that are there and have not ended."""
         now = self._clock()
-        return [entry for entry in self._list.missing(found) if entry.until > now]
+        return [entry for index in indexes if (entry := self._list.get(index)) is not None and entry.until > now]
 
     def get(self, index: bytes) -> Entry | None:
         """The entry with this index value, lifted or not."""

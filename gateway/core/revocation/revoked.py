@@ -1,6 +1,6 @@
 """The whole list of what was revoked, in memory: a request looks up what it is about, and waits for nobody."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
@@ -118,9 +118,9 @@ class Revoked:
         """Those that count; with `lifted` those that were lifted as well."""
         return (*self._entries.values(), *(self._lifted.values() if lifted else ()))
 
-    def missing(self, found: Container[bytes]) -> list[Entry]:
-        """Those whose index values are not found there, lifted or not."""
-        return [entry for held in (self._entries, self._lifted) for index, entry in held.items() if index not in found]
+    def indexes(self) -> list[bytes]:
+        """The index values of all, lifted or not."""
+        return [*self._entries, *self._lifted]
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """These and no others from now on. ListFull: nothing has changed."""

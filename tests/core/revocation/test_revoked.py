@@ -96,10 +96,9 @@ def test_of_much_that_ends_at_once_some_is_forgotten_at_a_time() -> None:
     assert (held.expire(10.0), held.expire(10.0), held.count) == (1, 0, 0)
 
 
-def test_what_others_do_not_have_is_known() -> None:
-    held = holding(entry("jti"), entry("sid", lifted=True), entry("client"))
-    assert held.missing({entry("client").index}) == [entry("jti"), entry("sid", lifted=True)]
-    assert len(held.missing(())) == 3
+def test_all_that_is_held_can_be_asked_for_bit_by_bit() -> None:
+    held = holding(entry("jti"), entry("sid", lifted=True))
+    assert held.indexes() == [entry("jti").index, entry("sid").index]
 
 
 def test_an_entry_that_is_prolonged_again_and_again_takes_no_more_room() -> None:
