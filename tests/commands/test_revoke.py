@@ -119,7 +119,7 @@ async def test_one_token_is_revoked_by_a_file_or_standard_input(
     listed = [json.loads(line) for line in out.splitlines()]
     assert [one["kind"] for one in listed] == ["token", "token"]
     # Until it ends and five minutes more; of what cannot be read for as long as tokens live at all.
-    assert [round(one["until"] - one["at"], -2) for one in listed] == [900, 86700]
+    assert [round(one["until"] - one["at"], -2) for one in listed] == [900, 87000]
     world.gateway.silent_about(token)
     file.write_text(" \n")
     assert await world.run("--token", str(file)) == (1, "", "there is no token in the file\n")

@@ -92,7 +92,8 @@ def until_of(kind: Kind, *, now: float, before: float | None, keep: float, expir
     """When an entry may be forgotten. `keep`: how long tokens live at most. `expires_at`: of the one token."""
     if kind in ("token", "jti") and expires_at is not None:
         return expires_at + CLOCKS
-    return (now if before is None else before) + keep + CLOCKS
+    # By the issuer's clock, which may be ahead, it was issued later than now.
+    return (now + CLOCKS if before is None else before) + keep + CLOCKS
 
 
 def revoking(
@@ -114,7 +115,7 @@ def revoking(
         before = now + MARGIN
     if expires_at is not None:
         # One that lives longer than what is kept is refused for that.
-        expires_at = min(expires_at, now + keep)
+        expires_at = min(expires_at, now + keep + CLOCKS)
     until = until_of(kind, now=now, before=before, keep=keep, expires_at=expires_at)
     return checked(Entry(kind, issuer, value, until=until, before=before, at=now, reason=reason))
 

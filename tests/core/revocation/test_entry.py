@@ -112,8 +112,9 @@ def test_a_lifted_entry_stands_for_as_long_as_what_it_lifts() -> None:
     [
         ("token", None, 50.0, 50.0 + CLOCKS),
         ("jti", None, 50.0, 50.0 + CLOCKS),
-        ("jti", None, None, 10.0 + 1000.0 + CLOCKS),
-        ("subject", None, 50.0, 10.0 + 1000.0 + CLOCKS),
+        # A clock that is ahead, and then one that is behind.
+        ("jti", None, None, 10.0 + CLOCKS + 1000.0 + CLOCKS),
+        ("subject", None, 50.0, 10.0 + CLOCKS + 1000.0 + CLOCKS),
         ("subject", 20.0, None, 20.0 + 1000.0 + CLOCKS),
         ("subject", 5.0, None, 5.0 + 1000.0 + CLOCKS),
     ],
@@ -174,7 +175,7 @@ def test_a_reason_is_one_line_that_a_log_may_have(changes: dict[str, Any]) -> No
         ("client", {"before": 7.0}, 7.0, 7.0 + 1000 + CLOCKS),
         ("sid", {}, 15.0, 15.0 + 1000 + CLOCKS),
         ("jti", {"expires_at": 20.0}, None, 20.0 + CLOCKS),
-        ("jti", {"expires_at": 9999.0}, None, 1010.0 + CLOCKS),
+        ("jti", {"expires_at": 9999.0}, None, 1010.0 + CLOCKS + CLOCKS),
     ],
 )
 def test_what_revokes_now_leaves_what_is_issued_later(
