@@ -21,7 +21,7 @@ CLOCKS: Final = 300.0
 MARGIN: Final = 5.0
 #: seconds since the epoch: the year 9999
 _MAX_TIME: Final = 253_402_300_799.0
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _MEMBERS: Final = frozenset({"kind", "issuer", "value", "before", "until", "at", "reason", "who", "lifted"})
 
 
