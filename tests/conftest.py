@@ -20,6 +20,11 @@ def _log_as_it_was() -> Iterator[None]:
     root.setLevel(level)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole programs first: they wait more than they work, and whoever has nothing left to do takes over what is quick."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/e2e/"))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Hypothesis makes its tables of all characters once for a clone, which takes seconds: not those of some test."""
     if any(getattr(getattr(item, "obj", None), "is_hypothesis_test", False) for item in session.items):
