@@ -25,6 +25,8 @@ class ProgramMetrics(Collector):
         self._hash = fingerprint(config)
         self._is_ready = is_ready
         self._workers = workers
+        #: seconds of processor time that were told of
+        self._taken = 0.0
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -46,11 +48,24 @@ class ProgramMetrics(Collector):
         info.add_metric([self._hash], 1)
         yield info
         yield GaugeMetricFamily("gateway_ready", "1 while /readyz says 200.", value=self._is_ready())
-        yield from _processes((os.getpid(), *self._workers()))
+        yield from self._processes((os.getpid(), *self._workers()))
+
+    def _processes(self, pids: Sequence[int]) -> Iterator[Metric]:
+        """What prometheus_client knows of a process, added up; memory that processes share counts in each of them."""
+        for name, (metric, value) in _added_up(pids).items():
+            if name == _CPU:
+                # Or the count would fall whenever a worker is replaced, and for Prometheus have begun anew: so it would
+                # too when it is less by a last digit, which depends on the order in which hundredths are added.
+                times = os.times()
+                taken = round(value + times.children_user + times.children_system, 2)
+                self._taken = max(self._taken, taken)
+                yield CounterMetricFamily(name, metric.documentation, value=self._taken)
+            else:
+                yield GaugeMetricFamily(name, metric.documentation, value=value)
 
 
-def _processes(pids: Sequence[int]) -> Iterator[Metric]:
-    """What prometheus_client knows of a process, added up; memory that processes share counts in each of them."""
+def _added_up(pids: Sequence[int]) -> dict[str, tuple[Metric, float]]:
+    """By name: one of the metrics, and the sum of its values."""
     told: dict[str, tuple[Metric, float]] = {}
     for pid in pids:
         for metric in ProcessCollector(pid=lambda pid=pid: pid, registry=None).collect():  # type: ignore[misc]
@@ -59,12 +74,4 @@ def _processes(pids: Sequence[int]) -> Iterator[Metric]:
                 # The program began when its first process did.
                 value = before if metric.name == _START and metric.name in told else before + sample.value
                 told[metric.name] = (metric, value)
-    for name, (metric, value) in told.items():
-        if name == _CPU:
-            # Or the count would fall whenever a worker is replaced.
-            times = os.times()
-            yield CounterMetricFamily(
-                name, metric.documentation, value=value + times.children_user + times.children_system
-            )
-        else:
-            yield GaugeMetricFamily(name, metric.documentation, value=value)
+    return told

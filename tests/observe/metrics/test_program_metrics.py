@@ -47,3 +47,12 @@ def test_what_processes_take_is_added_up_and_who_is_gone_takes_nothing_but_the_t
     assert after["process_cpu_seconds_total"] >= both["process_cpu_seconds_total"]
     assert after["process_resident_memory_bytes"] < both["process_resident_memory_bytes"]
     assert os.getpid() != other.pid
+
+
+def test_the_time_that_was_taken_never_falls() -> None:
+    metrics = ProgramMetrics(CONFIG, is_ready=bool)
+    taken = told(metrics)["process_cpu_seconds_total"]
+    assert taken == round(taken, 2)
+    # As of a worker that is gone, and not among those yet whose time is known.
+    metrics._taken = taken + 60
+    assert told(metrics)["process_cpu_seconds_total"] == taken + 60
