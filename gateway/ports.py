@@ -56,6 +56,19 @@ class Introspections(Protocol):
         """
 
 
+class Cache(Protocol):
+    """What others said and need not be asked again for a while. Never raises: what cannot be had is not there."""
+
+    async def get(self, key: bytes) -> bytes | None:
+        """What was put under this key, unless its end is past."""
+
+    async def put(self, key: bytes, value: bytes, *, seconds: float) -> None:
+        """Keeps it for so long, where it can."""
+
+    async def drop(self, key: bytes) -> None:
+        """Forgets it, where it can be reached."""
+
+
 class Signer(Protocol):
     """The key that signs assertions."""
 

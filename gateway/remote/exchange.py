@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.core.config.upstream_tokens import TokenExchange
 from gateway.core.errors import ExchangeRefused, ExchangeUnavailable
@@ -15,7 +15,7 @@ from gateway.core.token.identity import Identity
 from gateway.core.upstream.exchange import Granted, exchange_form, judge_exchange, kept_key, kept_value, parse_kept
 from gateway.core.upstream.kept import Kept
 from gateway.events import TokenRequested
-from gateway.ports import Observer
+from gateway.ports import Cache, Observer
 from gateway.remote.flights import Crowded, Flights
 from gateway.remote.keys.issuer_keys import Clock
 from gateway.remote.token_endpoint import TokenEndpoint
@@ -30,16 +30,6 @@ UNWELCOME: Final = 10.0
 _Key = tuple[str, bytes]
 
 
-class SharedCache(Protocol):
-    """What replicas share; one that fails is empty."""
-
-    async def get(self, key: bytes) -> bytes | None:
-        """What was put there, while it lasts."""
-
-    async def put(self, key: bytes, value: bytes, *, seconds: float) -> None:
-        """Keeps it for so long."""
-
-
 class ExchangedTokens:
     """The tokens that one upstream is shown, one for each caller."""
 
@@ -49,7 +39,7 @@ class ExchangedTokens:
         section: TokenExchange,
         *,
         endpoint: TokenEndpoint,
-        shared: SharedCache | None,
+        shared: Cache | None,
         observer: Observer,
         clock: Clock,
     ) -> None:

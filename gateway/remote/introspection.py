@@ -11,14 +11,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.core.config.introspection import Introspection
 from gateway.core.config.issuers import Issuer, issuer_name
 from gateway.core.errors import IntrospectionUnavailable, Refusal, TokenInactive
 from gateway.core.token.introspected import IntrospectionResponse, believe_response, recall_response
 from gateway.events import TokenIntrospected
-from gateway.ports import Observer
+from gateway.ports import Cache, Observer
 from gateway.remote.flights import Crowded, Flights
 from gateway.remote.http import FetchFailed
 from gateway.remote.introspection_call import IntrospectionCall, NotSaid
@@ -38,19 +38,6 @@ HINT: Final = (
 
 _LOG: Final = logging.getLogger("gateway.remote")
 _NEVER: Final = float("-inf")
-
-
-class SharedCache(Protocol):
-    """What processes and replicas keep together. One that fails has nothing."""
-
-    async def get(self, key: bytes) -> bytes | None:
-        """What was put there, unless it has ended."""
-
-    async def put(self, key: bytes, value: bytes, *, seconds: float) -> None:
-        """Keeps it for so long."""
-
-    async def drop(self, key: bytes) -> None:
-        """Keeps it no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +71,7 @@ class IssuerIntrospection:
         section: Introspection,
         *,
         call: IntrospectionCall,
-        cache: SharedCache,
+        cache: Cache,
         observer: Observer,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,

@@ -12,13 +12,14 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.errors import Refusal
 from gateway.core.jsontext import parse_json
 from gateway.core.token.introspected import SIGNED_TYPE, parse_response, parse_signed_response
-from gateway.core.token.jwt import find_signer
-from gateway.core.token.rules import Token, rules_of
+from gateway.core.token.rules import rules_of
+from gateway.core.trail import Trail
 from gateway.ports import Issuers
 from gateway.remote.authentication import Authentication, ReadSecret
 from gateway.remote.client import Asked, Client
 from gateway.remote.metadata import Metadata
 from gateway.remote.silence import silence_of
+from gateway.verifier import signer_of
 
 #: Seconds from one refusal of our credentials to the next attempt.
 PAUSE: Final = 1.0
@@ -120,19 +121,11 @@ class IntrospectionCall:
         token, members = parse_signed_response(
             asked.body.strip(), self._rules, client_id=self._authentication.client_id or "", now=self._clock()
         )
-        if not await self._is_signed(token):
-            raise NotSaid("no key of the issuer signed the response")
-        return members
-
-    async def _is_signed(self, token: Token) -> bool:
-        known = self._issuers.find_keys(self._rules.name, alg=token.alg, kid=token.kid)
-        if find_signer(token, known) is not None:
-            return True
         try:
-            fetched = await self._issuers.fetch_keys(self._rules.name, alg=token.alg, kid=token.kid, tried=known)
+            await signer_of(token, self._issuers, name=self._rules.name, trail=Trail())
         except Refusal as refusal:
             raise NotSaid(f"the key of the response cannot be had: {refusal.evidence}") from None
-        return find_signer(token, fetched) is not None
+        return members
 
 
 def _error_of(asked: Asked) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from gateway.core.config.issuers import Issuer
 from gateway.core.token.introspected import IntrospectionResponse
-from gateway.ports import Issuers, Observer
+from gateway.ports import Cache, Issuers, Observer
 from gateway.remote.authentication import ReadSecret
-from gateway.remote.introspection import IntrospectionStatus, IssuerIntrospection, SharedCache
+from gateway.remote.introspection import IntrospectionStatus, IssuerIntrospection
 from gateway.remote.introspection_call import IntrospectionCall
 
 
@@ -21,7 +21,7 @@ class RemoteIntrospections:
         *,
         issuers: Issuers,
         read: ReadSecret,
-        cache: SharedCache,
+        cache: Cache,
         observer: Observer,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,

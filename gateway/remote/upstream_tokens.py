@@ -15,10 +15,10 @@ from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.routing.admission import Admission
 from gateway.core.token.credential import find_credential
 from gateway.core.trail import EXCHANGE
-from gateway.ports import Ending, Observer
+from gateway.ports import Cache, Ending, Observer
 from gateway.remote.authentication import ReadSecret
 from gateway.remote.client_credentials import OwnToken, TokenStatus
-from gateway.remote.exchange import ExchangedTokens, SharedCache
+from gateway.remote.exchange import ExchangedTokens
 from gateway.remote.keys.issuer_keys import Clock
 from gateway.remote.token_endpoint import TokenEndpoint
 
@@ -36,7 +36,7 @@ class RemoteTokens:
         observer: Observer,
         token_bytes: int,
         clock: Clock,
-        shared: SharedCache | None = None,
+        shared: Cache | None = None,
         senders: ClientAddresses | None = None,
     ) -> None:
         """Asks nobody yet. After making one you must call `stop`.

@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha256
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.core.config.issuers import Issuer, issuer_name
-from gateway.core.errors import Refusal, TokenInactive, UserInfoUnavailable
+from gateway.core.errors import BadSignature, Refusal, TokenInactive, UserInfoUnavailable
 from gateway.core.token.identity import Identity
-from gateway.core.token.jwt import find_signer
 from gateway.core.token.rules import Token
 from gateway.core.token.userinfo import (
     ACCEPT,
@@ -28,26 +27,18 @@ from gateway.core.token.userinfo import (
     parse_userinfo,
     unpack,
 )
+from gateway.core.trail import Trail
 from gateway.events import UserInfoAsked
-from gateway.ports import Issuers, Observer
+from gateway.ports import Cache, Issuers, Observer
 from gateway.remote.client import Asked, Client
 from gateway.remote.flights import Crowded, Flights
 from gateway.remote.http import FetchFailed
 from gateway.remote.metadata import Metadata
 from gateway.remote.userinfo_failures import Failure, Failures
+from gateway.verifier import signer_of
 
 #: member of the discovery document (OpenID Connect Discovery 1.0 section 3)
 ENDPOINT: Final = "userinfo_endpoint"
-
-
-class Cache(Protocol):
-    """What others said and need not be asked again for a while. A miss is all that it fails with."""
-
-    async def get(self, key: bytes) -> bytes | None:
-        """What was put there, unless its end is past."""
-
-    async def put(self, key: bytes, value: bytes, *, seconds: float) -> None:
-        """Keeps it for so long, where it can."""
 
 
 class RemoteUserInfo:
@@ -205,15 +196,12 @@ class Asker:
 
     async def _verify(self, token: Token) -> None:
         """Whether the issuer has signed it, with keys that may have to be fetched. UserInfoInvalid."""
-        known = self._keys.find_keys(self._name, alg=token.alg, kid=token.kid)
-        if find_signer(token, known) is not None:
-            return
         try:
-            fetched = await self._keys.fetch_keys(self._name, alg=token.alg, kid=token.kid, tried=known)
+            await signer_of(token, self._keys, name=self._name, trail=Trail())
+        except BadSignature:
+            raise UserInfoInvalid("no key of the issuer signed the response") from None
         except Refusal as refusal:
             raise UserInfoInvalid(f"no key for the signed response: {refusal.evidence}") from None
-        if find_signer(token, fetched) is None:
-            raise UserInfoInvalid("no key of the issuer signed the response")
 
     def _settle(self, failure: Failure) -> Obtained:
         """What a failure leads to. UserInfoUnavailable, TokenInactive."""

@@ -126,6 +126,9 @@ class _NoCache:
     async def put(self, key: bytes, value: bytes, *, seconds: float) -> None:
         """Nothing is kept."""
 
+    async def drop(self, key: bytes) -> None:
+        """Nothing is there."""
+
 
 async def admitted(said: Asked | Exception, token: bytes, **settings: Any) -> Admission:
     section = UserInfoSection(claims=NAMED, endpoint="https://issuer.example/me", **settings)

@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 
 from gateway.core.config.issuers import Issuer
+from gateway.ports import Cache
 from gateway.remote.keys.issuers import RemoteIssuers
-from gateway.remote.keys.kept import Place
 from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
 from tests.remote.asking import PATIENT, MakeRemote
 from tests.token_endpoint import TokenEndpoint
@@ -48,7 +48,7 @@ async def make_remote(
     made: list[RemoteIssuers] = []
 
     def make(
-        *others: Issuer, fetch_timeout: float = PATIENT, place: Place | None = None, **settings: Any
+        *others: Issuer, fetch_timeout: float = PATIENT, place: Cache | None = None, **settings: Any
     ) -> RemoteIssuers:
         configured = Issuer(**{"issuer": issuer.url, "audience": issuer.audience, "name": "local", **settings})
         made.append(

@@ -39,6 +39,9 @@ class Shared:
             self.values[key] = value
             self.seconds.append(seconds)
 
+    async def drop(self, key: bytes) -> None:
+        self.values.pop(key, None)
+
 
 @asynccontextmanager
 async def exchanged(

@@ -45,6 +45,9 @@ class MemoryCache:
         assert seconds == 300
         self.kept[key] = value
 
+    async def drop(self, key: bytes) -> None:
+        self.kept.pop(key, None)
+
 
 class Counting(Recorder):
     """An Observer that counts what came of asking."""

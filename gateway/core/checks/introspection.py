@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from gateway.core.addresses import is_fetchable, parse_url
 from gateway.core.checks.client_authentication import authentication_problems
+from gateway.core.checks.issuers import url_problems
 from gateway.core.config.client_authentication import auth_of
 from gateway.core.config.file import Config
 from gateway.core.config.introspection import Introspection, forms_of
@@ -96,13 +96,4 @@ def _endpoint_problems(section: Introspection, issuer: Issuer) -> Iterator[tuple
         if given:
             yield "endpoint", f"is required beside {given[0]}: there is no discovery that could name it"
         return
-    try:
-        parse_url(section.endpoint)
-    except ValueError as error:
-        yield "endpoint", str(error)
-        return
-    if not is_fetchable(section.endpoint, issuer=issuer.issuer, allow_http=issuer.allow_http):
-        yield (
-            "endpoint",
-            "must be https, unless it is on loopback, as is the issuer (allow_http: true permits it, and is unsafe)",
-        )
+    yield from url_problems("endpoint", section.endpoint, issuer)

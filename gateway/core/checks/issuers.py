@@ -145,17 +145,18 @@ def _source_problems(issuer: Issuer) -> Iterator[tuple[str, str]]:
             yield key, "must not be empty"
     for key, url in (("jwks_url", issuer.jwks_url), ("discovery_url", issuer.discovery_url)):
         if url is not None:
-            yield from _url_problems(key, url, issuer)
+            yield from url_problems(key, url, issuer)
     if not issuer.issuer:
         yield "issuer", "must not be empty"
     elif not given:
-        yield from _url_problems("issuer", issuer.issuer, issuer)
+        yield from url_problems("issuer", issuer.issuer, issuer)
     elif given == ["discovery_url"]:
         # Nothing is fetched from the issuer itself.
-        yield from _url_problems("issuer", issuer.issuer, issuer, fetched=False)
+        yield from url_problems("issuer", issuer.issuer, issuer, fetched=False)
 
 
-def _url_problems(key: str, text: str, issuer: Issuer, *, fetched: bool = True) -> Iterator[tuple[str, str]]:
+def url_problems(key: str, text: str, issuer: Issuer, *, fetched: bool = True) -> Iterator[tuple[str, str]]:
+    """What is wrong with an address under a key of an issuer. `fetched`: something is asked for there."""
     otherwise = "; other issuers need jwks_url or jwks_file" if key == "issuer" else ""
     try:
         parse_url(text)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gateway.core.addresses import is_fetchable, parse_url
+from gateway.core.checks.issuers import url_problems
 from gateway.core.claims import ClaimName, roots_of
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer, audiences_of
@@ -89,13 +89,4 @@ def _endpoint_problems(section: UserInfoSection, issuer: Issuer) -> Iterator[tup
         if issuer.jwks_url is not None or issuer.jwks_file is not None:
             yield "endpoint", "is needed beside jwks_url or jwks_file: without discovery nothing else names it"
         return
-    try:
-        parse_url(section.endpoint)
-    except ValueError as error:
-        yield "endpoint", str(error)
-        return
-    if not is_fetchable(section.endpoint, issuer=issuer.issuer, allow_http=issuer.allow_http):
-        yield (
-            "endpoint",
-            "must be https, unless it is on loopback, as is the issuer (allow_http: true permits it, and is unsafe)",
-        )
+    yield from url_problems("endpoint", section.endpoint, issuer)

@@ -16,10 +16,10 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.errors import IssuerUnavailable, UnknownKey
 from gateway.core.token.keys import Key, KeySet, UnusableKeySet, names_one_of, shown_kid
 from gateway.events import KeysFetched, KeysKnown, KeysSuppressed
-from gateway.ports import Observer
+from gateway.ports import Cache, Observer
 from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
 from gateway.remote.keys.discovery import Published, Publisher
-from gateway.remote.keys.kept import MAX_AGE, Kept, Place, encode, find_kept, key_of
+from gateway.remote.keys.kept import MAX_AGE, Kept, encode, find_kept, key_of
 from gateway.remote.keys.schedule import PAUSE, Misses, TokenBucket, backoff, refresh_after
 
 _LOG: Final = logging.getLogger("gateway.remote")
@@ -93,7 +93,7 @@ class IssuerKeys:
         observer: Observer,
         clock: Clock,
         limit: float = FETCH_TIMEOUT,
-        place: Place | None = None,
+        place: Cache | None = None,
     ) -> None:
         """`limit`: seconds for each document. `place`: where replicas leave each other what they fetched."""
         self._name = name

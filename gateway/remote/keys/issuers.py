@@ -10,10 +10,9 @@ from random import random
 
 from gateway.core.config.issuers import Issuer, issuer_name
 from gateway.core.token.keys import Key
-from gateway.ports import Observer
+from gateway.ports import Cache, Observer
 from gateway.remote.http import FETCH_TIMEOUT
 from gateway.remote.keys.issuer_keys import Clock, IssuerKeys, IssuerStatus
-from gateway.remote.keys.kept import Place
 
 
 class RemoteIssuers:
@@ -29,7 +28,7 @@ class RemoteIssuers:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random,
         fetch_timeout: float = FETCH_TIMEOUT,
-        place: Place | None = None,
+        place: Cache | None = None,
     ) -> None:
         """Asks nobody yet. `sleep` waits by the clock of `monotonic`; `chance` gives [0, 1) for jitter.
 

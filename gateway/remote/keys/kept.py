@@ -5,7 +5,7 @@ Decides what of them is still believed. Where they are kept is for whoever gives
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from gateway.core.config.issuers import Issuer
 from gateway.core.jsontext import parse_json
@@ -16,16 +16,6 @@ MAX_AGE: Final = 24 * 3600.0
 #: seconds by which the clocks of replicas may differ
 _LEEWAY: Final = 300.0
 _VERSION: Final = 1
-
-
-class Place(Protocol):
-    """Where they are kept. Never raises: what cannot be had is not there."""
-
-    async def get(self, key: bytes) -> bytes | None:
-        """What was put under this key, unless its end is past."""
-
-    async def put(self, key: bytes, value: bytes, *, seconds: float) -> None:
-        """Keeps it for so long."""
 
 
 @dataclass(frozen=True, slots=True)
