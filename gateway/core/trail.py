@@ -30,10 +30,16 @@ class Step(StrEnum):
     HEADERS = "headers"
     REVOCATION = "revocation"
     BINDING = "binding"
+    #: a page of another site may have made the request: asked of credentials that a browser sends by itself
+    ORIGIN = "origin"
     RATES = "rates"
     POLICY = "policy"
     #: claims that the token lacks, asked of its issuer
     USERINFO = "userinfo"
+    #: what a route asks of the whole request
+    CONDITION = "condition"
+    #: the proof of possession was not used before
+    REPLAY = "replay"
     BODY = "body"
     #: a token for the API, in exchange for this one
     EXCHANGE = "exchange"
@@ -57,9 +63,12 @@ INTROSPECTION: Final = Step.INTROSPECTION
 HEADERS: Final = Step.HEADERS
 REVOCATION: Final = Step.REVOCATION
 BINDING: Final = Step.BINDING
+ORIGIN: Final = Step.ORIGIN
 RATES: Final = Step.RATES
 POLICY: Final = Step.POLICY
 USERINFO: Final = Step.USERINFO
+CONDITION: Final = Step.CONDITION
+REPLAY: Final = Step.REPLAY
 BODY: Final = Step.BODY
 EXCHANGE: Final = Step.EXCHANGE
 UPSTREAM: Final = Step.UPSTREAM

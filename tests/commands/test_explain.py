@@ -30,19 +30,31 @@ from gateway.core.errors import (
     BadRequest,
     BodyTooLarge,
     ClientDisconnected,
+    ConditionFalse,
+    CrossSiteRequest,
     Draining,
     ExchangeRefused,
     ExchangeUnavailable,
+    InsufficientAuthentication,
     InternalError,
     IntrospectionUnavailable,
     InvalidLogout,
     LogoutFailed,
+    NonceRequired,
     Overloaded,
+    PathMismatch,
+    ProofInvalid,
+    ProofMismatch,
+    ProofReplayed,
     RateLimited,
+    Refusal,
     RequestTimeout,
     StoreUnavailable,
     TokenInactive,
+    TokenNotBound,
     TokenRevoked,
+    UndecidableCredential,
+    UnknownHost,
     UpstreamBusy,
     UpstreamFailed,
     UpstreamTimeout,
@@ -160,7 +172,15 @@ async def test_a_refusal_is_explained_at_its_step(
 
 
 def test_the_cases_name_every_reason_that_admission_can_give() -> None:
-    elsewhere = {BadRequest, BodyTooLarge, RequestTimeout, VersionNotSupported, Overloaded, Draining, UpstreamBusy}
+    elsewhere: set[type[Refusal]] = {
+        BadRequest,
+        BodyTooLarge,
+        RequestTimeout,
+        VersionNotSupported,
+        Overloaded,
+        Draining,
+        UpstreamBusy,
+    }
     elsewhere |= {InternalError, InvalidLogout, LogoutFailed}
     # It asks no store, and what is revoked, and what an issuer says, stand in tests of their own.
     elsewhere |= {StoreUnavailable, TokenRevoked}
@@ -168,6 +188,9 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     elsewhere |= {TokenInactive, IntrospectionUnavailable, UserInfoUnavailable}
     # Nobody is asked for a token of the API's own here: it is only said that there would be one.
     elsewhere |= {ExchangeRefused, ExchangeUnavailable}
+    # No part of a request that is explained yet, or nothing that a request alone can show.
+    elsewhere |= {ConditionFalse, CrossSiteRequest, InsufficientAuthentication, NonceRequired, PathMismatch}
+    elsewhere |= {ProofInvalid, ProofMismatch, ProofReplayed, TokenNotBound, UndecidableCredential, UnknownHost}
     # Nothing that is only explained is counted.
     elsewhere |= {RateLimited}
     never = {

@@ -45,17 +45,22 @@ TABLE = [
             "token_malformed token_encrypted token_inactive algorithm_not_allowed critical_header unknown_issuer unknown_key "
             "bad_signature token_expired token_not_yet_valid token_from_the_future token_lifetime_too_long "
             "wrong_audience client_not_allowed missing_claim id_token refresh_token logout_token other_token "
-            "unclassified_token token_revoked proof_required binding_unsupported"
+            "unclassified_token token_revoked proof_required proof_invalid proof_mismatch token_not_bound "
+            "binding_unsupported"
         ),
     ),
+    (401, "invalid_dpop_proof", "proof_replayed"),
+    (401, "use_dpop_nonce", "use_dpop_nonce"),
+    (401, "insufficient_user_authentication", "insufficient_user_authentication"),
     (429, None, "rate_limited"),
     (403, "insufficient_scope", "insufficient_scope"),
     (
         403,
         None,
-        "claim_mismatch identity_claim_missing identity_header_invalid identity_header_too_large exchange_refused",
+        "path_mismatch condition_false cross_site_request claim_mismatch identity_claim_missing identity_header_invalid identity_header_too_large exchange_refused",
     ),
-    (400, None, "bad_request ambiguous_path invalid_logout logout_failed"),
+    (421, None, "unknown_host"),
+    (400, None, "undecidable_credential bad_request ambiguous_path invalid_logout logout_failed"),
     (404, None, "no_route"),
     (405, None, "method_not_allowed"),
     (408, None, "request_timeout"),

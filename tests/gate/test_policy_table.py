@@ -8,7 +8,7 @@ from gateway.core.checks.problems import problems
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS
 from gateway.core.errors import IssuerUnavailable, Refusal, UnknownKey
-from gateway.core.http.challenge import compose_refusal
+from gateway.core.http.challenge import Challenges, compose_refusal
 from gateway.core.http.header_names import fold
 from gateway.core.routing.admission import Admission
 from gateway.core.token.keys import Key
@@ -120,7 +120,7 @@ async def test_the_gate_says_what_the_table_says(row: Row) -> None:
     if isinstance(outcome, Refusal):
         assert (row.verdict, row.reason, row.status) == ("refused", outcome.reason, outcome.status)
         assert ending.reported is None
-        headers = dict(compose_refusal(outcome, realm="api").headers)
+        headers = dict(compose_refusal(outcome, challenges=Challenges("api")).headers)
         if row.status == 405:
             assert headers[b"Allow"].decode() == row.told
         elif row.told is not None:

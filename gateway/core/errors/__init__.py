@@ -7,10 +7,10 @@ Refusal                      status, reason, RFC 6750 code and public sentence s
 │  ├─ InvalidRequest         400 invalid_request: the credential's own form
 │  ├─ InvalidToken           401 invalid_token, one subclass a reason
 │  ├─ InsufficientScope      403 insufficient_scope, with the scope that is missing
-│  ├─ Forbidden              403: claims, identity headers that cannot be built, and no token for the API in exchange
-│  ├─ Forbidden              403: claims, and identity headers that cannot be built
+│  ├─ Forbidden              403: claims, conditions, other sites, identity headers that cannot be built, no exchange
 │  ├─ RateLimited            429, with Retry-After
 │  ├─ NoRoute                404
+│  ├─ UnknownHost            421
 │  ├─ MethodNotAllowed       405, with Allow
 │  ├─ InvalidLogout          400: what an issuer, or somebody else, posts as a logout
 │  └─ TooLarge               413, 414, 431: body, target, head and token
@@ -44,7 +44,7 @@ from gateway.core.errors.failure import (
     UserInfoUnavailable,
 )
 from gateway.core.errors.logout import InvalidLogout, LogoutFailed
-from gateway.core.errors.refusal import Denied, Refusal, Suspect, reasons
+from gateway.core.errors.refusal import Asked, Denied, Refusal, Suspect, reasons
 from gateway.core.errors.request import (
     AmbiguousPath,
     BadRequest,
@@ -56,7 +56,9 @@ from gateway.core.errors.request import (
     TokenTooLarge,
     TooLarge,
     UnclearSubrequest,
+    UndecidableCredential,
     UndecidableHeader,
+    UnknownHost,
     UntrustedProxy,
     UriTooLong,
     VersionNotSupported,
@@ -67,13 +69,17 @@ from gateway.core.errors.token import (
     BindingUnsupported,
     ClaimMismatch,
     ClientNotAllowed,
+    ConditionFalse,
     CriticalHeader,
+    CrossSiteRequest,
+    DPoPProofInvalid,
     ExchangeRefused,
     Forbidden,
     IdentityClaimMissing,
     IdentityHeaderInvalid,
     IdentityHeaderTooLarge,
     IdToken,
+    InsufficientAuthentication,
     InsufficientScope,
     InvalidRequest,
     InvalidToken,
@@ -82,7 +88,12 @@ from gateway.core.errors.token import (
     MissingClaim,
     MissingCredential,
     MultipleCredentials,
+    NonceRequired,
     OtherToken,
+    PathMismatch,
+    ProofInvalid,
+    ProofMismatch,
+    ProofReplayed,
     ProofRequired,
     RateLimited,
     RefreshToken,
@@ -92,6 +103,7 @@ from gateway.core.errors.token import (
     TokenInactive,
     TokenLifetimeTooLong,
     TokenMalformed,
+    TokenNotBound,
     TokenNotYetValid,
     TokenRevoked,
     UnclassifiedToken,
@@ -103,6 +115,7 @@ from gateway.core.errors.token import (
 __all__ = [
     "AlgorithmNotAllowed",
     "AmbiguousPath",
+    "Asked",
     "BadRequest",
     "BadSignature",
     "BindingUnsupported",
@@ -110,7 +123,10 @@ __all__ = [
     "ClaimMismatch",
     "ClientDisconnected",
     "ClientNotAllowed",
+    "ConditionFalse",
     "CriticalHeader",
+    "CrossSiteRequest",
+    "DPoPProofInvalid",
     "Denied",
     "Draining",
     "ExchangeRefused",
@@ -120,6 +136,7 @@ __all__ = [
     "IdentityClaimMissing",
     "IdentityHeaderInvalid",
     "IdentityHeaderTooLarge",
+    "InsufficientAuthentication",
     "InsufficientScope",
     "InternalError",
     "IntrospectionUnavailable",
@@ -136,8 +153,13 @@ __all__ = [
     "MissingCredential",
     "MultipleCredentials",
     "NoRoute",
+    "NonceRequired",
     "OtherToken",
     "Overloaded",
+    "PathMismatch",
+    "ProofInvalid",
+    "ProofMismatch",
+    "ProofReplayed",
     "ProofRequired",
     "RateLimited",
     "RefreshToken",
@@ -151,6 +173,7 @@ __all__ = [
     "TokenInactive",
     "TokenLifetimeTooLong",
     "TokenMalformed",
+    "TokenNotBound",
     "TokenNotYetValid",
     "TokenRevoked",
     "TokenTooLarge",
@@ -158,7 +181,9 @@ __all__ = [
     "Unavailable",
     "UnclassifiedToken",
     "UnclearSubrequest",
+    "UndecidableCredential",
     "UndecidableHeader",
+    "UnknownHost",
     "UnknownIssuer",
     "UnknownKey",
     "UntrustedProxy",

@@ -16,6 +16,16 @@ class Suspect:
     issuer: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a challenge tells a client of where and for what it gets a token for the route it asked for."""
+
+    #: names of scopes (RFC 6750 section 3)
+    scope: tuple[str, ...] = ()
+    #: URL of what is published about the protected resource (RFC 9728 section 5.1)
+    resource_metadata: str | None = None
+
+
 class Refusal(Exception):
     """A decided no. `evidence` is for operators: it may name claims, never a piece of a token."""
 
@@ -35,6 +45,10 @@ class Refusal(Exception):
         self.evidence = evidence
         self.retry_after = retry_after
         self.suspect: Suspect | None = None
+        #: what the route that was asked for tells of itself; None: nothing
+        self.asked: Asked | None = None
+        #: the credential came, or should have, under this scheme (RFC 9110 section 11.1)
+        self.scheme = "Bearer"
 
 
 class Denied(Refusal):

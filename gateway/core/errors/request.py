@@ -28,6 +28,11 @@ class UndecidableHeader(BadRequest):
     public = "The request has a header that changes its method or path, or that can be taken for an identity header."
 
 
+class UndecidableCredential(BadRequest):
+    reason = "undecidable_credential"
+    public = "The access token stands where a proxy that only asks cannot take it out: send it in a header."
+
+
 class RequestTimeout(BadRequest):
     status = 408
     reason = "request_timeout"
@@ -57,6 +62,12 @@ class MethodNotAllowed(Denied):
         """`allow`: the methods that are (RFC 9110 section 10.2.1)."""
         super().__init__(evidence)
         self.allow = tuple(allow)
+
+
+class UnknownHost(Denied):
+    status = 421
+    reason = "unknown_host"
+    public = "This gateway does not serve this host."
 
 
 class NoRoute(Denied):

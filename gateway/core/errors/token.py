@@ -154,6 +154,57 @@ class BindingUnsupported(InvalidToken):
     public = "The access token is bound in a way that is not supported here."
 
 
+class ProofInvalid(InvalidToken):
+    """What was sent to prove possession proves nothing."""
+
+    reason = "proof_invalid"
+    public = "What the request carries as proof of possession is not valid."
+
+
+class DPoPProofInvalid(ProofInvalid):
+    """The same, of a DPoP proof (RFC 9449 section 7.1)."""
+
+    code = "invalid_dpop_proof"
+
+
+class ProofReplayed(InvalidToken):
+    reason = "proof_replayed"
+    code = "invalid_dpop_proof"
+    public = "This DPoP proof was used before: make a new one for each request."
+
+
+class ProofMismatch(InvalidToken):
+    reason = "proof_mismatch"
+    public = "The proof of possession is for another key than the one the access token is bound to."
+
+
+class TokenNotBound(InvalidToken):
+    reason = "token_not_bound"
+    public = "The access token is bound to no key, and this API needs one that is."
+
+
+class NonceRequired(InvalidToken):
+    """The proof has no nonce of ours, or an old one; the response has a new one (RFC 9449 section 9)."""
+
+    reason = "use_dpop_nonce"
+    code = "use_dpop_nonce"
+    public = "The DPoP proof must contain the nonce of this response."
+
+
+class InsufficientAuthentication(InvalidToken):
+    """RFC 9470."""
+
+    reason = "insufficient_user_authentication"
+    code = "insufficient_user_authentication"
+    public = "This request needs a login that is stronger or more recent."
+
+    def __init__(self, evidence: str = "", *, acr_values: Sequence[str] = (), max_age: int | None = None) -> None:
+        """`acr_values`: any of these will do; `max_age`: seconds since the login, at most."""
+        super().__init__(evidence)
+        self.acr_values = tuple(acr_values)
+        self.max_age = max_age
+
+
 class InsufficientScope(Denied):
     status = 403
     reason = "insufficient_scope"
@@ -174,6 +225,21 @@ class Forbidden(Denied):
 class ClaimMismatch(Forbidden):
     reason = "claim_mismatch"
     public = "The access token lacks a claim, or the value of one, that this request needs."
+
+
+class PathMismatch(Forbidden):
+    reason = "path_mismatch"
+    public = "The path names what is not the caller's."
+
+
+class ConditionFalse(Forbidden):
+    reason = "condition_false"
+    public = "The request does not meet the condition that is set for it."
+
+
+class CrossSiteRequest(Forbidden):
+    reason = "cross_site_request"
+    public = "A page of another site may not use this credential."
 
 
 class IdentityClaimMissing(Forbidden):

@@ -1,10 +1,12 @@
 """A refusal as a response: status, challenge (RFC 6750 section 3), problem body (RFC 9457). Constants only."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from gateway.core.errors import InsufficientScope, MethodNotAllowed, Refusal
+from gateway.core.config.file import Config
+from gateway.core.errors import InsufficientAuthentication, InsufficientScope, MethodNotAllowed, Refusal
 from gateway.core.http.facts import HeaderLine
 
 #: RFC 9110 section 15.5, where the standard library has older words
@@ -21,17 +23,41 @@ class RefusalResponse:
     body: bytes
 
 
-def challenge(refusal: Refusal, *, realm: str) -> str:
-    """The value of WWW-Authenticate. Without `error` when no credential was sent (RFC 6750 section 3.1)."""
-    parameters = [f'realm="{realm}"']
+@dataclass(frozen=True, slots=True)
+class Challenges:
+    """How this gateway asks for a credential: the configuration, compiled."""
+
+    realm: str
+
+    @classmethod
+    def of(cls, config: Config) -> "Challenges":
+        """Compiled once at start."""
+        return cls(realm=config.realm)
+
+    def values(self, refusal: Refusal) -> tuple[str, ...]:
+        """The values of WWW-Authenticate, one a scheme that is accepted, that of the credential first."""
+        return ("Bearer " + ", ".join([f'realm="{self.realm}"', *_parameters(refusal)]),)
+
+
+def _parameters(refusal: Refusal) -> Iterator[str]:
+    """What a challenge says of this refusal: no `error` where no credential was sent (RFC 6750 section 3.1)."""
     if refusal.code is not None:
-        parameters += [f'error="{refusal.code}"', f'error_description="{refusal.public}"']
-    if isinstance(refusal, InsufficientScope) and refusal.scope:
-        parameters.append(f'scope="{" ".join(refusal.scope)}"')
-    return "Bearer " + ", ".join(parameters)
+        yield f'error="{refusal.code}"'
+        yield f'error_description="{refusal.public}"'
+    asked = refusal.asked
+    scope = refusal.scope if isinstance(refusal, InsufficientScope) else ()
+    if scope := scope or (asked.scope if asked is not None else ()):
+        yield f'scope="{" ".join(scope)}"'
+    if isinstance(refusal, InsufficientAuthentication):
+        if refusal.acr_values:
+            yield f'acr_values="{" ".join(refusal.acr_values)}"'
+        if refusal.max_age is not None:
+            yield f'max_age="{refusal.max_age}"'
+    if asked is not None and asked.resource_metadata is not None:
+        yield f'resource_metadata="{asked.resource_metadata}"'
 
 
-def compose_refusal(refusal: Refusal, *, realm: str) -> RefusalResponse:
+def compose_refusal(refusal: Refusal, *, challenges: Challenges) -> RefusalResponse:
     """The whole response of a refusal. Nothing that a client sent stands in it."""
     phrase = _PHRASES.get(refusal.status) or HTTPStatus(refusal.status).phrase
     problem: dict[str, object] = {
@@ -51,7 +77,7 @@ def compose_refusal(refusal: Refusal, *, realm: str) -> RefusalResponse:
         (b"Content-Length", b"%d" % len(body)),
     ]
     if refusal.challenge:
-        headers.append((b"WWW-Authenticate", challenge(refusal, realm=realm).encode("ascii")))
+        headers += [(b"WWW-Authenticate", value.encode("ascii")) for value in challenges.values(refusal)]
     if refusal.status == HTTPStatus.UNAUTHORIZED or refusal.oauth_error is not None:
         headers.append((b"Cache-Control", b"no-store"))
     if isinstance(refusal, MethodNotAllowed):

@@ -104,7 +104,7 @@ class Connection:
         )
         refusal = self._listener.opened(self)
         if refusal is not None:
-            self.wire.write(refusal_bytes(refusal, realm=self._listener.realm))
+            self.wire.write(refusal_bytes(refusal, challenges=self._listener.challenges))
             self.close()
         else:
             self._move(IDLING)
@@ -356,7 +356,7 @@ class Connection:
 
     def _exchange(self, request: RequestHead | Broken) -> Exchange:
         if isinstance(request, Broken):
-            return Unreadable(self.wire, request.refusal, realm=self._listener.realm)
+            return Unreadable(self.wire, request.refusal, challenges=self._listener.challenges)
         leave = self._leave_http if request.upgrades else None
         return ClientExchange(self._listener, self.wire, request, self._body, leave_http=leave)
 
@@ -391,5 +391,5 @@ class Connection:
         if has_begun or not self.wire.is_open:
             self.wire.abort()
         else:
-            self.wire.write_own(refusal_bytes(InternalError(), realm=self._listener.realm))
+            self.wire.write_own(refusal_bytes(InternalError(), challenges=self._listener.challenges))
         self.close()

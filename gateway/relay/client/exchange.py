@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Final
 
 from gateway.core.errors import BadRequest, ClientDisconnected, Draining, Refusal
-from gateway.core.http.challenge import compose_refusal
+from gateway.core.http.challenge import Challenges, compose_refusal
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.response_lines import with_lines
 from gateway.core.token.identity import Identity
@@ -238,7 +238,7 @@ class ClientExchange:
 
     async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """A refusal, with further header lines."""
-        response = compose_refusal(refusal, realm=self._listener.realm)
+        response = compose_refusal(refusal, challenges=self._listener.challenges)
         closing = isinstance(refusal, Draining | BadRequest)
         await self._say(response.status, response.reason, response.headers, lines, body=response.body, closing=closing)
         self.lingers = not self.keep_alive
@@ -283,8 +283,8 @@ def _ended_by(opened: OpenStream | None) -> Refusal | None:
     return None if opened is None else opened.ended_by
 
 
-def refusal_bytes(refusal: Refusal, *, realm: str, headers: Iterable[HeaderLine] = ()) -> bytes:
+def refusal_bytes(refusal: Refusal, *, challenges: Challenges, headers: Iterable[HeaderLine] = ()) -> bytes:
     """A whole refusal that closes its connection."""
-    response = compose_refusal(refusal, realm=realm)
+    response = compose_refusal(refusal, challenges=challenges)
     lines = [*response.headers, *headers, (b"Connection", b"close")]
     return response_bytes(response.status, response.reason, lines, response.body)

@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.core.config.file import Config
 from gateway.core.errors import Overloaded, Refusal
+from gateway.core.http.challenge import Challenges
 from gateway.ports import Ending, Observer, Service
 from gateway.relay.client.crowd import NOWHERE, TAKING, Crowd, Guest
 from gateway.relay.client.peer import TrustedProxies
@@ -42,8 +43,8 @@ class Listener:
         #: seconds
         self.send_timeout: Final = float(config.limits.send_timeout)
         self.keepalive: Final = float(config.limits.keepalive)
-        #: what challenges name
-        self.realm: Final = config.realm
+        #: how a credential is asked for
+        self.challenges: Final = Challenges.of(config)
         self.trusted_proxies: Final = TrustedProxies.of(config)
         #: what time it is, in seconds of the clock
         self.now: Final = clock.now

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.core.errors import Refusal
+from gateway.core.http.challenge import Challenges
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.token.identity import Identity
 from gateway.ports import Body, OwnResponse, Response
@@ -15,13 +16,13 @@ from gateway.relay.client.wire import Wire
 class Unreadable:
     """Stands where an exchange would, so that it is counted and logged as a request would be."""
 
-    __slots__ = ("_realm", "_refusal", "_wire", "began_at", "body", "bytes_in", "bytes_out")
+    __slots__ = ("_challenges", "_refusal", "_wire", "began_at", "body", "bytes_in", "bytes_out")
 
-    def __init__(self, wire: Wire, refusal: Refusal, *, realm: str) -> None:
+    def __init__(self, wire: Wire, refusal: Refusal, *, challenges: Challenges) -> None:
         """`refusal`: why it is none."""
         self._wire: Final = wire
         self._refusal: Final = refusal
-        self._realm: Final = realm
+        self._challenges: Final = challenges
         self.body: Body | None = None
         #: when the response began, in seconds of `time.perf_counter`; 0: not yet
         self.began_at = 0.0
@@ -64,7 +65,7 @@ class Unreadable:
 
     async def refuse(self, refusal: Refusal, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """Says why. ClientDisconnected."""
-        response = refusal_bytes(refusal, realm=self._realm, headers=lines)
+        response = refusal_bytes(refusal, challenges=self._challenges, headers=lines)
         self.bytes_out = len(response) - response.index(b"\r\n\r\n") - 4
         self.began_at = time.perf_counter()
         self._wire.write_own(response)

@@ -6,9 +6,11 @@ from http import HTTPStatus
 import pytest
 
 from gateway.core.errors import (
+    Asked,
     BadRequest,
     ClaimMismatch,
     IdToken,
+    InsufficientAuthentication,
     InsufficientScope,
     InvalidLogout,
     IssuerUnavailable,
@@ -19,7 +21,7 @@ from gateway.core.errors import (
     Refusal,
     reasons,
 )
-from gateway.core.http.challenge import challenge, compose_refusal
+from gateway.core.http.challenge import Challenges, compose_refusal
 
 ANSWERED = {
     reason: refusal
@@ -29,7 +31,9 @@ ANSWERED = {
 
 
 def headers(refusal: Refusal) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in compose_refusal(refusal, realm="api").headers}
+    return {
+        name.decode(): value.decode() for name, value in compose_refusal(refusal, challenges=Challenges("api")).headers
+    }
 
 
 @pytest.mark.parametrize(
@@ -55,17 +59,17 @@ def headers(refusal: Refusal) -> dict[str, str]:
     ],
 )
 def test_a_challenge_is_as_rfc_6750_writes_it(refusal: Refusal, expected: str) -> None:
-    assert challenge(refusal, realm="api") == expected
+    assert Challenges("api").values(refusal)[0] == expected
     assert headers(refusal)["WWW-Authenticate"] == expected
 
 
 def test_the_realm_is_the_configured_one() -> None:
-    assert challenge(MissingCredential(), realm="orders") == 'Bearer realm="orders"'
+    assert Challenges("orders").values(MissingCredential())[0] == 'Bearer realm="orders"'
 
 
 @pytest.mark.parametrize("refusal", ANSWERED.values(), ids=ANSWERED)
 def test_every_refusal_is_a_problem_document(refusal: type[Refusal]) -> None:
-    response = compose_refusal(refusal("secret evidence"), realm="api")
+    response = compose_refusal(refusal("secret evidence"), challenges=Challenges("api"))
     # RFC 9110 sections 15.5.14 and 15.5.15, where the standard library has older words.
     phrase = {413: "Content Too Large", 414: "URI Too Long"}.get(refusal.status) or HTTPStatus(refusal.status).phrase
     assert (response.status, response.reason) == (refusal.status, phrase.encode())
@@ -104,7 +108,7 @@ def test_a_claim_that_does_not_fit_is_no_matter_of_another_credential() -> None:
 
 
 def test_who_knows_oauth_alone_is_told_as_it_does() -> None:
-    response = compose_refusal(InvalidLogout("evidence"), realm="api")
+    response = compose_refusal(InvalidLogout("evidence"), challenges=Challenges("api"))
     told = {"error": "invalid_request", "error_description": InvalidLogout.public}
     assert json.loads(response.body) == told
     assert dict(response.headers) == {
@@ -112,3 +116,24 @@ def test_who_knows_oauth_alone_is_told_as_it_does() -> None:
         b"Content-Length": str(len(response.body)).encode(),
         b"Cache-Control": b"no-store",
     }
+
+
+@pytest.mark.parametrize(
+    ("refusal", "asked", "expected"),
+    [
+        (MissingCredential(), Asked(scope=("read", "write")), 'scope="read write"'),
+        (InsufficientScope(scope=("write",)), Asked(scope=("read",)), 'scope="write"'),
+        (
+            MissingCredential(),
+            Asked(resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"),
+            'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"',
+        ),
+        (InsufficientAuthentication(acr_values=("gold", "silver")), None, 'acr_values="gold silver"'),
+        (InsufficientAuthentication(max_age=600), None, 'max_age="600"'),
+        (InsufficientAuthentication(max_age=0), Asked(), 'max_age="0"'),
+    ],
+)
+def test_a_challenge_tells_what_to_ask_for_and_where(refusal: Refusal, asked: Asked | None, expected: str) -> None:
+    refusal.asked = asked
+    (value,) = Challenges("api").values(refusal)
+    assert value.endswith(f", {expected}")

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gateway.core.errors import BadRequest, Refusal
+from gateway.core.http.challenge import Challenges
 from gateway.ports import OwnResponse
 from gateway.relay.client.peer import Peer
 from gateway.relay.client.unreadable import Unreadable
@@ -31,7 +32,9 @@ class Written(asyncio.Transport):
 
 async def test_it_is_refused_for_what_it_is() -> None:
     transport = Written()
-    it = Unreadable(Wire(transport, Peer("127.0.0.1", trusted=False)), BadRequest("secret"), realm="api")
+    it = Unreadable(
+        Wire(transport, Peer("127.0.0.1", trusted=False)), BadRequest("secret"), challenges=Challenges("api")
+    )
     assert repr(it) == "<Unreadable: bad_request>"
     with pytest.raises(Refusal) as raised:
         it.read_facts()
@@ -45,7 +48,7 @@ async def test_it_is_refused_for_what_it_is() -> None:
 
 async def test_nothing_else_comes_of_it() -> None:
     transport = Written()
-    it = Unreadable(Wire(transport, Peer("127.0.0.1", trusted=False)), BadRequest(), realm="api")
+    it = Unreadable(Wire(transport, Peer("127.0.0.1", trusted=False)), BadRequest(), challenges=Challenges("api"))
     it.inform(103, b"Early Hints", ())
     with pytest.raises(TypeError):
         await it.respond(OwnResponse(200, b"OK"))
