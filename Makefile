@@ -33,7 +33,7 @@ demo: $(VENV)/.runtime  ## run an issuer, an echo API and the gateway between th
 test: $(VENV)/.dev system $(COMPILED)/.done  ## every test; sets up what they need
 	$(BIN)/pytest tests/core $(ON_TWO) --cov=gateway.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
 	$(BIN)/pytest tests/gate tests/relay/test_transparency.py tests/e2e/test_demo.py $(ON_TWO)
-	$(RUN_COMPILED) $(BIN)/pytest tests --ignore=tests/core --ignore=tests/kubernetes $(ON_TWO) -o pythonpath='$(COMPILED) . tests tests/e2e deploy/image'
+	$(RUN_COMPILED) sh tests/twice.sh $(BIN)/pytest tests --ignore=tests/core --ignore=tests/kubernetes -o pythonpath='$(COMPILED) . tests tests/e2e deploy/image'
 
 test-kubernetes: $(VENV)/.kubernetes  ## on a whole Kubernetes of real parts; root, Go and, the first time, half an hour
 	@sh tests/kubernetes/system_packages.sh

@@ -143,9 +143,9 @@ async def test_a_body_that_comes_slowly_but_never_stops_is_served(start: Start) 
 
 
 async def test_a_body_held_back_by_the_gateway_is_no_fault_of_the_client(start: Start) -> None:
-    gateway = await start(limits={"body_timeout": Seconds(0.2)}, response_timeout=Seconds(10))
+    gateway = await start(limits={"body_timeout": Seconds(0.6)}, response_timeout=Seconds(30))
     more = asyncio.Event()
-    size = 64 << 20
+    size = 32 << 20
 
     async def behave(upstream: Conversation) -> None:
         upstream.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -160,7 +160,7 @@ async def test_a_body_held_back_by_the_gateway_is_no_fault_of_the_client(start: 
     sending = asyncio.create_task(client.send(get("/", f"Content-Length: {size}", method="POST") + b"x" * size))
     connection = await gateway.only_connection()
     await until(lambda: connection.wire.is_held)
-    await asyncio.sleep(0.5)  # longer than body_timeout
+    await asyncio.sleep(0.8)  # longer than body_timeout
     more.set()
     await sending
     assert (await client.response()).body == b"ok"

@@ -158,6 +158,16 @@ async def test_only_who_waits_waits_too_long() -> None:
     assert repr(incoming) == "<RequestBody broken, 0 bytes taken, 0 here>"
 
 
+@pytest.mark.parametrize("is_last", [True, False])
+async def test_what_came_is_not_waited_for_though_nobody_has_taken_it_yet(*, is_last: bool) -> None:
+    time = Time()
+    incoming = body(time=time)
+    waits = await reading(incoming)
+    incoming.end() if is_last else incoming.put(b"late")
+    incoming.check(time.now + 31, timeout=30, rate=0)
+    assert await waits == (b"" if is_last else b"late")
+
+
 async def trickle(incoming: RequestBody, time: Time, *, size: int, seconds: int, rate: int) -> int:
     """Each second somebody waits and so many bytes come. The second in which it was ended, or 0."""
     for second in range(1, seconds + 1):
