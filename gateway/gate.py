@@ -20,6 +20,7 @@ from gateway.core.http.body_limit import check_length
 from gateway.core.http.client_address import client_addresses_of
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.proof.binding import check_binding
+from gateway.core.proof.certificate import ClientCertificates
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.policy import check_policy
 from gateway.core.routing.route import Route
@@ -81,6 +82,7 @@ class Gate:
         """`secrets`: those that upstreams are shown. `clock`: seconds since the epoch, as the times in tokens."""
         self.routes: Final = RouteTable(config)
         self._upstream_headers = UpstreamHeaders.of(config, secrets=secrets)
+        self._certificates = ClientCertificates()
         self._token_bytes = config.limits.token_bytes
         self._body_bytes = config.limits.body_bytes
         self.verifier: Final = Verifier(
@@ -212,7 +214,7 @@ class Gate:
                     self._revocations.check(identity)
                 taken.append(BINDING)
                 if identity.confirmation is not None:
-                    check_binding(identity)
+                    check_binding(identity, facts, self._certificates)
                 ending.identity = identity
             if route.rates and self._rates is not None:
                 taken.append(RATES)

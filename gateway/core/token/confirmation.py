@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-#: RFC 9449 section 6.1 and RFC 8705 section 3.1
-_KNOWN_METHODS: Final = ("jkt", "x5t#S256")
+#: thumbprint (RFC 7638) of a key, RFC 9449 section 6.1
+KEY: Final = "jkt"
+#: thumbprint of a client certificate, RFC 8705 section 3.1
+CERTIFICATE: Final = "x5t#S256"
+_KNOWN_METHODS: Final = (KEY, CERTIFICATE)
 
 
 class Confirmation:

@@ -2,29 +2,46 @@
 
 import pytest
 
-from gateway.core.errors import BindingUnsupported, ProofRequired, Refusal, Suspect
+from gateway.core.errors import BindingUnsupported, ProofMismatch, ProofRequired, Refusal, Suspect
 from gateway.core.proof.binding import check_binding
+from gateway.core.proof.certificate import ClientCertificates
 from gateway.core.token.confirmation import Confirmation
-from tests.memory import identity
+from tests.memory import facts, identity
+
+NOWHERE = ClientCertificates()
 
 
 def test_a_token_that_is_bound_to_nothing_needs_no_proof() -> None:
-    check_binding(identity())
+    check_binding(identity(), facts(), NOWHERE)
+
+
+def test_a_token_that_is_bound_to_the_key_of_a_proof_passes() -> None:
+    check_binding(identity(confirmation=Confirmation({"jkt": "thumbprint"})), facts(), NOWHERE, proof_key="thumbprint")
 
 
 @pytest.mark.parametrize(
-    ("methods", "refusal", "evidence"),
+    ("methods", "proof_key", "refusal", "evidence"),
     [
-        ({"jkt": "thumbprint"}, ProofRequired, "cnf has jkt"),
-        ({"x5t#S256": "thumbprint"}, ProofRequired, "cnf has x5t#S256"),
-        ({}, BindingUnsupported, "cnf is malformed, or names an unsupported confirmation method"),
+        ({"jkt": "thumbprint"}, None, ProofRequired, "cnf has jkt"),
+        (
+            {"jkt": "thumbprint"},
+            "another",
+            ProofMismatch,
+            "the DPoP proof was made with another key than jkt of cnf names",
+        ),
+        ({"x5t#S256": "thumbprint"}, None, ProofRequired, "cnf has x5t#S256"),
+        ({"x5t#S256": "thumbprint"}, "thumbprint", ProofRequired, "cnf has x5t#S256"),
+        ({"jkt": "thumbprint", "x5t#S256": "thumbprint"}, None, ProofRequired, "cnf has jkt"),
+        ({"jkt": "thumbprint", "x5t#S256": "thumbprint"}, "thumbprint", ProofRequired, "cnf has x5t#S256"),
+        ({}, None, BindingUnsupported, "cnf is malformed, or names an unsupported confirmation method"),
+        ({}, "thumbprint", BindingUnsupported, "cnf is malformed, or names an unsupported confirmation method"),
     ],
 )
 def test_a_bound_token_is_refused_and_only_the_token_is_named(
-    methods: dict[str, str], refusal: type[Refusal], evidence: str
+    methods: dict[str, str], proof_key: str | None, refusal: type[Refusal], evidence: str
 ) -> None:
     with pytest.raises(Refusal) as caught:
-        check_binding(identity(confirmation=Confirmation(methods)))
+        check_binding(identity(confirmation=Confirmation(methods)), facts(), NOWHERE, proof_key=proof_key)
     assert type(caught.value) is refusal
     assert caught.value.evidence == evidence
     assert caught.value.suspect == Suspect("0123456789ab", None, "local")
