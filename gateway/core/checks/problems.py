@@ -11,6 +11,7 @@ from gateway.core.addresses import Address, is_wildcard, parse_address
 from gateway.core.checks.assertion import assertion_problems, assertion_warnings
 from gateway.core.checks.backchannel_logout import logout_notes, logout_problems, logout_warnings
 from gateway.core.checks.cors import cors_problems, cors_warnings
+from gateway.core.checks.external_url import external_url_problems, external_url_warnings
 from gateway.core.checks.headers import header_problems, header_warnings
 from gateway.core.checks.introspection import introspection_problems, introspection_warnings
 from gateway.core.checks.issuers import issuer_notes, issuer_problems, issuer_warnings
@@ -38,6 +39,7 @@ def problems(config: Config) -> list[ConfigProblem]:
     """Everything that must be corrected before the gateway starts, in the order of the reference."""
     return [
         *_address_problems(config),
+        *external_url_problems(config),
         *_worker_problems(config.workers),
         *issuer_problems(config),
         *introspection_problems(config),
@@ -61,6 +63,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
     """What may stay but ought to be known."""
     return [
         *upstream_warnings(config),
+        *external_url_warnings(config),
         *issuer_warnings(config),
         *introspection_warnings(config),
         *logout_warnings(config),

@@ -42,6 +42,18 @@ class Config(Section, frozen=True, kw_only=True):
     decisions: Annotated[
         str | None, _doc("address:port of the decision API, for proxies that only ask; needs trusted_proxies")
     ] = None
+    external_url: Annotated[
+        str | tuple[str, ...] | None,
+        _doc(
+            "where clients find the gateway: scheme, host, and the path that a proxy takes away; several: chosen by "
+            "host; null: by Host, where hosts has it",
+            variable="GATEWAY_EXTERNAL_URL",
+        ),
+    ] = None
+    hosts: Annotated[
+        tuple[str, ...],
+        _doc("hosts under which clients find the gateway, without port; *.example.com: any below; empty: any"),
+    ] = ()
     workers: Annotated[
         int,
         _doc(
@@ -111,6 +123,12 @@ def upstreams_of(config: Config) -> dict[str, UpstreamSection]:
     if config.upstream is None or DEFAULT_UPSTREAM in config.upstreams:
         return config.upstreams.copy()
     return {**config.upstreams, DEFAULT_UPSTREAM: UpstreamSection(url=config.upstream)}
+
+
+def external_urls_of(config: Config) -> tuple[str, ...]:
+    """Every `external_url`, as written."""
+    urls = config.external_url
+    return () if urls is None else (urls,) if isinstance(urls, str) else urls
 
 
 def asks_issuers(config: Config) -> bool:

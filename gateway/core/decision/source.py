@@ -48,6 +48,7 @@ class Told:
             request_id=subrequest.request_id,
             expects_continue=subrequest.expects_continue,
             is_websocket=subrequest.is_websocket,
+            is_question=True,
         )
 
 

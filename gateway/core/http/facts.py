@@ -24,6 +24,7 @@ class Facts:
         "expects_continue",
         "headers",
         "host",
+        "is_question",
         "is_websocket",
         "method",
         "peer",
@@ -51,6 +52,7 @@ class Facts:
         request_id: str,
         expects_continue: bool = False,
         is_websocket: bool = False,
+        is_question: bool = False,
     ) -> None:
         self.method: Final = method
         #: origin-form or `*`, byte for byte as it will be forwarded
@@ -76,6 +78,8 @@ class Facts:
         self.expects_continue: Final = expects_continue
         #: the client asks to go on in the WebSocket protocol (RFC 6455 section 4.1)
         self.is_websocket: Final = is_websocket
+        #: a proxy asks about it, and forwards it by itself: what it tells of the request is read already
+        self.is_question: Final = is_question
 
     def __repr__(self) -> str:
         return f"Facts({self.method} {self.path} from {self.peer}, request {self.request_id})"
