@@ -197,7 +197,8 @@ class Gate:
         if route.cors is not cors:
             ending.response_lines = () if route.cors is None else route.cors.response_lines(facts.headers)
         try:
-            if not route.public:
+            # Optional is no credential at all: whatever one is there must be good.
+            if not route.public and (facts.authorization or not route.optional):
                 taken.append(CREDENTIAL)
                 presumed = presumed_token(facts.authorization, token_bytes=self._token_bytes)
                 digest = digest_of(presumed)

@@ -221,6 +221,8 @@ def _why_not(step: Step, ending: Ending) -> str:
     """Why a step was not entered; nothing where a step before it refused."""
     if ending.route is not None and ending.route.public:
         return "not asked for: the route is public"
+    if ending.route is not None and ending.route.optional and Step.CREDENTIAL not in ending.steps:
+        return "not asked for: there is no credential, and the route does without"
     order = list(Step)
     if Step.REMEMBERED in ending.steps and order.index(step) <= order.index(Step.HEADERS):
         return "passed before"

@@ -23,6 +23,7 @@ def summary(config: Config, listeners: Listeners) -> str:
     )
     upstreams = ", ".join(upstream.url for upstream in upstreams_of(config).values())
     public = [route_name(route) for route in config.routes if route.access == "public"]
+    optional = [route_name(route) for route in config.routes if route.access == "optional"]
     reporting = [route_name(route) for route in config.routes if route.mode == "report"]
     return (
         f"bearer-gateway {__version__} {'(compiled) ' if IS_COMPILED else ''}listens on {traffic.where}, "
@@ -31,6 +32,7 @@ def summary(config: Config, listeners: Listeners) -> str:
         + f"in front of {upstreams}; "
         + (f"{len(config.routes)} routes; " if config.routes else "every path needs an access token; ")
         + (f"PUBLIC: {', '.join(public)}; " if public else "")
+        + (f"TOKEN OPTIONAL: {', '.join(optional)}; " if optional else "")
         + (f"REPORTS ONLY: {', '.join(reporting)}; " if reporting else "")
         + f"issuers: {issuers}"
         + (f"; {config.workers} workers" if config.workers > 1 else "")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.core.config.file import Config, bad_tokens_of
-from gateway.core.config.rates import PER_ADDRESS
+from gateway.core.config.rates import PER_ADDRESS, PER_CALLER
 from gateway.core.errors import RateLimited, StoreUnavailable
 from gateway.core.http.client_address import client_addresses_of
 from gateway.core.http.facts import Facts
@@ -92,13 +92,15 @@ class RateLimits:
         keys: list[bytes] = []
         counted: list[RateRule] = []
         for rule in rules:
+            if ending.identity is None and rule.per in PER_CALLER:
+                continue  # nobody showed a token, and the route does not ask for one
             sender = self._sender_of(facts) if rule.per == PER_ADDRESS else None
             key = rule.key(ending.identity, sender=sender, route="" if ending.route is None else ending.route.name)
-            if key is not None:
+            if key is None:
+                self._tell_of_nobody(facts)
+            else:
                 keys.append(key)
                 counted.append(rule)
-        if len(counted) < len(rules):
-            self._tell_of_nobody(facts)
         if not counted:
             return
         taken = await self._take(keys, [rule.pace for rule in counted])
@@ -167,5 +169,5 @@ def rate_limits(config: Config, store: Store, *, counts: bool = True) -> RateLim
 def counts_all(config: Config) -> bool:
     """Whether no request passes without being counted."""
     return bool(config.rates) and all(
-        compile_rates(config.rates, route.rates, public=route.access == "public") for route in config.routes
+        compile_rates(config.rates, route.rates, public=route.access != "token") for route in config.routes
     )

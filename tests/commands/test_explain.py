@@ -364,6 +364,20 @@ async def test_a_public_route_asks_for_nothing(keys: str) -> None:
     assert {step.passed for step in explanation.steps[2:]} == {None}
 
 
+async def test_an_optional_route_asks_only_whoever_shows_a_token(keys: str) -> None:
+    settings = {"routes": (RouteSection(path="/prices", access="optional", scopes=("read:prices",)),)}
+    nobody = await explained(keys, b"", target="/prices", settings=settings)
+    assert nobody.verdict == "admitted"
+    assert {step.passed for step in nobody.steps[2:]} == {None}
+    assert nobody.steps[2].says == "not asked for: there is no credential, and the route does without"
+    assert not any(name == "X-User-Id" for name, _ in nobody.headers)
+    told = await explained(keys, minted(scope="read:prices"), target="/prices", settings=settings)
+    assert (told.verdict, ("X-User-Id", "alice") in told.headers) == ("admitted", True)
+    refused = await explained(keys, minted(scope="other"), target="/prices", settings=settings)
+    assert refused.refusal is not None
+    assert (refused.verdict, refused.refusal.reason) == ("refused", "insufficient_scope")
+
+
 async def test_color_is_for_terminals(keys: str) -> None:
     explanation = await explained(keys, minted())
     assert "\x1b[" in as_text(explanation, color=True)

@@ -232,6 +232,17 @@ async def test_routes_of_a_host_are_for_that_host(start: Start, style: Style) ->
     assert (await ask(gateway, style("GET", "/a").replace(b"api.test", b"third.test"))).status == 404
 
 
+@STYLES
+async def test_where_a_token_is_optional_nobody_is_told_by_empty_headers(start: Start, style: Style) -> None:
+    gateway = await start(routes=(RouteSection(path="/prices", access="optional"),))
+    nobody = await ask(gateway, style("GET", "/prices", "X-User-Id: root"))
+    assert (nobody.status, nobody.values(b"X-User-Id"), nobody.values(b"X-Client-Id")) == (200, [b""], [b""])
+    told = await ask(gateway, style("GET", "/prices", authorization()))
+    assert (told.status, told.values(b"X-User-Id")) == (200, [b"alice"])
+    refused = await ask(gateway, style("GET", "/prices", "Authorization: Bearer nonsense"))
+    assert (refused.status, refused.values(b"X-Gateway-Reason")) == (401, [b"token_malformed"])
+
+
 async def test_without_routes_every_path_needs_a_token(start: Start) -> None:
     gateway = await start(routes=())
     assert (await ask(gateway, nginx("GET", "/any//../path", authorization()))).status == 200

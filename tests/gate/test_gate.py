@@ -30,13 +30,16 @@ from gateway.core.errors import (
     MalformedCredential,
     MethodNotAllowed,
     MissingCredential,
+    MultipleCredentials,
     NoRoute,
     ProofRequired,
     RateLimited,
     Refusal,
     TokenExpired,
+    TokenMalformed,
     TokenRevoked,
     TokenTooLarge,
+    UnknownIssuer,
     UpstreamProtocolError,
     UpstreamUnreachable,
 )
@@ -280,6 +283,64 @@ async def test_on_a_public_route_no_token_is_looked_at() -> None:
         assert (admission.identity, ending.identity, ending.reported) == (None, None, None)
         assert not any(name in (b"Authorization", b"X-User-Id") for name, _ in admission.headers)
     assert world.recorder.hits == []
+
+
+OPTIONAL = RouteSection(path="/orders", access="optional", scopes=("read:orders",))
+
+
+async def test_where_a_token_is_optional_a_request_without_any_credential_passes_as_nobody() -> None:
+    world = World(routes=(OPTIONAL,))
+    forged = ((b"X-User-Id", b"root"), (b"x_user_id", b"root"), (b"Cookie", b"token=abc"))
+    ending = Ending()
+    admission = await world.gate.admit(facts(None, *forged), ending)
+    assert (admission.identity, ending.identity, ending.reported) == (None, None, None)
+    assert ending.steps == [Step.REQUEST, Step.ROUTE]
+    assert [name for name, value in admission.headers if value == b"root"] == []
+    assert world.recorder.hits == []
+
+
+@pytest.mark.parametrize("mode", ["enforce", "report"])
+@pytest.mark.parametrize(
+    ("shown", "refusal"),
+    [
+        ((b"Bearer opaque",), TokenMalformed),
+        ((b"Bearer",), MalformedCredential),
+        ((b"Basic YWxpY2U6c2VjcmV0",), MissingCredential),
+        ((b"",), MissingCredential),
+        ((b"Bearer a", b"Bearer a"), MultipleCredentials),
+        ({"exp": 0}, TokenExpired),
+        ({"iss": "https://stranger.example"}, UnknownIssuer),
+        ({"scope": "other"}, InsufficientScope),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+async def test_where_a_token_is_optional_one_that_is_shown_is_judged_as_anywhere(
+    mode: Any, shown: tuple[bytes, ...] | dict[str, Any], refusal: type[Refusal]
+) -> None:
+    route = RouteSection(path="/orders", access="optional", scopes=("read:orders",), mode=mode)
+    lines = (b"Bearer " + sign(some_claims(**shown)),) if isinstance(shown, dict) else shown
+    request = facts(None, *((b"Authorization", line) for line in lines), authorization=lines)
+    ending = Ending()
+    world = World(routes=(route,))
+    if mode == "enforce":
+        with pytest.raises(refusal):
+            await world.gate.admit(request, ending)
+        return
+    admission = await world.gate.admit(request, ending)
+    assert type(ending.reported) is refusal
+    assert (admission.identity is not None) is (refusal is InsufficientScope)
+    assert not any(name == b"Authorization" for name, _ in admission.headers)
+
+
+async def test_where_a_token_is_optional_a_good_one_says_who_is_calling() -> None:
+    world = World(routes=(OPTIONAL,))
+    for _ in range(2):
+        ending = Ending()
+        admission = await world.gate.admit(facts(sign()), ending)
+        assert ending.identity is not None
+        assert (b"X-User-Id", b"alice") in admission.headers
+        assert not any(name == b"Authorization" for name, _ in admission.headers)
+    assert Step.REMEMBERED in ending.steps
 
 
 async def test_a_path_that_no_route_may_have_is_refused_before_the_token_is_looked_at() -> None:

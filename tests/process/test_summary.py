@@ -16,14 +16,15 @@ from tests.wire import Start
 async def test_it_says_which_routes_are_open_and_which_only_report(start: Start) -> None:
     routes = (
         RouteSection(path="/health", access="public"),
+        RouteSection(path="/prices", access="optional"),
         RouteSection(path="/orders/*", methods=("GET",), mode="report"),
         RouteSection(path="/reports/*", name="reports", mode="report"),
         RouteSection(path="/*"),
     )
     gateway = await start(routes=routes, upstreams={"shop": UpstreamSection(url="http://shop.test")})
     written = gateway.stderr.getvalue()
-    assert f"http://shop.test, {gateway.upstream.url}; 4 routes; " in written
-    assert "PUBLIC: /health; REPORTS ONLY: GET /orders/*, reports; " in written
+    assert f"http://shop.test, {gateway.upstream.url}; 5 routes; " in written
+    assert "PUBLIC: /health; TOKEN OPTIONAL: /prices; REPORTS ONLY: GET /orders/*, reports; " in written
     assert "every path needs" not in written
     metrics = (await gateway.admin("/metrics")).body.decode()
     assert "gateway_report_mode_routes 2.0" in metrics

@@ -96,6 +96,19 @@ async def test_a_route_has_its_own_beside_those_at_the_top_and_one_that_refuses_
     assert [record["rate"] for record in await gateway.stdout.records(5) if "rate" in record] == ["reports", "all"]
 
 
+async def test_where_a_token_is_optional_who_shows_none_counts_for_address_and_route_alone(start: Start) -> None:
+    prices = RouteSection(path="/", access="optional", rates=(rate("whole", "route", 3),))
+    gateway = await start(rates=(rate(limit=1),), routes=(prices,))
+    anonymous = get("/").replace(bearer(), b"")
+    responses = await ask(gateway, anonymous, anonymous, get("/"), get("/"), anonymous)
+    assert [response.status for response in responses] == [200, 200, 200, 429, 429]
+    assert [record.get("rate") for record in await gateway.stdout.records(5)] == [None, None, None, "all", "whole"]
+    assert told(responses[0])[0] == [b'"whole";q=3;w=3600']
+    sent = [request.values(b"X-User-Id") for request in gateway.upstream.requests]
+    assert sent == [[], [], [b"alice"]]
+    assert b"counts everybody" not in gateway.stderr.getvalue().encode()
+
+
 async def test_on_a_public_route_addresses_and_the_route_itself_are_counted(start: Start) -> None:
     public = RouteSection(path="/", access="public", rates=(rate("site", "address", 1), rate("whole", "route", 3)))
     gateway = await start(rates=(rate(limit=1),), routes=(public,), trusted_proxies=("127.0.0.1/32",))

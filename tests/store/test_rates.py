@@ -286,6 +286,7 @@ async def test_closed_refuses_while_nobody_can_tell(redis: RedisServer) -> None:
     [
         ({}, True),
         ({"routes": (RouteSection(path="/a"), RouteSection(path="/b", access="public"))}, False),
+        ({"routes": (RouteSection(path="/a"), RouteSection(path="/b", access="optional"))}, False),
         ({"routes": (RouteSection(path="/a"), RouteSection(path="/b", rates=None))}, False),
         ({"routes": (RouteSection(path="/a"),)}, True),
     ],

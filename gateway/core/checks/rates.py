@@ -50,6 +50,13 @@ def rate_warnings(config: Config) -> Iterator[ConfigProblem]:
     if isinstance(config.bad_tokens, BadTokensSection) and config.bad_tokens.direct and config.trusted_proxies:
         sentence = "has no effect beside trusted_proxies: whoever is none of them is a client"
         yield ConfigProblem("bad_tokens.direct", sentence)
+    for index, route in enumerate(config.routes):
+        counted = () if route.rates is None else (*config.rates, *route.rates)
+        if route.access == "optional" and counted and all(rate.per in PER_CALLER for rate in counted):
+            sentence = (
+                "count only who shows a token, and access is optional: a rate per address or route counts everybody"
+            )
+            yield ConfigProblem(joined(joined("routes", index), "rates"), sentence)
     if config.bad_tokens is None and asks_issuers(config) and not says_whose_address(config):
         sentence = (
             "are not counted, and each may cost a call: trusted_proxies, or direct: true, say whose address counts"

@@ -27,6 +27,8 @@ _NO_SCOPE = (
     "claims can ask for a role of any spelling"
 )
 _UNREACHED = "is never reached: {} comes first and takes all of it"
+#: what a route may ask of a token, beside that there is one
+_ASKED = ("scopes", "any_scope", "claims", "clients", "issuers")
 #: methods that never reach a route
 _NEVER = {"CONNECT", "TRACE"}
 
@@ -54,6 +56,8 @@ def route_warnings(config: Config) -> Iterator[ConfigProblem]:
             yield ConfigProblem(joined(path, "mode"), f"is unsafe: would-be refusals pass, and are only counted{also}")
         if route.access == "public":
             yield ConfigProblem(joined(path, "access"), "is public: anybody may call it")
+        elif route.access == "optional":
+            yield ConfigProblem(joined(path, "access"), _optional_words(route))
     yield from _order_warnings(config)
     if config.pass_override_headers and config.routes:
         yield ConfigProblem("pass_override_headers", "is unsafe: a client may change the method behind the gateway")
@@ -62,6 +66,13 @@ def route_warnings(config: Config) -> Iterator[ConfigProblem]:
     paths = named("upstreams", config.upstreams)
     for name in sorted(kept):
         yield ConfigProblem(joined(paths[name], "authorization"), "is unsafe: the API gets the token")
+
+
+def _optional_words(route: RouteSection) -> str:
+    """What is open, and what its policy still holds for."""
+    asked = [key for key in _ASKED if getattr(route, key)]
+    narrowed = f"; only whoever shows one is asked for {', '.join(asked)}" if asked else ""
+    return f"is optional: anybody may call it without a token{narrowed}"
 
 
 def _order_warnings(config: Config) -> Iterator[ConfigProblem]:
@@ -86,16 +97,16 @@ def _order_warnings(config: Config) -> Iterator[ConfigProblem]:
 
 def _shadow(first: RouteSection, later: RouteSection, *, same_path: bool) -> str | None:
     """What `first` does to a later route whose paths it takes, or None: nothing, or what was plainly meant."""
-    opens = first.access == "public" and later.access == "token"
+    opens = first.access != "token" and later.access == "token"
     if _has_all(_methods(first), _methods(later)) and _has_all(_hosts(first), _hosts(later)):
-        return "is not protected: {} comes first and is public" if opens else _UNREACHED
+        return f"is not protected: {{}} comes first and is {first.access}" if opens else _UNREACHED
     if (
         opens
         and not same_path
         and _has_some(_methods(first), _methods(later))
         and _has_some(_hosts(first), _hosts(later))
     ):
-        return "is not protected for some methods or hosts: {} comes first and is public"
+        return f"is not protected for some methods or hosts: {{}} comes first and is {first.access}"
     return None
 
 
@@ -173,7 +184,7 @@ def _asked_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
             yield paths[name], "is not the name of a claim, and no valid JSON Pointer"
         if values == ():
             yield paths[name], "must have at least one value"
-    asked = [key for key in ("scopes", "any_scope", "claims", "clients", "issuers") if getattr(route, key)]
+    asked = [key for key in _ASKED if getattr(route, key)]
     if route.access == "public" and asked:
         yield asked[0], "has no effect on a public route: remove it, or access: public"
 

@@ -19,7 +19,10 @@ class RouteSection(Section, frozen=True, kw_only=True):
     ]
     methods: Annotated[tuple[str, ...], _doc("methods; GET includes HEAD; empty: all")] = ()
     hosts: Annotated[tuple[str, ...], _doc("hosts, without port; empty: all")] = ()
-    access: Annotated[Literal["token", "public"], _doc("public: no token is asked for or read")] = "token"
+    access: Annotated[
+        Literal["token", "optional", "public"],
+        _doc("optional: no token passes as nobody, and one must be good in full; public: none is asked for or read"),
+    ] = "token"
     scopes: Annotated[tuple[str, ...], _doc("scopes, all of which the token must have")] = ()
     any_scope: Annotated[tuple[str, ...], _doc("scopes, one of which the token must have")] = ()
     claims: Annotated[

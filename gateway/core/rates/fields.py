@@ -20,9 +20,9 @@ def rate_lines(rules: Sequence[RateRule], taken: Taken) -> tuple[HeaderLine, ...
 
 
 def rates_in_words(rules: Sequence[RateRule] = (), taken: Taken | None = None) -> str:
-    """What is left in each bucket, for people; of no rules: nobody knew whose buckets."""
+    """What is left in each bucket, for people; of no rules: nobody knew whose."""
     if taken is None:
-        return "nobody says whose address counts"
+        return "counted for nobody: no address that counts is known, or no token was shown"
     left = [remaining(taken.full_at[index], rule.pace, now=taken.now) for index, rule in enumerate(rules)]
     return "; ".join([f"{rule}: {left[index]} of {rule.pace.burst} left" for index, rule in enumerate(rules)])
 

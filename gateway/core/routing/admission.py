@@ -22,7 +22,8 @@ class Admission:
         by_gateway: bool = False,
     ) -> None:
         self.route: Final = route
-        #: None on public routes, and where a token was not admitted in full and the route only reports
+        #: None on public routes, where a token is optional and there is none, and where it was not admitted in full and
+        #: the route only reports
         self.identity: Final = identity
         self.target: Final = target
         self.headers: Final = headers

@@ -20,6 +20,8 @@ class Route:
 
     name: str
     public: bool
+    #: without any credential a request passes as nobody's; with one it is judged as anywhere
+    optional: bool
     #: None: every method
     methods: frozenset[str] | None
     #: lower case, without port and the dot of the root zone; None: every host
@@ -78,6 +80,7 @@ def compile_route(
     return Route(
         name=route_name(route),
         public=route.access == "public",
+        optional=route.access == "optional",
         methods=frozenset(route.methods) or None,
         hosts=frozenset(host.lower().removesuffix(".") for host in route.hosts) or None,
         scopes=route.scopes,

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from gateway.core.checks.problems import problems, warnings
-from gateway.core.checks.rates import MAX_RATES
+from gateway.core.checks.rates import MAX_RATES, rate_warnings
 from gateway.core.config.conversion import convert
 from gateway.core.config.file import Config, bad_tokens_of, counts_senders
 from gateway.core.config.introspection import Introspection
@@ -102,6 +102,24 @@ def test_a_public_route_knows_no_caller_to_count_by(per: str) -> None:
         "routes[0].rates[0].per: must be address or route: nobody knows who calls a public route"
     ]
     assert wrong(rates=(rate("top", per),), routes=(RouteSection(path="/a", access="public"),)) == []
+
+
+def test_where_a_token_is_optional_a_rate_per_caller_alone_counts_nobody_who_shows_none() -> None:
+    sentence = "routes[0].rates: count only who shows a token, and access is optional: a rate per address or route counts everybody"
+    optional = RouteSection(path="/a", access="optional")
+    assert wrong(rates=(rate(),), routes=(optional,)) == []
+    own = RouteSection(path="/a", access="optional", rates=(rate("own", "client"),))
+    only_top: list[Any] = [optional, [rate()]]
+    for route, rates in (only_top, [own, []]):
+        assert list(map(str, rate_warnings(config(rates=tuple(rates), routes=(route,))))) == [sentence]
+    fine: list[list[Any]] = [
+        [optional, [rate(), rate("all", "route")]],
+        [optional, []],
+        [RouteSection(path="/a", access="optional", rates=None), [rate()]],
+        [RouteSection(path="/a"), [rate()]],
+    ]
+    for route, rates in fine:
+        assert list(rate_warnings(config(rates=tuple(rates), routes=(route,)))) == []
 
 
 def test_workers_count_together_or_not_at_all() -> None:

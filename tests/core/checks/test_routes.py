@@ -217,6 +217,29 @@ def test_a_public_route_in_front_of_a_protected_one_is_told(
     assert warned({**first, **PUBLIC}, later) == [IS_PUBLIC, *([] if sentence is None else [f"routes[1]: {sentence}"])]
 
 
+@pytest.mark.parametrize(
+    ("more", "narrowed"),
+    [({}, ""), ({"scopes": ("a",)}, "; only whoever shows one is asked for scopes"),
+     ({"clients": ("app",), "claims": {"a": 1}}, "; only whoever shows one is asked for claims, clients")],
+)  # fmt: skip
+def test_of_an_optional_route_it_is_told_who_gets_in_and_whom_its_policy_is_for(
+    more: dict[str, Any], narrowed: str
+) -> None:
+    assert told({"access": "optional", **more}) == []
+    assert warned({"access": "optional", **more}) == [
+        f"routes[0].access: is optional: anybody may call it without a token{narrowed}"
+    ]
+
+
+def test_an_optional_route_in_front_of_a_protected_one_opens_it_as_a_public_one_does() -> None:
+    assert warned({"path": "/*", "access": "optional"}, ORDERS)[1:] == [
+        "routes[1]: is not protected: routes[0] (/*) comes first and is optional"
+    ]
+    assert warned({"path": "/*", "methods": ("GET",), "access": "optional"}, ORDERS)[1:] == [
+        f"routes[1]: {PARTLY}: routes[0] (GET /*) comes first and is optional"
+    ]
+
+
 def test_a_public_route_behind_a_public_one_is_only_never_reached() -> None:
     (_, _, sentence) = warned({"path": "/*", **PUBLIC}, {**ORDERS, **PUBLIC})
     assert sentence == "routes[1]: is never reached: routes[0] (/*) comes first and takes all of it"

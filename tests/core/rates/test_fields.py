@@ -71,4 +71,4 @@ def test_people_are_told_what_is_left() -> None:
     assert rates_in_words(rules, taken(*rules, left=(19, 0))) == (
         "one: 100 in 60s per subject: 19 of 20 left; two: 100 in 60s per subject: 0 of 100 left"
     )
-    assert rates_in_words() == "nobody says whose address counts"
+    assert rates_in_words() == "counted for nobody: no address that counts is known, or no token was shown"

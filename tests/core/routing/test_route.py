@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.core.config.rates import Rate
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.core.routing.route import Route, compile_route
@@ -11,6 +12,7 @@ def test_the_least_there_is_takes_everything_and_asks_for_a_token() -> None:
     assert compile_route(RouteSection(path="/*")) == Route(
         name="/*",
         public=False,
+        optional=False,
         methods=None,
         hosts=None,
         scopes=(),
@@ -47,6 +49,7 @@ def test_every_key_is_compiled() -> None:
     assert compiled == Route(
         name="orders",
         public=True,
+        optional=False,
         methods=frozenset({"GET", "POST"}),
         hosts=frozenset({"api.example", "b.example"}),
         scopes=("a", "b"),
@@ -59,6 +62,13 @@ def test_every_key_is_compiled() -> None:
         stripped=2,
         timeout=2.5,
     )
+
+
+def test_optional_is_neither_public_nor_a_route_that_always_asks() -> None:
+    rates = tuple(Rate(name=per, per=per, limit=1) for per in ("subject", "route"))
+    compiled = compile_route(RouteSection(path="/*", access="optional", scopes=("a",)), rates=rates)
+    assert (compiled.public, compiled.optional, compiled.scopes) == (False, True, ("a",))
+    assert [rule.name for rule in compiled.rates] == ["subject", "route"]
 
 
 @pytest.mark.parametrize(
