@@ -11,6 +11,8 @@ import pytest
 
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
+from gateway.relay.upstream.upstreams import logs_in
+from tests.memory import facts
 from tests.wire import OK, PATIENCE, Conversation, Message, RawClient, Running, Start, bearer, chunked, get, until
 
 OPEN = (RouteSection(path="/health", access="public"), RouteSection(path="/*"))
@@ -197,6 +199,8 @@ SAID = {
     "behind a tab": (b"WWW-Authenticate:\tNTLM\t\r\n", False),
     "Basic": (b'WWW-Authenticate: Basic realm="a"\r\n', True),
     "Bearer": (b'WWW-Authenticate: Bearer realm="a", error="invalid_token"\r\n', True),
+    "asked for by a proxy in front of the API": (b"Proxy-Authenticate: NTLM\r\n", False),
+    "Basic asked for by a proxy": (b'Proxy-Authenticate: Basic realm="a"\r\n', True),
     "what IIS says of one": (b"Persistent-Auth: true\r\n", False),
     "what IIS says of none": (b"Persistent-Auth: false\r\n", True),
     "nothing": (b"", True),
@@ -226,6 +230,12 @@ async def test_a_connection_whose_response_spoke_of_such_a_login_is_not_used_aga
         ("Negotiate YIIJ", False),
         ("negotiate YIIJ", False),
         ("NTLM", False),
+        ("Negotiate", False),
+        ("nEgO2 abc", False),
+        ("Kerberos abc", False),
+        ("Basic YTpi, NTLM TlRMTVNTUAABAAAA", False),
+        ("NTLMv2 abc", True),
+        ("NegotiateX abc", True),
         ("Basic YTpi", True),
         ("Digest username=NTLM", True),
     ],
@@ -239,6 +249,26 @@ async def test_a_connection_whose_request_carried_such_a_login_is_not_used_again
         assert (await client.ask(anonymous(get("/health", f"Authorization: {shown}")))).status == 200
     assert gateway.upstream.last.values(b"Authorization") == [shown.encode()]
     assert len(gateway.upstream.conversations) == (1 if trusted else 2)
+
+
+@pytest.mark.parametrize(
+    ("lines", "logs"),
+    [
+        ((b"Bearer abc",), False),
+        ((b"bearer abc",), False),
+        ((), False),
+        ((b"Bearer NTLM",), False),
+        ((b"NTLM TlRMTVNTUAADAAAA",), True),
+        ((b"Bearer abc", b"Negotiate YIIJ"), True),
+        ((b"Basic YTpi",), False),
+    ],
+)
+def test_whoever_was_admitted_by_a_token_elsewhere_may_still_log_a_connection_in(
+    lines: tuple[bytes, ...], *, logs: bool
+) -> None:
+    request = facts(None, authorization=lines)
+    assert logs_in(request, is_known=True) is logs
+    assert logs_in(request, is_known=False) is logs
 
 
 async def test_a_login_of_a_client_that_left_is_forgotten_too(start: Start) -> None:

@@ -68,6 +68,8 @@ _TYPE: Final = 3
 _CODING: Final = 4
 _CONNECTION: Final = 5
 _CHALLENGE: Final = 6
+#: hop-by-hop, and a challenge
+_PROXY_CHALLENGE: Final = 7
 
 _SPECIAL: Final = {
     b"content-length": _LENGTH,
@@ -76,6 +78,7 @@ _SPECIAL: Final = {
     b"connection": _CONNECTION,
     b"www-authenticate": _CHALLENGE,
     b"persistent-auth": _CHALLENGE,
+    b"proxy-authenticate": _PROXY_CHALLENGE,
 }
 
 
@@ -93,7 +96,9 @@ _MEANINGS: NameMemo[int] = NameMemo(_meaning)
 _OPTIONS: NameMemo[frozenset[bytes]] = NameMemo(_read_options)
 
 
-def judge_head(method: str, status: int, reason: bytes, version: str, headers: Sequence[HeaderLine]) -> ResponseHead:
+def judge_head(  # noqa: C901 -- one meaning a branch
+    method: str, status: int, reason: bytes, version: str, headers: Sequence[HeaderLine]
+) -> ResponseHead:
     """The head of a final response to `method`; `version`: "1.0" or "1.1". UpstreamProtocolError: its end is open."""
     lines: list[HeaderLine] = []
     length: int | None = None
@@ -121,6 +126,8 @@ def judge_head(method: str, status: int, reason: bytes, version: str, headers: S
             if chunked or value.rstrip(_BLANKS).lower() != b"chunked" or version == "1.0":
                 raise UpstreamProtocolError("a Transfer-Encoding other than chunked, or one in HTTP/1.0")
             chunked = True
+        elif meaning == _PROXY_CHALLENGE:
+            is_login = is_login or is_connection_login(value)
         elif meaning == _CONNECTION:
             options = options | _OPTIONS[value] if options else _OPTIONS[value]
     if chunked and length is not None:

@@ -28,6 +28,8 @@ from gateway.relay.upstream.response import UpstreamResponse
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 #: RFC 9110 section 9.3: where a body is due. With any other method many servers leave it where it is
 _WITH_BODIES: Final = frozenset({"POST", "PUT", "PATCH"})
+#: how nearly every request begins its one credential
+_USUAL: Final = b"Bearer "
 
 
 class Tunnels:
@@ -81,8 +83,7 @@ class HttpUpstream:
         kind = STRANGER if admission.identity is None else KNOWN
         if facts.is_websocket:
             kind |= TUNNEL
-        # Whoever is admitted has shown a Bearer token, and nothing else.
-        is_last = closes or (kind & STRANGER != 0 and _logs_in(facts))
+        is_last = closes or logs_in(facts, is_known=kind & STRANGER == 0)
         connections = self.connections
         connection = connections.find(kind)
         if connection is None or connections.is_old(connection):
@@ -207,9 +208,13 @@ class HttpUpstreams:
         return upstream.send(facts, admission, client)
 
 
-def _logs_in(facts: Facts) -> bool:
-    """Whether the API may take whoever comes next on the same connection for this client."""
-    return any(is_connection_login(value) for value in facts.authorization)
+def logs_in(facts: Facts, *, is_known: bool) -> bool:
+    """Whether the API may take whoever comes next on the same connection for this client. `is_known`: was admitted."""
+    lines = facts.authorization
+    # Who was admitted by it has shown one Bearer token there, and nothing else; elsewhere there may be anything.
+    if is_known and len(lines) == 1 and lines[0].startswith(_USUAL):
+        return False
+    return any(is_connection_login(value) for value in lines)
 
 
 def _authority(url: str) -> bytes:

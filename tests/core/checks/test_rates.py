@@ -109,8 +109,8 @@ def test_where_a_token_is_optional_a_rate_per_caller_alone_counts_nobody_who_sho
     optional = RouteSection(path="/a", access="optional")
     assert wrong(rates=(rate(),), routes=(optional,)) == []
     own = RouteSection(path="/a", access="optional", rates=(rate("own", "client"),))
-    only_top: list[Any] = [optional, [rate()]]
-    for route, rates in (only_top, [own, []]):
+    warned: list[list[Any]] = [[optional, [rate()]], [own, []]]
+    for route, rates in warned:
         assert list(map(str, rate_warnings(config(rates=tuple(rates), routes=(route,))))) == [sentence]
     fine: list[list[Any]] = [
         [optional, [rate(), rate("all", "route")]],
