@@ -222,6 +222,8 @@ class Gate:
                 await self._rates.check(route.rates, facts, ending)
             if (identity := ending.identity) is not None:
                 taken.append(POLICY)
+                if route.demands is not None:
+                    route.demands.check(identity, now=self._clock())
                 check_policy(route, identity)
                 if identity.lacks is not None and self._completer is not None:
                     ending.identity = await self._completer.complete(identity, facts, digest, presumed, ending)

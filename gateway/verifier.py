@@ -25,6 +25,7 @@ from gateway.core.errors import (
 from gateway.core.token.believed import Believed, believe
 from gateway.core.token.confirmation import parse_confirmation
 from gateway.core.token.credential import Credential
+from gateway.core.token.details import Kept
 from gateway.core.token.handles import fixed_part, handles_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.introspected import IntrospectionResponse, judge_jwt, judge_opaque
@@ -114,6 +115,7 @@ class Verifier:
         self._is_revocable = config.revocation is not None
         self._headers = identity_headers_of(config)
         self._claims = asked_claims(config)
+        self._kept = Kept.of(config)
         #: by issuer: what it is asked for where a token lacks it
         self._wanted = wanted_of(config)
         self._issuers = issuers
@@ -390,6 +392,7 @@ class Verifier:
                 client=candidate.client,
                 digest=digest_of(candidate.signed or (b"" if believed is None else fixed_part(believed.token))),
             ),
+            details=None if self._kept is None else self._kept.details_of(claims, candidate),
             lacks=lacks,
             believed=believed,
         )

@@ -42,7 +42,12 @@ def _headers(ending: Ending, _: Mapping[str, Any]) -> str:
 
 
 def _policy(ending: Ending, _: Mapping[str, Any]) -> str:
-    return f"scopes {' '.join(ending.identity.scopes) or 'none'}" if ending.identity is not None else ""
+    if ending.identity is None:
+        return ""
+    demands = None if ending.route is None else ending.route.demands
+    return "; ".join(
+        [f"scopes {' '.join(ending.identity.scopes) or 'none'}", *(() if demands is None else demands.in_words())]
+    )
 
 
 def _userinfo(_: Ending, seen: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from gateway.core.config.rates import BadTokensSection, Rate
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.secret import Secret
-from gateway.core.config.section import Size
+from gateway.core.config.section import Seconds, Size
 from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
 from gateway.core.config.upstreams import UpstreamCredential, UpstreamSection
 from gateway.core.config.userinfo import UserInfoSection
@@ -35,7 +35,6 @@ from gateway.core.errors import (
     Draining,
     ExchangeRefused,
     ExchangeUnavailable,
-    InsufficientAuthentication,
     InternalError,
     IntrospectionUnavailable,
     InvalidLogout,
@@ -78,6 +77,9 @@ ROUTES = (
     RouteSection(path="/reports/*", scopes=("delete:orders",), mode="report"),
     RouteSection(path="/admin/*", claims={"role": "admin"}),
     RouteSection(path="/partners/*", clients=("partner",)),
+    RouteSection(path="/others/*", audience="https://other.example"),
+    RouteSection(path="/payments/*", acr=("gold",), max_age=Seconds(600)),
+    RouteSection(path="/narrow/*", audience=AUDIENCE, acr=("gold",), max_age=Seconds(600)),
 )
 
 
@@ -149,6 +151,9 @@ CASES: list[tuple[str, str, bytes, dict[str, Any]]] = [
     ("insufficient_scope", "policy", minted(), {"method": "POST"}),
     ("claim_mismatch", "policy", minted(), {"target": "/admin/1"}),
     ("client_not_allowed", "policy", minted(), PARTNER),
+    ("wrong_audience", "policy", minted(), {"target": "/others/1"}),
+    ("insufficient_user_authentication", "policy", minted(), {"target": "/payments/1"}),
+    ("insufficient_user_authentication", "policy", minted(acr="gold"), {"target": "/payments/1"}),
 ]
 
 
@@ -189,7 +194,7 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     # Nobody is asked for a token of the API's own here: it is only said that there would be one.
     elsewhere |= {ExchangeRefused, ExchangeUnavailable}
     # No part of a request that is explained yet, or nothing that a request alone can show.
-    elsewhere |= {ConditionFalse, CrossSiteRequest, InsufficientAuthentication, NonceRequired, PathMismatch}
+    elsewhere |= {ConditionFalse, CrossSiteRequest, NonceRequired, PathMismatch}
     elsewhere |= {ProofInvalid, ProofMismatch, ProofReplayed, TokenNotBound, UndecidableCredential, UnknownHost}
     # Nothing that is only explained is counted.
     elsewhere |= {RateLimited}
@@ -304,6 +309,14 @@ async def test_the_audience_is_shown_where_it_was_found(keys: str) -> None:
     assert explanation.verdict == "admitted"
     says = explanation.steps[STEPS.index("audience")].says
     assert says == f"/resource/aud is {AUDIENCE!r}; expected {[AUDIENCE]!r}"
+
+
+async def test_what_a_route_asks_of_audience_and_login_is_told_where_it_is_met(keys: str) -> None:
+    explanation = await explained(keys, minted(acr="gold", auth_time=NOW - 60), target="/narrow/1")
+    assert explanation.verdict == "admitted"
+    says = explanation.steps[STEPS.index("policy")].says
+    asked = f"for {(AUDIENCE,)!r}; acr ('gold',); a login of at most 600 s ago"
+    assert says == f"scopes read:orders write:orders; {asked}"
 
 
 async def test_a_value_is_shown_short(keys: str) -> None:

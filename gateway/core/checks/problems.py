@@ -11,6 +11,7 @@ from gateway.core.addresses import Address, is_wildcard, parse_address
 from gateway.core.checks.assertion import assertion_problems, assertion_warnings
 from gateway.core.checks.backchannel_logout import logout_notes, logout_problems, logout_warnings
 from gateway.core.checks.cors import cors_problems, cors_warnings
+from gateway.core.checks.demands import demand_problems, demand_warnings
 from gateway.core.checks.external_url import external_url_problems, external_url_warnings
 from gateway.core.checks.headers import header_problems, header_warnings
 from gateway.core.checks.introspection import introspection_problems, introspection_warnings
@@ -48,6 +49,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *header_problems(config),
         *assertion_problems(config),
         *route_problems(config),
+        *demand_problems(config),
         *cors_problems(config),
         *_proxy_problems(config.trusted_proxies),
         *limit_problems(config.limits),
@@ -71,6 +73,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
         *header_warnings(config),
         *assertion_warnings(config),
         *route_warnings(config),
+        *demand_warnings(config),
         *cors_warnings(config),
         *rate_warnings(config),
         *(

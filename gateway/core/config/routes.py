@@ -31,6 +31,18 @@ class RouteSection(Section, frozen=True, kw_only=True):
     ] = default({})
     clients: Annotated[tuple[str, ...], _doc("clients that may call; empty: any")] = ()
     issuers: Annotated[tuple[str, ...], _doc("names of issuers whose tokens count; empty: any")] = ()
+    audience: Annotated[
+        str | tuple[str, ...],
+        _doc("of issuers[].audience what counts here: the token must name it, of a list any one; empty: all of them"),
+    ] = ()
+    acr: Annotated[
+        tuple[str, ...],
+        _doc("ways to log in, of which the token must name one as acr; else the client is asked to step up (RFC 9470)"),
+    ] = ()
+    max_age: Annotated[
+        Seconds | None,
+        _doc("how long ago the user may have logged in, by auth_time, in whole seconds; null: any time"),
+    ] = None
     name: Annotated[str | None, _doc("label in metrics and logs; default: made from the path")] = None
     upstream: Annotated[str, _doc("name of the upstream")] = "default"
     strip_prefix: Annotated[
@@ -50,6 +62,11 @@ class RouteSection(Section, frozen=True, kw_only=True):
     rates: Annotated[
         tuple[Rate, ...] | None, _doc("how often somebody may call here, beside rates at the top; null: not even those")
     ] = ()
+
+
+def route_audiences(route: RouteSection) -> tuple[str, ...]:
+    """The audiences of which a token must name one beyond what its issuer asks; none: nothing is asked."""
+    return (route.audience,) if isinstance(route.audience, str) else route.audience
 
 
 def route_name(route: RouteSection) -> str:

@@ -12,6 +12,7 @@ from gateway.core.config.rates import Rate
 from gateway.core.config.routes import RouteSection, route_name
 from gateway.core.http.cors import CrossOrigin, compile_cors
 from gateway.core.rates.rules import RateRule, compile_rates
+from gateway.core.routing.demands import Demands, demands_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Route:
     log: str | None = None
     #: what its requests are counted by
     rates: tuple[RateRule, ...] = ()
+    #: what it asks of the token's audience, and of the login; None: nothing
+    demands: Demands | None = None
 
     def takes_method(self, method: str) -> bool:
         """Whether a request with this method may take the route; who may GET may HEAD (RFC 9110 section 9.3.2)."""
@@ -93,6 +96,7 @@ def compile_route(
         stripped=len([segment for segment in (route.strip_prefix or "").split("/") if segment]),
         timeout=None if route.timeout is None else float(route.timeout),
         log=route.log,
+        demands=demands_of(route, name=route_name(route)),
         rates=compile_rates(rates, route.rates, public=route.access == "public"),
         cors=cors if route.cors == "inherit" else compile_cors(route.cors, has_rates=has_rates),
     )

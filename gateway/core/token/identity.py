@@ -9,6 +9,7 @@ from gateway.core.claims import ClaimName
 from gateway.core.http.facts import HeaderLine
 from gateway.core.token.believed import Believed
 from gateway.core.token.confirmation import Confirmation
+from gateway.core.token.details import Details
 from gateway.core.token.handles import Handles
 from gateway.core.token.lacks import Lacks
 from gateway.core.token.markers import Verdict
@@ -35,6 +36,7 @@ class Identity:
         "claims",
         "client",
         "confirmation",
+        "details",
         "expires_at",
         "good_until",
         "handles",
@@ -69,6 +71,7 @@ class Identity:
         unread: str = "",
         confirmation: Confirmation | None = None,
         handles: Handles | None = None,
+        details: Details | None = None,
         believed: Believed | None = None,
         lacks: Lacks | None = None,
         bare: "Identity | None" = None,
@@ -100,6 +103,8 @@ class Identity:
         self.confirmation: Final = confirmation
         #: by what it can be revoked; None: revocation is not configured
         self.handles: Final = handles
+        #: what only some configurations ask for; None: nothing does
+        self.details: Final = details
         #: claims that its issuer may be asked for; None: nothing is missing, or it was asked
         self.lacks: Final = lacks
         #: the same as the token alone says it, where claims were asked for; and until when those are believed
@@ -127,6 +132,21 @@ class Identity:
     def sid(self) -> str | None:
         """The session at the issuer that the token is of."""
         return None if self.handles is None else self.handles.sid
+
+    @property
+    def audience(self) -> tuple[str, ...]:
+        """Whom the token is for; empty: nobody says, or no route asks. As `acr`."""
+        return () if self.details is None else self.details.audience
+
+    @property
+    def acr(self) -> tuple[str, ...]:
+        """How the user has logged in: any of these may be asked for."""
+        return () if self.details is None else self.details.acr
+
+    @property
+    def auth_time(self) -> float | None:
+        """When, in seconds since the epoch; None: the token does not say, or no route asks."""
+        return None if self.details is None else self.details.auth_time
 
     def still_holds(self, now: float, keys: PublishedKeys) -> bool:
         """Whether the token would pass now as it did before: its times, and the grounds on which it was believed.
@@ -160,6 +180,7 @@ class Identity:
             unread=self.unread,
             confirmation=self.confirmation,
             handles=self.handles,
+            details=self.details,
             believed=self.believed,
             bare=self,
             good_until=until,

@@ -170,8 +170,9 @@ def judge_opaque(
     expires_at, not_before = check_times({"exp": max(until, now + 1), **claims}, rules, now=now)
     trail.saw({"seconds left": expires_at - now})
     trail.enter(AUDIENCE)
+    audience: tuple[str, ...] = ()
     if rules.response_needs_audience or find_first(claims, rules.audience_claims) is not None:
-        check_audience(claims, rules, trail=trail)
+        audience = check_audience(claims, rules, trail=trail)
     trail.enter(SUBJECT)
     subject, client = parties_of(claims, rules)
     trail.saw({"sub": subject, "client": client})
@@ -183,6 +184,7 @@ def judge_opaque(
         subject=subject,
         client=client,
         scopes=find_words(claims, rules.scope_claims),
+        audience=audience,
     )
     return Introspected(candidate, _bound(claims, members))
 
@@ -201,9 +203,11 @@ def judge_jwt(members: Mapping[str, Any], token: Token, candidate: Candidate, *,
     both = {**own, **claims}
     times: dict[str, Any] = {name: claims.get(name, own.get(name)) for name in ("exp", "nbf", "iat") if name in both}
     expires_at, not_before = check_times(times, rules, now=now)
-    named = find_first(claims, rules.audience_claims)
+    audience, named = candidate.audience, find_first(claims, rules.audience_claims)
     if named is not None:
-        check_audience(claims, rules, trail=Trail())
+        said = check_audience(claims, rules, trail=Trail())
+        # Where both name some, the token is for those alone that both name.
+        audience = tuple([one for one in said if one in audience]) if audience else said
     elif rules.response_needs_audience and find_first(own, rules.audience_claims) is None:
         raise MissingClaim(f"neither the token nor its issuer names {' or '.join(rules.audience_claims)}")
     if "iat" in claims and "iat" in own:
@@ -220,6 +224,7 @@ def judge_jwt(members: Mapping[str, Any], token: Token, candidate: Candidate, *,
         client=client,
         scopes=find_words(claims, rules.scope_claims) if says_scopes else candidate.scopes,
         signed=candidate.signed,
+        audience=audience,
     )
     return Introspected(judged, _bound(both, members))
 

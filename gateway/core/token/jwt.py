@@ -129,8 +129,9 @@ def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float,
     trail.saw({"seconds left": expires_at - now})
     trail.enter(AUDIENCE)
     # Lightweight tokens leave out whom they are of and for: what the issuer says of them must have it.
+    audience: tuple[str, ...] = ()
     if not rules.asked_about_jwts or find_first(claims, rules.audience_claims) is not None:
-        check_audience(claims, rules, trail=trail)
+        audience = check_audience(claims, rules, trail=trail)
     trail.enter(SUBJECT)
     subject, client = parties_of(claims, rules, may_lack=rules.asked_about_jwts)
     trail.saw({"sub": subject, "client": client})
@@ -144,6 +145,7 @@ def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float,
         client=client,
         scopes=scopes,
         signed=token.signing_input,
+        audience=audience,
     )
 
 
@@ -193,11 +195,11 @@ def _parse_time(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims[name]
     # RFC 7519 section 2, NumericDate; a boolean is an int in Python and no number in JSON.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TIME:
-        raise TokenMalformed(f"{name} is not a time: {_no_time(value)}")
+        raise TokenMalformed(f"{name} is not a time: {no_time(value)}")
     return float(value)
 
 
-def _no_time(value: object) -> str:
+def no_time(value: object) -> str:
     """Why a value is no time, in words."""
     if value is None:
         return "it is null"
@@ -206,8 +208,8 @@ def _no_time(value: object) -> str:
     return shown(value)
 
 
-def check_audience(claims: Mapping[str, Any], rules: IssuerRules, *, trail: Trail) -> None:
-    """RFC 7519 section 4.1.3: the first of the configured claims that is present decides."""
+def check_audience(claims: Mapping[str, Any], rules: IssuerRules, *, trail: Trail) -> tuple[str, ...]:
+    """RFC 7519 section 4.1.3: the first of the configured claims that is present decides. Returns what it names."""
     found = find_first(claims, rules.audience_claims)
     if found is None:
         raise MissingClaim(f"there is no {' or '.join(rules.audience_claims)}; {_advice(rules)}")
@@ -218,6 +220,7 @@ def check_audience(claims: Mapping[str, Any], rules: IssuerRules, *, trail: Trai
         raise TokenMalformed(f"{name} is neither a string nor an array of strings")
     if rules.audiences.isdisjoint(audiences):
         raise WrongAudience(f"{name} is {shown(value)}; expected {shown(sorted(rules.audiences))}; {_advice(rules)}")
+    return tuple(audiences)
 
 
 def _advice(rules: IssuerRules) -> str:

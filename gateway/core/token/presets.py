@@ -27,6 +27,8 @@ class Preset:
     scope_claims: tuple[str, ...] = ("scope", "scp")
     #: claims with the client, the first one present counts
     client_claims: tuple[str, ...] = ("client_id", "azp", "cid", "appid")
+    #: claims with how the user has logged in, a string or a list: any one counts
+    acr_claims: tuple[str, ...] = ("acr",)
     #: evidence that means something only where this provider is known to be the issuer
     markers: tuple[Marker, ...] = ()
     #: how an API comes into `aud` there, in words; empty where nothing is known
@@ -94,6 +96,8 @@ _PROVIDERS: Iterable[Preset] = (
         host=_host(r"login\.microsoftonline\.(?:com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net"),
         scope_claims=("scp", "roles"),
         client_claims=("azp", "appid"),
+        # Authentication contexts of Conditional Access; acr is in tokens of version 1.0 only.
+        acr_claims=("acrs", "acr"),
         audience="the client asks for a scope of the API, such as api://ID/name",
         markers=(_access("appid", Shape.TEXT, "Entra: access tokens of version 1.0 name the client so"),),
     ),

@@ -34,6 +34,8 @@ class IssuerRules:
     clients: frozenset[str]
     client_claims: tuple[str, ...]
     scope_claims: tuple[ClaimName, ...]
+    #: where it stands how the user has logged in
+    acr_claims: tuple[str, ...]
     preset: Preset | None
     #: how an API comes into the audience claim of this provider, for evidence; may be empty
     audience_advice: str
@@ -71,6 +73,7 @@ def rules_of(issuer: Issuer, *, keep: float | None = None) -> IssuerRules:
         clients=frozenset(issuer.clients),
         client_claims=(preset or _NO_PRESET).client_claims,
         scope_claims=read,
+        acr_claims=(preset or _NO_PRESET).acr_claims,
         preset=preset,
         audience_advice=suggested.audience,
         unread=tuple(
@@ -113,9 +116,9 @@ class Token:
 class Candidate:
     """A token that passed every check but the signature."""
 
-    __slots__ = ("client", "expires_at", "not_before", "rules", "scopes", "signed", "subject", "verdict")
+    __slots__ = ("audience", "client", "expires_at", "not_before", "rules", "scopes", "signed", "subject", "verdict")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- as many as it has fields
         self,
         rules: IssuerRules,
         verdict: Verdict,
@@ -126,6 +129,7 @@ class Candidate:
         client: str | None,
         scopes: tuple[str, ...],
         signed: bytes = b"",
+        audience: tuple[str, ...] = (),
     ) -> None:
         self.rules: Final = rules
         self.verdict: Final = verdict
@@ -137,3 +141,5 @@ class Candidate:
         self.scopes: Final = scopes
         #: what is signed: the same in every spelling of a JWT's signature; empty: it is none
         self.signed: Final = signed
+        #: whom it is for; empty: nobody says, and its issuer's tokens need not
+        self.audience: Final = audience

@@ -359,6 +359,24 @@ def test_a_jwt_and_what_its_issuer_says_must_agree(
     assert reason(members, **changes) == expected
 
 
+@pytest.mark.parametrize(
+    ("said_of_it", "in_it", "expected"),
+    [
+        (AUDIENCE, AUDIENCE, (AUDIENCE,)),
+        ([AUDIENCE, "a", "b"], [AUDIENCE, "b", "c"], (AUDIENCE, "b")),
+        ([AUDIENCE, "a"], ..., (AUDIENCE, "a")),
+        (..., [AUDIENCE, "c"], (AUDIENCE, "c")),
+    ],
+)
+def test_a_jwt_is_for_those_alone_that_it_and_its_issuer_name(
+    said_of_it: Any, in_it: Any, expected: tuple[str, ...]
+) -> None:
+    assert jwt(said(aud=said_of_it), aud=in_it).candidate.audience == expected
+    if said_of_it is not ...:
+        names = (said_of_it,) if isinstance(said_of_it, str) else tuple(said_of_it)
+        assert opaque(said(aud=said_of_it)).candidate.audience == names
+
+
 def test_where_no_audience_is_needed_neither_has_to_name_one() -> None:
     by = rules({"tokens": "all", "require_audience": False})
     assert jwt(said(aud=...), by=by, aud=...).candidate.subject == "alice"
