@@ -94,7 +94,7 @@ class RemoteTokens:
         if exchanged is None or caller is None or ending.reported is not None:
             return ()
         ending.enter(EXCHANGE)
-        token = find_credential(facts.authorization, token_bytes=self._token_bytes).token
+        token = find_credential(facts.authorization, token_bytes=self._token_bytes, dpop=True).token
         sender = partial(self._sender, facts)
         return ((_NAME, await exchanged.authorization(token, caller, sender=sender)),)
 
@@ -110,5 +110,5 @@ class RemoteTokens:
         if (own := self._own.get(upstream)) is not None:
             own.unwelcome(shown)
         elif admission.identity is not None and (exchanged := self._exchanged.get(upstream)) is not None:
-            token = find_credential(facts.authorization, token_bytes=self._token_bytes).token
+            token = find_credential(facts.authorization, token_bytes=self._token_bytes, dpop=True).token
             exchanged.unwelcome(token, admission.identity, shown)

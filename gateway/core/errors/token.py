@@ -23,6 +23,12 @@ class MalformedCredential(InvalidRequest):
     public = "The Authorization header must be the word Bearer, one space and one token."
 
 
+class MisplacedToken(MalformedCredential):
+    """The same where it is not the header that everybody uses, or not the scheme."""
+
+    public = "What stands where this API reads the access token is not exactly one token."
+
+
 class MultipleCredentials(InvalidRequest):
     reason = "multiple_credentials"
     public = "The request carries more than one credential."

@@ -25,7 +25,7 @@ from gateway.core.http.header_names import (
 )
 from gateway.core.memory import NameMemo
 from gateway.core.routing.route import Route
-from gateway.core.token.credential import is_bearer
+from gateway.core.token.credential import is_ours
 from gateway.core.upstream.own_lines import own_lines
 
 #: framing, which is written anew from the parsed message
@@ -44,8 +44,16 @@ _AUTHORIZATION: Final = 4
 #: part of a forwarding header that is written anew
 _FORWARDED: Final = 5
 _EXPECT: Final = 6
+#: a proof of possession (RFC 9449 section 4.1), which is for us as the token is
+_PROOF: Final = 7
 
-_SPECIAL: Final = {b"host": _HOST, b"authorization": _AUTHORIZATION, b"connection": _CONNECTION, b"expect": _EXPECT}
+_SPECIAL: Final = {
+    b"host": _HOST,
+    b"authorization": _AUTHORIZATION,
+    b"connection": _CONNECTION,
+    b"expect": _EXPECT,
+    b"dpop": _PROOF,
+}
 
 _PROTO: Final = {scheme: (b"X-Forwarded-Proto", scheme.encode()) for scheme in ("http", "https")}
 
@@ -130,9 +138,11 @@ class UpstreamHeaders:
                     has_host = True
             elif meaning == _CONNECTION:
                 nominates = nominates or value not in CONNECTION_OPTIONS
-            elif (meaning == _AUTHORIZATION and credential and self._passes(value, route)) or (
+            elif (
+                (meaning == _AUTHORIZATION and credential and self._passes(value, route))
+                or (meaning == _PROOF and credential and route.upstream in self.keeps_authorization)
                 # RFC 9110 section 10.1.1: 100-continue from a client that may wait for it; there is no other.
-                meaning == _EXPECT and facts.expects_continue
+                or (meaning == _EXPECT and facts.expects_continue)
             ):
                 kept.append(line)
             elif meaning == _FORWARDED:
@@ -148,8 +158,8 @@ class UpstreamHeaders:
         return (*kept, *identity, *self.own.get(route.upstream, ()))
 
     def _passes(self, value: bytes, route: Route) -> bool:
-        """Whether a credential goes on: a public page may have a login; a bearer token is for us."""
-        return route.upstream in self.keeps_authorization or (route.public and not is_bearer(value))
+        """Whether a credential goes on: a public page may have a login; an access token is for us."""
+        return route.upstream in self.keeps_authorization or (route.public and not is_ours(value))
 
 
 def _meaning(name: bytes, *, stripped: frozenset[bytes], trusted: bool) -> int:

@@ -2,8 +2,15 @@
 
 import pytest
 
-from gateway.core.errors import MalformedCredential, MissingCredential, MultipleCredentials, Refusal, TokenTooLarge
-from gateway.core.token.credential import find_credential, is_bearer, presumed_token
+from gateway.core.errors import (
+    MalformedCredential,
+    MisplacedToken,
+    MissingCredential,
+    MultipleCredentials,
+    Refusal,
+    TokenTooLarge,
+)
+from gateway.core.token.credential import find_credential, is_ours, presumed_token
 
 
 @pytest.mark.parametrize(
@@ -97,11 +104,11 @@ def test_a_hostile_header_costs_one_pass() -> None:
     ("value", "expected"),
     [
         (b"Bearer abc", True), (b"bearer", True), (b"\t BEARER\tabc", True), (b"Bearer:abc", True), (b"Bearer2 abc", True),
-        (b"Basic x, Bearer y", True), (b"Basic abc", False), (b"", False), (b"Bear er", False), (b'Digest username="bearer"', False),
+        (b"Basic x, Bearer y", True), (b"DPoP abc", True), (b"dpop", True), (b"Basic x,DPOP y", True), (b"Basic abc", False), (b"", False), (b"Bear er", False), (b'Digest username="bearer"', False),
     ],
 )  # fmt: skip
 def test_what_may_be_a_token_for_us_is_told_from_other_credentials(value: bytes, *, expected: bool) -> None:
-    assert is_bearer(value) is expected
+    assert is_ours(value) is expected
 
 
 @pytest.mark.parametrize("value", [b"Bearer abc", b"Bearer   abc", b"bearer abc", b"BEARER  abc", b" \tBearer abc\t "])
@@ -121,3 +128,48 @@ def test_what_is_presumed_is_not_checked(value: bytes) -> None:
 def test_where_nobody_would_look_nothing_is_presumed(values: list[bytes]) -> None:
     with pytest.raises(Refusal):
         presumed_token(values, token_bytes=3)
+
+
+@pytest.mark.parametrize("value", [b"DPoP abc", b"dpop abc", b" DPOP  abc "])
+def test_a_token_under_the_scheme_dpop_is_taken_where_that_is_configured(value: bytes) -> None:
+    found = find_credential([value], token_bytes=3, dpop=True)
+    assert (found.token, found.scheme, found.place) == (b"abc", "DPoP", "Authorization")
+    assert presumed_token([value], token_bytes=3, dpop=True) == b"abc"
+    with pytest.raises(MissingCredential):
+        find_credential([value], token_bytes=3)
+    assert find_credential([b"Bearer abc"], token_bytes=3, dpop=True).scheme == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("values", "refusal", "scheme"),
+    [
+        ([b"DPoP"], MisplacedToken, "DPoP"),
+        ([b"DPoP "], MisplacedToken, "DPoP"),
+        ([b"DPoP\tabc"], MisplacedToken, "DPoP"),
+        ([b"DPoP=abc"], MisplacedToken, "DPoP"),
+        ([b"DPoP a b"], MisplacedToken, "DPoP"),
+        ([b"DPoP a\xff"], MisplacedToken, "DPoP"),
+        ([b"DPoP abc, DPoP def"], MultipleCredentials, "DPoP"),
+        ([b"DPoP abc,Bearer def"], MultipleCredentials, "DPoP"),
+        ([b"DPoP " + b"a" * 101], TokenTooLarge, "DPoP"),
+        ([b"Basic abc, dpop def"], MultipleCredentials, "Bearer"),
+        ([b"Bearer abc, DPoP def"], MultipleCredentials, "Bearer"),
+        ([b"DPoP abc", b"Bearer abc"], MultipleCredentials, "Bearer"),
+        ([b"DPoP2 abc"], MissingCredential, "Bearer"),
+        ([b"DPoPa abc"], MissingCredential, "Bearer"),
+        ([b"Bearer"], MalformedCredential, "Bearer"),
+    ],
+)
+def test_anything_but_one_token_is_refused_under_either_scheme(
+    values: list[bytes], refusal: type[Refusal], scheme: str
+) -> None:
+    with pytest.raises(Refusal) as caught:
+        find_credential(values, token_bytes=100, dpop=True)
+    assert (type(caught.value), caught.value.scheme) == (refusal, scheme)
+    # It came under the word that everybody uses, or it is told otherwise.
+    assert isinstance(caught.value, MisplacedToken) == (refusal is MisplacedToken)
+
+
+def test_a_token_says_where_it_stood() -> None:
+    assert find_credential([b"bearer abc"], token_bytes=3, place="X-Access-Token").place == "X-Access-Token"
+    assert repr(find_credential([b"Bearer abc"], token_bytes=3)) == "Credential(Bearer, in Authorization)"

@@ -404,6 +404,9 @@ KEEPS = config(
         (PUBLIC, b"bEARER abc", False),
         (PUBLIC, b" \tBearer abc", False),
         (PUBLIC, b"Bearer\tabc", False),
+        (PUBLIC, b"DPoP abc", False),
+        (PUBLIC, b"Basic abc, DPoP def", False),
+        (RouteSection(path="/*", upstream="kept"), b"DPoP abc", True),
         (PUBLIC, b"Bearer", False),
         (PUBLIC, b"Bearer abc, Basic def", False),
         (RouteSection(path="/*", upstream="dropped"), b"Bearer abc", False),
@@ -426,6 +429,21 @@ def test_a_credential_in_another_spelling_of_the_name_never_goes_on(route: Route
     for name in (b"Proxy-Authorization", b"Proxy_Authorization", b"Author.ization"):
         assert kept((name, b"Basic abc"), route=route, configured=KEEPS) in ((), ((name, b"Basic abc"),))
     assert kept((b"Proxy_Authorization", b"Basic abc"), route=route, configured=KEEPS) == ()
+
+
+@pytest.mark.parametrize(
+    ("route", "preflight", "passes"),
+    [
+        (EVERYTHING, False, False),
+        (PUBLIC, False, False),
+        (RouteSection(path="/*", upstream="kept"), False, True),
+        (RouteSection(path="/*", upstream="kept", access="public"), False, True),
+        (RouteSection(path="/*", upstream="kept"), True, False),
+    ],
+)
+def test_a_proof_of_possession_goes_where_its_token_goes(route: RouteSection, *, preflight: bool, passes: bool) -> None:
+    line = (b"dPoP", b"e30.e30.")
+    assert kept(line, route=route, configured=KEEPS, preflight=preflight) == ((line,) if passes else ())
 
 
 def test_a_credential_that_goes_on_cannot_be_nominated_away() -> None:
