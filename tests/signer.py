@@ -50,7 +50,7 @@ def key(name: str) -> Key:
 
 
 @cache
-def _signing_key(name: str) -> RSAKey | ECKey | OKPKey:
+def signing_key(name: str) -> RSAKey | ECKey | OKPKey:
     jwk = private_jwk(name)
     return _TYPES[jwk["kty"]].import_key(dict(jwk))
 
@@ -103,5 +103,5 @@ def sign(
     whole = some_header(**{"alg": alg, "kid": private_jwk(name)["kid"], **(header or {})})
     unsigned = compact(whole, some_claims() if claims is None else claims)
     signing_input = unsigned[: unsigned.rindex(b".")]
-    signature = JWSRegistry.algorithms[alg].sign(signing_input, _signing_key(name))
+    signature = JWSRegistry.algorithms[alg].sign(signing_input, signing_key(name))
     return signing_input + b"." + base64url(signature)

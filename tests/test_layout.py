@@ -29,6 +29,7 @@ UNMIRRORED = {
     "gateway/core/config/assertion.py": "a struct; read by tests/core/config/test_conversion.py",
     "gateway/core/config/backchannel_logout.py": "a struct; tests/core/checks/test_backchannel_logout.py reads it",
     "gateway/core/config/cors.py": "as above",
+    "gateway/core/config/dpop.py": "a struct; tests/core/checks/test_dpop.py reads it",
     "gateway/core/config/identity_headers.py": "as above",
     "gateway/core/config/issuers.py": "as above, and tests/core/config/test_file.py",
     "gateway/core/config/limits.py": "as above",

@@ -165,12 +165,27 @@ class ProofInvalid(InvalidToken):
 
     reason = "proof_invalid"
     public = "What the request carries as proof of possession is not valid."
+    is_bad_token = True
 
 
 class DPoPProofInvalid(ProofInvalid):
     """The same, of a DPoP proof (RFC 9449 section 7.1)."""
 
     code = "invalid_dpop_proof"
+    public = "The DPoP proof is not well-formed, or its signature is not valid."
+
+
+class DPoPProofElsewhere(DPoPProofInvalid):
+    public = "The DPoP proof is for another method or URL than those of this request."
+
+
+class DPoPProofUntimely(DPoPProofInvalid):
+    public = "The DPoP proof is too old, or from the future: look at the clock of the client."
+    is_bad_token = False
+
+
+class DPoPProofOfAnotherToken(DPoPProofInvalid):
+    public = "The DPoP proof is for another access token than that of this request."
 
 
 class ProofReplayed(InvalidToken):

@@ -55,14 +55,7 @@ def parse_token(raw: bytes) -> Token:
     CriticalHeader: what its header asks for; where `alg` is not acceptable, and the payload says that this is no access
     token at all, the refusal of its kind.
     """
-    segments = raw.split(b".")
-    if len(segments) == 5:
-        raise TokenEncrypted("five segments: a JWE")
-    if len(segments) != 3:
-        raise TokenMalformed(f"{len(segments)} segments, where a signed JWT has three")
-    header = _parse_object(_decode(segments[0], "header"), "header")
-    claims = _parse_object(_decode(segments[1], "payload"), "payload")
-    signature = _decode(segments[2], "signature")
+    header, claims, signing_input, signature = parse_parts(raw)
     alg, kid = header.get("alg"), header.get("kid")
     if not isinstance(alg, str):
         raise TokenMalformed("the header has no alg")
@@ -76,7 +69,22 @@ def parse_token(raw: bytes) -> Token:
             raise CriticalHeader(f"the header has {extension}")
     if "kid" in header and (not isinstance(kid, str) or len(kid) > MAX_KID):
         raise TokenMalformed(f"kid is not a string of at most {MAX_KID} characters")
-    return Token(header, claims, alg=alg, kid=kid, signing_input=raw[: -len(segments[2]) - 1], signature=signature)
+    return Token(header, claims, alg=alg, kid=kid, signing_input=signing_input, signature=signature)
+
+
+def parse_parts(raw: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes, bytes]:
+    """Header, payload, signing input and signature of a compact JWS; nothing in them is judged.
+
+    TokenEncrypted: five segments. TokenMalformed: anything else that is not a JWT.
+    """
+    segments = raw.split(b".")
+    if len(segments) == 5:
+        raise TokenEncrypted("five segments: a JWE")
+    if len(segments) != 3:
+        raise TokenMalformed(f"{len(segments)} segments, where a signed JWT has three")
+    header = _parse_object(_decode(segments[0], "header"), "header")
+    claims = _parse_object(_decode(segments[1], "payload"), "payload")
+    return header, claims, raw[: -len(segments[2]) - 1], _decode(segments[2], "signature")
 
 
 def _decode(segment: bytes, part: str) -> bytes:
@@ -170,7 +178,7 @@ def _stranger(iss: object, issuers: Mapping[str, IssuerRules]) -> str:
 
 def check_times(claims: Mapping[str, Any], rules: IssuerRules, *, now: float) -> tuple[float, float | None]:
     """RFC 7519 section 4.1.4 to 4.1.6. Returns `exp` and `nbf` in seconds since the epoch."""
-    exp, nbf, iat = _parse_time(claims, "exp"), _parse_time(claims, "nbf"), _parse_time(claims, "iat")
+    exp, nbf, iat = parse_time(claims, "exp"), parse_time(claims, "nbf"), parse_time(claims, "iat")
     if exp is None:
         raise MissingClaim("there is no exp")
     if now >= exp + rules.leeway:
@@ -189,7 +197,8 @@ def check_times(claims: Mapping[str, Any], rules: IssuerRules, *, now: float) ->
     return exp, nbf
 
 
-def _parse_time(claims: Mapping[str, Any], name: str) -> float | None:
+def parse_time(claims: Mapping[str, Any], name: str) -> float | None:
+    """A claim as seconds since the epoch; None: it is not there. TokenMalformed: it is no time."""
     if name not in claims:
         return None
     value = claims[name]
