@@ -5,6 +5,7 @@ row's configuration, sends `row.method row.target` with `row.host` and the Autho
 compares. Nothing here is computed by the code under test.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,7 @@ from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Size
+from tests.policy_matrix import matrix, matrix_routes
 from tests.signer import AUDIENCE, ISSUER, sign, some_claims
 
 Verdict = Literal["admitted", "reported", "refused"]
@@ -101,6 +103,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
             RouteSection(path="/*", access="public", name="rest"),
         )
     },
+    #: everybody at every kind of door
+    "matrix": {"routes": matrix_routes()},
     "without routes": {},
     "without anything": {"unmatched": "refuse"},
     #: identity headers that cannot always be made
@@ -611,4 +615,23 @@ _REPORTS = [
     ),
 ]
 
-ROWS = (*_SPELLED, *_METHODS, *_ROUTES, *_POLICIES, *_REPORTS)
+_MATRIX = [
+    _row(out.verdict, "matrix", client, request, route=route, reason=out.reason, told=out.told, user=out.user)
+    for client, request, route, out in matrix()
+]
+
+ROWS = (*_SPELLED, *_METHODS, *_ROUTES, *_POLICIES, *_REPORTS, *_MATRIX)
+#: rows that a runner sends in one test, which is to take less than two seconds
+_AT_ONCE = 60
+
+
+def parts() -> list[tuple[str, int]]:
+    """Every configuration, and the numbers of its parts: what a runner on sockets is given."""
+    counts = Counter(row.config for row in ROWS)
+    return [(name, part) for name in SETTINGS for part in range(-(-counts[name] // _AT_ONCE))]
+
+
+def part_of(name: str, part: int) -> list[Row]:
+    """The rows of one part of a configuration."""
+    rows = [row for row in ROWS if row.config == name]
+    return rows[part * _AT_ONCE : (part + 1) * _AT_ONCE]

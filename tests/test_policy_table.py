@@ -12,7 +12,7 @@ from gateway.commands.explain import explain
 from gateway.core.config.limits import Limits
 from gateway.core.config.log import Log
 from gateway.core.config.section import Seconds
-from tests.policy_table import ISSUERS, KEYS, ROWS, SETTINGS, Row, authorization, config_of
+from tests.policy_table import ISSUERS, KEYS, Row, authorization, config_of, part_of, parts
 from tests.signer import public_jwk
 from tests.wire import RawUpstream, running
 
@@ -36,9 +36,8 @@ def forward(row: Row) -> list[str]:
     return ["GET /forward HTTP/1.1", "Host: gateway", "X-Forwarded-Proto: http", *facts]
 
 
-@pytest.mark.parametrize("part", range(4))
 @pytest.mark.parametrize("style", [nginx, forward], ids=lambda style: style.__name__)
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(("name", "part"), parts())
 async def test_the_decision_api_says_what_the_table_says(
     issuers: dict[str, dict[str, Any]], name: str, style: Callable[[Row], list[str]], part: int
 ) -> None:
@@ -57,7 +56,7 @@ async def test_the_decision_api_says_what_the_table_says(
     now = int(time.time())
     wrong = {}
     async with running(config, upstream) as gateway:
-        for row in [row for row in ROWS if row.config == name][part::4]:
+        for row in part_of(name, part):
             client = await gateway.client(gateway.gateway.decisions_address)
             lines = [*style(row), *(f"Authorization: {line.decode()}" for line in authorization(row.client, now))]
             response = await client.ask("\r\n".join([*lines, "", ""]).encode())
@@ -73,13 +72,12 @@ async def test_the_decision_api_says_what_the_table_says(
     assert not wrong
 
 
-@pytest.mark.parametrize("part", range(4))
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(("name", "part"), parts())
 async def test_explain_says_what_the_table_says(issuers: dict[str, dict[str, Any]], name: str, part: int) -> None:
     now = int(time.time())
     config = config_of(name, issuers=issuers)
     wrong = {}
-    for row in [row for row in ROWS if row.config == name][part::4]:
+    for row in part_of(name, part):
         lines = authorization(row.client, now)
         if len(lines) > 1 or (lines and lines[0][:7].lower() != b"bearer "):
             continue  # what is no single bearer token cannot be given to it
