@@ -27,6 +27,7 @@ from gateway.remote.keys.issuer_keys import Clock
 from gateway.remote.keys.issuers import RemoteIssuers
 from gateway.remote.upstream_tokens import RemoteTokens
 from gateway.remote.userinfo import RemoteUserInfo
+from gateway.resources import PublishedResources
 from gateway.settings.files import read_signing_key
 from gateway.settings.watch import FollowedSecrets
 from gateway.signing.assertions import SignedAssertions
@@ -217,7 +218,7 @@ def build(
         clock=clock,
     )
     if revocations is not None and any(issuer.backchannel_logout for issuer in config.issuers):
-        gate.hear_logouts(
+        gate.hear(
             BackchannelLogouts(
                 config,
                 issuers=issuers,
@@ -229,6 +230,8 @@ def build(
                 clock=clock,
             )
         )
+    if config.resources:
+        gate.hear(PublishedResources(config))
     closing.push_async_callback(followed.stop)
     closing.push_async_callback(gate.verifier.stop)
     return Assembly(

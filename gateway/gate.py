@@ -22,6 +22,7 @@ from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.proof.binding import check_binding
 from gateway.core.proof.certificate import ClientCertificates
 from gateway.core.routing.admission import Admission
+from gateway.core.routing.asked import asked_of
 from gateway.core.routing.policy import check_policy
 from gateway.core.routing.route import Route
 from gateway.core.routing.table import RouteTable
@@ -45,8 +46,8 @@ from gateway.ports import (
     Exchange,
     Introspections,
     Issuers,
-    Logouts,
     Observer,
+    OwnPaths,
     OwnResponse,
     Rates,
     Revocations,
@@ -93,7 +94,7 @@ class Gate:
         self._completer = None if userinfo is None else Completer(config, userinfo=userinfo, verifier=self.verifier)
         self._assertions = assertions
         self._revocations = revocations
-        self._logouts: Logouts | None = None
+        self._own_paths: tuple[OwnPaths, ...] = ()
         self._tokens = tokens
         self._upstream = upstream
         self._observer = observer
@@ -104,9 +105,9 @@ class Gate:
         """From now on requests to an upstream have these lines of ours: a secret has been replaced."""
         self._upstream_headers = self._upstream_headers.with_own(own)
 
-    def hear_logouts(self, logouts: Logouts) -> None:
-        """From now on requests to its paths are for it."""
-        self._logouts = logouts
+    def hear(self, own: OwnPaths) -> None:
+        """From now on requests to these paths are for whoever has them."""
+        self._own_paths = (*self._own_paths, own)
 
     def lacks_sessions(self, issuer: str) -> bool:
         """Whether tokens of the issuer of this name were verified, and none said of which session it is."""
@@ -122,8 +123,10 @@ class Gate:
         try:
             try:
                 facts = ending.facts = exchange.read_facts()
-                if self._logouts is not None and carry_out is None and self._logouts.hears(facts.target):
-                    await self._logouts.handle(ending, exchange)
+                for own in () if carry_out is not None else self._own_paths:
+                    if own.hears(facts):
+                        await own.handle(ending, exchange)
+                        break
                 else:
                     admission = await self.admit(facts, ending)
                     await (carry_out or self._relay)(ending, admission, exchange)
@@ -178,6 +181,7 @@ class Gate:
                 exchange.abort()
             return
         ending.status = refusal.status
+        refusal.asked = None if ending.route is None else asked_of(ending.route, refusal, ending.identity)
         await exchange.refuse(refusal, lines=ending.response_lines)
 
     async def admit(self, facts: Facts, ending: Ending) -> Admission:  # noqa: C901, PLR0912 -- one step a branch

@@ -76,9 +76,9 @@ class BackchannelLogouts:
         #: names of issuers of which was said that their logouts end nothing
         self._told: set[str] = set()
 
-    def hears(self, target: bytes) -> bool:
-        """Whether a request with this target is one to a path of these, whatever its query."""
-        return target.partition(b"?")[0] in self._rules
+    def hears(self, facts: Facts) -> bool:
+        """Whether a request is one to a path of these, whatever its query."""
+        return facts.target.partition(b"?")[0] in self._rules
 
     async def handle(self, ending: Ending, exchange: Exchange) -> None:
         """One request that is heard here. InvalidLogout, LogoutFailed, Unavailable, MethodNotAllowed, TooLarge."""

@@ -108,11 +108,11 @@ class Revocations(Protocol):
         """TokenRevoked; StoreUnavailable: nobody can tell now. Waits for nothing."""
 
 
-class Logouts(Protocol):
-    """The paths at which issuers tell of logouts."""
+class OwnPaths(Protocol):
+    """Paths of the traffic listener that the gateway itself responds at, before there are routes."""
 
-    def hears(self, target: bytes) -> bool:
-        """Whether a request with this target is for one of them."""
+    def hears(self, facts: Facts) -> bool:
+        """Whether this request is for one of them."""
 
     async def handle(self, ending: "Ending", exchange: "Exchange") -> None:
         """One of these requests, and its response. `ending` has its facts. A Refusal is the response."""

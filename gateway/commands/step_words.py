@@ -15,7 +15,11 @@ def _request(ending: Ending, _: Mapping[str, Any]) -> str:
 
 
 def _route(ending: Ending, _: Mapping[str, Any]) -> str:
-    return ending.route.name + (" (only reports)" if ending.route.reports else "") if ending.route is not None else ""
+    route = ending.route
+    if route is None:
+        return ""
+    resource = "" if route.resource is None else f", of {route.resource}"
+    return route.name + (" (only reports)" if route.reports else "") + resource
 
 
 def _class(_: Ending, seen: Mapping[str, Any]) -> str:

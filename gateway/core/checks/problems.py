@@ -20,6 +20,7 @@ from gateway.core.checks.limits import limit_problems, limit_warnings
 from gateway.core.checks.log import log_problems, log_warnings
 from gateway.core.checks.probes import probe_problems
 from gateway.core.checks.rates import rate_problems, rate_warnings
+from gateway.core.checks.resources import resource_problems, resource_warnings
 from gateway.core.checks.revocation import revocation_problems, revocation_warnings
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.store import store_problems, store_warnings
@@ -50,6 +51,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *assertion_problems(config),
         *route_problems(config),
         *demand_problems(config),
+        *resource_problems(config),
         *cors_problems(config),
         *_proxy_problems(config.trusted_proxies),
         *limit_problems(config.limits),
@@ -74,6 +76,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
         *assertion_warnings(config),
         *route_warnings(config),
         *demand_warnings(config),
+        *resource_warnings(config),
         *cors_warnings(config),
         *rate_warnings(config),
         *(

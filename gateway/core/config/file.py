@@ -13,6 +13,7 @@ from gateway.core.config.limits import Limits
 from gateway.core.config.log import Log
 from gateway.core.config.probes import ContainerProbes
 from gateway.core.config.rates import BadTokensSection, Rate
+from gateway.core.config.resources import ResourceSection
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Section, default
@@ -69,6 +70,10 @@ class Config(Section, frozen=True, kw_only=True):
         ),
     ] = None
     routes: Annotated[tuple[RouteSection, ...], _doc("who may do what; the first that fits decides")] = ()
+    resources: Annotated[
+        dict[str, ResourceSection],
+        _doc("APIs by name, as their clients know them: what is published of each, and told in its challenges"),
+    ] = default({})
     unmatched: Annotated[
         Literal["token", "refuse"], _doc("a path that no route names: a valid token and nothing more, or 404")
     ] = "token"

@@ -43,6 +43,10 @@ class RouteSection(Section, frozen=True, kw_only=True):
         Seconds | None,
         _doc("how long ago the user may have logged in, by auth_time, in whole seconds; null: any time"),
     ] = None
+    resource: Annotated[
+        str | None,
+        _doc("name of the resource it belongs to; null: the only one, where path and hosts are within its identifier"),
+    ] = None
     name: Annotated[str | None, _doc("label in metrics and logs; default: made from the path")] = None
     upstream: Annotated[str, _doc("name of the upstream")] = "default"
     strip_prefix: Annotated[

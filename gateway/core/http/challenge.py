@@ -45,8 +45,8 @@ def _parameters(refusal: Refusal) -> Iterator[str]:
         yield f'error="{refusal.code}"'
         yield f'error_description="{refusal.public}"'
     asked = refusal.asked
-    scope = refusal.scope if isinstance(refusal, InsufficientScope) else ()
-    if scope := scope or (asked.scope if asked is not None else ()):
+    lacking = refusal.scope if isinstance(refusal, InsufficientScope) else ()
+    if scope := (asked.scope if asked is not None else ()) or lacking:
         yield f'scope="{" ".join(scope)}"'
     if isinstance(refusal, InsufficientAuthentication):
         if refusal.acr_values:

@@ -10,9 +10,11 @@ from typing import Any
 from gateway.core.claims import ClaimName
 from gateway.core.config.rates import Rate
 from gateway.core.config.routes import RouteSection, route_name
+from gateway.core.errors import Asked
 from gateway.core.http.cors import CrossOrigin, compile_cors
 from gateway.core.rates.rules import RateRule, compile_rates
 from gateway.core.routing.demands import Demands, demands_of
+from gateway.core.routing.resource import Resource, told_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,10 @@ class Route:
     rates: tuple[RateRule, ...] = ()
     #: what it asks of the token's audience, and of the login; None: nothing
     demands: Demands | None = None
+    #: identifier of the resource that it belongs to; None: of none
+    resource: str | None = None
+    #: what its challenges tell of that
+    asked: Asked | None = None
 
     def takes_method(self, method: str) -> bool:
         """Whether a request with this method may take the route; who may GET may HEAD (RFC 9110 section 9.3.2)."""
@@ -74,11 +80,16 @@ class Route:
 
 
 def compile_route(
-    route: RouteSection, *, cors: CrossOrigin | None = None, rates: tuple[Rate, ...] = (), has_rates: bool = False
+    route: RouteSection,
+    *,
+    cors: CrossOrigin | None = None,
+    rates: tuple[Rate, ...] = (),
+    has_rates: bool = False,
+    resource: Resource | None = None,
 ) -> Route:
     """A route of the file as what matching and policy need.
 
-    `cors`, `rates`: those of the whole file. `has_rates`: there are some, here or elsewhere.
+    `cors`, `rates`: those of the whole file. `has_rates`: there are some, here or elsewhere. `resource`: its own.
     """
     return Route(
         name=route_name(route),
@@ -99,4 +110,6 @@ def compile_route(
         demands=demands_of(route, name=route_name(route)),
         rates=compile_rates(rates, route.rates, public=route.access == "public"),
         cors=cors if route.cors == "inherit" else compile_cors(route.cors, has_rates=has_rates),
+        resource=None if resource is None else resource.identifier,
+        asked=None if resource is None else told_of(route, resource),
     )

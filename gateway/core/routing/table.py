@@ -14,6 +14,7 @@ from gateway.core.errors import BadRequest, MethodNotAllowed, NoRoute, Refusal
 from gateway.core.http.cors import compile_cors, requested_method
 from gateway.core.http.facts import Facts
 from gateway.core.http.paths import parse_path
+from gateway.core.routing.resource import Resources
 from gateway.core.routing.route import Route, compile_route
 
 _ODD_HOST: Final = re.compile(rb"%|\.\.|\A\.")
@@ -53,7 +54,9 @@ class RouteTable:
         has_rates = bool(config.rates) or any(route.rates for route in config.routes)
         self.cors = compile_cors(config.cors, has_rates=has_rates)
         self._has_cors = self.cors is not None or any(route.cors not in {None, "inherit"} for route in config.routes)
-        self._default = compile_route(RouteSection(path="/*", name=DEFAULT_NAME), cors=self.cors, rates=config.rates)
+        resources = Resources(config)
+        unmatched = RouteSection(path="/*", name=DEFAULT_NAME)
+        self._default = compile_route(unmatched, cors=self.cors, rates=config.rates, resource=resources.find(unmatched))
         self._root = _Node()
         self._has_routes = bool(config.routes)
         self._has_hosts = any(route.hosts for route in config.routes)
@@ -63,7 +66,9 @@ class RouteTable:
             node = self._root
             for segment in segments:
                 node = node.next.setdefault(segment, _Node())
-            route = compile_route(configured, cors=self.cors, rates=config.rates, has_rates=has_rates)
+            route = compile_route(
+                configured, cors=self.cors, rates=config.rates, has_rates=has_rates, resource=resources.find(configured)
+            )
             self._in_order.append(route)
             for host in route.hosts or (None,):
                 (node.below if below else node.exact).setdefault(host, []).append((index, route))

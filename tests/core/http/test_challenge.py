@@ -122,7 +122,9 @@ def test_who_knows_oauth_alone_is_told_as_it_does() -> None:
     ("refusal", "asked", "expected"),
     [
         (MissingCredential(), Asked(scope=("read", "write")), 'scope="read write"'),
-        (InsufficientScope(scope=("write",)), Asked(scope=("read",)), 'scope="write"'),
+        # All that the route needs, where that is known: a token with nothing but what is missing would not do.
+        (InsufficientScope(scope=("write",)), Asked(scope=("read", "write")), 'scope="read write"'),
+        (InsufficientScope(scope=("write",)), Asked(), 'scope="write"'),
         (
             MissingCredential(),
             Asked(resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"),

@@ -1,0 +1,65 @@
+"""What is published of protected resources (RFC 9728 section 2): which document a host and a path lead to.
+
+Every member is the configuration's; nothing stands here that a request has said.
+"""
+
+import json
+from collections.abc import Iterable
+
+from gateway.core.addresses import is_loopback, parse_url
+from gateway.core.config.file import Config
+from gateway.core.config.issuers import Issuer, audiences_of, issuer_name
+from gateway.core.config.routes import RouteSection
+from gateway.core.routing.resource import WELL_KNOWN, Resource, Resources, routes_of
+
+#: host in lower case without port, and path without a slash at its end, to the document there
+Documents = dict[tuple[str, str], bytes]
+
+
+def published(config: Config) -> Documents:
+    """Every document of a sound configuration. The only resource is at the bare path too."""
+    resources = Resources(config).by_name
+    found: Documents = {}
+    for resource in resources.values():
+        document = json.dumps(document_of(config, resource), ensure_ascii=False).encode() + b"\n"
+        found[resource.host, resource.path.removesuffix("/")] = document
+        if len(resources) == 1:
+            found.setdefault((resource.host, WELL_KNOWN), document)
+    return found
+
+
+def document_of(config: Config, resource: Resource) -> dict[str, object]:
+    """The members of one document, in the order of RFC 9728 section 2; those that say nothing are left out."""
+    section, routes = config.resources[resource.name], routes_of(config, resource)
+    servers = section.authorization_servers or servers_of(config, resource, routes)
+    scopes = dict.fromkeys(scope for route in routes for scope in (*route.scopes, *route.any_scope))
+    members: dict[str, object] = {
+        "resource": resource.identifier,
+        "authorization_servers": list(servers),
+        "scopes_supported": list(scopes) if section.publish_scopes else [],
+        "bearer_methods_supported": ["header"],
+        "resource_name": section.name,
+        "resource_documentation": section.documentation,
+    }
+    # Section 3.2: members without a value are not written.
+    return {name: value for name, value in members.items() if value not in (None, [])}
+
+
+def servers_of(config: Config, resource: Resource, routes: Iterable[RouteSection]) -> tuple[str, ...]:
+    """The issuers that clients can be sent to for a token that opens one of these routes."""
+    named: set[str] = set()
+    for route in routes:
+        named.update(route.issuers or map(issuer_name, config.issuers))
+    return tuple(
+        issuer.issuer for issuer in config.issuers if issuer_name(issuer) in named and _is_server(issuer, resource)
+    )
+
+
+def _is_server(issuer: Issuer, resource: Resource) -> bool:
+    """Whether clients can find an issuer's metadata, and its tokens may be for the resource."""
+    try:
+        url = parse_url(issuer.issuer)
+    except ValueError:
+        return False
+    at_hand = is_loopback(url.host) and is_loopback(resource.host.strip("[]"))
+    return (url.scheme == "https" or at_hand) and resource.identifier in audiences_of(issuer)
