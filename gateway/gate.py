@@ -83,7 +83,7 @@ class Gate:
         """`secrets`: those that upstreams are shown. `clock`: seconds since the epoch, as the times in tokens."""
         self.routes: Final = RouteTable(config)
         self._upstream_headers = UpstreamHeaders.of(config, secrets=secrets)
-        self._certificates = ClientCertificates()
+        self._certificates = ClientCertificates.of(config)
         self._token_bytes = config.limits.token_bytes
         self._body_bytes = config.limits.body_bytes
         self.verifier: Final = Verifier(

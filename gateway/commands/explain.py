@@ -26,6 +26,7 @@ from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import UpstreamSection, asserted_of, token_requests_of
 from gateway.core.errors import AmbiguousPath, Refusal
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.proof.certificate_header import thumbprint_of
 from gateway.core.revocation.entry import Entry
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.table import RouteTable
@@ -35,6 +36,7 @@ from gateway.observe.observers import Unheard
 from gateway.ports import Ending, Exchange, Response
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.peer import Peer
+from gateway.settings.files import read_certificate
 from gateway.settings.settings import load
 from gateway.store.journal import read_journal
 
@@ -107,6 +109,16 @@ class _Nowhere:
         raise NotImplementedError(f"{facts.method} {admission.target!r} is only explained, {client} not asked")
 
 
+class _Shown:
+    """What a client would show of itself."""
+
+    def __init__(self, certificate: bytes | None) -> None:
+        self._certificate = certificate
+
+    def thumbprint(self) -> str | None:
+        return None if self._certificate is None else thumbprint_of(self._certificate)
+
+
 class _Unasked:
     """The UpstreamTokens that nobody is asked for: of each it is only said that there would be one."""
 
@@ -139,11 +151,13 @@ async def explain(
     method: str = "GET",
     target: str = "/",
     host: str = "localhost",
+    certificate: bytes | None = None,
     secrets: Mapping[Secret, str] = MappingProxyType({}),
     clock: Callable[[], float] = time.time,
 ) -> Explanation:
     """What the gate would say of this request with this token. Asks the issuer what it would ask, and nobody else.
 
+    `certificate`: in DER, as if the client had shown it when TLS began; None: none.
     Of what is revoked it knows what stands in the journal. CannotExplain: a file was spoilt after it was checked.
     """
     try:
@@ -171,7 +185,7 @@ async def explain(
             target=target.encode("utf-8", "surrogateescape"),
             version=(1, 1),
             headers=tuple(headers),
-            peer=Peer("127.0.0.1", trusted=False),
+            peer=Peer("127.0.0.1", trusted=False, certificate=_Shown(certificate)),
             limits=config.limits,
         )
         admission = await assembly.gate.admit(ending.facts, ending)
@@ -297,6 +311,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url", default="/", help="path of the request, or URL whose host counts (default: %(default)s)"
     )
+    parser.add_argument(
+        "--certificate", metavar="PEM", help="file with the client's certificate, for a token that is bound to one"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("file", nargs="?", metavar="FILE", help="file with the token; default: standard input")
 
@@ -314,6 +331,13 @@ def run(arguments: argparse.Namespace) -> int:
         wrong = f"the file with the token cannot be read: {error.strerror}"
         print(f"{wrong}; a token itself is read from standard input", file=sys.stderr)
         return FAILED
+    certificate = None
+    if arguments.certificate is not None:
+        try:
+            certificate = read_certificate(arguments.certificate)
+        except ValueError as error:
+            print(f"--certificate {error}", file=sys.stderr)
+            return FAILED
     set_up_logging(Log(level="error", format="text"))
     parts = urlsplit(arguments.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -323,6 +347,7 @@ def run(arguments: argparse.Namespace) -> int:
         method=arguments.method,
         target=target,
         host=parts.netloc or "localhost",
+        certificate=certificate,
         secrets=loaded.secrets,
     )
     try:

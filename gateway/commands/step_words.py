@@ -45,6 +45,11 @@ def _headers(ending: Ending, _: Mapping[str, Any]) -> str:
     return ", ".join(dict.fromkeys(name.decode() for name, _ in ending.identity.headers)) or "none"
 
 
+def _binding(ending: Ending, _: Mapping[str, Any]) -> str:
+    bound = None if ending.identity is None else ending.identity.confirmation
+    return "none" if bound is None else f"proven: {', '.join(bound.methods)}"
+
+
 def _policy(ending: Ending, _: Mapping[str, Any]) -> str:
     if ending.identity is None:
         return ""
@@ -80,7 +85,7 @@ WORDS: Final[Mapping[Step, Callable[[Ending, Mapping[str, Any]], str]]] = {
     ),
     Step.HEADERS: _headers,
     Step.REVOCATION: lambda _, __: "nothing that was revoked is about it",
-    Step.BINDING: lambda _, __: "none",
+    Step.BINDING: _binding,
     Step.ORIGIN: lambda _, __: "of a page of ours, or of none",
     Step.RATES: lambda _, seen: rates_in_words(**seen),
     Step.POLICY: _policy,

@@ -56,6 +56,20 @@ def read_trust(path: str) -> ssl.SSLContext:
     return context
 
 
+def read_certificate(path: str) -> bytes:
+    """The first certificate of a PEM file, in DER. ValueError: a sentence to follow what names the file."""
+    content = read_named(path, MAX_FILE).decode("ascii", "replace")
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    found = content.find(begin)
+    try:
+        certificate = ssl.PEM_cert_to_DER_cert(content[found : content.index(end, found) + len(end)])
+    except ValueError:
+        certificate = b""
+    if not certificate:
+        raise ValueError("names a file that holds no PEM certificate")
+    return certificate
+
+
 def check_client_certificate(certificate: str, key: str) -> None:
     """Whether the gateway can show this certificate with this key, both PEM files.
 

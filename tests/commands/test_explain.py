@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +44,6 @@ from gateway.core.errors import (
     Overloaded,
     PathMismatch,
     ProofInvalid,
-    ProofMismatch,
     ProofReplayed,
     RateLimited,
     Refusal,
@@ -64,7 +64,9 @@ from gateway.core.errors import (
 from gateway.core.revocation.entry import Entry
 from gateway.gate import Gate
 from gateway.ports import Ending
+from gateway.settings.files import read_certificate
 from gateway.store.journal import Journal
+from tests.core.proof.certificates import RFC8705, RFC8705_THUMBPRINT, RFC9440
 from tests.issuer import HostileIssuer
 from tests.memory import MemoryIssuers, Nowhere, Recorder, facts
 from tests.remote.introspecting import Endpoint
@@ -140,6 +142,8 @@ CASES: list[tuple[str, str, bytes, dict[str, Any]]] = [
     ("missing_claim", "audience", minted(aud=...), {}),
     ("proof_required", "binding", minted(cnf={"jkt": "x"}), {}),
     ("binding_unsupported", "binding", minted(cnf={"x": "y"}), {}),
+    ("proof_required", "binding", minted(cnf={"x5t#S256": RFC8705_THUMBPRINT}), {}),
+    ("proof_mismatch", "binding", minted(cnf={"x5t#S256": RFC8705_THUMBPRINT}), {"certificate": RFC9440}),
     ("missing_claim", "subject", minted(sub=..., client_id=...), {}),
     ("client_not_allowed", "subject", minted(), {"settings": {"issuer": {"clients": ("other",)}}}),
     ("unknown_key", "signature", sign(header={"kid": "nobody's"}), {}),
@@ -195,7 +199,7 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     elsewhere |= {ExchangeRefused, ExchangeUnavailable}
     # No part of a request that is explained yet, or nothing that a request alone can show.
     elsewhere |= {ConditionFalse, CrossSiteRequest, NonceRequired, PathMismatch}
-    elsewhere |= {ProofInvalid, ProofMismatch, ProofReplayed, TokenNotBound, UndecidableCredential, UnknownHost}
+    elsewhere |= {ProofInvalid, ProofReplayed, TokenNotBound, UndecidableCredential, UnknownHost}
     # Nothing that is only explained is counted.
     elsewhere |= {RateLimited}
     never = {
@@ -204,6 +208,26 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
         if refusal in elsewhere or issubclass(refusal, UpstreamFailed | UpstreamTimeout | ClientDisconnected)
     }
     assert set(reasons()) - never <= {reason for reason, *_ in CASES}
+
+
+async def test_a_bound_token_is_explained_with_its_certificate(keys: str, tmp_path: Path) -> None:
+    token = minted(cnf={"x5t#S256": RFC8705_THUMBPRINT})
+    admitted = await explained(keys, token, certificate=RFC8705)
+    says = {line.name: (line.passed, line.says) for line in admitted.steps}
+    assert says["binding"] == (True, "proven: x5t#S256")
+    refused = await explained(keys, token)
+    says = {line.name: (line.passed, line.says) for line in refused.steps}
+    assert says["binding"] == (
+        False,
+        "proof_required: cnf has x5t#S256, and the client showed no certificate",
+    )
+    path = tmp_path / "client.pem"
+    path.write_text("a chain:\n" + ssl.DER_cert_to_PEM_cert(RFC8705) + ssl.DER_cert_to_PEM_cert(RFC9440))
+    assert read_certificate(str(path)) == RFC8705
+    for content in ("", "-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----"):
+        path.write_text(content)
+        with pytest.raises(ValueError, match="names a file that holds no PEM certificate"):
+            read_certificate(str(path))
 
 
 async def test_a_token_that_its_issuer_is_asked_about_is_explained(keys: str) -> None:

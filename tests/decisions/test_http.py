@@ -1,7 +1,9 @@
 """The decision API on real sockets: the same yes and no in every style, and nothing but questions of trusted proxies."""
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.core.config.assertion import AssertionSection
+from gateway.core.config.client_certificates import ClientCertificateHeader
 from gateway.core.config.cors import Cors
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.routes import RouteSection
@@ -328,3 +331,22 @@ async def test_a_preflight_is_let_through_without_an_identity(start: Start, styl
     assert identity(await ask(gateway, style("OPTIONS", "/orders/1", *lines, authorization()))) == NOBODY
     refused = await ask(gateway, style("GET", "/orders/1", lines[0]))
     assert (refused.status, refused.values(b"Access-Control-Allow-Origin")) == (401, [b"https://app.test"])
+
+
+@STYLES
+async def test_a_certificate_bound_token_needs_the_header_of_the_asking_proxy(start: Start, style: Style) -> None:
+    header = ClientCertificateHeader(name="X-Forwarded-Client-Cert", format="xfcc")
+    gateway = await start(client_certificate_header=header)
+    client = await gateway.client(gateway.gateway.decisions_address)
+    digest = sha256(b"certificate").digest()
+    bound = authorization(cnf={"x5t#S256": urlsafe_b64encode(digest).rstrip(b"=").decode()})
+    line = f"X-Forwarded-Client-Cert: Hash={digest.hex()}"
+    assert (await client.ask(style("GET", "/orders/1", bound, line))).status == 200
+    for lines, reason in (
+        ((), b"proof_required"),
+        ((f"X-Forwarded-Client-Cert: Hash={'0' * 64}",), b"proof_mismatch"),
+        ((line, line), b"proof_invalid"),
+        (("X-Forwarded-Client-Cert: nothing",), b"proof_invalid"),
+    ):
+        response = await client.ask(style("GET", "/orders/1", bound, *lines))
+        assert (response.status, response.values(b"x-gateway-reason")) == (401, [reason])

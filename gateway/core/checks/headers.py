@@ -7,7 +7,7 @@ from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.words import ConfigProblem, joined, named, shown_keys
 from gateway.core.http.grammar import FIELD_NAME
-from gateway.core.http.header_names import HOP_BY_HOP, OVERRIDES, fold
+from gateway.core.http.header_names import HOP_BY_HOP, OVERRIDES, fold, is_certificate
 
 #: Folded names, and what is wrong with them.
 _TAKEN = {
@@ -66,6 +66,8 @@ def _names_issuer(header: IdentityHeader) -> bool:
 
 def find_taker(folded: bytes) -> str | None:
     """Why a folded name is no name for a header of ours, or None."""
+    if is_certificate(folded):
+        return "is where proxies pass on the certificate of a client"
     by_prefix = (wrong for prefix, wrong in _TAKEN_PREFIXES.items() if folded.startswith(prefix))
     return _TAKEN.get(folded) or next(by_prefix, None)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from gateway.core.addresses import Address, is_wildcard, parse_address
 from gateway.core.checks.assertion import assertion_problems, assertion_warnings
 from gateway.core.checks.backchannel_logout import logout_notes, logout_problems, logout_warnings
+from gateway.core.checks.client_certificates import certificate_problems, certificate_warnings
 from gateway.core.checks.cors import cors_problems, cors_warnings
 from gateway.core.checks.demands import demand_problems, demand_warnings
 from gateway.core.checks.external_url import external_url_problems, external_url_warnings
@@ -54,6 +55,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *resource_problems(config),
         *cors_problems(config),
         *_proxy_problems(config.trusted_proxies),
+        *certificate_problems(config),
         *limit_problems(config.limits),
         *log_problems(config),
         *revocation_problems(config),
@@ -84,6 +86,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
             for index, proxy in enumerate(config.trusted_proxies)
             if proxy.endswith("/0")
         ),
+        *certificate_warnings(config),
         *limit_warnings(config.limits),
         *log_warnings(config),
         *store_warnings(config),

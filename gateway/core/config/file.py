@@ -6,6 +6,7 @@ Reads no file and no variable (that is `settings`), and knows nothing of what th
 from typing import Annotated, Literal
 
 from gateway.core.config.assertion import ASSERTION_HEADER, AssertionSection
+from gateway.core.config.client_certificates import ClientCertificateHeader
 from gateway.core.config.cors import Cors
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS, IdentityHeader
 from gateway.core.config.issuers import Issuer
@@ -93,6 +94,10 @@ class Config(Section, frozen=True, kw_only=True):
         tuple[str, ...],
         _doc("CIDRs, or unix, whose forwarding headers are believed", variable="GATEWAY_TRUSTED_PROXIES"),
     ] = ()
+    client_certificate_header: Annotated[
+        ClientCertificateHeader | None,
+        _doc("where trusted_proxies pass on the certificate of a client, for tokens that are bound to one"),
+    ] = None
     readiness: Annotated[Literal["any", "all"], _doc("ready when any or all issuers have keys")] = "any"
     limits: Annotated[Limits, _doc("bounds on what a client may send and hold")] = default(Limits())
     log: Annotated[Log, _doc("what is logged, and how")] = default(Log())

@@ -4,7 +4,7 @@ Plain classes with Final attributes: one of each is made for every request, and 
 """
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
 #: where a path ends for whoever reads it once, twice or as a browser would
 _QUERY: Final = re.compile(rb"[?#]|%(?:25)*(?:3[fF]|23)")
@@ -14,11 +14,19 @@ _QUERY: Final = re.compile(rb"[?#]|%(?:25)*(?:3[fF]|23)")
 HeaderLine = tuple[bytes, bytes]
 
 
+class ShownCertificate(Protocol):
+    """What a client showed of itself when TLS began."""
+
+    def thumbprint(self) -> str | None:
+        """SHA-256 of its certificate (RFC 8705 section 3.1), which was verified; None: it showed none."""
+
+
 class Facts:
     """What a request says, read in one pass over its raw header lines (RFC 9112 section 3)."""
 
     __slots__ = (
         "authorization",
+        "certificate",
         "chunked",
         "content_length",
         "expects_continue",
@@ -53,6 +61,7 @@ class Facts:
         expects_continue: bool = False,
         is_websocket: bool = False,
         is_question: bool = False,
+        certificate: ShownCertificate | None = None,
     ) -> None:
         self.method: Final = method
         #: origin-form or `*`, byte for byte as it will be forwarded
@@ -80,6 +89,8 @@ class Facts:
         self.is_websocket: Final = is_websocket
         #: a proxy asks about it, and forwards it by itself: what it tells of the request is read already
         self.is_question: Final = is_question
+        #: None: the connection has no TLS of ours, or its clients are not asked for certificates
+        self.certificate: Final = certificate
 
     def __repr__(self) -> str:
         return f"Facts({self.method} {self.path} from {self.peer}, request {self.request_id})"

@@ -41,9 +41,27 @@ OVERRIDES: Final = frozenset(
 OURS_PREFIX: Final = b"x-gateway-"
 _FORWARDING: Final = frozenset({b"forwarded", b"x-real-ip", b"x-forwarded"})
 _FORWARDING_PREFIX: Final = b"x-forwarded-"
+#: In which proxies pass on the certificate of a client: RFC 9440; nginx, Apache, HAProxy, ingress-nginx; Azure, Google,
+#: AWS, Cloudflare. X-Forwarded-Client-Cert and X-Forwarded-Tls-Client-Cert are forwarding ones.
+_CERTIFICATE: Final = frozenset({b"client-cert", b"client-cert-chain", b"x-arr-clientcert"})
+_CERTIFICATE_PREFIXES: Final = (
+    b"x-client-cert",
+    b"x-ssl-client-",
+    b"ssl-client-",
+    b"x-amzn-mtls-clientcert",
+    b"cf-client-cert",
+)
 #: What a Connection header cannot name away (RFC 9110 section 7.6.1: only hop-by-hop fields are to be nominated).
-_NEVER_NOMINATED: Final = frozenset({b"host", b"cookie", b"authorization", b"x-request-id", b"origin"}) | _FORWARDING
-_NEVER_NOMINATED_PREFIXES: Final = (b"content-", b"access-control-", _FORWARDING_PREFIX, OURS_PREFIX)
+_NEVER_NOMINATED: Final = (
+    frozenset({b"host", b"cookie", b"authorization", b"x-request-id", b"origin"}) | _FORWARDING | _CERTIFICATE
+)
+_NEVER_NOMINATED_PREFIXES: Final = (
+    b"content-",
+    b"access-control-",
+    _FORWARDING_PREFIX,
+    OURS_PREFIX,
+    *_CERTIFICATE_PREFIXES,
+)
 #: Values of Connection that are options of the connection, and name no header that would be kept.
 CONNECTION_OPTIONS: Final = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close", b"upgrade", b"Upgrade"})
 
@@ -54,9 +72,17 @@ def fold(name: bytes) -> bytes:
 
 
 def is_forwarding(name: bytes) -> bool:
-    """Whether a name is that of a forwarding header, in any spelling."""
+    """Whether a name is that of a forwarding header, in any spelling: what only proxies say of their clients.
+
+    That is where a client is, what it asked for, and the certificate that it showed.
+    """
     folded = fold(name)
-    return folded in _FORWARDING or folded.startswith(_FORWARDING_PREFIX)
+    return folded in _FORWARDING or folded.startswith(_FORWARDING_PREFIX) or is_certificate(folded)
+
+
+def is_certificate(folded: bytes) -> bool:
+    """Whether a folded name is that of a header with a client's certificate, or with what was read in one."""
+    return folded in _CERTIFICATE or folded.startswith(_CERTIFICATE_PREFIXES)
 
 
 def nominated(headers: Iterable[HeaderLine]) -> frozenset[bytes]:

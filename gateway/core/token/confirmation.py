@@ -29,10 +29,7 @@ def parse_confirmation(claims: Mapping[str, Any]) -> Confirmation | None:
         return None
     cnf = claims["cnf"]
     members = cnf if isinstance(cnf, dict) else {}
-    return Confirmation(
-        {
-            method: members[method]
-            for method in _KNOWN_METHODS
-            if isinstance(members.get(method), str) and members[method]
-        }
-    )
+    found = {method: members[method] for method in _KNOWN_METHODS if method in members}
+    # Of two methods one that cannot be proven is not passed over.
+    sound = all(isinstance(thumbprint, str) and thumbprint for thumbprint in found.values())
+    return Confirmation(found if sound else {})

@@ -84,6 +84,8 @@ class UpstreamHeaders:
         upstreams = upstreams_of(config)
         names = (*identity_headers_of(config), *DEFAULT_IDENTITY_HEADERS, assertion_header_of(config))
         names += tuple(name for upstream in upstreams.values() for name in upstream.headers)
+        if config.client_certificate_header is not None:
+            names += (config.client_certificate_header.name,)
         overrides = OVERRIDES if config.routes and not config.pass_override_headers else frozenset()
         stripped = frozenset({fold(name.encode()) for name in names} | HOP_BY_HOP | _FRAMING | _OURS | overrides)
         return cls(
@@ -167,7 +169,7 @@ def _meaning(name: bytes, *, stripped: frozenset[bytes], trusted: bool) -> int:
     lower, folded = name.lower(), fold(name)
     if is_forwarding(name):
         # From a trusted peer, and only as it is spelled: another spelling is somebody's trick.
-        if not trusted or lower != folded:
+        if not trusted or lower != folded or folded in stripped:
             return _DROPPED
         return _FORWARDED if folded in _WRITTEN_ANEW else _KEPT
     if folded in _SPECIAL:

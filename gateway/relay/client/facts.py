@@ -92,7 +92,7 @@ def read_facts(
         host=host or None,
         content_length=content_length,
         chunked=chunked,
-        scheme="http",
+        scheme=peer.scheme,
         peer=peer.address,
         trusted=peer.trusted,
         request_id=(parse_request_id(found[b"x-request-id"]) if b"x-request-id" in found else None) or _new_id(),
@@ -105,6 +105,7 @@ def read_facts(
             and _says(found.get(b"upgrade", ()), b"websocket")
             and not (chunked or content_length)
         ),
+        certificate=peer.certificate,
     )
 
 

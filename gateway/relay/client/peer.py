@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gateway.core.addresses import Network, parse_ip, parse_networks
 from gateway.core.config.file import Config
+from gateway.core.http.facts import ShownCertificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,10 @@ class Peer:
     address: str
     #: one of `trusted_proxies`
     trusted: bool
+    #: `http` or `https`: how it came
+    scheme: str = "http"
+    #: None: it was not asked for one
+    certificate: ShownCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)

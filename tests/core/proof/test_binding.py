@@ -9,6 +9,7 @@ from gateway.core.token.confirmation import Confirmation
 from tests.memory import facts, identity
 
 NOWHERE = ClientCertificates()
+NO_CERTIFICATE = "and the client showed no certificate"
 
 
 def test_a_token_that_is_bound_to_nothing_needs_no_proof() -> None:
@@ -29,10 +30,15 @@ def test_a_token_that_is_bound_to_the_key_of_a_proof_passes() -> None:
             ProofMismatch,
             "the DPoP proof was made with another key than jkt of cnf names",
         ),
-        ({"x5t#S256": "thumbprint"}, None, ProofRequired, "cnf has x5t#S256"),
-        ({"x5t#S256": "thumbprint"}, "thumbprint", ProofRequired, "cnf has x5t#S256"),
+        ({"x5t#S256": "thumbprint"}, None, ProofRequired, f"cnf has x5t#S256, {NO_CERTIFICATE}"),
+        ({"x5t#S256": "thumbprint"}, "thumbprint", ProofRequired, f"cnf has x5t#S256, {NO_CERTIFICATE}"),
         ({"jkt": "thumbprint", "x5t#S256": "thumbprint"}, None, ProofRequired, "cnf has jkt"),
-        ({"jkt": "thumbprint", "x5t#S256": "thumbprint"}, "thumbprint", ProofRequired, "cnf has x5t#S256"),
+        (
+            {"jkt": "thumbprint", "x5t#S256": "thumbprint"},
+            "thumbprint",
+            ProofRequired,
+            f"cnf has x5t#S256, {NO_CERTIFICATE}",
+        ),
         ({}, None, BindingUnsupported, "cnf is malformed, or names an unsupported confirmation method"),
         ({}, "thumbprint", BindingUnsupported, "cnf is malformed, or names an unsupported confirmation method"),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.core.config.assertion import AssertionSection
+from gateway.core.config.client_certificates import ClientCertificateHeader
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.routes import RouteSection
@@ -218,7 +219,9 @@ def test_a_client_cannot_nominate_away_what_protects_the_upstream() -> None:
     [
         *(b"X-Forwarded-For", b"x-forwarded-proto", b"X-FORWARDED-HOST", b"X-Forwarded-Port", b"X-Forwarded-Prefix"),
         *(b"X-Forwarded", b"Forwarded", b"X-Real-IP", b"X_Forwarded_For", b"x_real_ip", b"X-Forwarded-Anything"),
-        *(b"X-Forwarded-Client-Cert", b"X.Forwarded.Uri"),
+        *(b"X-Forwarded-Client-Cert", b"X.Forwarded.Uri", b"X-Forwarded-Tls-Client-Cert-Info", b"Client_Cert"),
+        *(b"Client-Cert", b"client-cert-chain", b"X-Client-Cert-Hash", b"X_SSL_CLIENT_CERT", b"Ssl-Client-Verify"),
+        *(b"x-amzn-mtls-clientcert-leaf", b"Cf-Client-Cert-Der-Base64"),
     ],
 )
 def test_forwarding_headers_of_an_untrusted_peer_are_dropped(name: bytes) -> None:
@@ -268,6 +271,30 @@ def test_forwarding_headers_of_a_trusted_peer_are_believed() -> None:
 )
 def test_an_odd_spelling_is_dropped_also_from_a_trusted_peer(name: bytes) -> None:
     assert compose(HOST, (name, b"evil"), trusted=True) == (HOST, *ADDED)
+
+
+CERTIFICATES = (
+    (b"Client-Cert", b":MII=:"),
+    (b"X-Forwarded-Client-Cert", b"Hash=00"),
+    (b"ssl-client-verify", b"SUCCESS"),
+    (b"X-My-Certificate", b"MII"),
+)
+
+
+def test_certificates_pass_from_a_trusted_peer_unless_they_are_read_here() -> None:
+    odd = ((b"Client_Cert", b"a"), (b"x_my_certificate", b"a"))
+    assert kept(*CERTIFICATES, *odd, trusted=True) == (*CERTIFICATES, odd[1])
+    assert kept(*CERTIFICATES, *odd) == (CERTIFICATES[3], odd[1])
+    for read in CERTIFICATES:
+        header = ClientCertificateHeader(name=read[0].decode().title(), format="pem")
+        configured = config(client_certificate_header=header, trusted_proxies=("10.0.0.0/8",))
+        for preflight in (True, False):
+            left = kept(*CERTIFICATES, *odd, trusted=True, configured=configured, preflight=preflight)
+            assert set(left) & {read, odd[0]} == set()
+            assert set(left) >= set(CERTIFICATES) - {read}
+            mine = {CERTIFICATES[3], odd[1]}
+            expected = set() if read is CERTIFICATES[3] else mine
+            assert set(kept(*CERTIFICATES, *odd, configured=configured, preflight=preflight)) == expected
 
 
 def test_a_trusted_peer_that_sends_none_gets_the_same_as_any_other() -> None:
