@@ -15,13 +15,13 @@ PIN := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 COMPILED := build/compiled
 RUN_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-# Who has nothing left to do takes over from who has: whole programs take seconds, and most tests a hundredth of one.
-ON_TWO := -n 3 --dist worksteal
+# Beside the compiler. Who has nothing left to do takes over from who has.
+ON_TWO := -n 2 --dist worksteal
 
 # The container image, by docker, podman or buildah: deploy/image/build.sh has the variables that it takes.
 IMAGE ?= bearer-gateway:$(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' gateway/__init__.py)
 
-.PHONY: demo test test-kubernetes check bench profile wheel image sbom chart docs help format lock clean system
+.PHONY: demo test test-source test-kubernetes check bench profile wheel image sbom chart docs help format lock clean system
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -30,10 +30,13 @@ help:  ## what there is
 demo: $(VENV)/.runtime  ## run an issuer, an echo API and the gateway between them
 	@$(BIN)/python -m gateway demo
 
-test: $(VENV)/.dev system $(COMPILED)/.done  ## every test; sets up what they need
+test: $(VENV)/.dev system  ## every test; sets up what they need
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=recurse test-source $(COMPILED)/.done
+	$(RUN_COMPILED) sh tests/twice.sh $(BIN)/pytest tests --ignore=tests/core --ignore=tests/kubernetes -o pythonpath='$(COMPILED) . tests tests/e2e deploy/image'
+
+test-source: $(VENV)/.dev
 	$(BIN)/pytest tests/core $(ON_TWO) --cov=gateway.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
 	$(BIN)/pytest tests/gate tests/relay/test_transparency.py tests/e2e/test_demo.py $(ON_TWO)
-	$(RUN_COMPILED) sh tests/twice.sh $(BIN)/pytest tests --ignore=tests/core --ignore=tests/kubernetes -o pythonpath='$(COMPILED) . tests tests/e2e deploy/image'
 
 test-kubernetes: $(VENV)/.kubernetes  ## on a whole Kubernetes of real parts; root, Go and, the first time, half an hour
 	@sh tests/kubernetes/system_packages.sh
