@@ -8,9 +8,9 @@ from typing import Final
 from gateway.core.config.file import Config
 from gateway.core.errors import MethodNotAllowed
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.hosts import host_of
 from gateway.core.routing.published import published
 from gateway.core.routing.resource import WELL_KNOWN
-from gateway.core.routing.table import host_of
 from gateway.ports import Ending, Exchange, OwnResponse
 
 ALLOWED: Final = ("GET", "HEAD", "OPTIONS")

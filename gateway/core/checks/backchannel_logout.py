@@ -9,7 +9,7 @@ from gateway.core.config.issuers import issuer_name
 from gateway.core.config.routes import route_name
 from gateway.core.config.words import ConfigProblem, joined
 from gateway.core.errors import AmbiguousPath, UriTooLong
-from gateway.core.routing.table import parse_pattern
+from gateway.core.routing.pattern import parse_pattern
 
 #: characters
 MAX_PATH = 256

@@ -6,13 +6,16 @@ Knows nothing of requests; what a path means is asked of `routing`.
 import re
 from collections.abc import Iterator
 
+from gateway.core.checks.route_paths import path_problems
 from gateway.core.claims import is_pointer
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.issuers import issuer_name
 from gateway.core.config.routes import RouteSection, route_name
 from gateway.core.config.words import ConfigProblem, did_you_mean, joined, named
 from gateway.core.errors import AmbiguousPath, UriTooLong
-from gateway.core.routing.table import DEFAULT_NAME, host_of, parse_pattern
+from gateway.core.http.hosts import host_of
+from gateway.core.routing.pattern import Covering, parse_pattern
+from gateway.core.routing.table import DEFAULT_NAME
 
 #: RFC 6749 section 3.3: scope-token
 _SCOPE = re.compile(r"[!#-\[\]-~]+")
@@ -78,21 +81,18 @@ def _optional_words(route: RouteSection) -> str:
 def _order_warnings(config: Config) -> Iterator[ConfigProblem]:
     """Routes that the ones before them take all of, and protected ones that a public one takes something of."""
     ignore_case = config.path_case == "insensitive"
-    earlier: dict[tuple[tuple[str, ...], bool], list[int]] = {}
+    earlier = Covering()
     for index, route in enumerate(config.routes):
         try:
-            segments, below = parse_pattern(route.path, ignore_case=ignore_case)
+            own = parse_pattern(route.path, ignore_case=ignore_case)
         except (AmbiguousPath, UriTooLong):
             continue
-        own = (segments, below)
-        wider = {own, *((segments[:length], True) for length in range(len(segments) + 1))}
-        found = sorted((first, pattern) for pattern in wider for first in earlier.get(pattern, ()))
-        for first, pattern in found:
+        for first, pattern in earlier.find(own):
             if (sentence := _shadow(config.routes[first], route, same_path=pattern == own)) is not None:
                 where = f"{joined('routes', first)} ({route_name(config.routes[first])})"
                 yield ConfigProblem(joined("routes", index), sentence.format(where))
                 break
-        earlier.setdefault(own, []).append(index)
+        earlier.add(index, own)
 
 
 def _shadow(first: RouteSection, later: RouteSection, *, same_path: bool) -> str | None:
@@ -128,32 +128,10 @@ def _has_some(words: frozenset[str], others: frozenset[str]) -> bool:
 
 
 def _own_problems(route: RouteSection, config: Config) -> Iterator[tuple[str, str]]:
-    yield from _path_problems(route, ignore_case=config.path_case == "insensitive")
+    yield from path_problems(route, ignore_case=config.path_case == "insensitive")
     yield from _word_problems(route)
     yield from _asked_problems(route)
     yield from _name_problems(route, config)
-
-
-def _path_problems(route: RouteSection, *, ignore_case: bool) -> Iterator[tuple[str, str]]:
-    if not route.path.startswith("/"):
-        yield "path", "must begin with a slash"
-        return
-    if "*" in route.path.removesuffix("/*"):
-        yield "path", "may have a * as its last segment only: /orders/* is /orders and all below it"
-    if "?" in route.path:
-        yield "path", "must not have a query: routes are matched on paths"
-    try:
-        segments, _ = parse_pattern(route.path, ignore_case=ignore_case)
-    except (AmbiguousPath, UriTooLong) as error:
-        yield "path", f"could never match, since such requests are refused: {error.evidence}"
-        return
-    if route.strip_prefix is not None:
-        try:
-            prefix, below = parse_pattern(route.strip_prefix, ignore_case=ignore_case)
-        except (AmbiguousPath, UriTooLong):
-            prefix, below = (), True
-        if below or not prefix or segments[: len(prefix)] != prefix:
-            yield "strip_prefix", "must be whole segments that path begins with, such as /api for /api/orders/*"
 
 
 def _word_problems(route: RouteSection) -> Iterator[tuple[str, str]]:

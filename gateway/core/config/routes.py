@@ -14,7 +14,8 @@ class RouteSection(Section, frozen=True, kw_only=True):
     path: Annotated[
         str,
         _doc(
-            "/health: this path, also with a slash at the end; /orders/*: it and all below it", stand_in="/unreadable"
+            "/health: this path, also with a slash at the end; /orders/*: it and all below; /users/{id}: one segment",
+            stand_in="/unreadable",
         ),
     ]
     methods: Annotated[tuple[str, ...], _doc("methods; GET includes HEAD; empty: all")] = ()

@@ -4,7 +4,7 @@ Knows nothing of other routes (`routing`) and of how an identity is judged (`pol
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.claims import ClaimName
@@ -12,8 +12,11 @@ from gateway.core.config.rates import Rate
 from gateway.core.config.routes import RouteSection, route_name
 from gateway.core.errors import Asked
 from gateway.core.http.cors import CrossOrigin, compile_cors
+from gateway.core.http.hosts import plain_host
+from gateway.core.http.paths import parse_path
 from gateway.core.rates.rules import RateRule, compile_rates
 from gateway.core.routing.demands import Demands, demands_of
+from gateway.core.routing.pattern import variables_of
 from gateway.core.routing.resource import Resource, told_of
 
 
@@ -27,7 +30,7 @@ class Route:
     optional: bool
     #: None: every method
     methods: frozenset[str] | None
-    #: lower case, without port and the dot of the root zone; None: every host
+    #: lower case, without port and the dot of the root zone, `*.` before what names all below it; None: every host
     hosts: frozenset[str] | None
     #: all of these
     scopes: tuple[str, ...]
@@ -57,10 +60,19 @@ class Route:
     resource: str | None = None
     #: what its challenges tell of that
     asked: Asked | None = None
+    #: name of a variable in its path to the segment that it is, from 0
+    variables: Mapping[str, int] = field(default_factory=dict)
 
     def takes_method(self, method: str) -> bool:
         """Whether a request with this method may take the route; who may GET may HEAD (RFC 9110 section 9.3.2)."""
         return self.methods is None or method in self.methods or (method == "HEAD" and "GET" in self.methods)
+
+    def variables_of(self, target: bytes) -> dict[str, str]:
+        """What the variables of its path are in a target that takes the route, decoded."""
+        if not self.variables:
+            return {}
+        segments = parse_path(target, refuse_ambiguous=False)
+        return {name: segments[place] for name, place in self.variables.items()}
 
     def forwarded_target(self, target: bytes) -> bytes:
         """The target for the upstream: as it is, or without the first segments; it begins with exactly one slash."""
@@ -96,7 +108,7 @@ def compile_route(
         public=route.access == "public",
         optional=route.access == "optional",
         methods=frozenset(route.methods) or None,
-        hosts=frozenset(host.lower().removesuffix(".") for host in route.hosts) or None,
+        hosts=frozenset(map(plain_host, route.hosts)) or None,
         scopes=route.scopes,
         any_scope=route.any_scope,
         claims={name: value if isinstance(value, tuple) else (value,) for name, value in route.claims.items()},
@@ -109,6 +121,7 @@ def compile_route(
         log=route.log,
         demands=demands_of(route, name=route_name(route)),
         rates=compile_rates(rates, route.rates, public=route.access == "public"),
+        variables=variables_of(route.path),
         cors=cors if route.cors == "inherit" else compile_cors(route.cors, has_rates=has_rates),
         resource=None if resource is None else resource.identifier,
         asked=None if resource is None else told_of(route, resource),

@@ -114,3 +114,18 @@ def test_a_prefix_goes_by_segments_and_one_slash_is_left(
     route = compile_route(RouteSection(path="/api/*", strip_prefix=strip))
     assert route.forwarded_target(target) == forwarded
     assert route.prefix_of(target) == prefix
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "variables"),
+    [
+        ("/users/{id}", b"/users/7", {"id": "7"}),
+        ("/users/{id}", b"/users/7/?id=8", {"id": "7"}),
+        ("/users/{id}", b"/users/%C3%BC%20b", {"id": "\u00fc b"}),
+        ("/{a}/x/{b}/*", b"/1/x/2/3/4", {"a": "1", "b": "2"}),
+        ("/users/me", b"/users/me", {}),
+        ("/users/{id}", b"/users/A%42", {"id": "AB"}),
+    ],
+)
+def test_variables_are_decoded_segments(path: str, target: bytes, variables: dict[str, str]) -> None:
+    assert compile_route(RouteSection(path=path)).variables_of(target) == variables

@@ -8,7 +8,9 @@ from gateway.core.config.cors import Cors
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection
 from gateway.core.errors import AmbiguousPath, BadRequest, MethodNotAllowed, NoRoute, Refusal
-from gateway.core.routing.table import RouteTable, host_of, parse_pattern
+from gateway.core.http.hosts import host_of
+from gateway.core.routing.pattern import parse_pattern
+from gateway.core.routing.table import RouteTable
 from tests.memory import facts
 from tests.signer import issuer
 
