@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from gateway.commands import who_gets_in
 from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.commands.step_words import WORDS
 from gateway.compose import build
@@ -315,6 +316,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--certificate", metavar="PEM", help="file with the client's certificate, for a token that is bound to one"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--table", action="store_true", help="say of each route who gets in; no token is read")
     parser.add_argument("file", nargs="?", metavar="FILE", help="file with the token; default: standard input")
 
 
@@ -324,6 +326,10 @@ def run(arguments: argparse.Namespace) -> int:
     if loaded.config is None:
         print_problems(loaded, file=sys.stderr)
         return FAILED
+    if arguments.table:
+        entries = who_gets_in.entries_of(loaded.config)
+        print(who_gets_in.as_json(entries) if arguments.json else who_gets_in.as_table(entries))
+        return OK
     try:
         token = _read_token(arguments.file)
     except OSError as error:
