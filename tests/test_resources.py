@@ -233,6 +233,43 @@ async def test_a_token_without_a_scope_is_told_of_all_that_the_request_needs(cli
     assert (await client.ask(asked("/mcp/admin", token("tools:read", "tools:admin", "two")))).status == 200
 
 
+async def test_a_token_for_something_else_opens_no_route_of_it(start: Start) -> None:
+    gateway = await start()
+    client = await gateway.client()
+    # The issuer's audience has both: only the route can tell.
+    for audience, admitted in (
+        (TOOLS, True),
+        ([TOOLS, "x"], True),
+        ("https://other.test", False),
+        (TOOLS + "/", False),
+    ):
+        other = asked("/mcp", token("tools:read", aud=audience))
+        response = await client.ask(other)
+        if admitted:
+            assert response.status == 200
+        else:
+            assert response.problem["reason"] == "wrong_audience"
+            assert challenge(response).endswith(f'scope="tools:read", resource_metadata="{URL}"')
+    # Elsewhere all that the issuer's audience has counts.
+    assert (await client.ask(asked("/other/x", token("orders", aud="https://other.test")))).status == 200
+
+
+async def test_a_route_may_say_otherwise(start: Start) -> None:
+    gateway = await start(routes=(RouteSection(path="/mcp", audience="https://other.test"),))
+    client = await gateway.client()
+    assert (await client.ask(asked("/mcp", token(aud="https://other.test")))).status == 200
+    assert (await client.ask(asked("/mcp", token()))).problem["reason"] == "wrong_audience"
+
+
+async def test_who_comes_without_a_credential_passes_where_that_is_optional_and_a_bad_one_is_told(start: Start) -> None:
+    gateway = await start(routes=(RouteSection(path="/mcp", access="optional", scopes=("tools:read",)),))
+    client = await gateway.client()
+    assert (await client.ask(request("/mcp"))).status == 200
+    response = await client.ask(asked("/mcp", token("other")))
+    assert response.status == 403
+    assert challenge(response).endswith(f'scope="tools:read", resource_metadata="{URL}"')
+
+
 async def test_a_broken_request_is_told_where_and_not_for_what(client: RawClient) -> None:
     response = await client.ask(request("/mcp", "Authorization: Bearer x", "Authorization: Bearer x"))
     assert response.problem["reason"] == "multiple_credentials"

@@ -79,7 +79,8 @@ def _unnarrowed(issuer: Issuer, config: Config) -> set[str]:
     apis = {DEFAULT_UPSTREAM} & upstreams_of(config).keys() if config.unmatched == "token" else set()
     for route in config.routes:
         if route.access != "public" and issuer in _issuers_of(route, config):
-            if route_audiences(route):
+            # What belongs to a resource is narrowed by that.
+            if route_audiences(route) or config.resources:
                 return set()
             apis.add(route.upstream)
     return apis

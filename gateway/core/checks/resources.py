@@ -7,7 +7,7 @@ from gateway.core.addresses import is_loopback, parse_url
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import audiences_of, issuer_name
 from gateway.core.config.resources import ResourceSection
-from gateway.core.config.routes import RouteSection, route_name
+from gateway.core.config.routes import RouteSection, route_audiences, route_name
 from gateway.core.config.words import ConfigProblem, did_you_mean, joined, named
 from gateway.core.errors import AmbiguousPath, UriTooLong
 from gateway.core.http.paths import parse_path
@@ -139,6 +139,8 @@ def _audience_problems(
     """Resources with a route that no token could ever be for."""
     for name, resource in found.items():
         for route in routes_of(config, resource):
+            if route_audiences(route) != (resource.identifier,):
+                continue
             taken = [one for one in config.issuers if not route.issuers or issuer_name(one) in route.issuers]
             audiences = {audience for issuer in taken for audience in audiences_of(issuer)}
             if resource.identifier in audiences or not audiences:

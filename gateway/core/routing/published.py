@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from gateway.core.addresses import is_loopback, parse_url
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer, audiences_of, issuer_name
-from gateway.core.config.routes import RouteSection
+from gateway.core.config.routes import RouteSection, route_audiences
 from gateway.core.routing.resource import WELL_KNOWN, Resource, Resources, routes_of
 
 #: host in lower case without port, and path without a slash at its end, to the document there
@@ -47,19 +47,24 @@ def document_of(config: Config, resource: Resource) -> dict[str, object]:
 
 def servers_of(config: Config, resource: Resource, routes: Iterable[RouteSection]) -> tuple[str, ...]:
     """The issuers that clients can be sent to for a token that opens one of these routes."""
-    named: set[str] = set()
-    for route in routes:
-        named.update(route.issuers or map(issuer_name, config.issuers))
+    known, at_hand = tuple(routes), is_loopback(resource.host.strip("[]"))
     return tuple(
-        issuer.issuer for issuer in config.issuers if issuer_name(issuer) in named and _is_server(issuer, resource)
+        issuer.issuer
+        for issuer in config.issuers
+        if _can_be_found(issuer, at_hand=at_hand) and any(_opens(issuer, route) for route in known)
     )
 
 
-def _is_server(issuer: Issuer, resource: Resource) -> bool:
-    """Whether clients can find an issuer's metadata, and its tokens may be for the resource."""
+def _can_be_found(issuer: Issuer, *, at_hand: bool) -> bool:
+    """Whether an issuer is one whose metadata clients can ask for. `at_hand`: they are on this machine."""
     try:
         url = parse_url(issuer.issuer)
     except ValueError:
         return False
-    at_hand = is_loopback(url.host) and is_loopback(resource.host.strip("[]"))
-    return (url.scheme == "https" or at_hand) and resource.identifier in audiences_of(issuer)
+    return url.scheme == "https" or (at_hand and is_loopback(url.host))
+
+
+def _opens(issuer: Issuer, route: RouteSection) -> bool:
+    """Whether a token of this issuer may be one for the route."""
+    is_named = not route.issuers or issuer_name(issuer) in route.issuers
+    return is_named and not set(audiences_of(issuer)).isdisjoint(route_audiences(route))

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from gateway.core.addresses import parse_url
 from gateway.core.config.file import Config
 from gateway.core.config.resources import ResourceSection
-from gateway.core.config.routes import RouteSection
+from gateway.core.config.routes import RouteSection, route_audiences
 from gateway.core.errors import AmbiguousPath, Asked, UriTooLong
 from gateway.core.http.paths import parse_path
 
@@ -93,11 +95,16 @@ def names_host(route: RouteSection, resource: Resource) -> bool:
 
 
 def routes_of(config: Config, resource: Resource) -> tuple[RouteSection, ...]:
-    """The routes that belong to a resource; among them what takes requests that no route names."""
+    """The routes that belong to a resource, with what that implies; among them what takes what no route names."""
     resources = Resources(config)
     takes = "token" in {config.unmatched, config.unmatched_methods}
     every = (*config.routes, RouteSection(path="/*")) if takes else config.routes
-    return tuple([route for route in every if resources.find(route) == resource])
+    return tuple([with_implied(route, resource) for route in every if resources.find(route) == resource])
+
+
+def with_implied(route: RouteSection, resource: Resource) -> RouteSection:
+    """A route with what its resource implies: a token names the identifier as its audience, unless it says other."""
+    return route if route_audiences(route) else msgspec.structs.replace(route, audience=resource.identifier)
 
 
 def told_of(route: RouteSection, resource: Resource) -> Asked:

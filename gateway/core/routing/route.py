@@ -17,7 +17,7 @@ from gateway.core.http.paths import parse_path
 from gateway.core.rates.rules import RateRule, compile_rates
 from gateway.core.routing.demands import Demands, demands_of
 from gateway.core.routing.pattern import variables_of
-from gateway.core.routing.resource import Resource, told_of
+from gateway.core.routing.resource import Resource, told_of, with_implied
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,7 @@ def compile_route(
 
     `cors`, `rates`: those of the whole file. `has_rates`: there are some, here or elsewhere. `resource`: its own.
     """
+    route = route if resource is None else with_implied(route, resource)
     return Route(
         name=route_name(route),
         public=route.access == "public",

@@ -52,7 +52,7 @@ class Kept:
     def of(cls, config: Config) -> "Kept | None":
         """None: nothing asks for any."""
         kept = cls(
-            audience=any(map(route_audiences, config.routes)),
+            audience=bool(config.resources) or any(map(route_audiences, config.routes)),
             login=any(route.acr or route.max_age is not None for route in config.routes),
         )
         return kept if kept.audience or kept.login else None

@@ -4,6 +4,7 @@ import pytest
 
 from gateway.core.checks.problems import problems, warnings
 from gateway.core.config.file import Config
+from gateway.core.config.resources import ResourceSection
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.core.config.upstreams import UpstreamSection
@@ -75,6 +76,7 @@ def test_an_issuer_whose_tokens_are_never_for_a_route_is_named() -> None:
 
 
 APIS = {"orders": UpstreamSection(url="http://127.0.0.1:1"), "users": UpstreamSection(url="http://127.0.0.1:2")}
+RESOURCE = ResourceSection(identifier=USERS)
 MIXED = (
     "issuers[0].audience: is more than one, and a token for any of them opens all of these upstreams: {}; "
     "routes[].audience keeps them apart"
@@ -87,6 +89,8 @@ MIXED = (
         (({"upstream": "orders"}, {"upstream": "users"}), {"upstream": None}, "orders, users"),
         (({"upstream": "orders"}, {"upstream": "users", "audience": USERS}), {"upstream": None}, None),
         (({"upstream": "orders"}, {"upstream": "orders"}), {"upstream": None}, None),
+        # What belongs to a resource is for that.
+        (({"upstream": "orders"}, {"upstream": "users"}), {"upstream": None, "resources": {"users": RESOURCE}}, None),
         (({"upstream": "orders"}, {"upstream": "users", "access": "public"}), {"upstream": None}, None),
         (({"upstream": "orders"}, {"upstream": "users", "issuers": ("two",)}), {"upstream": None}, None),
         # What no route names goes to the default upstream, with any token.

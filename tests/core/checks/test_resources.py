@@ -155,6 +155,10 @@ def test_a_token_must_be_able_to_be_for_it(audience: Any, hint: str) -> None:
     ]
 
 
+def test_a_route_that_says_whom_its_tokens_are_for_is_not_asked_for_more() -> None:
+    assert told(document(audience="mcp", routes=[{"path": "/mcp", "audience": "mcp"}])) == []
+
+
 def test_only_the_issuers_of_a_route_count_for_it() -> None:
     issuers = [{"issuer": LOGIN, "audience": TOOLS}, {"issuer": "https://b.example", "audience": "b", "name": "b"}]
     (problem,) = told(document(routes=[{"path": "/mcp", "issuers": ["b"]}], issuers=issuers))

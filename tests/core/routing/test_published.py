@@ -117,6 +117,8 @@ OTHERS = (
             [LOGIN, "https://two.example/t"],
         ),
         (({"path": "/mcp/a", "issuers": ("two",)}, {"path": "/orders"}), ["https://two.example/t"]),
+        # A route that is for another audience takes the tokens of another issuer.
+        (({"path": "/mcp", "audience": "https://api.example.com/mcp/"},), ["https://three.example"]),
     ],
 )
 def test_clients_are_sent_to_the_issuers_whose_tokens_count(routes: Any, servers: list[str]) -> None:

@@ -9,7 +9,9 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.config.resources import ResourceSection
 from gateway.core.config.routes import RouteSection
 from gateway.core.errors import AmbiguousPath, Asked
-from gateway.core.routing.resource import Resources, needed_scopes, parse_resource, routes_of, told_of
+from gateway.core.routing.demands import Demands
+from gateway.core.routing.resource import Resources, needed_scopes, parse_resource, routes_of, told_of, with_implied
+from gateway.core.routing.route import compile_route
 
 TOOLS = "https://api.example.com/mcp"
 
@@ -136,3 +138,13 @@ def test_a_route_tells_where_its_resource_is_published_and_what_it_takes() -> No
     resource = Resources(config()).by_name["tools"]
     route = RouteSection(path="/mcp", scopes=("a",), any_scope=("b", "c"))
     assert told_of(route, resource) == Asked(("a", "b"), resource.url)
+
+
+def test_a_route_of_a_resource_is_for_tokens_that_name_it() -> None:
+    resource = Resources(config()).by_name["tools"]
+    assert with_implied(RouteSection(path="/mcp"), resource) == RouteSection(path="/mcp", audience=TOOLS)
+    for audience in ("other", ("one", "two")):
+        assert with_implied(RouteSection(path="/mcp", audience=audience), resource).audience == audience
+    compiled = compile_route(RouteSection(path="/mcp"), resource=resource)
+    assert (compiled.resource, compiled.demands) == (TOOLS, Demands("/mcp", (TOOLS,)))
+    assert compiled.asked == Asked((), resource.url)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.core.config.file import Config
+from gateway.core.config.resources import ResourceSection
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.core.token.details import Details, Kept
@@ -122,3 +123,9 @@ def test_how_somebody_logged_in_is_one_value_or_a_list(
     preset: str | None, claims: dict[str, Any], expected: tuple[str, ...]
 ) -> None:
     assert details(BOTH[1], settings={"preset": preset}, **claims).acr == expected
+
+
+def test_the_audience_is_kept_where_a_route_may_belong_to_a_resource() -> None:
+    resources = {"tools": ResourceSection(identifier="https://api.example/mcp")}
+    config = Config(issuers=(issuer(),), upstream="http://127.0.0.1:1", resources=resources)
+    assert Kept.of(config) == Kept(audience=True, login=False)

@@ -166,6 +166,20 @@ class OidcProvider:
         """From now on logout tokens of BROWSER_CLIENT are posted there."""
         await self._command("logouts", url)
 
+    async def know(self, resource: str, *scopes: str) -> None:
+        """From now on this is an API with these scopes, and clients may register themselves (RFC 7591)."""
+        await self._command("resource", resource, *scopes)
+
+    async def authorize(self, url: str) -> dict[str, list[str]]:
+        """What a fresh browser makes of an authorization request: SUBJECT logs in and consents.
+
+        The response is the query that the client's redirect URI is called with.
+        """
+        parts = urlsplit(url)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        async with _browser() as session:
+            return await self._walk(session, query)
+
     async def _log_out(self, session: aiohttp.ClientSession) -> None:
         """The page that asks whether to log out, and its button. Returns when logout tokens were posted."""
         async with session.get(f"{self.issuer}/session/end") as response:
@@ -228,6 +242,7 @@ class OidcProvider:
     async def _walk(self, session: aiohttp.ClientSession, query: Mapping[str, str]) -> dict[str, list[str]]:
         """Follow redirects and send forms until the redirect URI is reached; the response is its query."""
         url = self.authorization_endpoint
+        redirect_uri = query["redirect_uri"]
         params: Mapping[str, str] | None = query
         form: dict[str, str] | None = None
         for _ in range(MAX_STEPS):
@@ -240,7 +255,7 @@ class OidcProvider:
             params = form = None
             if location is not None:
                 url = urljoin(here, location)
-                if url.partition("?")[0] == REDIRECT_URI:
+                if url.partition("?")[0] == redirect_uri:
                     return parse_qs(urlsplit(url).query)
                 continue
             parser = _FirstForm()

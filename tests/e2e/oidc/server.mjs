@@ -2,7 +2,8 @@
 //
 // Prints one JSON line when it is ready, then reads one command per line from stdin and answers each with one
 // JSON line on stdout: "rotate" puts a new signing key in front of the old ones, "withdraw" drops the old ones,
-// "logouts URL" has logout tokens of the client "browser" posted there from now on.
+// "logouts URL" has logout tokens of the client "browser" posted there from now on, "resource URL SCOPE..." knows a
+// further API from now on, and lets clients register themselves.
 // Arguments: the port (0: any), and the origin of a single-page app, which is then the client "spa".
 // Ends on SIGTERM or when stdin closes. Everything else it has to say goes to stderr.
 import { generateKeyPair, randomUUID } from 'node:crypto';
@@ -21,6 +22,8 @@ const TOKEN_TTL = 300;
 const SPA_ORIGIN = process.argv[3];
 
 let logoutUri;
+// Identifiers of further APIs, and the scopes of each.
+const further = new Map();
 
 // What every Provider of this process shares, so that a login begun under one ends under the next.
 const store = new Map();
@@ -122,7 +125,7 @@ function handlerFor(issuer, keys) {
     clientBasedCORS: (_ctx, origin, client) => client.clientId === 'spa' && origin === SPA_ORIGIN,
     // An ID token says who logged in and no more: profile claims are for the userinfo endpoint.
     conformIdTokenClaims: true,
-    scopes: ['openid', 'email'],
+    scopes: ['openid', 'email', ...[...further.values()].flatMap((scopes) => scopes.split(' '))],
     claims: { email: ['email', 'email_verified'] },
     responseTypes: ['code'],
     // Logout tokens go to a gateway on loopback, which the provider would not reach by itself.
@@ -137,13 +140,14 @@ function handlerFor(issuer, keys) {
       devInteractions: { enabled: true },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
+      registration: { enabled: further.size > 0 },
       revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo(_ctx, resource) {
-          if (!RESOURCES.has(resource)) throw new errors.InvalidTarget();
+          if (!RESOURCES.has(resource) && !further.has(resource)) throw new errors.InvalidTarget();
           return {
-            scope: RESOURCE_SCOPE,
+            scope: further.get(resource) ?? RESOURCE_SCOPE,
             audience: resource,
             accessTokenTTL: TOKEN_TTL,
             accessTokenFormat: resource === 'https://opaque.example.test' ? 'opaque' : 'jwt',
@@ -194,6 +198,10 @@ const commands = {
   withdraw: async () => use(keys.slice(0, 1)),
   logouts: async (uri) => {
     logoutUri = uri;
+    return use(keys);
+  },
+  resource: async (identifier, ...scopes) => {
+    further.set(identifier, scopes.join(' '));
     return use(keys);
   },
 };
