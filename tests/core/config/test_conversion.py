@@ -158,7 +158,7 @@ def test_every_key_is_read() -> None:
         ({"routes": [5]}, "routes[0]: must be a mapping of keys to values, not 5"),
         ({"routes": [{}]}, "routes[0].path: is required"),
         ({"routes": [{"path": "/a", "acces": "public"}]}, "routes[0].acces: is not a key here (did you mean access?)"),
-        ({"routes": [{"path": "/a", "access": "none"}]}, "routes[0].access: must be public or token, not this text"),
+        ({"routes": [{"path": "/a", "access": "none"}]}, "routes[0].access: must be optional, public or token, not this text"),
         ({"routes": [{"path": "/a", "mode": "Report"}]}, "routes[0].mode: must be enforce or report, not this text (did you mean report?)"),
         ({"routes": [{"path": "/a", "methods": "GET"}]}, "routes[0].methods: must be a list, not this text"),
         ({"routes": [{"path": "/a", "scopes": [1]}]}, "routes[0].scopes[0]: must be text, not 1 (put quotes around it)"),
