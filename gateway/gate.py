@@ -125,6 +125,7 @@ class Gate:
                 facts = ending.facts = exchange.read_facts()
                 for own in () if carry_out is not None else self._own_paths:
                     if own.hears(facts):
+                        self.routes.check_host(facts)
                         await own.handle(ending, exchange)
                         break
                 else:

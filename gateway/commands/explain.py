@@ -27,6 +27,7 @@ from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import UpstreamSection, asserted_of, token_requests_of
 from gateway.core.errors import AmbiguousPath, Refusal
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.hosts import WILDCARD
 from gateway.core.proof.certificate_header import thumbprint_of
 from gateway.core.revocation.entry import Entry
 from gateway.core.routing.admission import Admission
@@ -352,7 +353,7 @@ def run(arguments: argparse.Namespace) -> int:
         token,
         method=arguments.method,
         target=target,
-        host=parts.netloc or "localhost",
+        host=parts.netloc or _usual_host(loaded.config),
         certificate=certificate,
         secrets=loaded.secrets,
     )
@@ -366,6 +367,12 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(as_text(explanation, color=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
     return FAILED if explanation.verdict == "refused" else OK
+
+
+def _usual_host(config: Config) -> str:
+    """The host of a request of which only the path is said: one that is served."""
+    host = config.hosts[0] if config.hosts else "localhost"
+    return host.replace(WILDCARD, "any.") if host.startswith(WILDCARD) else host
 
 
 def _read_token(path: str | None) -> bytes:

@@ -53,7 +53,6 @@ from gateway.core.errors import (
     TokenNotBound,
     TokenRevoked,
     UndecidableCredential,
-    UnknownHost,
     UpstreamBusy,
     UpstreamFailed,
     UpstreamTimeout,
@@ -113,6 +112,7 @@ CASES: list[tuple[str, str, bytes, dict[str, Any]]] = [
     ("uri_too_long", "request", minted(), {"target": "/" + "a" * 20_000}),
     ("headers_too_large", "request", b"a" * 40_000, {}),
     ("ambiguous_path", "route", minted(), {"target": "/a/../b"}),
+    ("unknown_host", "route", minted(), {"host": "other.test", "settings": {"hosts": ("api.test",)}}),
     ("no_route", "route", minted(), {"target": "/nowhere", "settings": {"unmatched": "refuse"}}),
     ("method_not_allowed", "route", minted(), {"method": "DELETE"}),
     ("missing_credential", "credential", b"", {}),
@@ -199,7 +199,7 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     elsewhere |= {ExchangeRefused, ExchangeUnavailable}
     # No part of a request that is explained yet, or nothing that a request alone can show.
     elsewhere |= {ConditionFalse, CrossSiteRequest, NonceRequired, PathMismatch}
-    elsewhere |= {ProofInvalid, ProofReplayed, TokenNotBound, UndecidableCredential, UnknownHost}
+    elsewhere |= {ProofInvalid, ProofReplayed, TokenNotBound, UndecidableCredential}
     # Nothing that is only explained is counted.
     elsewhere |= {RateLimited}
     never = {

@@ -350,3 +350,11 @@ async def test_a_certificate_bound_token_needs_the_header_of_the_asking_proxy(st
     ):
         response = await client.ask(style("GET", "/orders/1", bound, *lines))
         assert (response.status, response.values(b"x-gateway-reason")) == (401, [reason])
+
+
+@STYLES
+async def test_hosts_that_are_not_served_are_refused_here_too(start: Start, style: Style) -> None:
+    gateway = await start(hosts=("api.test",), routes=(RouteSection(path="/a", access="public"),))
+    assert (await ask(gateway, style("GET", "/a"))).status == 200
+    refused = await ask(gateway, style("GET", "/a").replace(b"api.test", b"other.test"))
+    assert (refused.status, refused.values(b"X-Gateway-Reason")) == (421, [b"unknown_host"])

@@ -15,6 +15,7 @@ from gateway.core.checks.cors import cors_problems, cors_warnings
 from gateway.core.checks.demands import demand_problems, demand_warnings
 from gateway.core.checks.external_url import external_url_problems, external_url_warnings
 from gateway.core.checks.headers import header_problems, header_warnings
+from gateway.core.checks.hosts import host_problems, host_warnings
 from gateway.core.checks.introspection import introspection_problems, introspection_warnings
 from gateway.core.checks.issuers import issuer_notes, issuer_problems, issuer_warnings
 from gateway.core.checks.limits import limit_problems, limit_warnings
@@ -50,6 +51,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *userinfo_problems(config),
         *header_problems(config),
         *assertion_problems(config),
+        *host_problems(config),
         *route_problems(config),
         *demand_problems(config),
         *resource_problems(config),
@@ -76,6 +78,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
         *userinfo_warnings(config),
         *header_warnings(config),
         *assertion_warnings(config),
+        *host_warnings(config),
         *route_warnings(config),
         *demand_warnings(config),
         *resource_warnings(config),

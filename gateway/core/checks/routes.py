@@ -6,6 +6,7 @@ Knows nothing of requests; what a path means is asked of `routing`.
 import re
 from collections.abc import Iterator
 
+from gateway.core.checks.hosts import hosts_problems
 from gateway.core.checks.route_paths import path_problems
 from gateway.core.claims import is_pointer
 from gateway.core.config.file import Config, upstreams_of
@@ -13,7 +14,7 @@ from gateway.core.config.issuers import issuer_name
 from gateway.core.config.routes import RouteSection, route_name
 from gateway.core.config.words import ConfigProblem, did_you_mean, joined, named
 from gateway.core.errors import AmbiguousPath, UriTooLong
-from gateway.core.http.hosts import host_of
+from gateway.core.http.hosts import is_host_within, names_all_hosts, plain_host
 from gateway.core.routing.pattern import Covering, parse_pattern
 from gateway.core.routing.table import DEFAULT_NAME
 
@@ -21,7 +22,6 @@ from gateway.core.routing.table import DEFAULT_NAME
 _SCOPE = re.compile(r"[!#-\[\]-~]+")
 #: RFC 9110 section 5.6.2, as methods are written
 _METHOD = re.compile(r"[A-Z][A-Z-]*")
-_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 #: characters of a name: it is a label of metrics
 MAX_NAME = 128
 #: what is said of a scope that is none; roles of providers may have any characters
@@ -98,13 +98,13 @@ def _order_warnings(config: Config) -> Iterator[ConfigProblem]:
 def _shadow(first: RouteSection, later: RouteSection, *, same_path: bool) -> str | None:
     """What `first` does to a later route whose paths it takes, or None: nothing, or what was plainly meant."""
     opens = first.access != "token" and later.access == "token"
-    if _has_all(_methods(first), _methods(later)) and _has_all(_hosts(first), _hosts(later)):
+    if _has_all(_methods(first), _methods(later)) and names_all_hosts(first.hosts, later.hosts):
         return f"is not protected: {{}} comes first and is {first.access}" if opens else _UNREACHED
     if (
         opens
         and not same_path
         and _has_some(_methods(first), _methods(later))
-        and _has_some(_hosts(first), _hosts(later))
+        and _has_some_hosts(first.hosts, later.hosts)
     ):
         return f"is not protected for some methods or hosts: {{}} comes first and is {first.access}"
     return None
@@ -114,8 +114,10 @@ def _methods(route: RouteSection) -> frozenset[str]:
     return frozenset(route.methods) | ({"HEAD"} if "GET" in route.methods else frozenset())
 
 
-def _hosts(route: RouteSection) -> frozenset[str]:
-    return frozenset(host_of(host.encode()) or "" for host in route.hosts)
+def _has_some_hosts(hosts: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    """Whether some host is named by both; none at all stand for every host."""
+    pairs = [(plain_host(one), plain_host(other)) for one in hosts for other in others]
+    return not hosts or not others or any(is_host_within(*pair) or is_host_within(*reversed(pair)) for pair in pairs)
 
 
 def _has_all(words: frozenset[str], others: frozenset[str]) -> bool:
@@ -140,9 +142,7 @@ def _word_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
             yield joined("methods", index), f"cannot have {method}: the gateway refuses it everywhere"
         elif _METHOD.fullmatch(method) is None:
             yield joined("methods", index), "must be a method in capital letters, such as GET"
-    for index, host in enumerate(route.hosts):
-        if _HOST.fullmatch(host) is None:
-            yield joined("hosts", index), "must be a host name without port"
+    yield from hosts_problems(route.hosts)
     if route.name is not None and (not 1 <= len(route.name) <= MAX_NAME or not route.name.isprintable()):
         yield "name", f"must have 1 to {MAX_NAME} printable characters"
     if route.name in {DEFAULT_NAME, "-"}:

@@ -54,7 +54,7 @@ class Config(Section, frozen=True, kw_only=True):
     ] = None
     hosts: Annotated[
         tuple[str, ...],
-        _doc("hosts under which clients find the gateway, without port; *.example.com: any below; empty: any"),
+        _doc("hosts that are served, without port; *.example.com: any below; another is 421; empty: every host is"),
     ] = ()
     workers: Annotated[
         int,

@@ -19,7 +19,7 @@ class RouteSection(Section, frozen=True, kw_only=True):
         ),
     ]
     methods: Annotated[tuple[str, ...], _doc("methods; GET includes HEAD; empty: all")] = ()
-    hosts: Annotated[tuple[str, ...], _doc("hosts, without port; empty: all")] = ()
+    hosts: Annotated[tuple[str, ...], _doc("hosts, without port; *.example.com: any below; empty: all")] = ()
     access: Annotated[
         Literal["token", "optional", "public"],
         _doc("optional: no token passes as nobody, and one must be good in full; public: none is asked for or read"),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from gateway.core.decision.source import Source
 
-#: deploy/nginx sets these; the host only where some route has hosts
+#: deploy/nginx sets these; the host only where hosts are named
 _NGINX = Source(b"x-original-method", b"x-original-uri")
 #: ingress-nginx, rootfs/etc/nginx/template/nginx.tmpl: it says X-Original-URI too when auth-method is set
 INGRESS = Source(
@@ -17,5 +17,5 @@ INGRESS = Source(
 
 
 def nginx(*, has_hosts: bool) -> Source:
-    """What nginx says. `has_hosts`: routes depend on the host, so it has to say that too."""
+    """What nginx says. `has_hosts`: what is decided depends on the host, so it has to say that too."""
     return replace(_NGINX, host=b"x-original-host" if has_hosts else None)

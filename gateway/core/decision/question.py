@@ -56,7 +56,7 @@ class DecisionRules:
             # A token that was made for the API reaches it only by way of the proxy.
             others.append("Authorization")
         names = tuple(name.encode() for name in (*headers, *others))
-        has_hosts = any(route.hosts for route in config.routes)
+        has_hosts = bool(config.hosts) or any(route.hosts for route in config.routes)
         return cls(
             sources={b"/nginx": nginx(has_hosts=has_hosts), b"/ingress-nginx": INGRESS, b"/forward": FORWARD},
             names=names,

@@ -1,7 +1,7 @@
 """Names of hosts: the one that a request is for, and which of those in a configuration it is."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from gateway.core.addresses import MAX_HOST_NAME
@@ -26,8 +26,16 @@ def is_odd(authority: bytes) -> bool:
     return _ODD.search(authority) is not None
 
 
+def names_all_hosts(hosts: Collection[str], others: Collection[str]) -> bool:
+    """Whether `hosts` name each host that the others do, all as in a file; none at all stand for every host."""
+    plain = [plain_host(host) for host in hosts]
+    return not hosts or (
+        bool(others) and all(any(is_host_within(plain_host(one), host) for host in plain) for one in others)
+    )
+
+
 def is_host_within(one: str, other: str) -> bool:
-    """Whether each host that `one` names is named by `other` too. Both as `HostNames` has them."""
+    """Whether each host that `one` names is named by `other` too. Both as `plain_host` has them."""
     if not other.startswith(WILDCARD):
         return one == other
     return one.removeprefix("*").endswith(other.removeprefix("*"))

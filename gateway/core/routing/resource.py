@@ -14,6 +14,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.resources import ResourceSection
 from gateway.core.config.routes import RouteSection, route_audiences
 from gateway.core.errors import AmbiguousPath, Asked, UriTooLong
+from gateway.core.http.hosts import HostNames
 from gateway.core.http.paths import parse_path
 
 #: RFC 9728 section 3
@@ -91,7 +92,7 @@ def lies_under(route: RouteSection, resource: Resource, *, ignore_case: bool = F
 
 def names_host(route: RouteSection, resource: Resource) -> bool:
     """Whether a route takes requests for the identifier's host."""
-    return not route.hosts or any(host.lower().removesuffix(".") == resource.host for host in route.hosts)
+    return not route.hosts or HostNames(route.hosts).has(resource.host)
 
 
 def routes_of(config: Config, resource: Resource) -> tuple[RouteSection, ...]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection
-from gateway.core.errors import BadRequest, MethodNotAllowed, NoRoute, Refusal
+from gateway.core.errors import BadRequest, MethodNotAllowed, NoRoute, Refusal, UnknownHost
 from gateway.core.http.cors import compile_cors, requested_method
 from gateway.core.http.facts import Facts
 from gateway.core.http.hosts import HostNames, host_of, is_odd
@@ -17,9 +17,11 @@ from gateway.core.routing.place import ChoicesByHost, Place
 from gateway.core.routing.resource import Resources
 from gateway.core.routing.route import Route, compile_route
 from gateway.core.routing.tree import Tree
+from gateway.core.shown import shown
 
 #: the label of what no route names
 DEFAULT_NAME: Final = "default"
+_ODD_HOST: Final = "the host has a percent escape or an empty label, and hosts are named"
 
 
 class RouteTable:
@@ -39,6 +41,7 @@ class RouteTable:
         unmatched = RouteSection(path="/*", name=DEFAULT_NAME)
         self._default = compile_route(unmatched, cors=self.cors, rates=config.rates, resource=resources.find(unmatched))
         self._has_routes = bool(config.routes)
+        self._served = HostNames(config.hosts) if config.hosts else None
         self._hosts = HostNames(host for route in config.routes for host in route.hosts)
         self._has_hosts = any(route.hosts for route in config.routes)
         self._routes = [
@@ -68,10 +71,13 @@ class RouteTable:
         return (route, method) if route.cors is not None else None
 
     def match(self, facts: Facts, *, method: str | None = None) -> Route:
-        """The route of a request. AmbiguousPath; NoRoute; MethodNotAllowed: the path is named, the method nowhere.
+        """The route of a request.
 
+        UnknownHost; AmbiguousPath; NoRoute; MethodNotAllowed: the path is named, the method nowhere.
         `method`: the one that a preflight announces, in place of its own.
         """
+        if self._served is not None:
+            self.check_host(facts)
         if not self._has_routes:
             return self._unmatched("there are no routes")
         if facts.target == b"*":
@@ -80,7 +86,7 @@ class RouteTable:
         if not self._has_hosts or facts.host is None:
             choice = place.elsewhere
         elif is_odd(facts.host):
-            raise BadRequest("the host has a percent escape or an empty label, and routes have hosts")
+            raise BadRequest(_ODD_HOST)
         else:
             choice = place.of(self._hosts.find(host_of(facts.host)))
         method = facts.method if method is None else method
@@ -92,6 +98,18 @@ class RouteTable:
                 return self._default
             raise MethodNotAllowed(f"{method} is on no route for this path", allow=choice.allow())
         return self._unmatched("no route names this path")
+
+    def check_host(self, facts: Facts) -> None:
+        """UnknownHost: the request is for none of `hosts` (RFC 9110 section 15.5.20). BadRequest: who can say."""
+        if self._served is None:
+            return
+        if facts.host is None:
+            raise UnknownHost("the request names no host, and only those of hosts are served")
+        if is_odd(facts.host):
+            raise BadRequest(_ODD_HOST)
+        host = host_of(facts.host)
+        if not self._served.has(host):
+            raise UnknownHost(f"{shown(host)} is none of hosts")
 
     def _place(self, facts: Facts) -> Place:
         """The routes that this path leads to, for whatever host. AmbiguousPath."""

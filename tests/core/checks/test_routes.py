@@ -73,6 +73,7 @@ SCOPE = (
     "must be one scope: printable ASCII, not empty, without blanks, quotes and backslashes (RFC 6749 section 3.3); "
     "claims can ask for a role of any spelling"
 )
+NO_HOST = "must be a host name without port, or *.example.com for every name below that one"
 NEVER = "could never match, since such requests are refused: the path"
 WHOLE = "must be whole segments that path begins with, such as /api for /api/orders/*"
 
@@ -109,11 +110,16 @@ WHOLE = "must be whole segments that path begins with, such as /api for /api/ord
         ({"methods": ("",)}, "methods[0]: must be a method in capital letters, such as GET"),
         ({"methods": ("*",)}, "methods[0]: must be a method in capital letters, such as GET"),
         ({"methods": ("GET", "PUT", "GET")}, "methods[2]: is methods[0] again"),
-        ({"hosts": ("a", "a:80")}, "hosts[1]: must be a host name without port"),
-        ({"hosts": ("https://a",)}, "hosts[0]: must be a host name without port"),
-        ({"hosts": ("",)}, "hosts[0]: must be a host name without port"),
-        ({"hosts": ("*.a",)}, "hosts[0]: must be a host name without port"),
-        ({"hosts": ("\u00fc.example",)}, "hosts[0]: must be a host name without port"),
+        ({"hosts": ("a", "a:80")}, f"hosts[1]: {NO_HOST}"),
+        ({"hosts": ("https://a",)}, f"hosts[0]: {NO_HOST}"),
+        ({"hosts": ("",)}, f"hosts[0]: {NO_HOST}"),
+        ({"hosts": ("*.a", "*")}, f"hosts[1]: {NO_HOST}"),
+        ({"hosts": ("a.*.b",)}, f"hosts[0]: {NO_HOST}"),
+        ({"hosts": ("*a.b",)}, f"hosts[0]: {NO_HOST}"),
+        ({"hosts": ("*.*.b",)}, f"hosts[0]: {NO_HOST}"),
+        ({"hosts": ("a..b",)}, f"hosts[0]: {NO_HOST}"),
+        ({"hosts": ("a.b", "A.b.")}, "hosts[1]: is hosts[0] again"),
+        ({"hosts": ("\u00fc.example",)}, f"hosts[0]: {NO_HOST}"),
         ({"scopes": ("",)}, f"scopes[0]: {SCOPE}"),
         ({"scopes": ("a", "a b")}, f"scopes[1]: {SCOPE}"),
         ({"scopes": ("b\u00fcro",)}, f"scopes[0]: {SCOPE}"),
@@ -179,6 +185,8 @@ IS_PUBLIC = "routes[0].access: is public: anybody may call it"
         ({"hosts": ("A.example", "b")}, {"hosts": ("a.example.",)}, "is never reached: routes[0] (/a) comes first and takes all of it"),
         ({"hosts": ("a",)}, {"hosts": ("b",)}, None),
         ({"hosts": ("a",)}, {}, None),
+        ({"hosts": ("*.a.b",)}, {"hosts": ("x.a.b", "*.y.a.b")}, "is never reached: routes[0] (/a) comes first and takes all of it"),
+        ({"hosts": ("*.a.b",)}, {"hosts": ("x.a.b", "a.b")}, None),
         ({}, {"hosts": ("a",), "methods": ("GET",)}, "is never reached: routes[0] (/a) comes first and takes all of it"),
         ({"path": "/a//b"}, {"path": "/a//b"}, None),
         ({"path": "/{a}/x"}, {"path": "/b/x"}, "is never reached: routes[0] (/{a}/x) comes first and takes all of it"),
@@ -216,6 +224,8 @@ PARTLY = "is not protected for some methods or hosts"
         ({"path": "/*", "hosts": ("a",)}, {**ORDERS, "hosts": ("a", "b")}, f"{PARTLY}: routes[0] (/*) comes first and is public"),
         ({"path": "/*", "methods": ("GET",)}, {**ORDERS, "methods": ("POST",)}, None),
         ({"path": "/*", "hosts": ("a",)}, {**ORDERS, "hosts": ("b",)}, None),
+        ({"path": "/*", "hosts": ("*.a.b",)}, {**ORDERS, "hosts": ("a.b",)}, None),
+        ({"path": "/*", "hosts": ("x.a.b",)}, {**ORDERS, "hosts": ("*.a.b",)}, f"{PARTLY}: routes[0] (/*) comes first and is public"),
         ({**ORDERS, "methods": ("GET",)}, ORDERS, None),
         ({"path": "/orders/public/*"}, ORDERS, None),
         ({"path": "/orders"}, ORDERS, None),

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gateway.core.http.hosts import HostNames, host_of, is_host_within, is_odd
+from gateway.core.http.hosts import HostNames, host_of, is_host_within, is_odd, names_all_hosts
 
 NAMES = HostNames(("API.example.com", "*.example.com", "*.eu.example.com", "[::1]", "dotted.test.", "*.Dotted.test."))
 
@@ -69,3 +69,18 @@ def test_a_wildcard_names_all_below(one: str, other: str, *, within: bool) -> No
 def test_what_may_be_read_as_another_host_is_odd(authority: bytes, *, odd: bool) -> None:
     assert is_odd(authority) == odd
     assert host_of(authority) is not None
+
+
+@pytest.mark.parametrize(
+    ("hosts", "others", "all_"),
+    [
+        ((), (), True),
+        ((), ("a",), True),
+        (("a",), (), False),
+        (("A.test.", "b"), ("a.test",), True),
+        (("*.test",), ("a.test", "*.b.test"), True),
+        (("*.test",), ("a.test", "test"), False),
+    ],
+)
+def test_hosts_name_all_of_others(hosts: tuple[str, ...], others: tuple[str, ...], *, all_: bool) -> None:
+    assert names_all_hosts(hosts, others) == all_

@@ -366,3 +366,72 @@ def test_a_host_that_may_be_read_as_another_is_refused_where_hosts_count(host: b
     table = RouteTable(Config(upstream="http://h", issuers=(), routes=routes))
     with pytest.raises(BadRequest):
         table.match(facts(None, host=host))
+
+
+# Hosts at the top
+
+SERVED = ("api.test", "*.shop.test", "[::1]")
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        (b"api.test", "a"),
+        (b"API.test.:8443", "a"),
+        (b"one.shop.test", "wild"),
+        (b"x.y.shop.test", "wild"),
+        (b"[::1]:80", "a"),
+        (b"shop.test", "unknown_host"),
+        (b"other.test", "unknown_host"),
+        (b"api.test.evil", "unknown_host"),
+        (b"xapi.test", "unknown_host"),
+        (b"", "unknown_host"),
+        (None, "unknown_host"),
+        (b"api%2etest", "bad_request"),
+        (b"api.test..", "bad_request"),
+        (b"a..shop.test", "bad_request"),
+        (b".shop.test", "bad_request"),
+    ],
+)
+@pytest.mark.parametrize("target", ["/a", "/a//b", "*", "/elsewhere"])
+def test_hosts_that_are_not_named_are_not_served(host: bytes | None, name: str, target: str) -> None:
+    routes = (RouteSection(path="/a", hosts=("*.shop.test",), name="wild"), RouteSection(path="/a", name="a"))
+    for made in (
+        config(*routes, hosts=SERVED),
+        config(*routes, hosts=SERVED, unmatched="refuse"),
+        config(hosts=SERVED),
+    ):
+        found = matched(made, target, host=host)
+        if name in {"unknown_host", "bad_request"} or (made.routes and target == "/a"):
+            assert found == name
+        else:
+            assert found in {"default", "no_route", "ambiguous_path"}
+
+
+def test_without_hosts_at_the_top_every_host_is_served() -> None:
+    table = RouteTable(config())
+    table.check_host(facts(host=b"..%"))
+    assert table.match(facts(host=None)).name == "default"
+
+
+def test_a_preflight_for_another_host_is_refused_as_any_request() -> None:
+    configured = config(RouteSection(path="/a"), cors=PAGE, hosts=("api.test",))
+    assert preflight(configured, host=b"api.test") == ("/a", "PUT")
+    assert preflight(configured, host=b"other.test") is None
+    assert matched(configured, "/a", host=b"other.test", method="OPTIONS") == "unknown_host"
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [(b"a.b.test", "wide"), (b"x.a.b.test", "narrow"), (b"b.test", "own"), (b"c.test", "rest"), (None, "rest")],
+)
+def test_a_wildcard_is_every_name_below_it_and_order_decides_among_them(host: bytes | None, name: str) -> None:
+    routes = (
+        RouteSection(path="/*", hosts=("*.a.b.test",), name="narrow"),
+        RouteSection(path="/*", hosts=("*.B.test",), name="wide"),
+        RouteSection(path="/*", hosts=("b.test",), name="own"),
+        RouteSection(path="/*", name="rest"),
+    )
+    assert matched(config(*routes), "/x", host=host) == name
+    # The other way round the wide one takes all.
+    assert matched(config(routes[1], routes[0]), "/x", host=b"x.a.b.test") == "wide"
