@@ -28,6 +28,7 @@ from gateway.core.routing.route import Route
 from gateway.core.routing.table import RouteTable
 from gateway.core.token.credential import find_credential, presumed_token
 from gateway.core.token.identity import Identity
+from gateway.core.token.places import places_of
 from gateway.core.trail import (
     BINDING,
     BODY,
@@ -84,6 +85,7 @@ class Gate:
         self.routes: Final = RouteTable(config)
         self._upstream_headers = UpstreamHeaders.of(config, secrets=secrets)
         self._certificates = ClientCertificates.of(config)
+        self._places = places_of(config)
         self._token_bytes = config.limits.token_bytes
         self._body_bytes = config.limits.body_bytes
         self.verifier: Final = Verifier(
@@ -185,12 +187,14 @@ class Gate:
         refusal.asked = None if ending.route is None else asked_of(ending.route, refusal, ending.identity)
         await exchange.refuse(refusal, lines=ending.response_lines)
 
-    async def admit(self, facts: Facts, ending: Ending) -> Admission:  # noqa: C901, PLR0912 -- one step a branch
+    async def admit(self, facts: Facts, ending: Ending) -> Admission:  # noqa: C901, PLR0912, PLR0915 -- one step a branch
         """Whether this request may pass, and as whom. A Refusal says why not; `ending` then stands at its step.
 
         In the order of `Step`: what a token says is judged once and remembered, what depends on the request every time.
         """
         taken = ending.account  # as enter() does, without a call a step
+        if self._places is not None:
+            facts = ending.facts = self._places.emptied(facts)
         self._forwarding.look(facts)
         taken.append(ROUTE)
         if (preflight := self.routes.find_preflight(facts)) is not None:
@@ -202,6 +206,8 @@ class Gate:
         if route.cors is not cors:
             ending.response_lines = () if route.cors is None else route.cors.response_lines(facts.headers)
         try:
+            if route.places is not None:
+                facts = ending.facts = route.places.choose(facts, ending)
             # Optional is no credential at all: whatever one is there must be good.
             if not route.public and (facts.authorization or not route.optional):
                 taken.append(CREDENTIAL)
@@ -211,7 +217,7 @@ class Gate:
                 if identity is not None:
                     taken.append(REMEMBERED)
                 else:
-                    credential = find_credential(facts.authorization, token_bytes=self._token_bytes)
+                    credential = find_credential(facts.authorization, token_bytes=self._token_bytes, place=facts.place)
                     digest = digest if credential.token == presumed else digest_of(credential.token)
                     sender = None if self._senders is None else self._senders.of(facts)
                     identity = await self.verifier.verify(credential, digest, ending, sender=sender)

@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from gateway.commands import who_gets_in
+from gateway.commands.asked import UPGRADE, parse_header, parse_place, with_token
 from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.commands.step_words import WORDS
 from gateway.compose import build
@@ -28,6 +29,7 @@ from gateway.core.config.upstreams import UpstreamSection, asserted_of, token_re
 from gateway.core.errors import AmbiguousPath, Refusal
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.hosts import WILDCARD
+from gateway.core.http.placed import Place
 from gateway.core.proof.certificate_header import thumbprint_of
 from gateway.core.revocation.entry import Entry
 from gateway.core.routing.admission import Admission
@@ -146,7 +148,7 @@ class _Unasked:
         raise NotImplementedError(f"{facts.method} {admission.target!r} is only explained")
 
 
-async def explain(
+async def explain(  # noqa: PLR0913 -- a request has as many parts
     config: Config,
     token: bytes,
     *,
@@ -154,12 +156,15 @@ async def explain(
     target: str = "/",
     host: str = "localhost",
     certificate: bytes | None = None,
+    place: Place | None = None,
+    headers: tuple[HeaderLine, ...] = (),
     secrets: Mapping[Secret, str] = MappingProxyType({}),
     clock: Callable[[], float] = time.time,
 ) -> Explanation:
     """What the gate would say of this request with this token. Asks the issuer what it would ask, and nobody else.
 
     `certificate`: in DER, as if the client had shown it when TLS began; None: none.
+    `place`: where the token stands; None: in Authorization. `headers`: further lines.
     Of what is revoked it knows what stands in the journal. CannotExplain: a file was spoilt after it was checked.
     """
     try:
@@ -176,19 +181,19 @@ async def explain(
         raise CannotExplain(str(error)) from None
     ending = Ending()
     admission = None
-    headers = [(b"Host", host.encode("utf-8", "surrogateescape"))]
-    if token:
-        headers.append((b"Authorization", b"Bearer " + token))
+    raw, lines = with_token(target.encode("utf-8", "surrogateescape"), token, place)
+    lines = ((b"Host", host.encode("utf-8", "surrogateescape")), *lines, *headers)
     if assembly.revocations is not None:
         assembly.revocations.replace(_revoked(config, now=clock()))
     try:
         ending.facts = read_facts(
             method=method,
-            target=target.encode("utf-8", "surrogateescape"),
+            target=raw,
             version=(1, 1),
-            headers=tuple(headers),
+            headers=lines,
             peer=Peer("127.0.0.1", trusted=False, certificate=_Shown(certificate)),
             limits=config.limits,
+            upgrade=set(UPGRADE) <= set(lines),
         )
         admission = await assembly.gate.admit(ending.facts, ending)
     except Refusal as refusal:
@@ -316,6 +321,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--certificate", metavar="PEM", help="file with the client's certificate, for a token that is bound to one"
     )
+    parser.add_argument(
+        "--place",
+        default="authorization",
+        help="where the token stands: authorization, header:NAME, websocket:NAME, query:NAME or cookie:NAME",
+    )
+    parser.add_argument(
+        "--header", action="append", default=[], metavar="LINE", help="a further header, such as 'Origin: https://...'"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--table", action="store_true", help="say of each route who gets in; no token is read")
     parser.add_argument("file", nargs="?", metavar="FILE", help="file with the token; default: standard input")
@@ -345,6 +358,11 @@ def run(arguments: argparse.Namespace) -> int:
         except ValueError as error:
             print(f"--certificate {error}", file=sys.stderr)
             return FAILED
+    try:
+        place, headers = parse_place(arguments.place), tuple(map(parse_header, arguments.header))
+    except ValueError as error:
+        print(f"an argument {error}", file=sys.stderr)
+        return FAILED
     set_up_logging(Log(level="error", format="text"))
     parts = urlsplit(arguments.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -355,6 +373,8 @@ def run(arguments: argparse.Namespace) -> int:
         target=target,
         host=parts.netloc or _usual_host(loaded.config),
         certificate=certificate,
+        place=place,
+        headers=headers,
         secrets=loaded.secrets,
     )
     try:

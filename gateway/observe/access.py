@@ -210,6 +210,7 @@ class AccessLog:
                 subject,
                 kid,
                 token,
+                None if facts is None or facts.place == "Authorization" else facts.place,
                 _milliseconds(ending.duration),
                 None if ending.upstream_duration is None else _milliseconds(ending.upstream_duration),
                 ending.bytes_in,
@@ -297,7 +298,10 @@ def _is_plain(text: str) -> bool:
 def _without_token_of(facts: Facts | None, text: str) -> str:
     if len(text) < PIECE or _RUN.search(text) is None:
         return text
-    return without_token(text, b" ".join(facts.authorization).decode("latin-1") if facts is not None else "")
+    if facts is None:
+        return without_token(text, "")
+    credentials = [*facts.authorization, *[placed.value for placed in facts.placed]]
+    return without_token(text, b" ".join(credentials).decode("latin-1"))
 
 
 def without_token(text: str, credentials: str) -> str:

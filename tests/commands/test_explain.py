@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.cli import main
 from gateway.commands.explain import STEPS, Explanation, as_json, as_text, explain, explanation_of
 from gateway.core.config.assertion import AssertionSection
+from gateway.core.config.credentials import CredentialPlace
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import Issuer
@@ -60,6 +61,7 @@ from gateway.core.errors import (
     VersionNotSupported,
     reasons,
 )
+from gateway.core.http.placed import Place
 from gateway.core.revocation.entry import Entry
 from gateway.gate import Gate
 from gateway.ports import Ending
@@ -228,6 +230,20 @@ async def test_a_bound_token_is_explained_with_its_certificate(keys: str, tmp_pa
         path.write_text(content)
         with pytest.raises(ValueError, match="names a file that holds no PEM certificate"):
             read_certificate(str(path))
+
+
+async def test_a_token_in_another_place_is_explained(keys: str) -> None:
+    settings = {"credentials": ("authorization", CredentialPlace(header="X-Access-Token"))}
+    explanation = await explained(keys, minted(), settings=settings, place=Place("header", "X-Access-Token"))
+    assert explanation.verdict == "admitted"
+    says = {line.name: line.says for line in explanation.steps}
+    assert says["credential"] == "one bearer token in X-Access-Token"
+    assert "X-Access-Token" not in dict(explanation.headers)
+    more = ((b"Authorization", b"Bearer abc"),)
+    refused = await explained(keys, minted(), settings=settings, place=Place("header", "X-Access-Token"), headers=more)
+    assert refused.refusal is not None
+    assert refused.refusal.reason == "multiple_credentials"
+    assert next(line.name for line in refused.steps if line.passed is False) == "credential"
 
 
 async def test_a_token_that_its_issuer_is_asked_about_is_explained(keys: str) -> None:

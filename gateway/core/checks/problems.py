@@ -12,6 +12,7 @@ from gateway.core.checks.assertion import assertion_problems, assertion_warnings
 from gateway.core.checks.backchannel_logout import logout_notes, logout_problems, logout_warnings
 from gateway.core.checks.client_certificates import certificate_problems, certificate_warnings
 from gateway.core.checks.cors import cors_problems, cors_warnings
+from gateway.core.checks.credentials import credential_problems, credential_warnings
 from gateway.core.checks.demands import demand_problems, demand_warnings
 from gateway.core.checks.external_url import external_url_problems, external_url_warnings
 from gateway.core.checks.headers import header_problems, header_warnings
@@ -55,6 +56,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *route_problems(config),
         *demand_problems(config),
         *resource_problems(config),
+        *credential_problems(config),
         *cors_problems(config),
         *_proxy_problems(config.trusted_proxies),
         *certificate_problems(config),
@@ -82,6 +84,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
         *route_warnings(config),
         *demand_warnings(config),
         *resource_warnings(config),
+        *credential_warnings(config),
         *cors_warnings(config),
         *rate_warnings(config),
         *(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from gateway.core.config.assertion import ASSERTION_HEADER, AssertionSection
 from gateway.core.config.client_certificates import ClientCertificateHeader
 from gateway.core.config.cors import Cors
+from gateway.core.config.credentials import USUAL, Credentials
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS, IdentityHeader
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
@@ -103,6 +104,10 @@ class Config(Section, frozen=True, kw_only=True):
     log: Annotated[Log, _doc("what is logged, and how")] = default(Log())
     assertion: Annotated[AssertionSection | None, _doc("signed proof of origin for the API; null: none")] = None
     realm: Annotated[str, _doc("the realm in challenges, a constant")] = "api"
+    credentials: Annotated[
+        Credentials,
+        _doc("where a token may stand: authorization, and others, each of which is emptied on every request"),
+    ] = USUAL
     cors: Annotated[
         Cors | Literal["upstream"] | None,
         _doc("pages of other origins that may call; upstream: the API responds to preflights, which need no token"),

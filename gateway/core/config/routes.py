@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from gateway.core.config.cors import Cors
+from gateway.core.config.credentials import Credentials
 from gateway.core.config.rates import Rate
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
@@ -48,6 +49,7 @@ class RouteSection(Section, frozen=True, kw_only=True):
         str | None,
         _doc("name of the resource it belongs to; null: the only one, where path and hosts are within its identifier"),
     ] = None
+    credentials: Annotated[Credentials | None, _doc("where a token may stand here; null: as at the top")] = None
     name: Annotated[str | None, _doc("label in metrics and logs; default: made from the path")] = None
     upstream: Annotated[str, _doc("name of the upstream")] = "default"
     strip_prefix: Annotated[

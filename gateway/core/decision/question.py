@@ -20,6 +20,7 @@ from gateway.core.http.cors import requested_method
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.header_names import OVERRIDES, fold
 from gateway.core.http.request_line import check_request_line
+from gateway.core.token.places import named_places
 
 _TARGET = re.compile(rb"/[!-~]*")
 
@@ -30,8 +31,8 @@ class DecisionRules:
 
     #: path of the question to where its facts are
     sources: Mapping[bytes, Source]
-    #: identity headers as they are spelled in a response: configured ones, then the default ones and the assertion's,
-    #: less those that a configured one folds to
+    #: identity headers as they are spelled in a response: configured ones, then the default ones, the assertion's and
+    #: those in which tokens come, less those that a configured one folds to
     names: tuple[bytes, ...]
     #: of these, lower case: those whose several lines become one, with commas escaped
     repeated: frozenset[bytes]
@@ -47,9 +48,10 @@ class DecisionRules:
         """Compiled once at start."""
         headers = identity_headers_of(config)
         folds = {fold(name.encode()) for name in headers}
+        placed = [place.name for place in named_places(config) if place.kind == "header"]
         others = [
             name
-            for name in (*DEFAULT_IDENTITY_HEADERS, assertion_header_of(config))
+            for name in (*DEFAULT_IDENTITY_HEADERS, assertion_header_of(config), *placed)
             if fold(name.encode()) not in folds
         ]
         if any(asserted_of(upstream) or token_requests_of(upstream) for upstream in upstreams_of(config).values()):

@@ -6,6 +6,8 @@ Plain classes with Final attributes: one of each is made for every request, and 
 import re
 from typing import Final, Protocol
 
+from gateway.core.http.placed import Placed
+
 #: where a path ends for whoever reads it once, twice or as a browser would
 _QUERY: Final = re.compile(rb"[?#]|%(?:25)*(?:3[fF]|23)")
 
@@ -36,6 +38,8 @@ class Facts:
         "is_websocket",
         "method",
         "peer",
+        "place",
+        "placed",
         "request_id",
         "scheme",
         "target",
@@ -62,6 +66,8 @@ class Facts:
         is_websocket: bool = False,
         is_question: bool = False,
         certificate: ShownCertificate | None = None,
+        placed: tuple[Placed, ...] = (),
+        place: str = "Authorization",
     ) -> None:
         self.method: Final = method
         #: origin-form or `*`, byte for byte as it will be forwarded
@@ -91,9 +97,50 @@ class Facts:
         self.is_question: Final = is_question
         #: None: the connection has no TLS of ours, or its clients are not asked for certificates
         self.certificate: Final = certificate
+        #: what stood in other places of a token, and stands there no longer
+        self.placed: Final = placed
+        #: where what `authorization` has stood
+        self.place: Final = place
 
     def __repr__(self) -> str:
         return f"Facts({self.method} {self.path} from {self.peer}, request {self.request_id})"
+
+    def emptied(self, *, target: bytes, headers: tuple[HeaderLine, ...], placed: tuple[Placed, ...]) -> "Facts":
+        """The same request without what stood in places of a token."""
+        return self._with(target, headers, self.authorization, placed, self.place)
+
+    def credited(self, authorization: tuple[bytes, ...], *, place: str) -> "Facts":
+        """The same request, its token taken for one in Authorization. That is forwarded no more than it was."""
+        return self._with(self.target, self.headers, authorization, self.placed, place)
+
+    def _with(
+        self,
+        target: bytes,
+        headers: tuple[HeaderLine, ...],
+        authorization: tuple[bytes, ...],
+        placed: tuple[Placed, ...],
+        place: str,
+    ) -> "Facts":
+        return Facts(
+            method=self.method,
+            target=target,
+            version=self.version,
+            headers=headers,
+            authorization=authorization,
+            host=self.host,
+            content_length=self.content_length,
+            chunked=self.chunked,
+            scheme=self.scheme,
+            peer=self.peer,
+            trusted=self.trusted,
+            request_id=self.request_id,
+            expects_continue=self.expects_continue,
+            is_websocket=self.is_websocket,
+            is_question=self.is_question,
+            certificate=self.certificate,
+            placed=placed,
+            place=place,
+        )
 
     @property
     def path(self) -> str:

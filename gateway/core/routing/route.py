@@ -18,6 +18,7 @@ from gateway.core.rates.rules import RateRule, compile_rates
 from gateway.core.routing.demands import Demands, demands_of
 from gateway.core.routing.pattern import variables_of
 from gateway.core.routing.resource import Resource, told_of, with_implied
+from gateway.core.token.places import RoutePlaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Route:
     asked: Asked | None = None
     #: name of a variable in its path to the segment that it is, from 0
     variables: Mapping[str, int] = field(default_factory=dict)
+    #: where a token may stand; None: in Authorization alone
+    places: RoutePlaces | None = None
 
     def takes_method(self, method: str) -> bool:
         """Whether a request with this method may take the route; who may GET may HEAD (RFC 9110 section 9.3.2)."""
@@ -98,10 +101,12 @@ def compile_route(
     rates: tuple[Rate, ...] = (),
     has_rates: bool = False,
     resource: Resource | None = None,
+    places: RoutePlaces | None = None,
 ) -> Route:
     """A route of the file as what matching and policy need.
 
-    `cors`, `rates`: those of the whole file. `has_rates`: there are some, here or elsewhere. `resource`: its own.
+    `cors`, `rates`: those of the whole file. `has_rates`: there are some, here or elsewhere. `resource`, `places`:
+    its own.
     """
     route = route if resource is None else with_implied(route, resource)
     return Route(
@@ -126,4 +131,5 @@ def compile_route(
         cors=cors if route.cors == "inherit" else compile_cors(route.cors, has_rates=has_rates),
         resource=None if resource is None else resource.identifier,
         asked=None if resource is None else told_of(route, resource),
+        places=places,
     )

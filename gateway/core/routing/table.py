@@ -18,6 +18,7 @@ from gateway.core.routing.resource import Resources
 from gateway.core.routing.route import Route, compile_route
 from gateway.core.routing.tree import Tree
 from gateway.core.shown import shown
+from gateway.core.token.places import route_places_of
 
 #: the label of what no route names
 DEFAULT_NAME: Final = "default"
@@ -39,14 +40,25 @@ class RouteTable:
         self._has_cors = self.cors is not None or any(route.cors not in {None, "inherit"} for route in config.routes)
         resources = Resources(config)
         unmatched = RouteSection(path="/*", name=DEFAULT_NAME)
-        self._default = compile_route(unmatched, cors=self.cors, rates=config.rates, resource=resources.find(unmatched))
+        self._default = compile_route(
+            unmatched,
+            cors=self.cors,
+            rates=config.rates,
+            resource=resources.find(unmatched),
+            places=route_places_of(unmatched, config),
+        )
         self._has_routes = bool(config.routes)
         self._served = HostNames(config.hosts) if config.hosts else None
         self._hosts = HostNames(host for route in config.routes for host in route.hosts)
         self._has_hosts = any(route.hosts for route in config.routes)
         self._routes = [
             compile_route(
-                route, cors=self.cors, rates=config.rates, has_rates=has_rates, resource=resources.find(route)
+                route,
+                cors=self.cors,
+                rates=config.rates,
+                has_rates=has_rates,
+                resource=resources.find(route),
+                places=route_places_of(route, config),
             )
             for route in config.routes
         ]

@@ -1,0 +1,89 @@
+"""Which places of a token make sense, at the top and on each route, and what is unsafe about them."""
+
+from collections.abc import Iterator
+
+from gateway.core.checks.headers import find_taker
+from gateway.core.config.credentials import KINDS, CredentialPlace, Credentials, places_in
+from gateway.core.config.file import Config, assertion_header_of, identity_headers_of, upstreams_of
+from gateway.core.config.words import ConfigProblem, joined
+from gateway.core.http.grammar import FIELD_NAME
+from gateway.core.http.header_names import fold
+
+#: a forwarding header by its name, and a token by what stands in it: oauth2-proxy sets it
+_ALLOWED = b"x-forwarded-access-token"
+
+
+def credential_problems(config: Config) -> Iterator[ConfigProblem]:
+    """What must be corrected."""
+    taken = _taken_names(config)
+    for path, credentials in _sections(config):
+        if not credentials:
+            yield ConfigProblem(path, "must have at least one place; authorization is the usual one")
+        seen: dict[tuple[str, str], int] = {}
+        for index, place in enumerate(credentials):
+            where = joined(path, index)
+            named = _named(place)
+            if len(named) != 1:
+                yield ConfigProblem(where, f"must have exactly one of {', '.join(KINDS[:-1])} and {KINDS[-1]}")
+                continue
+            (kind, name), *_ = named
+            key = where if isinstance(place, str) else joined(where, kind)
+            first = seen.setdefault((kind, fold(name.encode()).decode() if kind == "header" else name), index)
+            if first != index:
+                yield ConfigProblem(key, f"is {joined(path, first)} again")
+            elif (wrong := _wrong(kind, name, taken)) is not None:
+                yield ConfigProblem(key, wrong)
+    for index, route in enumerate(config.routes):
+        if route.access == "public" and route.credentials is not None:
+            where = joined(joined("routes", index), "credentials")
+            yield ConfigProblem(where, "has no effect on a public route: remove it, or access: public")
+
+
+def credential_warnings(config: Config) -> Iterator[ConfigProblem]:
+    """What may stay but ought to be known."""
+    kept = sorted(name for name, upstream in upstreams_of(config).items() if upstream.authorization == "keep")
+    others = [where for where, *_ in _places(config)]
+    if kept and others:
+        sentence = f"is not handed to upstream {kept[0]}, which keeps Authorization: a token from there is taken out"
+        yield ConfigProblem(others[0], sentence)
+
+
+def _named(place: str | CredentialPlace) -> list[tuple[str, str]]:
+    if isinstance(place, str):
+        return [("authorization", "")]
+    return [(kind, name) for _, kind, name in places_in((place,))]
+
+
+def _wrong(kind: str, name: str, taken: dict[bytes, str]) -> str | None:
+    """What is wrong with one place, or None."""
+    if kind == "header":
+        if FIELD_NAME.fullmatch(name) is None:
+            return "is not a valid header name: letters, digits and hyphens are"
+        folded = fold(name.encode("ascii"))
+        wrong = taken.get(folded) or (None if folded == _ALLOWED else find_taker(folded))
+        return wrong and f"cannot carry a token: it {wrong}"
+    return None
+
+
+def _taken_names(config: Config) -> dict[bytes, str]:
+    """Folded names of headers that are set for the API, or read for something else, and what they are."""
+    taken = {fold(name.encode()): "is an identity header" for name in identity_headers_of(config)}
+    taken[fold(assertion_header_of(config).encode())] = "is the header of the assertion"
+    taken[b"dpop"] = "is the proof of possession (RFC 9449)"
+    for upstream in upstreams_of(config).values():
+        taken |= {fold(name.encode()): "is set for an upstream" for name in upstream.headers}
+    return taken
+
+
+def _sections(config: Config) -> Iterator[tuple[str, Credentials]]:
+    yield "credentials", config.credentials
+    for index, route in enumerate(config.routes):
+        if route.credentials is not None:
+            yield joined(joined("routes", index), "credentials"), route.credentials
+
+
+def _places(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Key path, kind and name of every place beside Authorization, in the order of the file."""
+    for path, credentials in _sections(config):
+        for index, kind, name in places_in(credentials):
+            yield joined(joined(path, index), kind), kind, name

@@ -1,0 +1,33 @@
+"""The key `credentials`, at the top and of a route: where a token may stand in a request."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from gateway.core.config.section import Section
+from gateway.core.config.section import described as _doc
+
+
+class CredentialPlace(Section, frozen=True, kw_only=True):
+    """A place of an access token beside Authorization; exactly one of these. It is emptied on every request."""
+
+    header: Annotated[str | None, _doc("a header whose whole value is the token, such as X-Access-Token")] = None
+
+
+Credentials = tuple[Literal["authorization"] | CredentialPlace, ...]
+
+#: where a token may stand unless something else is said
+USUAL: Credentials = ("authorization",)
+
+
+def places_in(credentials: Credentials) -> Iterator[tuple[int, str, str]]:
+    """Index, kind and name of each place that is named, Authorization left out."""
+    for index, place in enumerate(credentials):
+        if isinstance(place, CredentialPlace):
+            for kind in KINDS:
+                name = getattr(place, kind)
+                if name is not None:
+                    yield index, kind, name
+
+
+#: the keys of a place
+KINDS = ("header",)
