@@ -11,14 +11,14 @@ from typing import Final
 
 from gateway.core.config.backchannel_logout import logout_path
 from gateway.core.config.file import Config
-from gateway.core.config.issuers import issuer_name
+from gateway.core.config.issuers import distinct_issuers, issuer_name
 from gateway.core.errors import BodyTooLarge, InvalidLogout, InvalidToken, MethodNotAllowed, Refusal
 from gateway.core.http.facts import Facts
 from gateway.core.http.form import is_form, parse_form
 from gateway.core.revocation.entry import Entry
 from gateway.core.revocation.logout import ends_sessions_only, entries_of
 from gateway.core.token.jwt import parse_token
-from gateway.core.token.logout import Logout, LogoutRules, check_logout_token
+from gateway.core.token.logout import Logout, LogoutRules, check_logout_token, issuer_of
 from gateway.events import LogoutHeard
 from gateway.ports import Ending, Exchange, Issuers, Observer, OwnResponse
 from gateway.verifier import signer_of
@@ -62,7 +62,7 @@ class BackchannelLogouts:
         """
         self._rules = {
             logout_path(section, name=issuer_name(issuer)).encode("ascii"): LogoutRules.of(issuer, section)
-            for issuer in config.issuers
+            for issuer in distinct_issuers(config.issuers)
             if (section := issuer.backchannel_logout) is not None
         }
         self._keep = 0.0 if config.revocation is None else float(config.revocation.keep)
@@ -103,16 +103,17 @@ class BackchannelLogouts:
         try:
             token = parse_token(raw)
             logout = check_logout_token(token, rules, now=self._clock())
+            issuer = issuer_of(token, rules)
             if check is not None:
                 check()
-            await signer_of(token, self._issuers, name=rules.issuer.name, trail=ending, check_again=check)
+            await signer_of(token, self._issuers, rules=issuer, trail=ending, check_again=check)
         except InvalidToken as refusal:
             # Not for claims that do not fit: an issuer with a client that is not configured here sends good ones too.
             if self._count_bad is not None:
                 self._count_bad(facts)
             raise InvalidLogout(f"{refusal.reason}: {refusal.evidence}") from None
         entries = entries_of(
-            logout, issuer=rules.issuer.issuer, name=rules.issuer.name, by=rules.by, now=self._clock(), keep=self._keep
+            logout, issuer=issuer.issuer, name=rules.issuer.name, by=rules.by, now=self._clock(), keep=self._keep
         )
         has_changed = await self._revoke(entries)
         if ends_sessions_only(entries) and self._lacks_sessions(rules.issuer.name):

@@ -30,10 +30,11 @@ from gateway.core.token.handles import fixed_part, handles_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.introspected import IntrospectionResponse, judge_jwt, judge_opaque
 from gateway.core.token.jwt import check_token, find_signer, find_unread, parse_token
-from gateway.core.token.keys import Key, names_one_of, shown_kid
+from gateway.core.token.keys import Key, keys_for, names_one_of
+from gateway.core.token.known import KnownIssuers
 from gateway.core.token.lacks import asked_claims, wanted_of
 from gateway.core.token.opaque import AskedIssuers, form_of
-from gateway.core.token.rules import Candidate, Token, rules_of
+from gateway.core.token.rules import Candidate, IssuerRules, Token, rules_of
 from gateway.core.token.verified import VerifiedTokens
 from gateway.core.trail import BAD_TOKENS, FORM, HEADERS, INTROSPECTION, SIGNATURE, Step, Trail
 from gateway.core.upstream.identity_headers import identity_lines
@@ -53,23 +54,25 @@ def _bad_signature(name: str, token: Token, tried: tuple[Key, ...]) -> BadSignat
 
 
 async def signer_of(
-    token: Token, issuers: Issuers, *, name: str, trail: Trail, check_again: Callable[[], None] | None = None
+    token: Token, issuers: Issuers, *, rules: IssuerRules, trail: Trail, check_again: Callable[[], None] | None = None
 ) -> Key:
     """The key that signed the token: among those that are known, else among those that its issuer publishes now.
 
-    `name`: of the issuer that it says. `check_again`: before keys are tried for which somebody had to wait; it may
+    `rules`: of the issuer that it says. `check_again`: before keys are tried for which somebody had to wait; it may
     raise. BadSignature, UnknownKey; IssuerUnavailable: nobody can tell now.
     """
-    known = issuers.find_keys(name, alg=token.alg, kid=token.kid)
+    name, fits = rules.signers, rules.key_issuers
+    found = issuers.find_keys(name, alg=token.alg, kid=token.kid)
+    known = keys_for(found, fits)
     trail.saw({"tried": len(known)})
     if (signer := find_signer(token, known)) is not None:
         return signer
     # A signature of none we know may be by one that is new: under a new name, without one, or under an old one.
     try:
-        fetched = await issuers.fetch_keys(name, alg=token.alg, kid=token.kid, tried=known)
+        fetched = keys_for(await issuers.fetch_keys(name, alg=token.alg, kid=token.kid, tried=found), fits)
     except (UnknownKey, IssuerUnavailable) as refusal:
         # That a key was replaced under its name is rare, and forged tokens are not: nobody is kept waiting for it.
-        if known and (isinstance(refusal, UnknownKey) or names_one_of(token.kid, known)):
+        if found and (isinstance(refusal, UnknownKey) or names_one_of(token.kid, found)):
             raise _bad_signature(name, token, known) from None
         raise
     if check_again is not None:
@@ -105,8 +108,9 @@ class Verifier:
         `introspections`: None where nobody is asked. After it was used you must call `stop`.
         """
         keep = None if config.revocation is None else float(config.revocation.keep)
-        self._rules = {issuer.issuer: rules_of(issuer, keep=keep) for issuer in config.issuers}
-        self._by_name = {rules.name: rules for rules in self._rules.values()}
+        rules = [rules_of(issuer, keep=keep) for issuer in config.issuers]
+        self._known = KnownIssuers(rules)
+        self._by_name = {one.name: one for one in rules}
         self._introspections = introspections
         #: None: nobody is asked
         self._asked: Final = None if introspections is None else AskedIssuers(config.issuers)
@@ -258,7 +262,7 @@ class Verifier:
                 return await self._ask(names, raw, digest, trail, sender=sender, after=after)
             token = parse_token(raw)
             trail.saw({"alg": token.alg, "kid": token.kid, "typ": token.header.get("typ")})
-            candidate = check_token(token, self._rules, now=self._clock(), trail=trail)
+            candidate = check_token(token, self._known, now=self._clock(), trail=trail)
             self._check_sender(sender, trail)
             trail.enter(SIGNATURE)
             key = await self._signer(token, candidate, trail, sender=sender)
@@ -332,7 +336,7 @@ class Verifier:
     async def _signer(self, token: Token, candidate: Candidate, trail: Trail, *, sender: str | None) -> Key:
         """The key that signed the token. InvalidToken, Unavailable, RateLimited."""
         again = None if self._bad_tokens is None else partial(self._check_again, sender, trail, SIGNATURE)
-        return await signer_of(token, self._issuers, name=candidate.rules.name, trail=trail, check_again=again)
+        return await signer_of(token, self._issuers, rules=candidate.rules, trail=trail, check_again=again)
 
     def lacks_sessions(self, issuer: str) -> bool:
         """Whether tokens of the issuer of this name were verified, and none said of which session it is."""
@@ -342,10 +346,7 @@ class Verifier:
         """What a log may say of a token that was refused. `names`: of the issuers that may be asked about it."""
         if token is None:
             return Suspect(token_id, None, names[0] if names is not None and len(names) == 1 else None)
-        iss = token.claims.get("iss")
-        rules = self._rules.get(iss) if isinstance(iss, str) else None
-        kid = None if token.kid is None else shown_kid(token.kid)
-        return Suspect(token_id, kid, rules.name if rules else None)
+        return self._known.suspect(token, token_id)
 
     def _compile(
         self,
@@ -365,11 +366,15 @@ class Verifier:
             self._headers if lacks is None else lacks.relaxed(self._headers),
             claims,
             issuer=rules.name,
+            tenant=rules.tenant,
             client=candidate.client,
             scopes=candidate.scopes,
         )
         return Identity(
             issuer=rules.name,
+            iss=rules.issuer,
+            tenant=rules.tenant,
+            signers=rules.signers,
             subject=candidate.subject,
             client=candidate.client,
             scopes=tuple(filter(is_scope, candidate.scopes)),

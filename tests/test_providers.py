@@ -13,6 +13,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.issuers import audiences_of
 from gateway.core.errors import InvalidToken
 from gateway.core.token.jwt import check_token, parse_token
+from gateway.core.token.known import KnownIssuers
 from gateway.core.token.presets import PRESETS
 from gateway.core.token.rules import rules_of
 from gateway.core.trail import Trail
@@ -50,7 +51,7 @@ def told(name: str, section: str, **changes: Any) -> str:
     try:
         check_token(
             parse_token(compact({**token["header"], "alg": "RS256"}, payload)),
-            {rules.issuer: rules},
+            KnownIssuers([rules]),
             now=payload["iat"],
             trail=Trail(),
         )
@@ -117,12 +118,12 @@ def test_a_service_account_of_kubernetes_is_admitted_for_its_audience_alone() ->
         "kubernetes.io": {"namespace": "shop", "serviceaccount": {"name": "orders", "uid": "1"}},
     }
     candidate = check_token(
-        parse_token(compact({"alg": "RS256", "kid": "k"}, claims)), {rules.issuer: rules}, now=1_000, trail=Trail()
+        parse_token(compact({"alg": "RS256", "kid": "k"}, claims)), KnownIssuers([rules]), now=1_000, trail=Trail()
     )
     assert candidate.subject == "system:serviceaccount:shop:orders"
     claims["aud"] = ["https://kubernetes.default.svc.cluster.local"]
     with pytest.raises(InvalidToken) as caught:
         check_token(
-            parse_token(compact({"alg": "RS256", "kid": "k"}, claims)), {rules.issuer: rules}, now=1_000, trail=Trail()
+            parse_token(compact({"alg": "RS256", "kid": "k"}, claims)), KnownIssuers([rules]), now=1_000, trail=Trail()
         )
     assert caught.value.reason == "wrong_audience"

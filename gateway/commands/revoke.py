@@ -20,7 +20,7 @@ from typing import Any, Final, cast
 
 from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.core.config.file import Config
-from gateway.core.config.issuers import issuer_name
+from gateway.core.config.issuers import distinct_issuers, issuer_name
 from gateway.core.config.revocation import Revocation, socket_of
 from gateway.core.config.secret import Secret
 from gateway.core.errors import Refusal
@@ -28,6 +28,7 @@ from gateway.core.revocation.entry import Entry, Kind, lifting, revoking
 from gateway.core.shown import shown
 from gateway.core.token.handles import fixed_part
 from gateway.core.token.jwt import parse_token
+from gateway.core.token.tenants import template_of
 from gateway.observe.observers import Unheard
 from gateway.process.revoking import Deed, parse_response, request_of, user_name
 from gateway.settings.settings import load
@@ -137,16 +138,23 @@ def _wanted(arguments: argparse.Namespace, config: Config, section: Revocation, 
 
 def _issuer(config: Config, wanted: str | None) -> str:
     """The `iss` of the issuer that is meant. _CannotAsk."""
-    known = {issuer_name(issuer): issuer.issuer for issuer in config.issuers}
+    known = {issuer_name(issuer): issuer for issuer in config.issuers}
     names = ", ".join(known)
     if wanted is None:
-        if len(known) > 1:
+        if len(distinct_issuers(config.issuers)) > 1:
             raise _CannotAsk(f"there are several issuers: give --issuer, one of {names}")
-        return next(iter(known.values()))
-    if wanted in known:
-        return known[wanted]
-    if wanted in known.values():
-        return wanted
+        wanted = next(iter(known))
+    found = known.get(wanted)
+    if found is not None and (template := template_of(found)) is not None:
+        # What is revoked is always one tenant's: the alice of another is somebody else.
+        raise _CannotAsk(f"{wanted} has tenants: give --issuer with that of one, such as {template.fill('TENANT')}")
+    if found is not None:
+        return found.issuer
+    for issuer in config.issuers:
+        template = template_of(issuer)
+        tenant = None if template is None else template.find_tenant(wanted)
+        if wanted == issuer.issuer or (template is not None and tenant is not None and template.takes(tenant)):
+            return wanted
     raise _CannotAsk(f"there is no such issuer; known are {names}")
 
 

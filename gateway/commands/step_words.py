@@ -33,6 +33,11 @@ def _form(_: Ending, seen: Mapping[str, Any]) -> str:
     return f"alg {seen['alg']}, kid {shown(seen['kid'])}, typ {shown(seen['typ'])}"
 
 
+def _issuer(_: Ending, seen: Mapping[str, Any]) -> str:
+    tenant = seen.get("tenant")
+    return f"{seen['name']} ({shown(seen['iss'])})" + ("" if tenant is None else f", tenant {shown(tenant)}")
+
+
 def _audience(_: Ending, seen: Mapping[str, Any]) -> str:
     if "claim" not in seen:
         return "none in the token; its issuer says it, or need not"
@@ -73,7 +78,7 @@ WORDS: Final[Mapping[Step, Callable[[Ending, Mapping[str, Any]], str]]] = {
     Step.CREDENTIAL: lambda _, seen: f"one {seen['scheme'].lower()} token in {seen['place']}" if seen else "",
     Step.REMEMBERED: lambda _, __: "it passed before; its times and its key were looked at again",
     Step.FORM: _form,
-    Step.ISSUER: lambda _, seen: f"{seen['name']} ({shown(seen['iss'])})",
+    Step.ISSUER: _issuer,
     Step.CLASS: _class,
     Step.TIME: lambda _, seen: f"expires in {seen['seconds left']:.0f} s",
     Step.AUDIENCE: _audience,

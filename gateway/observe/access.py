@@ -181,16 +181,16 @@ class AccessLog:
             client, method, path = facts.peer, facts.method, _without_token_of(facts, _path(facts))
             given_id, trace_id = _told_by_headers(facts.headers)
             request_id = _without_token_of(facts, facts.request_id) if given_id else facts.request_id
-        issuer = client_id = subject = token = evidence = None
+        issuer = tenant = client_id = subject = token = evidence = None
         if identity is not None:
-            issuer, client_id, token = identity.issuer, identity.client, identity.token_id
+            issuer, tenant, client_id, token = identity.issuer, identity.tenant, identity.client, identity.token_id
             subject = self._subject(identity)
         if refusal is not None:
             evidence = refusal.evidence or None
             if refusal.suspect is not None:
                 kid = refusal.suspect.kid and _without_token_of(facts, refusal.suspect.kid)
                 if identity is None:
-                    issuer, token = refusal.suspect.issuer, refusal.suspect.token_id
+                    issuer, tenant, token = refusal.suspect.issuer, refusal.suspect.tenant, refusal.suspect.token_id
         elif identity is not None:
             evidence = identity.verdict.evidence
         return _encoded(
@@ -206,6 +206,7 @@ class AccessLog:
                 evidence if evidence is None or _is_plain(evidence) else _without_token_of(facts, evidence),
                 refusal.rate if isinstance(refusal, RateLimited) else None,
                 issuer,
+                tenant,
                 client_id,
                 subject,
                 kid,

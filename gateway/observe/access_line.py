@@ -17,6 +17,7 @@ class AccessLine(msgspec.Struct, omit_defaults=True):
     evidence: str | None = None
     rate: str | None = None
     issuer: str | None = None
+    tenant: str | None = None
     client_id: str | None = None
     sub: str | None = None
     kid: str | None = None

@@ -105,7 +105,7 @@ class ExchangedTokens:
 
     async def _obtain(self, key: _Key, token: bytes, identity: Identity) -> bytes:
         """From what replicas share, else from the token endpoint."""
-        shared_key = kept_key(issuer=identity.issuer, token=token, upstream=self._upstream, section=self._section)
+        shared_key = kept_key(issuer=identity.iss, token=token, upstream=self._upstream, section=self._section)
         if (found := await self._find_shared(key, shared_key)) is not None:
             return found
         asked_at = self._clock.wall()
@@ -151,4 +151,4 @@ def _again(refusal: ExchangeRefused | ExchangeUnavailable) -> ExchangeRefused | 
 
 
 def _key_of(token: bytes, identity: Identity) -> _Key:
-    return identity.issuer, sha256(token).digest()
+    return identity.iss, sha256(token).digest()

@@ -122,7 +122,7 @@ class IntrospectionCall:
             asked.body.strip(), self._rules, client_id=self._authentication.client_id or "", now=self._clock()
         )
         try:
-            await signer_of(token, self._issuers, name=self._rules.name, trail=Trail())
+            await signer_of(token, self._issuers, rules=self._rules, trail=Trail())
         except Refusal as refusal:
             raise NotSaid(f"the key of the response cannot be had: {refusal.evidence}") from None
         return members

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from gateway.core.config.issuers import Issuer
+from gateway.core.config.issuers import Issuer, distinct_issuers
 from gateway.core.token.introspected import IntrospectionResponse
 from gateway.ports import Cache, Issuers, Observer
 from gateway.remote.authentication import ReadSecret
@@ -37,7 +37,7 @@ class RemoteIntrospections:
                 clock=clock,
                 monotonic=monotonic,
             )
-            for issuer in configured
+            for issuer in distinct_issuers(configured)
             if (section := issuer.introspection) is not None
         ]
         self._asked = {one.name: one for one in made}

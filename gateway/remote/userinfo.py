@@ -12,10 +12,10 @@ from functools import partial
 from hashlib import sha256
 from typing import Final
 
-from gateway.core.config.issuers import Issuer, issuer_name
+from gateway.core.config.issuers import Issuer, distinct_issuers, issuer_name
 from gateway.core.errors import BadSignature, Refusal, TokenInactive, UserInfoUnavailable
 from gateway.core.token.identity import Identity
-from gateway.core.token.rules import Token
+from gateway.core.token.rules import Token, rules_of
 from gateway.core.token.userinfo import (
     ACCEPT,
     Obtained,
@@ -59,7 +59,7 @@ class RemoteUserInfo:
             issuer_name(issuer): Asker(
                 issuer, keys=keys, cache=cache, observer=observer, clock=clock, monotonic=monotonic
             )
-            for issuer in issuers
+            for issuer in distinct_issuers(issuers)
             if issuer.userinfo is not None
         }
 
@@ -97,6 +97,7 @@ class Asker:
         self._lifetime = float(issuer.userinfo.cache)
         self._limit = float(issuer.userinfo.timeout)
         self._rules = UserInfoRules.of(issuer)
+        self._signing = rules_of(issuer)
         self._keys = keys
         self._cache = cache
         self._observer = observer
@@ -143,7 +144,7 @@ class Asker:
     def _key(self, identity: Identity, token: bytes) -> bytes:
         """What a response is remembered under: all that it depends on. The token itself is not in it."""
         whose = identity.subject if self._section.by == "subject" else sha256(token).hexdigest()
-        about = (self._rules.issuer, self._section.endpoint, self._section.by, whose, self._section.claims)
+        about = (identity.iss, self._section.endpoint, self._section.by, whose, self._section.claims)
         return json.dumps(about).encode()
 
     async def _ask(self, key: bytes, digest: bytes, identity: Identity, token: bytes) -> Obtained:
@@ -189,15 +190,23 @@ class Asker:
         said = parse_userinfo(asked.media_type, asked.body)
         if isinstance(said, Token):
             check_signed(said, self._rules)
-            await self._verify(said)
+            await self._verify(said, identity)
             said = said.claims
         assert identity.subject is not None  # others lack nothing: core.token.lacks
-        return judge_userinfo(said, self._rules, subject=identity.subject, client=identity.client, now=self._clock())
+        return judge_userinfo(
+            said,
+            self._rules,
+            iss=None if identity.tenant is None else identity.iss,
+            subject=identity.subject,
+            client=identity.client,
+            now=self._clock(),
+        )
 
-    async def _verify(self, token: Token) -> None:
+    async def _verify(self, token: Token, identity: Identity) -> None:
         """Whether the issuer has signed it, with keys that may have to be fetched. UserInfoInvalid."""
+        rules = self._signing if identity.tenant is None else self._signing.of_tenant(identity.tenant)
         try:
-            await signer_of(token, self._keys, name=self._name, trail=Trail())
+            await signer_of(token, self._keys, rules=rules, trail=Trail())
         except BadSignature:
             raise UserInfoInvalid("no key of the issuer signed the response") from None
         except Refusal as refusal:

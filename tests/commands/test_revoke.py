@@ -153,6 +153,19 @@ async def test_of_several_issuers_one_has_to_be_named(world: World, tmp_path: Pa
     assert await world.status(minted(sub="alice")) == 401
 
 
+async def test_of_an_issuer_with_tenants_one_of_them_has_to_be_named(world: World, tmp_path: Path) -> None:
+    world.config.write_text(
+        "upstream: http://h\nissuers:\n  - {issuer: 'https://issuer.test/{tid}', audience: a, tenants: [a, b]}\n"
+        f"revocation: {{file: {tmp_path}/revoked}}\n"
+    )
+    told = "issuer.test has tenants: give --issuer with that of one, such as https://issuer.test/TENANT\n"
+    assert await world.run("--subject", "alice") == (1, "", told)
+    assert await world.run("--subject", "alice", "--issuer", "issuer.test") == (1, "", told)
+    told = "there is no such issuer; known are issuer.test\n"
+    assert await world.run("--subject", "alice", "--issuer", "https://issuer.test/c") == (1, "", told)
+    assert await world.run("--subject", "alice", "--issuer", "https://issuer.test/a") == (0, "revoked\n", "")
+
+
 async def test_nobody_to_tell_is_said(world: World, tmp_path: Path) -> None:
     world.configured("")
     told = "the configuration has no revocation: nothing can be revoked\n"

@@ -11,6 +11,7 @@ from gateway.core.errors import InvalidToken
 from gateway.core.token.confirmation import parse_confirmation
 from gateway.core.token.jwt import check_token, parse_token
 from gateway.core.token.kind import classify
+from gateway.core.token.known import KnownIssuers
 from gateway.core.token.presets import PRESETS
 from gateway.core.token.rules import rules_of
 from gateway.core.trail import Trail
@@ -77,7 +78,7 @@ def _reason(name: str, *, preset: str | None, **settings: Any) -> str | None:
     rules = rules_of(Issuer(issuer=payload["iss"], audience=audience, preset=preset, **settings))
     try:
         token = parse_token(compact(TOKENS[name]["header"], payload))
-        check_token(token, {rules.issuer: rules}, now=payload.get("iat", payload.get("exp", 0) - 1), trail=Trail())
+        check_token(token, KnownIssuers([rules]), now=payload.get("iat", payload.get("exp", 0) - 1), trail=Trail())
     except InvalidToken as refusal:
         return refusal.reason
     confirmation = parse_confirmation(payload)

@@ -118,6 +118,15 @@ def test_a_record_of_a_refused_token_names_only_what_is_known_of_it() -> None:
     assert {"sub", "client_id", "issuer"}.isdisjoint(found)
 
 
+def test_a_record_has_the_tenant_of_whoever_called_or_was_refused() -> None:
+    found = record(ending(facts=facts(), status=200, identity=changed(IDENTITY, tenant="a")))
+    assert (found["issuer"], found["tenant"]) == ("mine", "a")
+    refusal = UnknownIssuer("somebody")
+    refusal.suspect = Suspect("ba9876543210", None, "mine", "b")
+    found = record(ending(facts=facts(), status=401, refusal=refusal))
+    assert (found["issuer"], found["tenant"]) == ("mine", "b")
+
+
 def test_a_request_that_could_not_be_parsed_has_a_record_too() -> None:
     found = record(ending(status=400, refusal=MissingCredential()))
     assert {"method", "path", "route", "request_id", "evidence"}.isdisjoint(found)

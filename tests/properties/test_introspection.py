@@ -19,6 +19,7 @@ from gateway.core.token.introspected import (
     recall_response,
 )
 from gateway.core.token.jwt import check_token, parse_token
+from gateway.core.token.known import KnownIssuers
 from gateway.core.token.rules import rules_of
 from gateway.core.trail import Trail
 from tests.properties.json_values import VALUES
@@ -104,7 +105,7 @@ def test_what_is_believed_can_be_kept(said: dict[str, Any], at: float) -> None:
 @given(st.one_of(members, anything))
 def test_of_a_jwt_a_response_admits_nothing_that_the_token_did_not(said: dict[str, Any]) -> None:
     token = parse_token(TOKEN)
-    own = check_token(token, {ISSUER: RULES}, now=NOW, trail=Trail())
+    own = check_token(token, KnownIssuers([RULES]), now=NOW, trail=Trail())
     try:
         found = judge_jwt(said, token, own, now=NOW)
     except Denied:

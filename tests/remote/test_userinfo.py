@@ -84,12 +84,13 @@ class World:
             given["Content-Type"] = media_type
         self.issuer.response(ME, raw, status=status, headers=given)
 
-    def userinfo(self, **settings: Any) -> RemoteUserInfo:
+    def userinfo(self, *, configured: dict[str, Any] | None = None, **settings: Any) -> RemoteUserInfo:
         section = UserInfoSection(**{"claims": ("email", "groups"), "timeout": Seconds(PATIENT), **settings})
-        configured = Issuer(issuer=self.issuer.url, audience="a", name="local", userinfo=section)
-        keys = RemoteIssuers([configured], observer=self.observer)
+        made_of = {"issuer": self.issuer.url, "audience": "a", "name": "local", "userinfo": section}
+        local = Issuer(**{**made_of, **(configured or {})})
+        keys = RemoteIssuers([local], observer=self.observer)
         made = RemoteUserInfo(
-            [configured, Issuer(issuer="https://other.example", audience="a")],
+            [local, Issuer(issuer="https://other.example", audience="a")],
             keys=keys,
             cache=self.cache,
             observer=self.observer,
@@ -418,3 +419,33 @@ async def test_stopping_ends_what_is_under_way(world: World) -> None:
     await userinfo.stop()
     assert isinstance(await asking, UserInfoUnavailable)
     await userinfo.stop()
+
+
+async def test_what_is_said_of_a_tenant_s_subject_is_not_said_of_another_s(world: World) -> None:
+    url = f"{world.issuer.url}/{{tid}}"
+    local = {"issuer": url, "tenants": ("a", "b"), "jwks_url": f"{world.issuer.url}/jwks"}
+    userinfo = world.userinfo(configured=local, by="subject", endpoint=world.issuer.url + ME)
+    for tenant, email in (("a", "alice@a.example"), ("b", "alice@b.example")):
+        world.say({"sub": "alice", "email": email, "iss": url.replace("{tid}", tenant)})
+        caller = identity(iss=url.replace("{tid}", tenant), tenant=tenant)
+        for _ in range(2):
+            obtained = await userinfo.fetch_claims(caller, TOKEN + tenant.encode())
+            assert obtained.claims == {"email": email}
+    assert world.issuer.hits[ME] == 2
+    # A response that is another tenant's is none.
+    caller = identity(iss=url.replace("{tid}", "c"), tenant="c")
+    assert (await userinfo.fetch_claims(caller, TOKEN)).failure == "the response is of another issuer"
+
+
+@pytest.mark.parametrize(("named", "passes"), [("{tenantid}", True), ("a", True), ("b", False)])
+async def test_a_signed_response_is_verified_with_a_key_of_that_tenant(
+    world: World, named: str, passes: object
+) -> None:
+    url = f"{world.issuer.url}/{{tid}}"
+    keys = [{**jwk, "issuer": url.replace("{tid}", named)} for jwk in world.issuer.jwks()["keys"]]
+    world.issuer.response("/jwks", json.dumps({"keys": keys}))
+    local = {"issuer": url, "tenants": ("a",), "jwks_url": f"{world.issuer.url}/jwks"}
+    userinfo = world.userinfo(configured=local, endpoint=world.issuer.url + ME)
+    world.say(world.issuer.mint({"sub": "alice", "email": "e"}), media_type="application/jwt")
+    caller = identity(iss=url.replace("{tid}", "a"), tenant="a")
+    assert bool((await userinfo.fetch_claims(caller, TOKEN)).claims) is passes

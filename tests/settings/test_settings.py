@@ -294,7 +294,7 @@ def test_all_problems_of_all_kinds_are_told_at_once(file: Path) -> None:
         "issuers[0].audience: must name at least one audience",
         "issuers[0].leeway: must be from 0s to 5m",
         "issuers[1].issuer: must be https, unless it is on loopback (allow_http: true permits it, and is unsafe)",
-        "issuers[1].issuer: is the same issuer as issuers[0]; one of them must go",
+        "issuers[1].issuer: is the same issuer as issuers[0]; one of them must go, unless each has keys at a jwks_url of its own",
         "trusted_proxies[1]: has bits set behind its prefix; write 10.0.0.0/8, or one address without prefix",
         "issuers[0].jwks_file: names a file that does not exist",
     ]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from gateway.core.config.backchannel_logout import LOGOUT_PATHS, logout_path
 from gateway.core.config.file import Config
-from gateway.core.config.issuers import issuer_name
+from gateway.core.config.issuers import adds_to_another, issuer_name
 from gateway.core.config.routes import route_name
 from gateway.core.config.words import ConfigProblem, joined
 from gateway.core.errors import AmbiguousPath, UriTooLong
@@ -24,7 +24,7 @@ def logout_problems(config: Config) -> Iterator[ConfigProblem]:
     taken: dict[str, str] = {}
     for index, issuer in enumerate(config.issuers):
         section = issuer.backchannel_logout
-        if section is None:
+        if section is None or adds_to_another(config.issuers, index):
             continue
         where = f"{joined('issuers', index)}.backchannel_logout"
         if not section.client_ids:
@@ -48,7 +48,7 @@ def logout_warnings(config: Config) -> Iterator[ConfigProblem]:
     """What may stay but ought to be known."""
     for index, issuer in enumerate(config.issuers):
         section = issuer.backchannel_logout
-        if section is None:
+        if section is None or adds_to_another(config.issuers, index):
             continue
         where = f"{joined('issuers', index)}.backchannel_logout"
         path = logout_path(section, name=issuer_name(issuer))
@@ -63,7 +63,8 @@ def logout_warnings(config: Config) -> Iterator[ConfigProblem]:
 def logout_notes(config: Config) -> Iterator[ConfigProblem]:
     """Where the issuers have to post to, which only they can be told."""
     for index, issuer in enumerate(config.issuers):
-        if (section := issuer.backchannel_logout) is not None:
+        section = issuer.backchannel_logout
+        if section is not None and not adds_to_another(config.issuers, index):
             path = logout_path(section, name=issuer_name(issuer))
             clients = f"the client {section.client_ids[0]}" if len(section.client_ids) == 1 else "each of client_ids"
             yield ConfigProblem(

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from gateway.core.claims import is_pointer
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.config.identity_headers import IdentityHeader
+from gateway.core.config.issuers import Issuer, distinct_issuers
 from gateway.core.config.words import ConfigProblem, joined, named, shown_keys
 from gateway.core.http.grammar import FIELD_NAME
 from gateway.core.http.header_names import HOP_BY_HOP, OVERRIDES, fold, is_certificate
+from gateway.core.token.tenants import Template, template_of
 
 #: Folded names, and what is wrong with them.
 _TAKEN = {
@@ -52,12 +54,38 @@ def header_problems(config: Config) -> Iterator[ConfigProblem]:
 def header_warnings(config: Config) -> Iterator[ConfigProblem]:
     """What may stay but ought to be known."""
     headers = identity_headers_of(config).values()
-    if len(config.issuers) > 1 and headers and not any(map(_names_issuer, headers)):
+    if len(distinct_issuers(config.issuers)) > 1 and headers and not any(map(_names_issuer, headers)):
         yield ConfigProblem(
             "identity_headers",
             "do not say which issuer it was, and the alice of one is not the alice of another (OpenID Connect Core "
             "section 5.7); X-Token-Issuer: {from: issuer} says it",
         )
+    if all(issuer.tenants is None for issuer in config.issuers):
+        paths = named("identity_headers", identity_headers_of(config))
+        for name, header in identity_headers_of(config).items():
+            if header.source == "tenant":
+                yield ConfigProblem(paths[name], "says nothing: no issuer has tenants")
+    manifold = [issuer for issuer in config.issuers if issuer.tenants == "any" or len(issuer.tenants or ()) > 1]
+    claims = {template.claim for issuer in manifold if (template := _template_of(issuer)) is not None}
+    if claims and headers and not any(_names_tenant(header, claims) for header in headers):
+        yield ConfigProblem(
+            "identity_headers",
+            "do not say which tenant it was, and the alice of one is not the alice of another; "
+            "X-Token-Tenant: {from: tenant} says it",
+        )
+
+
+def _template_of(issuer: Issuer) -> Template | None:
+    try:
+        return template_of(issuer)
+    except ValueError:
+        return None
+
+
+def _names_tenant(header: IdentityHeader, claims: set[str]) -> bool:
+    if header.source == "tenant" or (header.source != "issuer" and _names_issuer(header)):
+        return True
+    return isinstance(header.claim, str) and header.claim in claims
 
 
 def _names_issuer(header: IdentityHeader) -> bool:

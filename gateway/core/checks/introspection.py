@@ -8,7 +8,7 @@ from gateway.core.checks.issuers import url_problems
 from gateway.core.config.client_authentication import auth_of
 from gateway.core.config.file import Config
 from gateway.core.config.introspection import Introspection, forms_of
-from gateway.core.config.issuers import Issuer
+from gateway.core.config.issuers import Issuer, adds_to_another
 from gateway.core.config.words import ConfigProblem, joined
 from gateway.core.token.opaque import OPAQUE, may_begin_jwt
 
@@ -25,7 +25,7 @@ def introspection_problems(config: Config) -> Iterator[ConfigProblem]:
     for index, issuer in enumerate(config.issuers):
         path = f"{joined('issuers', index)}.introspection"
         section = issuer.introspection
-        if section is None:
+        if section is None or adds_to_another(config.issuers, index):
             continue
         for key, sentence in _problems(section, issuer):
             yield ConfigProblem(f"{path}.{key}", sentence)
@@ -41,7 +41,7 @@ def introspection_warnings(config: Config) -> Iterator[ConfigProblem]:
     asked = [
         (f"{joined('issuers', index)}.introspection", issuer.introspection)
         for index, issuer in enumerate(config.issuers)
-        if issuer.introspection is not None
+        if issuer.introspection is not None and not adds_to_another(config.issuers, index)
     ]
     for path, section in asked:
         if not section.require_audience:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 
 from gateway.core.addresses import is_fetchable, parse_url
+from gateway.core.checks.same_issuer import adds_keys, agreement_problems
+from gateway.core.checks.tenants import overlap_problems, tenant_problems, tenant_warnings
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import ALGORITHMS, Issuer, audiences_of, issuer_name
 from gateway.core.config.words import ConfigProblem, did_you_mean, joined
@@ -22,21 +24,26 @@ def issuer_problems(config: Config) -> Iterator[ConfigProblem]:
     """What is wrong with `issuers`, issuer by issuer."""
     if not config.issuers:
         yield ConfigProblem("issuers", "must have at least one issuer")
-    issuers: dict[str, str] = {}
+    issuers: dict[str, tuple[str, list[Issuer]]] = {}
     names: dict[str, str] = {}
     for index, issuer in enumerate(config.issuers):
         path = joined("issuers", index)
         for key, sentence in _own_problems(issuer):
             yield ConfigProblem(f"{path}.{key}", sentence)
-        if issuer.issuer in issuers:
+        where, known = issuers.setdefault(issuer.issuer, (path, []))
+        if not all(adds_keys(issuer, other) for other in known):
             yield ConfigProblem(
-                f"{path}.issuer", f"is the same issuer as {issuers[issuer.issuer]}; one of them must go"
+                f"{path}.issuer",
+                f"is the same issuer as {where}; one of them must go, unless each has keys at a jwks_url of its own",
             )
         elif (name := issuer_name(issuer)) in names:
             sentence = f"must differ: {names[name]} is called so as well; give one of them another name"
             yield ConfigProblem(f"{path}.name", sentence)
-        issuers.setdefault(issuer.issuer, path)
+        elif known:
+            yield from agreement_problems(path, issuer, first=known[0], where=where)
+        known.append(issuer)
         names.setdefault(issuer_name(issuer), path)
+    yield from overlap_problems(config)
 
 
 def issuer_warnings(config: Config) -> Iterator[ConfigProblem]:
@@ -54,6 +61,7 @@ def issuer_warnings(config: Config) -> Iterator[ConfigProblem]:
                 "is unsafe: whoever is on the way to the issuer can send keys of their own",
             )
         yield from (ConfigProblem(f"{path}.{key}", sentence) for key, sentence in _oddities(issuer))
+        yield from (ConfigProblem(f"{path}.{key}", sentence) for key, sentence in tenant_warnings(issuer, config))
         preset = PRESETS.get(issuer.preset or "")
         if preset is not None and preset.refuses is not None:
             yield ConfigProblem(f"{path}.preset", f"refuses every token: {preset.refuses.evidence}")
@@ -93,7 +101,13 @@ def _oddities(issuer: Issuer) -> Iterator[tuple[str, str]]:
             # The client of the account console: whoever has a role of it, and everybody has by default, has it in aud.
             yield "audience", "is no API: Keycloak puts account into the tokens of nearly everybody, for every client"
     if _MULTI_TENANT.search(issuer.issuer):
-        yield "issuer", "is no issuer of tokens: Entra writes the id of the tenant where this says common"
+        yield (
+            "issuer",
+            (
+                "is no issuer of tokens: Entra writes the id of the tenant where this says common; for several tenants "
+                "write {tid} there, and name them in tenants"
+            ),
+        )
     for audience in audiences_of(issuer):
         if audience == "*":
             yield "audience", "is no wildcard: tokens must name the audience * to the letter"
@@ -105,6 +119,7 @@ def _oddities(issuer: Issuer) -> Iterator[tuple[str, str]]:
 
 def _own_problems(issuer: Issuer) -> Iterator[tuple[str, str]]:
     yield from _source_problems(issuer)
+    yield from tenant_problems(issuer)
     if not audiences_of(issuer):
         yield "audience", "must name at least one audience"
     yield from _empty_texts("audience", audiences_of(issuer), listed=not isinstance(issuer.audience, str))
@@ -149,10 +164,15 @@ def _source_problems(issuer: Issuer) -> Iterator[tuple[str, str]]:
     if not issuer.issuer:
         yield "issuer", "must not be empty"
     elif not given:
-        yield from url_problems("issuer", issuer.issuer, issuer)
+        yield from url_problems("issuer", _without_braces(issuer), issuer)
     elif given == ["discovery_url"]:
         # Nothing is fetched from the issuer itself.
-        yield from url_problems("issuer", issuer.issuer, issuer, fetched=False)
+        yield from url_problems("issuer", _without_braces(issuer), issuer, fetched=False)
+
+
+def _without_braces(issuer: Issuer) -> str:
+    """The issuer as an address; what its braces mean is judged by itself."""
+    return issuer.issuer.replace("{", "").replace("}", "")
 
 
 def url_problems(key: str, text: str, issuer: Issuer, *, fetched: bool = True) -> Iterator[tuple[str, str]]:

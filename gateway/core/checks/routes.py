@@ -10,7 +10,7 @@ from gateway.core.checks.hosts import hosts_problems
 from gateway.core.checks.route_paths import path_problems
 from gateway.core.claims import is_pointer
 from gateway.core.config.file import Config, upstreams_of
-from gateway.core.config.issuers import issuer_name
+from gateway.core.config.issuers import distinct_issuers, issuer_name
 from gateway.core.config.routes import RouteSection, route_name
 from gateway.core.config.words import ConfigProblem, did_you_mean, joined, named
 from gateway.core.errors import AmbiguousPath, UriTooLong
@@ -167,14 +167,24 @@ def _asked_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
         yield asked[0], "has no effect on a public route: remove it, or access: public"
 
 
+def _issuer_meant(name: str, issuers: list[str], config: Config) -> str:
+    """Which name was meant: a near one, or that of the issuer to which an entry of this name only adds keys."""
+    further = next((issuer for issuer in config.issuers if issuer_name(issuer) == name), None)
+    if further is None:
+        return did_you_mean(name, issuers)
+    first = next(issuer for issuer in config.issuers if issuer.issuer == further.issuer)
+    meant = issuer_name(first)
+    return f" but of further keys of {meant}, as its tokens are called (did you mean {meant}?)"
+
+
 def _name_problems(route: RouteSection, config: Config) -> Iterator[tuple[str, str]]:
     upstreams = upstreams_of(config)
     if route.upstream not in upstreams:
         yield "upstream", f"is not one of the upstreams{did_you_mean(route.upstream, upstreams)}"
-    issuers = [issuer_name(issuer) for issuer in config.issuers]
+    issuers = [issuer_name(issuer) for issuer in distinct_issuers(config.issuers)]
     for index, name in enumerate(route.issuers):
         if name not in issuers:
-            yield joined("issuers", index), f"is not the name of an issuer{did_you_mean(name, issuers)}"
+            yield joined("issuers", index), f"is not the name of an issuer{_issuer_meant(name, issuers, config)}"
     for key, words in (("clients", route.clients), ("methods", route.methods), ("scopes", route.scopes)):
         for index, word in enumerate(words):
             if word in words[:index]:

@@ -17,8 +17,11 @@ class IdentityHeader(Section, frozen=True, kw_only=True, rename={"source": "from
         ),
     ] = None
     source: Annotated[
-        Literal["client", "scopes", "issuer"] | None,
-        _doc("the client's identifier, the scopes, or the configured name of the issuer", stand_in="client"),
+        Literal["client", "scopes", "issuer", "tenant"] | None,
+        _doc(
+            "the client's identifier, the scopes, the configured name of the issuer, or which of its tenants it is",
+            stand_in="client",
+        ),
     ] = None
     claims: Annotated[
         Literal["all"] | None, _doc("the whole payload; needs format json, encoding base64url", stand_in="all")

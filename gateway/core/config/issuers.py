@@ -1,6 +1,7 @@
 """The section `issuers[]`: whose access tokens are accepted."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from gateway.core.config.backchannel_logout import BackchannelLogout
@@ -31,12 +32,13 @@ def _nobody_else(path: str) -> str:
 
 
 class Issuer(Section, frozen=True, kw_only=True):
-    """One issuer of access tokens. `issuer` is compared with `iss` as an exact string."""
+    """One issuer of access tokens. `issuer` is compared with `iss` as an exact string, once a tenant is filled in."""
 
     issuer: Annotated[
         str,
         _doc(
-            "compared with iss as an exact string, the last slash included",
+            "compared with iss as an exact string, the last slash included; {CLAIM} as one segment of the path: see "
+            "tenants",
             stand_in=_nobody_else,
             variable="GATEWAY_ISSUER",
         ),
@@ -45,6 +47,13 @@ class Issuer(Section, frozen=True, kw_only=True):
         str | tuple[str, ...],
         _doc("what aud must name; of a list, any one", stand_in="unreadable", variable="GATEWAY_AUDIENCE"),
     ]
+    tenants: Annotated[
+        tuple[str, ...] | Literal["any"] | None,
+        _doc(
+            "where issuer has a claim in braces, as in https://login.microsoftonline.com/{tid}/v2.0: the tenants whose "
+            "tokens count; UNSAFE any: whoever can have a tenant there, which needs jwks_url"
+        ),
+    ] = None
     name: Annotated[str | None, _doc("label in metrics and logs; default: the host of the issuer")] = None
     preset: Annotated[
         str | None, _doc("what is known of the provider's tokens; never guessed", variable="GATEWAY_PRESET")
@@ -127,6 +136,19 @@ def issuer_name(issuer: Issuer) -> str:
         return urlsplit(issuer.issuer).hostname or issuer.issuer
     except ValueError:
         return issuer.issuer
+
+
+def distinct_issuers(issuers: Sequence[Issuer]) -> tuple[Issuer, ...]:
+    """Each issuer once: of several entries with the same one, which only add keys to it, the first."""
+    found: dict[str, Issuer] = {}
+    for issuer in issuers:
+        found.setdefault(issuer.issuer, issuer)
+    return tuple(found.values())
+
+
+def adds_to_another(issuers: Sequence[Issuer], index: int) -> bool:
+    """Whether an entry only adds keys to an issuer that stands before it."""
+    return any(issuers[index].issuer == other.issuer for other in issuers[:index])
 
 
 def audiences_of(issuer: Issuer) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ class Suspect:
     kid: str | None = None
     #: configured name of the issuer it claims to come from, or None
     issuer: str | None = None
+    #: which of its tenants, where it has some
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

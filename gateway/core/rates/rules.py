@@ -44,7 +44,10 @@ class RateRule:
         if self.per == PER_ADDRESS:
             return None if sender is None else self._bounded(f"a{sender}")
         assert caller is not None  # `of_route` leaves these rules out where nobody is known
+        # A subject is one with its issuer only: that of another tenant is somebody else.
         issuer = f"{len(caller.issuer)}:{caller.issuer}"
+        if caller.tenant is not None:
+            issuer = f"t{len(caller.iss)}:{caller.iss}"
         if self.per == "issuer":
             return self._bounded(f"i{issuer}")
         subject, client = caller.subject, caller.client

@@ -41,13 +41,16 @@ class Identity:
         "good_until",
         "handles",
         "headers",
+        "iss",
         "issuer",
         "key",
         "lacks",
         "leeway",
         "not_before",
         "scopes",
+        "signers",
         "subject",
+        "tenant",
         "token_id",
         "unread",
         "verdict",
@@ -76,9 +79,18 @@ class Identity:
         lacks: Lacks | None = None,
         bare: "Identity | None" = None,
         good_until: float | None = None,
+        iss: str = "",
+        tenant: str | None = None,
+        signers: str = "",
     ) -> None:
         #: configured name of the issuer
         self.issuer: Final = issuer
+        #: the issuer as its tokens name it: what is remembered of a subject belongs to both
+        self.iss: Final = iss or issuer
+        #: which of its tenants, where one issuer of the file stands for many
+        self.tenant: Final = tenant
+        #: by what its keys are known: see `IssuerRules.signers`
+        self.signers: Final = signers or issuer
         self.subject: Final = subject
         self.client: Final = None if client is None else intern(client)
         self.scopes: Final = scopes
@@ -156,7 +168,7 @@ class Identity:
         return (
             now < self._holds_until
             and (self.not_before is None or self.not_before <= now + self.leeway)
-            and (self.key is None or keys.has_key(self.issuer, self.key))
+            and (self.key is None or keys.has_key(self.signers, self.key))
             and (self.believed is None or now < self.believed.until)
         )
 
@@ -184,6 +196,9 @@ class Identity:
             believed=self.believed,
             bare=self,
             good_until=until,
+            iss=self.iss,
+            tenant=self.tenant,
+            signers=self.signers,
         )
 
     @property

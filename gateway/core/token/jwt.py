@@ -21,13 +21,13 @@ from gateway.core.errors import (
     TokenLifetimeTooLong,
     TokenMalformed,
     TokenNotYetValid,
-    UnknownIssuer,
     WrongAudience,
 )
 from gateway.core.jsontext import parse_json
 from gateway.core.shown import shown
 from gateway.core.token.keys import Key
 from gateway.core.token.kind import check_class, check_kind, classify
+from gateway.core.token.known import KnownIssuers
 from gateway.core.token.rules import Candidate, IssuerRules, Token
 from gateway.core.trail import AUDIENCE, CLASS, ISSUER, SUBJECT, TIME, Trail
 
@@ -35,8 +35,6 @@ from gateway.core.trail import AUDIENCE, CLASS, ISSUER, SUBJECT, TIME, Trail
 MAX_KID: Final = 256
 #: 9999-12-31T23:59:59Z in seconds since the epoch: the last moment RFC 3339 can write
 MAX_TIME: Final = 253_402_300_799
-#: issuers that evidence lists
-LISTED: Final = 5
 
 _BASE64URL: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _FOREIGN: Final = bytes(set(range(256)) - set(_BASE64URL))
@@ -112,15 +110,17 @@ def _parse_object(text: bytes, part: str) -> dict[str, Any]:
     return value
 
 
-def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float, trail: Trail) -> Candidate:
+def check_token(token: Token, issuers: KnownIssuers, *, now: float, trail: Trail) -> Candidate:
     """Every check that needs no key, in order: issuer, algorithm, class, time, audience, subject, client.
 
     `now`: seconds since the epoch. Raises the InvalidToken of the first check that fails, where `trail` then stands.
     """
     claims = token.claims
     trail.enter(ISSUER)
-    rules = _find_rules(claims, issuers)
+    rules = issuers.find(claims)
     trail.saw({"name": rules.name, "iss": rules.issuer})
+    if rules.tenant is not None:
+        trail.saw({"tenant": rules.tenant})
     if token.alg not in rules.algorithms:
         try:
             check_kind(claims, rules.preset, also=f"alg is {token.alg}")
@@ -155,25 +155,6 @@ def check_token(token: Token, issuers: Mapping[str, IssuerRules], *, now: float,
         signed=token.signing_input,
         audience=audience,
     )
-
-
-def _find_rules(claims: Mapping[str, Any], issuers: Mapping[str, IssuerRules]) -> IssuerRules:
-    iss = claims.get("iss")
-    rules = issuers.get(iss) if isinstance(iss, str) else None
-    if rules is None:
-        raise UnknownIssuer(_stranger(iss, issuers))
-    return rules
-
-
-def _stranger(iss: object, issuers: Mapping[str, IssuerRules]) -> str:
-    """What is known of an issuer that is none of ours."""
-    says = "there is no iss" if iss is None else f"iss is {shown(iss)}"
-    known = ", ".join(map(shown, list(issuers)[:LISTED]))
-    more = f" and {len(issuers) - LISTED} more" if len(issuers) > LISTED else ""
-    near = ""
-    if isinstance(iss, str) and any(iss.rstrip("/") == other.rstrip("/") for other in issuers):
-        near = "; they differ by the slash at the end"
-    return f"{says}; configured: {known or 'none'}{more}{near}"
 
 
 def check_times(claims: Mapping[str, Any], rules: IssuerRules, *, now: float) -> tuple[float, float | None]:

@@ -61,6 +61,8 @@ class Key:
     #: RFC 7638, base64url
     thumbprint: str
     public: PublicKey = field(repr=False)
+    #: whose tokens alone it signs, as it says itself; None: it does not say
+    issuer: str | None = None
 
     def verifies(self, *, alg: str, signing_input: bytes, signature: bytes) -> bool:
         """Whether `signature` is by this key (RFC 7515 section 5.2). Never raises."""
@@ -70,6 +72,13 @@ class Key:
             return bool(JWSRegistry.algorithms[alg].verify(signing_input, signature, self.public))
         except (JoseError, ValueError, TypeError, OverflowError):
             return False
+
+
+def keys_for(keys: tuple[Key, ...], issuers: frozenset[str] | None) -> tuple[Key, ...]:
+    """Those that sign for one of these issuers, or do not say for whom. `issuers`: None: they are not asked."""
+    if issuers is None:
+        return keys
+    return tuple(key for key in keys if key.issuer is None or key.issuer in issuers)
 
 
 def names_one_of(kid: str | None, keys: Iterable[Key]) -> bool:
@@ -126,9 +135,9 @@ class KeySet:
 
 def _first_distinct(keys: Iterable[Key]) -> tuple[Key, ...]:
     """Up to four of them, each once: some publish a key under several names, or several times."""
-    distinct: dict[str, Key] = {}
+    distinct: dict[tuple[str, str | None], Key] = {}
     for key in keys:
-        distinct.setdefault(key.thumbprint, key)
+        distinct.setdefault((key.thumbprint, key.issuer), key)
     return tuple(distinct.values())[:MAX_TRIED]
 
 
@@ -165,7 +174,10 @@ def parse_key(jwk: Mapping[str, Any]) -> Key:
         thumbprint = public.thumbprint()
     except (JoseError, ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"it cannot be read ({type(error).__name__})") from None
-    return Key(kid=kid, algorithms=algorithms, thumbprint=thumbprint, public=public)
+    named = _optional(jwk, "issuer")
+    # What is no text names nobody: the key signs for none of those of which it is asked.
+    issuer = named if named is None or isinstance(named, str) else ""
+    return Key(kid=kid, algorithms=algorithms, thumbprint=thumbprint, public=public, issuer=issuer)
 
 
 def _optional(jwk: Mapping[str, Any], name: str) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.core.config.introspection import Introspection, forms_of
-from gateway.core.config.issuers import Issuer, issuer_name
+from gateway.core.config.issuers import Issuer, distinct_issuers, issuer_name
 
 _NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/]")
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -65,7 +65,9 @@ class AskedIssuers:
 
     def __init__(self, issuers: Sequence[Issuer]) -> None:
         self._asked: Final = [
-            _asked(issuer, section) for issuer in issuers if (section := issuer.introspection) is not None
+            _asked(issuer, section)
+            for issuer in distinct_issuers(issuers)
+            if (section := issuer.introspection) is not None
         ]
         #: longest first
         self._prefixes: Final = sorted(

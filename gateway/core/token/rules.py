@@ -1,7 +1,7 @@
 """What `token` judges by, and what it makes of a JWT: an issuer's rules, a token in its parts, a candidate."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gateway.core.claims import ClaimName
@@ -10,6 +10,7 @@ from gateway.core.config.issuers import Issuer, audiences_of, issuer_name
 from gateway.core.token.markers import Verdict
 from gateway.core.token.opaque import JWT
 from gateway.core.token.presets import PRESETS, Preset, scope_claims_of, suggest_preset
+from gateway.core.token.tenants import Template, are_apart, template_of
 
 #: where client and scopes stand when no preset says otherwise
 _NO_PRESET = Preset(name="", source="")
@@ -47,6 +48,31 @@ class IssuerRules:
     asked_about_jwts: bool = False
     #: what it says when asked must name the audience
     response_needs_audience: bool = True
+    #: `issuer` stands for many tenants; None: for itself
+    template: Template | None = None
+    #: whose tokens these rules are for, where `issuer` was made of a template
+    tenant: str | None = None
+    #: each tenant publishes keys of its own
+    apart: bool = False
+    #: what a key may name as its issuer, where it names one; None: it is not asked
+    key_issuers: frozenset[str] | None = None
+
+    @property
+    def signers(self) -> str:
+        """By what keys are found that sign for it: its configured name, or its own URL for a tenant apart."""
+        return self.issuer if self.apart and self.tenant is not None else self.name
+
+    def of_tenant(self, tenant: str) -> "IssuerRules":
+        """The same for one tenant of these, as if it were configured by itself."""
+        assert self.template is not None  # others have none
+        issuer = self.template.fill(tenant)
+        return replace(
+            self,
+            issuer=issuer,
+            tenant=tenant,
+            template=None,
+            key_issuers=frozenset((issuer, self.template.every_tenant)),
+        )
 
 
 def rules_of(issuer: Issuer, *, keep: float | None = None) -> IssuerRules:
@@ -84,6 +110,8 @@ def rules_of(issuer: Issuer, *, keep: float | None = None) -> IssuerRules:
         suggested=suggested.name,
         asked_about_jwts=issuer.introspection is not None and JWT in forms_of(issuer.introspection),
         response_needs_audience=issuer.introspection is None or issuer.introspection.require_audience,
+        template=template_of(issuer),
+        apart=are_apart(issuer),
     )
 
 

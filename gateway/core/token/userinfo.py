@@ -100,11 +100,18 @@ def check_signed(token: Token, rules: UserInfoRules) -> None:
 
 
 def judge_userinfo(
-    claims: Mapping[str, Any], rules: UserInfoRules, *, subject: str, client: str | None, now: float
+    claims: Mapping[str, Any],
+    rules: UserInfoRules,
+    *,
+    subject: str,
+    client: str | None,
+    now: float,
+    iss: str | None = None,
 ) -> dict[str, Any]:
     """The named claims of a response about `subject`, null ones left out. UserInfoInvalid.
 
-    `client`: whom the token was issued to. `now`: seconds since the epoch.
+    `client`: whom the token was issued to. `now`: seconds since the epoch. `iss`: the issuer as the token names it,
+    where that is not the configured one to the letter.
     """
     # Section 5.3.2: if it is not that of the token, the response MUST NOT be used.
     if "sub" not in claims:
@@ -112,7 +119,7 @@ def judge_userinfo(
     if claims["sub"] != subject:
         raise UserInfoInvalid("the response is about another sub than the token's")
     # Section 5.3.2: of a signed one; where a plain one has them, they mean no less.
-    if "iss" in claims and claims["iss"] != rules.issuer:
+    if "iss" in claims and claims["iss"] != (iss or rules.issuer):
         raise UserInfoInvalid("the response is of another issuer")
     if "aud" in claims:
         _check_audience(claims["aud"], rules, client)

@@ -152,7 +152,7 @@ class AssertionRules:
             "iat": int(now),
             "exp": int(end),
             # A subject is unique with its issuer only (OpenID Connect Core section 5.7).
-            "token_issuer": self.issuers[identity.issuer],
+            "token_issuer": self.issuers[identity.issuer] if identity.tenant is None else identity.iss,
         }
         if identity.subject is not None:
             claims["sub"] = identity.subject

@@ -28,6 +28,8 @@ def completed(
     """
     given = obtained.claims
     claims: dict[str, Any] = {**lacks.claims, **{name: given[name] for name in lacks.names if name in given}}
-    lines = identity_lines(headers, claims, issuer=bare.issuer, client=bare.client, scopes=lacks.words)
+    lines = identity_lines(
+        headers, claims, issuer=bare.issuer, tenant=bare.tenant, client=bare.client, scopes=lacks.words
+    )
     found = {name: value for name in asked if (value := find_claim(claims, name)) is not ABSENT}
     return bare.completed_with(found, headers=lines, until=obtained.until)

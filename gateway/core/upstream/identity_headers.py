@@ -31,15 +31,18 @@ def identity_lines(
     issuer: str,
     client: str | None,
     scopes: tuple[str, ...],
+    tenant: str | None = None,
 ) -> tuple[HeaderLine, ...]:
     """The identity headers of a verified token, in configured order; a header without a value is left out.
 
-    `issuer`: its configured name. `scopes`: roles with blanks in them too.
+    `issuer`: its configured name; `tenant`: which of its tenants. `scopes`: roles with blanks in them too.
     IdentityClaimMissing, IdentityHeaderInvalid, IdentityHeaderTooLarge: as the header's configuration says.
     """
     lines: list[HeaderLine] = []
     for name, header in configured.items():
-        values = _values(name, header, _find(header, claims, issuer, client, scopes), scopes=header.source == "scopes")
+        values = _values(
+            name, header, _find(header, claims, (issuer, tenant), client, scopes), scopes=header.source == "scopes"
+        )
         if not values:
             if header.required:
                 raise IdentityClaimMissing(f"{name} is required, and its claim is absent or empty")
@@ -65,10 +68,16 @@ def _shared(line: HeaderLine) -> HeaderLine:
 
 
 def _find(
-    header: IdentityHeader, claims: Mapping[str, Any], issuer: str, client: str | None, scopes: tuple[str, ...]
+    header: IdentityHeader,
+    claims: Mapping[str, Any],
+    issuer: tuple[str, str | None],
+    client: str | None,
+    scopes: tuple[str, ...],
 ) -> Any:
     if header.source == "issuer":
-        return issuer
+        return issuer[0]
+    if header.source == "tenant":
+        return issuer[1]
     if header.source == "client":
         return client
     if header.source == "scopes":

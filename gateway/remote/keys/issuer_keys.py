@@ -10,13 +10,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from random import random
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.core.config.issuers import Issuer
 from gateway.core.errors import IssuerUnavailable, UnknownKey
 from gateway.core.token.keys import Key, KeySet, UnusableKeySet, names_one_of, shown_kid
-from gateway.events import KeysFetched, KeysKnown, KeysSuppressed
-from gateway.ports import Cache, Observer
+from gateway.events import Event, KeysFetched, KeysKnown, KeysSuppressed
+from gateway.ports import Cache
 from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
 from gateway.remote.keys.discovery import Published, Publisher
 from gateway.remote.keys.kept import MAX_AGE, Kept, encode, find_kept, key_of
@@ -24,6 +24,13 @@ from gateway.remote.keys.schedule import PAUSE, Misses, TokenBucket, backoff, re
 
 _LOG: Final = logging.getLogger("gateway.remote")
 _NEVER: Final = float("-inf")
+
+
+class Hears(Protocol):
+    """What of an Observer hears of keys."""
+
+    def happened(self, event: Event) -> None:
+        """One of the rare facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class IssuerKeys:
         name: str,
         issuer: Issuer,
         *,
-        observer: Observer,
+        observer: Hears,
         clock: Clock,
         limit: float = FETCH_TIMEOUT,
         place: Cache | None = None,

@@ -8,15 +8,19 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from random import random
 
+from msgspec.structs import replace
+
 from gateway.core.config.issuers import Issuer, issuer_name
 from gateway.core.token.keys import Key
+from gateway.core.token.tenants import are_apart, filled
 from gateway.ports import Cache, Observer
 from gateway.remote.http import FETCH_TIMEOUT
-from gateway.remote.keys.issuer_keys import Clock, IssuerKeys, IssuerStatus
+from gateway.remote.keys.issuer_keys import Clock, Hears, IssuerKeys, IssuerStatus
+from gateway.remote.keys.joint import JointKeys, Together
 
 
 class RemoteIssuers:
-    """Keys by configured issuer name. A name that is not configured is a bug of the caller: KeyError."""
+    """Keys by configured issuer name, or by the issuer of a tenant that has its own. Any other: KeyError."""
 
     def __init__(
         self,
@@ -35,11 +39,27 @@ class RemoteIssuers:
         `fetch_timeout`: seconds of real time for each document. `place`: where replicas leave each other their keys.
         """
         clock = Clock(wall=wall, monotonic=monotonic, sleep=sleep, chance=chance)
-        self._keys = {
-            name: IssuerKeys(name, issuer, observer=observer, clock=clock, limit=fetch_timeout, place=place)
-            for issuer in issuers
-            for name in (issuer_name(issuer),)
-        }
+        self._keys: dict[str, IssuerKeys] = {}
+        #: by issuer: the configured names under which it has keys
+        names: dict[str, list[str]] = {}
+        for issuer in issuers:
+            name = issuer_name(issuer)
+            hears: Hears = observer
+            publishing = {name: issuer}
+            if are_apart(issuer):
+                hears = Together(name, observer)
+                publishing = {iss: replace(issuer, issuer=iss, tenants=None) for iss in filled(issuer)}
+            else:
+                names.setdefault(issuer.issuer, []).append(name)
+            for which, one in publishing.items():
+                self._keys[which] = IssuerKeys(
+                    which, one, observer=hears, clock=clock, limit=fetch_timeout, place=place
+                )
+        #: by what `IssuerRules.signers` calls them
+        self._signers: dict[str, IssuerKeys | JointKeys] = {**self._keys}
+        for first, *others in names.values():
+            if others:
+                self._signers[first] = JointKeys(tuple(self._keys[name] for name in (first, *others)))
         self._has_place = place is not None
         self._refreshing: list[asyncio.Task[None]] = []
 
@@ -64,16 +84,16 @@ class RemoteIssuers:
         self._refreshing = []
 
     def status(self) -> list[IssuerStatus]:
-        """Every issuer, in the order of the configuration."""
+        """Every issuer, and every tenant that has keys of its own, in the order of the configuration."""
         return [keys.status() for keys in self._keys.values()]
 
     def find_keys(self, issuer: str, *, alg: str, kid: str | None) -> tuple[Key, ...]:
         """Keys known now that may have signed; empty when there are none. Touches no network."""
-        return self._keys[issuer].find(alg=alg, kid=kid)
+        return self._signers[issuer].find(alg=alg, kid=kid)
 
     def has_key(self, issuer: str, thumbprint: str) -> bool:
         """Whether the issuer still publishes the key, as far as we know, and our copy is not too old."""
-        return self._keys[issuer].has(thumbprint)
+        return self._signers[issuer].has(thumbprint)
 
     async def fetch_keys(
         self, issuer: str, *, alg: str, kid: str | None, tried: tuple[Key, ...] = ()
@@ -83,4 +103,4 @@ class RemoteIssuers:
         UnknownKey: a fetch begun after this call has no other. IssuerUnavailable: nobody can tell now;
         `retry_after` says in whole seconds when it makes sense to ask again.
         """
-        return await self._keys[issuer].fetch(alg=alg, kid=kid, tried=tried)
+        return await self._signers[issuer].fetch(alg=alg, kid=kid, tried=tried)

@@ -109,3 +109,34 @@ def test_with_several_issuers_a_header_ought_to_say_which(
 ) -> None:
     config = Config(upstream="http://h", issuers=issuers, identity_headers=headers)
     assert [problem.path for problem in header_warnings(config)] == ["identity_headers"] * warned
+
+
+TEMPLATE = "https://login.example/{tid}/v2.0"
+TENANT = {"X-User": "sub", "X-Tenant": IdentityHeader(source="tenant")}
+UNTOLD = "identity_headers: do not say which tenant it was, and the alice of one is not the alice of another"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "headers", "told"),
+    [
+        ({"issuer": TEMPLATE, "tenants": ("a", "b")}, None, UNTOLD),
+        ({"issuer": TEMPLATE, "tenants": "any", "jwks_url": "https://a"}, {"X-User": "sub"}, UNTOLD),
+        ({"issuer": TEMPLATE, "tenants": ("a", "b")}, {"X-From": IdentityHeader(source="issuer")}, UNTOLD),
+        ({"issuer": TEMPLATE, "tenants": ("a",)}, None, None),
+        ({"issuer": TEMPLATE, "tenants": ("a", "b")}, {}, None),
+        ({"issuer": TEMPLATE, "tenants": ("a", "b")}, TENANT, None),
+        ({"issuer": TEMPLATE, "tenants": ("a", "b")}, {"X-Tenant": "tid"}, None),
+        ({"issuer": TEMPLATE, "tenants": ("a", "b")}, {"X-Tenant": ("iss",)}, None),
+        ({"issuer": TEMPLATE, "tenants": ("a", "b")}, {"X-All": ALL}, None),
+        # It has a problem of its own.
+        ({"issuer": "https://{tid}", "tenants": ("a", "b")}, None, None),
+        ({"issuer": "https://a.example"}, TENANT, "identity_headers.X-Tenant: says nothing: no issuer has tenants"),
+    ],
+)
+def test_with_several_tenants_a_header_ought_to_say_which(
+    issuer: dict[str, Any], headers: dict[str, Any] | None, told: str | None
+) -> None:
+    config = Config(upstream="http://h", issuers=(Issuer(audience="a", **issuer),), identity_headers=headers)
+    warned = [str(problem) for problem in header_warnings(config)]
+    assert len(warned) == (told is not None)
+    assert told is None or warned[0].startswith(told)

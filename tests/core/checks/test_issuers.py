@@ -112,7 +112,7 @@ def test_at_least_one_issuer_is_needed() -> None:
 
 def test_the_same_issuer_twice_is_a_problem() -> None:
     assert told({"issuer": "https://a"}, {}, {"issuer": "https://a", "name": "b"}) == [
-        "issuers[2].issuer: is the same issuer as issuers[0]; one of them must go"
+        "issuers[2].issuer: is the same issuer as issuers[0]; one of them must go, unless each has keys at a jwks_url of its own"
     ]
 
 

@@ -175,7 +175,7 @@ def test_every_key_is_read() -> None:
         ({"identity_headers": None}, "identity_headers: must be {} for no headers, or left out for the default ones; null is neither"),
         ({"identity_headers": ["sub"]}, "identity_headers: must be a mapping of names to values, not a list"),
         ({"identity_headers": {"X-A": 5}}, "identity_headers.X-A: must be text or a list or a mapping of keys to values, not 5 (put quotes around it)"),
-        ({"identity_headers": {"X.A": {"from": "user"}}}, "identity_headers['X.A'].from: must be client, issuer or scopes, not this text"),
+        ({"identity_headers": {"X.A": {"from": "user"}}}, "identity_headers['X.A'].from: must be client, issuer, scopes or tenant, not this text"),
         ({"identity_headers": {"X-A": {"claims": "none"}}}, "identity_headers.X-A.claims: must be all, not this text"),
         ({"issuers": {}}, "issuers: must be a list, not a mapping"),
         ({"issuers": ["https://i"]}, "issuers[0]: must be a mapping of keys to values, not this text"),

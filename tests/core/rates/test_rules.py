@@ -48,6 +48,11 @@ def test_a_route_has_those_at_the_top_and_its_own_or_none_and_a_public_one_none_
         ("client", {"client": "app"}, {"client": "web"}),
         ("client", {"issuer": "a"}, {"issuer": "b"}),
         ("issuer", {"issuer": "a"}, {"issuer": "b"}),
+        # Tenants of one issuer are told apart, and a tenant from an issuer that is called so.
+        ("subject", {"iss": "https://i/a", "tenant": "a"}, {"iss": "https://i/b", "tenant": "b"}),
+        ("client", {"iss": "https://i/a", "tenant": "a"}, {"iss": "https://i/b", "tenant": "b"}),
+        ("issuer", {"iss": "https://i/a", "tenant": "a"}, {"iss": "https://i/b", "tenant": "b"}),
+        ("subject", {"iss": "https://i/a", "tenant": "a"}, {"issuer": "https://i/a"}),
         # Without a subject the clients of an issuer are told apart, without a client its subjects.
         ("subject", {"subject": None, "client": "app"}, {"subject": None, "client": "web"}),
         ("client", {"client": None, "subject": "alice"}, {"client": None, "subject": "bob"}),

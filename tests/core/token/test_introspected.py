@@ -23,6 +23,7 @@ from gateway.core.token.introspected import (
     recall_response,
 )
 from gateway.core.token.jwt import check_token, parse_token
+from gateway.core.token.known import KnownIssuers
 from gateway.core.token.rules import IssuerRules, rules_of
 from gateway.core.trail import Step, Trail
 from tests.signer import AUDIENCE, ISSUER, NOW, compact, issuer, some_claims, some_header
@@ -267,7 +268,7 @@ def jwt(
     """A JWT with these claims that passed by itself, and what its issuer says of it."""
     by = by or rules({"tokens": "all"})
     token = parse_token(compact(some_header(**(header or {})), some_claims(**changes)))
-    candidate = check_token(token, {ISSUER: by}, now=NOW, trail=Trail())
+    candidate = check_token(token, KnownIssuers([by]), now=NOW, trail=Trail())
     return judge_jwt(members, token, candidate, now=NOW)
 
 
@@ -395,7 +396,7 @@ def test_a_real_lightweight_token_and_what_its_issuer_says_of_it() -> None:
         )
     )
     token = parse_token(compact({"alg": "RS256", "typ": "JWT", "kid": "k"}, payload))
-    candidate = check_token(token, {by.issuer: by}, now=payload["iat"], trail=Trail())
+    candidate = check_token(token, KnownIssuers([by]), now=payload["iat"], trail=Trail())
     assert (candidate.subject, candidate.client) == (None, "light")
     judged = judge_jwt(members, token, candidate, now=payload["iat"])
     assert judged.candidate.subject == members["sub"]

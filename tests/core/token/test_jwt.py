@@ -30,6 +30,7 @@ from gateway.core.errors import (
     WrongAudience,
 )
 from gateway.core.token.jwt import MAX_KID, MAX_TIME, check_token, find_signer, find_unread, parse_token
+from gateway.core.token.known import KnownIssuers
 from gateway.core.token.rules import Candidate, rules_of
 from gateway.core.trail import Step, Trail
 from tests.signer import (
@@ -61,7 +62,7 @@ def check(
 ) -> Candidate:
     rules = rules_of(issuer(**settings))
     return check_token(
-        parse_token(compact(header or some_header(), claims)), {rules.issuer: rules}, now=now, trail=trail or Trail()
+        parse_token(compact(header or some_header(), claims)), KnownIssuers([rules]), now=now, trail=trail or Trail()
     )
 
 
@@ -309,7 +310,7 @@ def test_an_issuer_that_is_not_exactly_the_configured_one_is_unknown(iss: Any) -
 def test_a_token_is_judged_by_the_rules_of_its_own_issuer() -> None:
     one = rules_of(issuer(audience="one"))
     other = rules_of(issuer(issuer="https://other.example", name="other", audience="two"))
-    rules = {one.issuer: one, other.issuer: other}
+    rules = KnownIssuers([one, other])
     token = parse_token(compact(some_header(), some_claims(iss="https://other.example", aud="two")))
     assert check_token(token, rules, now=NOW, trail=Trail()).rules is other
     with pytest.raises(WrongAudience):
@@ -692,12 +693,12 @@ def test_a_provider_that_a_preset_would_fit_is_known_by_its_url_for_advice() -> 
 
 
 def test_evidence_lists_a_few_issuers_and_counts_the_others() -> None:
-    known = {f"https://{number}.example": rules_of(issuer()) for number in range(7)}
+    known = KnownIssuers(rules_of(issuer(issuer=f"https://{number}.example")) for number in range(7))
     with pytest.raises(UnknownIssuer) as caught:
         check_token(parse_token(compact(some_header(), some_claims())), known, now=NOW, trail=Trail())
     assert caught.value.evidence.endswith("'https://3.example', 'https://4.example' and 2 more")
     with pytest.raises(UnknownIssuer, match="configured: none"):
-        check_token(parse_token(compact(some_header(), some_claims())), {}, now=NOW, trail=Trail())
+        check_token(parse_token(compact(some_header(), some_claims())), KnownIssuers(()), now=NOW, trail=Trail())
 
 
 def test_roles_that_the_suggested_preset_would_read_are_seen() -> None:
@@ -708,3 +709,12 @@ def test_roles_that_the_suggested_preset_would_read_are_seen() -> None:
     assert find_unread({}, rules_of(issuer(issuer=url))) == ""
     for settings in ({}, {"issuer": url, "preset": "keycloak"}, {"issuer": url, "scope_claims": ("scope",)}):
         assert find_unread(claims, rules_of(issuer(**settings))) == ""
+
+
+def test_the_trail_says_of_which_tenant_a_token_is() -> None:
+    template = rules_of(issuer(issuer="https://login.example/{tid}", tenants=("a",)))
+    trail = Trail()
+    token = parse_token(compact(some_header(), some_claims(iss="https://login.example/a", tid="a")))
+    candidate = check_token(token, KnownIssuers([template]), now=NOW, trail=trail)
+    assert trail.values(Step.ISSUER) == {"name": "local", "iss": "https://login.example/a", "tenant": "a"}
+    assert (candidate.rules.tenant, candidate.rules.signers) == ("a", "https://login.example/a")

@@ -15,6 +15,7 @@ from gateway.core.token.keys import (
     Key,
     KeySet,
     UnusableKeySet,
+    keys_for,
     names_one_of,
     parse_key,
     parse_key_set,
@@ -393,3 +394,34 @@ def test_an_even_modulus_is_no_rsa_key() -> None:
     even = "_" * 341 + "w"
     with pytest.raises(ValueError, match="not that of an RSA key"):
         parse_key(public_jwk("rsa-2048-a", n=even[:-2] + "8A"))
+
+
+EVERY_TENANT = "https://login.example/{tenantid}/v2.0"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "fits"),
+    [
+        (None, True),
+        ("", True),
+        ([], True),
+        (EVERY_TENANT, True),
+        ("https://login.example/a/v2.0", True),
+        ("https://login.example/b/v2.0", False),
+        ("https://login.example/{tid}/v2.0", False),
+        (7, False),
+        ({"a": 1}, False),
+    ],
+)
+def test_a_key_may_say_whose_tokens_alone_it_signs(issuer: Any, fits: object) -> None:
+    parsed = parse_key({**public_jwk("p-256"), "issuer": issuer})
+    wanted = frozenset(("https://login.example/a/v2.0", EVERY_TENANT))
+    assert keys_for((parsed,), wanted) == ((parsed,) if fits else ())
+    assert keys_for((parsed,), None) == (parsed,)
+
+
+def test_one_key_for_two_issuers_is_found_for_both() -> None:
+    jwk = public_jwk("p-256")
+    keys = parse_key_set({"keys": [{**jwk, "issuer": "https://a"}, {**jwk, "issuer": "https://b"}]})
+    found = keys.find(alg="ES256", kid=jwk["kid"])
+    assert [key.issuer for key in found] == ["https://a", "https://b"]

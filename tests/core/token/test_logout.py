@@ -10,7 +10,8 @@ from gateway.core.config.backchannel_logout import BackchannelLogout
 from gateway.core.errors import InvalidLogout, InvalidToken, LogoutToken
 from gateway.core.token.jwt import check_token, parse_token
 from gateway.core.token.kind import classify
-from gateway.core.token.logout import EVENT, FRESH, MAX_NAME, LogoutRules, check_logout_token
+from gateway.core.token.known import KnownIssuers
+from gateway.core.token.logout import EVENT, FRESH, MAX_NAME, LogoutRules, check_logout_token, issuer_of
 from gateway.core.token.rules import rules_of
 from gateway.core.trail import Trail
 from tests.signer import AUDIENCE, ISSUER, NOW, compact, issuer, some_claims, some_header
@@ -145,7 +146,7 @@ def test_it_is_taken_for_no_access_token_even_where_it_looks_like_one(typ: Any) 
     claims = {**some_claims(), **logout_claims(aud=AUDIENCE), "scope": "read:orders", "client_id": "app"}
     token = parse_token(compact(logout_header(typ=typ), claims))
     with pytest.raises(LogoutToken):
-        check_token(token, {ISSUER: rules_of(issuer(allow_unclassified=True))}, now=NOW, trail=Trail())
+        check_token(token, KnownIssuers([rules_of(issuer(allow_unclassified=True))]), now=NOW, trail=Trail())
 
 
 @pytest.mark.parametrize("name", ["backchannel-logout.json", "token-logout-token.json"])
@@ -157,3 +158,27 @@ def test_what_keycloak_sends_passes(name: str) -> None:
     logout = check_logout_token(token, rules, now=claims["iat"] + 1)
     assert (logout.subject, logout.sid, logout.issued_at) == (claims["sub"], claims["sid"], claims["iat"])
     assert classify(header, claims).kind == "logout"
+
+
+@pytest.mark.parametrize(
+    ("claims", "tenant"),
+    [
+        ({"iss": "https://login.example/a"}, "a"),
+        ({"iss": "https://login.example/a", "tid": "a"}, "a"),
+        ({"iss": "https://login.example/a", "tid": "b"}, None),
+        ({"iss": "https://login.example/a", "tid": None}, None),
+        ({"iss": "https://login.example/c"}, None),
+        ({"iss": "https://login.example/{tid}"}, None),
+        ({"iss": ["https://login.example/a"]}, None),
+    ],
+)
+def test_a_logout_is_of_the_tenant_that_says_so(claims: dict[str, Any], tenant: str | None) -> None:
+    many = issuer(issuer="https://login.example/{tid}", tenants=("a", "b"))
+    rules = LogoutRules.of(many, BackchannelLogout(client_ids=("web",)))
+    if tenant is None:
+        with pytest.raises(InvalidLogout, match="not the issuer whose logouts are heard here"):
+            judged(logout_claims(**claims), rules=rules)
+        return
+    judged(logout_claims(**claims), rules=rules)
+    token = parse_token(compact(logout_header(), logout_claims(**claims)))
+    assert issuer_of(token, rules).issuer == "https://login.example/a"

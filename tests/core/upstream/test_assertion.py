@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 from gateway.core.errors import OtherToken
 from gateway.core.token.identity import Identity
 from gateway.core.token.jwt import check_token, parse_token
+from gateway.core.token.known import KnownIssuers
 from gateway.core.token.rules import rules_of
 from gateway.core.trail import Trail
 from gateway.core.upstream.assertion import (
@@ -119,7 +120,7 @@ def test_it_is_refused_as_a_bearer_token_whatever_its_claims_say() -> None:
     caller = identity(claims={"scope": "read:orders", "token_use": "access"})
     made = rules(claims=("scope", "token_use")).make(caller, upstream="orders", key=EC, now=NOW)
     with pytest.raises(OtherToken, match="gateway-assertion"):
-        check_token(parse_token(made.value), {trusting.issuer: rules_of(trusting)}, now=NOW, trail=Trail())
+        check_token(parse_token(made.value), KnownIssuers([rules_of(trusting)]), now=NOW, trail=Trail())
 
 
 # keys
@@ -193,3 +194,8 @@ def test_a_curve_that_jose_has_no_name_for_is_refused() -> None:
 def test_only_public_members_are_published() -> None:
     for key in (EC, ED, signing_key(ECKey.generate_key("P-256"))):
         assert "d" not in json.loads(published([key]))["keys"][0]
+
+
+def test_the_issuer_of_a_tenant_is_its_own() -> None:
+    made = claims(identity(iss="https://login.example/a", tenant="a"))
+    assert made["token_issuer"] == "https://login.example/a"

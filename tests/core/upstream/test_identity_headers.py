@@ -275,3 +275,11 @@ def test_as_many_lines_as_there_may_be_are_no_matter() -> None:
         assert identity_lines(configured, {"sub": sub}, issuer="local", client=None, scopes=()) == (
             (b"X-User-Id", sub.encode()),
         )
+
+
+def test_the_tenant_is_written_as_it_was_verified_and_no_claim_passes_for_it() -> None:
+    configured = {"X-Tenant": IdentityHeader(source="tenant")}
+    claims = {"sub": "alice", "tenant": "evil", "tid": "evil"}
+    lines = identity_lines(configured, claims, issuer="entra", tenant="a-1", client=None, scopes=())
+    assert lines == ((b"X-Tenant", b"a-1"),)
+    assert identity_lines(configured, claims, issuer="entra", client=None, scopes=()) == ()

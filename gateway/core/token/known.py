@@ -1,0 +1,88 @@
+"""Whose tokens are accepted: the rules of the issuer that a token names, by its exact `iss` or by that of a tenant."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from gateway.core.errors import Suspect, UnknownIssuer
+from gateway.core.shown import shown
+from gateway.core.token.keys import shown_kid
+from gateway.core.token.rules import IssuerRules, Token
+
+#: issuers that evidence lists
+LISTED: Final = 5
+#: tenants whose rules are remembered
+MAX_REMEMBERED: Final = 1024
+
+
+class KnownIssuers:
+    """The configured issuers. One that stands for itself comes before all that stand for many."""
+
+    def __init__(self, rules: Iterable[IssuerRules]) -> None:
+        """Of several with the same issuer the first counts: the others only add keys to it."""
+        self._exact: Final[dict[str, IssuerRules]] = {}
+        self._templates: Final[list[IssuerRules]] = []
+        for one in rules:
+            if one.template is None:
+                self._exact.setdefault(one.issuer, one)
+            elif not any(one.issuer == other.issuer for other in self._templates):
+                self._templates.append(one)
+        #: rules of tenants by their iss
+        self._tenants: Final[dict[str, IssuerRules]] = {}
+
+    def __repr__(self) -> str:
+        return f"KnownIssuers({len(self._exact)}, {len(self._templates)} for many)"
+
+    def find(self, claims: Mapping[str, Any]) -> IssuerRules:
+        """The rules for a token with these claims, a tenant's as if it were configured by itself. UnknownIssuer."""
+        iss = claims.get("iss")
+        rules = self._exact.get(iss) if isinstance(iss, str) else None
+        found = self._find_tenant(iss, claims) if rules is None else rules
+        if isinstance(found, str):
+            raise UnknownIssuer(f"{self._stranger(iss)}{found}")
+        return found
+
+    def suspect(self, token: Token, token_id: str) -> Suspect:
+        """What a log may say of a token that was refused, none of it verified."""
+        iss = token.claims.get("iss")
+        rules = self._exact.get(iss) if isinstance(iss, str) else None
+        found = self._find_tenant(iss, token.claims) if rules is None else rules
+        kid = None if token.kid is None else shown_kid(token.kid)
+        return Suspect(token_id, kid) if isinstance(found, str) else Suspect(token_id, kid, found.name, found.tenant)
+
+    def _find_tenant(self, iss: object, claims: Mapping[str, Any]) -> IssuerRules | str:
+        """The rules of a tenant; a text: what else there is to say of a token that is nobody's of ours."""
+        if not isinstance(iss, str):
+            return ""
+        why = ""
+        for rules in self._templates:
+            template = rules.template
+            tenant = None if template is None else template.find_tenant(iss)
+            if template is None or tenant is None:
+                continue
+            if not template.takes(tenant):
+                why = f"; {shown(tenant)} is none of the tenants of {rules.name}"
+            elif claims.get(template.claim) != tenant:
+                has = "another" if template.claim in claims else "no"
+                why = f"; it is that of a tenant of {rules.name}, and the token has {has} {template.claim}"
+            else:
+                return self._remembered(iss, tenant, rules)
+        return why
+
+    def _remembered(self, iss: str, tenant: str, rules: IssuerRules) -> IssuerRules:
+        known = self._tenants.get(iss)
+        if known is None:
+            if len(self._tenants) >= MAX_REMEMBERED:
+                self._tenants.clear()
+            known = self._tenants[iss] = rules.of_tenant(tenant)
+        return known
+
+    def _stranger(self, iss: object) -> str:
+        """What is known of an issuer that is none of ours."""
+        says = "there is no iss" if iss is None else f"iss is {shown(iss)}"
+        all_known = [*self._exact, *(rules.issuer for rules in self._templates)]
+        known = ", ".join(map(shown, all_known[:LISTED]))
+        more = f" and {len(all_known) - LISTED} more" if len(all_known) > LISTED else ""
+        near = ""
+        if isinstance(iss, str) and any(iss.rstrip("/") == other.rstrip("/") for other in all_known):
+            near = "; they differ by the slash at the end"
+        return f"{says}; configured: {known or 'none'}{more}{near}"
