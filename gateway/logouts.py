@@ -21,7 +21,7 @@ from gateway.core.token.jwt import parse_token
 from gateway.core.token.logout import Logout, LogoutRules, check_logout_token, issuer_of
 from gateway.events import LogoutHeard
 from gateway.ports import Ending, Exchange, Issuers, Observer, OwnResponse
-from gateway.verifier import signer_of
+from gateway.signature import signer_of
 
 #: bytes of a request
 MAX_BODY: Final = 64 * 1024

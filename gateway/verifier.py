@@ -13,14 +13,11 @@ from typing import Any, Final
 from gateway.core.claims import ABSENT, find_claim, is_scope
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.errors import (
-    BadSignature,
-    IssuerUnavailable,
     Refusal,
     Suspect,
     TokenInactive,
     TokenMalformed,
     Unavailable,
-    UnknownKey,
 )
 from gateway.core.token.believed import Believed, believe
 from gateway.core.token.confirmation import parse_confirmation
@@ -29,58 +26,23 @@ from gateway.core.token.details import Kept
 from gateway.core.token.handles import fixed_part, handles_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.introspected import IntrospectionResponse, judge_jwt, judge_opaque
-from gateway.core.token.jwt import check_token, find_signer, find_unread, parse_token
-from gateway.core.token.keys import Key, keys_for, names_one_of
+from gateway.core.token.jwt import check_token, find_unread, parse_token
+from gateway.core.token.keys import Key
 from gateway.core.token.known import KnownIssuers
 from gateway.core.token.lacks import asked_claims, wanted_of
 from gateway.core.token.opaque import AskedIssuers, form_of
-from gateway.core.token.rules import Candidate, IssuerRules, Token, rules_of
+from gateway.core.token.rules import Candidate, Token, rules_of
 from gateway.core.token.verified import VerifiedTokens
 from gateway.core.trail import BAD_TOKENS, FORM, HEADERS, INTROSPECTION, SIGNATURE, Step, Trail
 from gateway.core.upstream.identity_headers import identity_lines
 from gateway.ports import Introspections, Issuers, Observer, Rates
+from gateway.signature import signer_of
 
 #: copied for each token: cheaper than asking OpenSSL for the algorithm each time
 _SHA256: Final = sha256()
 #: seconds from one attempt at that which failed to the next
 RENEWAL_PAUSE: Final = 1.0
 _NEVER: Final = float("inf")
-
-
-def _bad_signature(name: str, token: Token, tried: tuple[Key, ...]) -> BadSignature:
-    if names_one_of(token.kid, tried):
-        return BadSignature(f"the key {name} publishes under this kid did not sign the token")
-    return BadSignature(f"none of the {len(tried)} keys tried signed the token")
-
-
-async def signer_of(
-    token: Token, issuers: Issuers, *, rules: IssuerRules, trail: Trail, check_again: Callable[[], None] | None = None
-) -> Key:
-    """The key that signed the token: among those that are known, else among those that its issuer publishes now.
-
-    `rules`: of the issuer that it says. `check_again`: before keys are tried for which somebody had to wait; it may
-    raise. BadSignature, UnknownKey; IssuerUnavailable: nobody can tell now.
-    """
-    name, fits = rules.signers, rules.key_issuers
-    found = issuers.find_keys(name, alg=token.alg, kid=token.kid)
-    known = keys_for(found, fits)
-    trail.saw({"tried": len(known)})
-    if (signer := find_signer(token, known)) is not None:
-        return signer
-    # A signature of none we know may be by one that is new: under a new name, without one, or under an old one.
-    try:
-        fetched = keys_for(await issuers.fetch_keys(name, alg=token.alg, kid=token.kid, tried=found), fits)
-    except (UnknownKey, IssuerUnavailable) as refusal:
-        # That a key was replaced under its name is rare, and forged tokens are not: nobody is kept waiting for it.
-        if found and (isinstance(refusal, UnknownKey) or names_one_of(token.kid, found)):
-            raise _bad_signature(name, token, known) from None
-        raise
-    if check_again is not None:
-        check_again()
-    trail.saw({"tried": len(known) + len(fetched)})
-    if (signer := find_signer(token, fetched)) is not None:
-        return signer
-    raise _bad_signature(name, token, (*known, *fetched))
 
 
 def digest_of(token: bytes) -> bytes:

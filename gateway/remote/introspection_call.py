@@ -19,7 +19,7 @@ from gateway.remote.authentication import Authentication, ReadSecret
 from gateway.remote.client import Asked, Client
 from gateway.remote.metadata import Metadata
 from gateway.remote.silence import silence_of
-from gateway.verifier import signer_of
+from gateway.signature import signer_of
 
 #: Seconds from one refusal of our credentials to the next attempt.
 PAUSE: Final = 1.0

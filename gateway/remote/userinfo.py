@@ -35,7 +35,7 @@ from gateway.remote.flights import Crowded, Flights
 from gateway.remote.http import FetchFailed
 from gateway.remote.metadata import Metadata
 from gateway.remote.userinfo_failures import Failure, Failures
-from gateway.verifier import signer_of
+from gateway.signature import signer_of
 
 #: member of the discovery document (OpenID Connect Discovery 1.0 section 3)
 ENDPOINT: Final = "userinfo_endpoint"

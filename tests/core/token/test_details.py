@@ -10,9 +10,10 @@ from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.core.token.details import Details, Kept
 from gateway.core.token.jwt import check_token, parse_token
+from gateway.core.token.known import KnownIssuers
 from gateway.core.token.rules import Candidate, rules_of
 from gateway.core.trail import Trail
-from tests.signer import AUDIENCE, ISSUER, NOW, compact, issuer, some_claims, some_header
+from tests.signer import AUDIENCE, NOW, compact, issuer, some_claims, some_header
 
 BOTH = ({"audience": AUDIENCE}, {"acr": ("gold",)})
 
@@ -24,7 +25,7 @@ def kept(*routes: dict[str, Any]) -> Kept | None:
 
 def candidate(claims: dict[str, Any], **settings: Any) -> Candidate:
     token = parse_token(compact(some_header(), claims))
-    return check_token(token, {ISSUER: rules_of(issuer(**settings))}, now=NOW, trail=Trail())
+    return check_token(token, KnownIssuers([rules_of(issuer(**settings))]), now=NOW, trail=Trail())
 
 
 def details(*routes: dict[str, Any], settings: dict[str, Any] | None = None, **claims: Any) -> Details:
