@@ -21,6 +21,7 @@ from gateway.decisions.http import Decisions
 from gateway.gate import Gate
 from gateway.logouts import BackchannelLogouts
 from gateway.ports import Exchange, Observer, Upstream, UpstreamTokens
+from gateway.possession import Possession
 from gateway.relay.upstream.upstreams import HttpUpstreams
 from gateway.remote.introspections import RemoteIntrospections
 from gateway.remote.keys.issuer_keys import Clock
@@ -34,6 +35,7 @@ from gateway.signing.assertions import SignedAssertions
 from gateway.signing.signing_keys import SigningKeys
 from gateway.store.budget import within_budget
 from gateway.store.rates import RateLimits, rate_limits
+from gateway.store.replays import ProcessReplays, SharedReplays, replays_of
 from gateway.store.replicated import ReplicatedList
 from gateway.store.revocations import CannotRevoke, Keeper, Revocations
 from gateway.store.store import Store
@@ -59,6 +61,8 @@ class Assembly:
     upstream: Upstream
     #: what replicas share, or what is kept here instead
     store: Store
+    #: None: no DPoP proofs are accepted
+    replays: ProcessReplays | SharedReplays | None
     #: None: nothing is counted; in it `bad_tokens`, for whoever else gets bad ones
     rates: RateLimits | None
     #: those in files are followed
@@ -85,6 +89,8 @@ class Assembly:
         """To be called once a second. `now`: of `time.monotonic`."""
         if self.revocations is not None:
             self.revocations.look(now)
+        if self.replays is not None:
+            self.replays.look(now)
 
     async def close(self) -> None:
         """Ends all that is under way, sockets and tasks. May be called twice."""
@@ -167,6 +173,17 @@ def build(
     issuers = RemoteIssuers(config.issuers, observer=observer, place=place)
     closing.push_async_callback(issuers.stop)
     rates = rate_limits(config, store, counts=counts)
+    senders = client_addresses_of(config)
+    replays = replays_of(config, store, observer=observer, clock=clock, counts=counts)
+    possession = Possession(
+        config,
+        observer=observer,
+        clock=clock,
+        replays=replays,
+        read=followed.read,
+        rates=rates,
+        sender=None if senders is None else senders.of,
+    )
     introspections = None
     if any(issuer.introspection is not None for issuer in config.issuers):
         introspections = RemoteIntrospections(
@@ -199,7 +216,7 @@ def build(
             observer=observer,
             token_bytes=config.limits.token_bytes,
             shared=None if store.shared is None else store.cache("exchange"),
-            senders=client_addresses_of(config),
+            senders=senders,
             clock=Clock(wall=clock),
         )
         closing.push_async_callback(remote.stop)
@@ -210,6 +227,7 @@ def build(
         observer=observer,
         assertions=None if signer is None else SignedAssertions(config, signer=signer, clock=clock),
         rates=rates,
+        possession=possession,
         introspections=introspections,
         revocations=revocations,
         userinfo=userinfo,
@@ -244,6 +262,7 @@ def build(
         tokens=remote,
         upstream=upstream,
         store=store,
+        replays=replays,
         rates=rates,
         secrets=followed,
         revocations=revocations,

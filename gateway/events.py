@@ -104,6 +104,20 @@ class TokenIntrospected:
     seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ProofJudged:
+    """A DPoP proof was used up, or refused: ok, or the reason."""
+
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProofsKnown:
+    """How many used proofs this process remembers now."""
+
+    count: int
+
+
 #: what happens rarely enough to be made a value of
 Event = (
     KeysFetched
@@ -117,4 +131,6 @@ Event = (
     | UserInfoAsked
     | TokenRequested
     | TokenIntrospected
+    | ProofJudged
+    | ProofsKnown
 )  # fmt: skip

@@ -19,7 +19,6 @@ from gateway.core.errors import ClientDisconnected, Draining, InternalError, Inv
 from gateway.core.http.body_limit import check_length
 from gateway.core.http.client_address import client_addresses_of
 from gateway.core.http.facts import Facts, HeaderLine
-from gateway.core.proof.binding import check_binding
 from gateway.core.proof.certificate import ClientCertificates
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.asked import asked_of
@@ -36,6 +35,7 @@ from gateway.core.trail import (
     POLICY,
     RATES,
     REMEMBERED,
+    REPLAY,
     REVOCATION,
     ROUTE,
     UPSTREAM,
@@ -55,6 +55,7 @@ from gateway.ports import (
     Upstream,
     UpstreamTokens,
 )
+from gateway.possession import Possession
 from gateway.verifier import Verifier, digest_of
 
 CarryOut = Callable[[Ending, Admission, Exchange], Awaitable[None]]
@@ -78,14 +79,22 @@ class Gate:
         userinfo: UserInfo | None = None,
         tokens: UpstreamTokens | None = None,
         rates: Rates | None = None,
+        possession: Possession | None = None,
         secrets: Mapping[Secret, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`secrets`: those that upstreams are shown. `clock`: seconds since the epoch, as the times in tokens."""
+        """`secrets`: those that upstreams are shown. `clock`: seconds since the epoch, as the times in tokens.
+
+        `possession`: needed where DPoP proofs are accepted.
+        """
         self.routes: Final = RouteTable(config)
         self._upstream_headers = UpstreamHeaders.of(config, secrets=secrets)
         self._certificates = ClientCertificates.of(config)
         self._places = places_of(config)
+        self._possession: Final = possession or Possession(config, observer=observer, clock=clock)
+        #: a token that is bound to nothing may be refused for it
+        self._asks_binding: Final = self._possession.is_needed
+        self._dpop: Final = config.dpop is not None
         self._token_bytes = config.limits.token_bytes
         self._body_bytes = config.limits.body_bytes
         self.verifier: Final = Verifier(
@@ -205,19 +214,22 @@ class Gate:
         route = ending.route = self.routes.match(facts)
         if route.cors is not cors:
             ending.response_lines = () if route.cors is None else route.cors.response_lines(facts.headers)
+        proof = None
         try:
             if route.places is not None:
                 facts = ending.facts = route.places.choose(facts, ending)
             # Optional is no credential at all: whatever one is there must be good.
             if not route.public and (facts.authorization or not route.optional):
                 taken.append(CREDENTIAL)
-                presumed = presumed_token(facts.authorization, token_bytes=self._token_bytes)
+                presumed = presumed_token(facts.authorization, token_bytes=self._token_bytes, dpop=self._dpop)
                 digest = digest_of(presumed)
                 identity = self.verifier.recall(digest)
                 if identity is not None:
                     taken.append(REMEMBERED)
                 else:
-                    credential = find_credential(facts.authorization, token_bytes=self._token_bytes, place=facts.place)
+                    credential = find_credential(
+                        facts.authorization, token_bytes=self._token_bytes, dpop=self._dpop, place=facts.place
+                    )
                     digest = digest if credential.token == presumed else digest_of(credential.token)
                     sender = None if self._senders is None else self._senders.of(facts)
                     identity = await self.verifier.verify(credential, digest, ending, sender=sender)
@@ -225,8 +237,8 @@ class Gate:
                     taken.append(REVOCATION)
                     self._revocations.check(identity)
                 taken.append(BINDING)
-                if identity.confirmation is not None:
-                    check_binding(identity, facts, self._certificates)
+                if identity.confirmation is not None or self._asks_binding:
+                    proof = self._possession.check(identity, facts, self._certificates, digest=digest, ending=ending)
                 ending.identity = identity
             if route.rates and self._rates is not None:
                 taken.append(RATES)
@@ -238,7 +250,11 @@ class Gate:
                 check_policy(route, identity)
                 if identity.lacks is not None and self._completer is not None:
                     ending.identity = await self._completer.complete(identity, facts, digest, presumed, ending)
+            if proof is not None:
+                taken.append(REPLAY)
+                await self._possession.use(proof, ending)
         except Refusal as refusal:
+            self._possession.tell(refusal, facts, ending)
             if not route.reports or isinstance(refusal, TooLarge):
                 raise
             ending.report(refusal)

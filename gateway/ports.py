@@ -6,6 +6,7 @@ from typing import Protocol
 
 from gateway.core.errors import Refusal
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.proof.dpop import Proof
 from gateway.core.rates.bad_tokens import BadTokens
 from gateway.core.rates.rules import RateRule
 from gateway.core.routing.admission import Admission
@@ -106,6 +107,13 @@ class Revocations(Protocol):
 
     def check(self, identity: Identity) -> None:
         """TokenRevoked; StoreUnavailable: nobody can tell now. Waits for nothing."""
+
+
+class Replays(Protocol):
+    """The proofs of possession that were used."""
+
+    async def use(self, proof: Proof) -> None:
+        """Uses one up. ProofReplayed: it was used before. StoreUnavailable: nobody can tell now."""
 
 
 class OwnPaths(Protocol):

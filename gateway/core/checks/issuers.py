@@ -130,7 +130,7 @@ def _own_problems(issuer: Issuer) -> Iterator[tuple[str, str]]:
     if issuer.preset is not None and issuer.preset not in PRESETS:
         known = ", ".join(sorted(PRESETS))
         yield "preset", f"is not a known preset{did_you_mean(issuer.preset, PRESETS)}; known are {known}"
-    yield from _algorithm_problems(issuer.algorithms)
+    yield from algorithm_problems(issuer.algorithms)
     if not 0 <= issuer.leeway <= MAX_LEEWAY:
         yield "leeway", "must be from 0s to 5m"
     if issuer.jwks_refresh is not None and issuer.jwks_refresh < MIN_REFRESH:
@@ -191,7 +191,8 @@ def url_problems(key: str, text: str, issuer: Issuer, *, fetched: bool = True) -
         yield key, f"must be https, unless it is on loopback{also} (allow_http: true permits it, and is unsafe)"
 
 
-def _algorithm_problems(algorithms: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def algorithm_problems(algorithms: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """What is wrong with algorithms by which somebody may sign, under their key."""
     if not algorithms:
         yield "algorithms", "must name at least one algorithm; leave it out for all asymmetric ones"
     for index, algorithm in enumerate(algorithms):

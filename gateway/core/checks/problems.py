@@ -14,6 +14,7 @@ from gateway.core.checks.client_certificates import certificate_problems, certif
 from gateway.core.checks.cors import cors_problems, cors_warnings
 from gateway.core.checks.credentials import credential_problems, credential_warnings
 from gateway.core.checks.demands import demand_problems, demand_warnings
+from gateway.core.checks.dpop import dpop_problems, dpop_warnings
 from gateway.core.checks.external_url import external_url_problems, external_url_warnings
 from gateway.core.checks.headers import header_problems, header_warnings
 from gateway.core.checks.hosts import host_problems, host_warnings
@@ -63,6 +64,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *limit_problems(config.limits),
         *log_problems(config),
         *revocation_problems(config),
+        *dpop_problems(config),
         *rate_problems(config),
         *_realm_problems(config.realm),
         *store_problems(config),
@@ -97,6 +99,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
         *log_warnings(config),
         *store_warnings(config),
         *revocation_warnings(config),
+        *dpop_warnings(config),
     ]
 
 

@@ -9,6 +9,7 @@ from gateway.core.config.assertion import ASSERTION_HEADER, AssertionSection
 from gateway.core.config.client_certificates import ClientCertificateHeader
 from gateway.core.config.cors import Cors
 from gateway.core.config.credentials import USUAL, Credentials
+from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS, IdentityHeader
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
@@ -116,6 +117,10 @@ class Config(Section, frozen=True, kw_only=True):
     revocation: Annotated[Revocation | None, _doc("tokens that stop before they expire; null: none can be revoked")] = (
         None
     )
+    dpop: Annotated[
+        DPoPSection | None,
+        _doc("tokens that are bound to a key of their client (RFC 9449); needs external_url or hosts; null: refused"),
+    ] = None
     rates: Annotated[
         tuple[Rate, ...], _doc("how often somebody may call, over all routes together; per: route: each of them")
     ] = ()

@@ -116,6 +116,13 @@ class Issuer(Section, frozen=True, kw_only=True):
             variable="GATEWAY_ALLOW_HTTP",
         ),
     ] = False
+    binding: Annotated[
+        Literal["any", "dpop", "mtls", "bound"],
+        _doc(
+            "what its tokens must be bound to: dpop: a key, mtls: a client certificate, bound: one of both; any: those "
+            "that are bound to nothing pass as well"
+        ),
+    ] = "any"
     introspection: Annotated[
         Introspection | None, _doc("tokens that the issuer is asked about (RFC 7662); null: none")
     ] = None

@@ -16,8 +16,7 @@ class StoreFailure(Section, frozen=True, kw_only=True):
     replay: Annotated[
         WhenDown,
         _doc(
-            "proofs of possession that were used; none is accepted yet, so nothing is decided by it: closed: 503; "
-            "UNSAFE: local: one that was used at another replica passes again"
+            "DPoP proofs that were used: closed: 503; UNSAFE: local: one that was used at another replica passes again"
         ),
     ] = "closed"
     revocation: Annotated[

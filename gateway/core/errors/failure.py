@@ -20,6 +20,12 @@ class StoreUnavailable(Unavailable):
     public = "What the replicas of this gateway share cannot be had at the moment. The token may be fine: try again."
 
 
+class ReplayMemoryFull(StoreUnavailable):
+    """It is the memory of this process, and it does not forget before its time."""
+
+    public = "This gateway remembers as many DPoP proofs as it can. The token may be fine: try again."
+
+
 class IntrospectionUnavailable(Unavailable):
     reason = "introspection_unavailable"
     public = "The token issuer cannot say at the moment whether this token is active. The token may be fine: try again."

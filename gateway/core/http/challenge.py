@@ -28,15 +28,25 @@ class Challenges:
     """How this gateway asks for a credential: the configuration, compiled."""
 
     realm: str
+    #: algorithms of DPoP proofs (RFC 9449 section 7.1); None: none are accepted
+    proof_algorithms: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, config: Config) -> "Challenges":
         """Compiled once at start."""
-        return cls(realm=config.realm)
+        return cls(realm=config.realm, proof_algorithms=None if config.dpop is None else config.dpop.algorithms)
 
     def values(self, refusal: Refusal) -> tuple[str, ...]:
         """The values of WWW-Authenticate, one a scheme that is accepted, that of the credential first."""
-        return ("Bearer " + ", ".join([f'realm="{self.realm}"', *_parameters(refusal)]),)
+        if self.proof_algorithms is None:
+            return (self._bearer(refusal),)
+        algs = f'algs="{" ".join(self.proof_algorithms)}"'
+        if refusal.scheme == "DPoP":
+            return ("DPoP " + ", ".join([*_parameters(refusal), algs]),)
+        return (self._bearer(refusal), f"DPoP {algs}")
+
+    def _bearer(self, refusal: Refusal) -> str:
+        return "Bearer " + ", ".join([f'realm="{self.realm}"', *_parameters(refusal)])
 
 
 def _parameters(refusal: Refusal) -> Iterator[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.config.cors import Cors
+from gateway.core.config.dpop import DPoPSection
 from gateway.core.http.grammar import METHOD
 
 #: A header field; `model` has the same, and needs routes, which need this.
@@ -20,6 +21,9 @@ ANY = "*"
 #: A page may always send these, and read these: without them it could neither call nor learn why it may not.
 SENT = ("Authorization", "Content-Type")
 READ = ("WWW-Authenticate", "Retry-After")
+#: and these where there are DPoP proofs (RFC 9449), and with nonces
+SENT_AS_PROOF = ("DPoP",)
+READ_OF_NONCES = ("DPoP-Nonce",)
 #: and these where there are rates
 READ_OF_RATES = ("RateLimit-Policy", "RateLimit")
 
@@ -73,12 +77,20 @@ class CrossOrigin:
         return self.any_origin or origin in self.origins or any(known.fullmatch(origin) for known in self.patterns)
 
 
-def compile_cors(cors: Cors | Literal["upstream"] | None, *, has_rates: bool = False) -> CrossOrigin | None:
+def compile_cors(
+    cors: Cors | Literal["upstream"] | None, *, has_rates: bool = False, dpop: DPoPSection | None = None
+) -> CrossOrigin | None:
     """What the file says as what responding needs. `cors` is sound: every origin can be parsed."""
     if cors is None:
         return None
     if not isinstance(cors, Cors):
         return CrossOrigin(by_upstream=True)
+    sent = (*SENT, *(() if dpop is None else SENT_AS_PROOF))
+    read = (
+        *READ,
+        *(() if dpop is None or dpop.nonce == "off" else READ_OF_NONCES),
+        *(READ_OF_RATES if has_rates else ()),
+    )
     parsed = [parse_origin(text) for text in cors.origins if text != ANY]
     return CrossOrigin(
         by_upstream=False,
@@ -87,11 +99,9 @@ def compile_cors(cors: Cors | Literal["upstream"] | None, *, has_rates: bool = F
         patterns=tuple(origin for origin in parsed if not isinstance(origin, bytes)),
         methods=_listed(cors.methods) if cors.methods else None,
         always=((b"Access-Control-Allow-Credentials", b"true"),) if cors.credentials else (),
-        exposed=(
-            (b"Access-Control-Expose-Headers", _listed((*READ, *(READ_OF_RATES if has_rates else ()), *cors.expose))),
-        ),
+        exposed=((b"Access-Control-Expose-Headers", _listed((*read, *cors.expose))),),
         preflight=(
-            (b"Access-Control-Allow-Headers", _listed((*SENT, *cors.headers))),
+            (b"Access-Control-Allow-Headers", _listed((*sent, *cors.headers))),
             (b"Access-Control-Max-Age", b"%d" % int(cors.max_age)),
         ),
     )

@@ -18,8 +18,8 @@ from gateway.core.errors import (
     ProofMismatch,
     ProofRequired,
 )
+from gateway.core.http.client_url import normalised
 from gateway.core.http.facts import HeaderLine
-from gateway.core.proof.htu import HttpUrl, parse_http_url
 from gateway.core.shown import shown
 from gateway.core.token.jwt import find_signer, parse_parts, parse_time
 from gateway.core.token.keys import Key, parse_key
@@ -40,6 +40,8 @@ _HEADER: Final = b"dpop"
 #: RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1: what nobody else may know
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _SCHEME: Final = b"dpop"
+#: of a URL, as they are compared
+_PARTS: Final = ("scheme", "host", "port", "path")
 #: keys that are remembered, and bytes of the longest header of which one is
 _MAX_KNOWN: Final = 4096
 _MAX_HEADER: Final = 1024
@@ -207,20 +209,14 @@ def _check_claims(claims: Mapping[str, Any], rules: DPoPRules, proven: Proven, *
 
 
 def _check_url(htu: object, used: str) -> None:
-    named, url = _parse_url(htu), _parse_url(used)
+    named, url = normalised(htu) if isinstance(htu, str) else None, normalised(used)
     if named is None:
         raise DPoPProofElsewhere("the htu of the proof is no URL of http or https")
     if url is None:
         raise DPoPProofElsewhere("the URL of the request is one that no proof can name")
-    if (part := named.find_difference(url)) is not None:
-        raise DPoPProofElsewhere(f"the htu of the proof has another {part}; the client used {url}")
-
-
-def _parse_url(text: object) -> HttpUrl | None:
-    try:
-        return parse_http_url(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
+    for part, its, ours in zip(_PARTS, named, url, strict=True):
+        if its != ours:
+            raise DPoPProofElsewhere(f"the htu of the proof has another {part}; the client used {used}")
 
 
 def _check_times(claims: Mapping[str, Any], rules: DPoPRules, proven: Proven, *, now: float) -> float:

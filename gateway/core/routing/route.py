@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.claims import ClaimName
+from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.rates import Rate
 from gateway.core.config.routes import RouteSection, route_name
 from gateway.core.errors import Asked
@@ -102,11 +103,12 @@ def compile_route(
     has_rates: bool = False,
     resource: Resource | None = None,
     places: RoutePlaces | None = None,
+    dpop: DPoPSection | None = None,
 ) -> Route:
     """A route of the file as what matching and policy need.
 
-    `cors`, `rates`: those of the whole file. `has_rates`: there are some, here or elsewhere. `resource`, `places`:
-    its own.
+    `cors`, `rates`, `dpop`: those of the whole file. `has_rates`: there are some, here or elsewhere. `resource`,
+    `places`: its own.
     """
     route = route if resource is None else with_implied(route, resource)
     return Route(
@@ -128,7 +130,7 @@ def compile_route(
         demands=demands_of(route, name=route_name(route)),
         rates=compile_rates(rates, route.rates, public=route.access == "public"),
         variables=variables_of(route.path),
-        cors=cors if route.cors == "inherit" else compile_cors(route.cors, has_rates=has_rates),
+        cors=cors if route.cors == "inherit" else compile_cors(route.cors, has_rates=has_rates, dpop=dpop),
         resource=None if resource is None else resource.identifier,
         asked=None if resource is None else told_of(route, resource),
         places=places,

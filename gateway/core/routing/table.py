@@ -36,7 +36,7 @@ class RouteTable:
         self._refuse_methods = config.unmatched_methods == "refuse"
         #: that of requests without a route
         has_rates = bool(config.rates) or any(route.rates for route in config.routes)
-        self.cors = compile_cors(config.cors, has_rates=has_rates)
+        self.cors = compile_cors(config.cors, has_rates=has_rates, dpop=config.dpop)
         self._has_cors = self.cors is not None or any(route.cors not in {None, "inherit"} for route in config.routes)
         resources = Resources(config)
         unmatched = RouteSection(path="/*", name=DEFAULT_NAME)
@@ -59,6 +59,7 @@ class RouteTable:
                 has_rates=has_rates,
                 resource=resources.find(route),
                 places=route_places_of(route, config),
+                dpop=config.dpop,
             )
             for route in config.routes
         ]

@@ -15,6 +15,8 @@ from gateway.events import (
     KeysKnown,
     KeysSuppressed,
     LogoutHeard,
+    ProofJudged,
+    ProofsKnown,
     RevocationAdded,
     RevocationsKnown,
     StoreKnown,
@@ -108,6 +110,14 @@ class RareMetrics:
             ("upstream", "result"),
             registry=registry,
         )
+        self._proofs = Counter(
+            "gateway_dpop_proofs_total",
+            "DPoP proofs that were used up, or refused, by reason.",
+            ("result",),
+            registry=registry,
+        )
+        self._used_proofs: Gauge | None = None
+        self._registry = registry
         store = StoreMetrics(registry)
         self._heard: Final[dict[type, Callable[[Any], None]]] = {
             KeysFetched: self._keys_fetched,
@@ -115,6 +125,8 @@ class RareMetrics:
             KeysKnown: self._keys_known,
             StoreUsed: store.used,
             StoreKnown: store.known,
+            ProofJudged: self._proof_judged,
+            ProofsKnown: self._proofs_known,
             RevocationAdded: self._revocation_added,
             RevocationsKnown: self._revocations_known,
             LogoutHeard: self._logout_heard,
@@ -156,6 +168,20 @@ class RareMetrics:
     def _revocations_known(self, event: RevocationsKnown) -> None:
         for kind, count in event.counts:
             self._revocations.labels(kind).set(count)
+
+    def _proof_judged(self, event: ProofJudged) -> None:
+        self._proofs.labels(event.result).inc()
+
+    def _proofs_known(self, event: ProofsKnown) -> None:
+        # Only where they are remembered here: a series without them would say that there were none.
+        if self._used_proofs is None:
+            self._used_proofs = Gauge(
+                "gateway_dpop_used_proofs",
+                "Used DPoP proofs that are remembered in memory; at 1,000,000 no further one is accepted.",
+                registry=self._registry,
+                multiprocess_mode="livesum",
+            )
+        self._used_proofs.set(event.count)
 
     def _logout_heard(self, event: LogoutHeard) -> None:
         self._logouts.labels(event.issuer, event.result).inc()

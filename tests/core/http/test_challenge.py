@@ -5,10 +5,13 @@ from http import HTTPStatus
 
 import pytest
 
+from gateway.core.config.dpop import DPoPSection
+from gateway.core.config.file import Config
 from gateway.core.errors import (
     Asked,
     BadRequest,
     ClaimMismatch,
+    DPoPProofElsewhere,
     IdToken,
     InsufficientAuthentication,
     InsufficientScope,
@@ -17,8 +20,11 @@ from gateway.core.errors import (
     MalformedCredential,
     MethodNotAllowed,
     MissingCredential,
+    NonceRequired,
     Overloaded,
+    ProofReplayed,
     Refusal,
+    TokenExpired,
     reasons,
 )
 from gateway.core.http.challenge import Challenges, compose_refusal
@@ -139,3 +145,77 @@ def test_a_challenge_tells_what_to_ask_for_and_where(refusal: Refusal, asked: As
     refusal.asked = asked
     (value,) = Challenges("api").values(refusal)
     assert value.endswith(f", {expected}")
+
+
+PROOFS = Challenges("api", ("ES256", "EdDSA"))
+DESCRIBED = 'error_description="The access token has expired."'
+
+
+def under(refusal: Refusal, scheme: str, asked: Asked | None = None) -> Refusal:
+    refusal.scheme, refusal.asked = scheme, asked
+    return refusal
+
+
+@pytest.mark.parametrize(
+    ("refusal", "expected"),
+    [
+        (MissingCredential(), ('Bearer realm="api"', 'DPoP algs="ES256 EdDSA"')),
+        (
+            TokenExpired(),
+            (f'Bearer realm="api", error="invalid_token", {DESCRIBED}', 'DPoP algs="ES256 EdDSA"'),
+        ),
+        (under(TokenExpired(), "DPoP"), (f'DPoP error="invalid_token", {DESCRIBED}, algs="ES256 EdDSA"',)),
+        (
+            under(DPoPProofElsewhere(), "DPoP"),
+            (f'DPoP error="invalid_dpop_proof", error_description="{DPoPProofElsewhere.public}", algs="ES256 EdDSA"',),
+        ),
+        (
+            under(NonceRequired(), "DPoP"),
+            (f'DPoP error="use_dpop_nonce", error_description="{NonceRequired.public}", algs="ES256 EdDSA"',),
+        ),
+        (
+            under(ProofReplayed(), "DPoP", Asked(("a", "b"), "https://api.example.com/.well-known/x")),
+            (
+                (
+                    f'DPoP error="invalid_dpop_proof", error_description="{ProofReplayed.public}", scope="a b", '
+                    'resource_metadata="https://api.example.com/.well-known/x", algs="ES256 EdDSA"'
+                ),
+            ),
+        ),
+        (
+            under(InsufficientScope(scope=("admin",)), "DPoP"),
+            (
+                (
+                    f'DPoP error="insufficient_scope", error_description="{InsufficientScope.public}", scope="admin", '
+                    'algs="ES256 EdDSA"'
+                ),
+            ),
+        ),
+        (
+            under(InsufficientAuthentication(acr_values=("high",), max_age=60), "Bearer"),
+            (
+                (
+                    'Bearer realm="api", error="insufficient_user_authentication", '
+                    f'error_description="{InsufficientAuthentication.public}", acr_values="high", max_age="60"'
+                ),
+                'DPoP algs="ES256 EdDSA"',
+            ),
+        ),
+    ],
+)
+def test_challenges_are_as_rfc_9449_writes_them_and_the_scheme_of_the_credential_has_the_error(
+    refusal: Refusal, expected: tuple[str, ...]
+) -> None:
+    assert PROOFS.values(refusal) == expected
+    lines = [
+        value.decode()
+        for name, value in compose_refusal(refusal, challenges=PROOFS).headers
+        if name == b"WWW-Authenticate"
+    ]
+    assert tuple(lines) == expected
+
+
+def test_where_no_proofs_are_accepted_nobody_is_asked_for_one() -> None:
+    assert Challenges.of(Config(upstream="http://127.0.0.1:1", issuers=())).proof_algorithms is None
+    config = Config(upstream="http://127.0.0.1:1", issuers=(), dpop=DPoPSection(algorithms=("ES256",)))
+    assert Challenges.of(config).proof_algorithms == ("ES256",)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import pytest
 
 from gateway.core.config.cors import Cors
+from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.section import Seconds
 from gateway.core.http.cors import CrossOrigin, compile_cors, parse_origin, requested_method
 
@@ -188,3 +189,17 @@ def test_a_preflight_asks_for_a_method() -> None:
 )
 def test_anything_else_is_no_preflight(method: str, headers: list[tuple[bytes, bytes]]) -> None:
     assert requested_method(method, headers) is None
+
+
+def test_pages_may_send_proofs_and_read_nonces_where_there_are_any() -> None:
+    for dpop, sent_as_well, read_as_well in (
+        (None, b"", b""),
+        (DPoPSection(), b", DPoP", b""),
+        (DPoPSection(nonce="required"), b", DPoP", b", DPoP-Nonce"),
+    ):
+        cors = compile_cors(Cors(origins=(APP,)), dpop=dpop, has_rates=True)
+        assert cors is not None
+        lines = dict(cors.preflight_lines(preflight(), method="PUT") or ())
+        assert lines[b"Access-Control-Allow-Headers"] == b"Authorization, Content-Type" + sent_as_well
+        exposed = dict(cors.response_lines(sent()))[b"Access-Control-Expose-Headers"]
+        assert exposed == b"WWW-Authenticate, Retry-After" + read_as_well + b", RateLimit-Policy, RateLimit"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.core.http.response_lines import with_lines
+from gateway.core.http.response_lines import NO_STORE, WITHOUT_NONCE, with_lines
 
 VARY = (b"Vary", b"Origin")
 ALLOWED = (b"Access-Control-Allow-Origin", b"https://app.example.com")
@@ -55,3 +55,13 @@ def test_what_a_response_depends_on_says_nothing_of_cors_unless_it_is_the_origin
     response = [(b"Access-Control-Allow-Origin", b"*"), (b"Vary", b"Accept")]
     merged = with_lines(response, ((b"Vary", b"Authorization"),))
     assert merged == [(b"Access-Control-Allow-Origin", b"*"), (b"Vary", b"Accept, Authorization")]
+
+
+def test_nobody_keeps_a_response_of_which_the_api_does_not_say_that_it_may_be_kept() -> None:
+    assert with_lines([(b"ETag", b"1")], (NONCE, NO_STORE)) == [(b"ETag", b"1"), NONCE, NO_STORE]
+    kept = [(b"cache-control", b"max-age=60"), (b"ETag", b"1")]
+    assert with_lines(list(kept), (NONCE, NO_STORE)) == [*kept, NONCE]
+
+
+def test_a_line_without_a_value_takes_the_place_of_what_the_api_says_and_is_not_written() -> None:
+    assert with_lines([(b"DPoP-NONCE", b"2"), (b"ETag", b"1")], WITHOUT_NONCE) == [(b"ETag", b"1")]
