@@ -21,23 +21,23 @@ from gateway.commands import who_gets_in
 from gateway.commands.asked import UPGRADE, parse_header, parse_place, with_token
 from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.commands.step_words import WORDS
+from gateway.commands.unasked import EXCHANGED, FETCHED, Nowhere, Shown, Unasked
 from gateway.compose import build
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.log import Log
 from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import UpstreamSection, asserted_of, token_requests_of
 from gateway.core.errors import AmbiguousPath, Refusal
-from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.facts import HeaderLine
 from gateway.core.http.hosts import WILDCARD
 from gateway.core.http.placed import Place
-from gateway.core.proof.certificate_header import thumbprint_of
 from gateway.core.revocation.entry import Entry
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.table import RouteTable
 from gateway.core.trail import Step
 from gateway.observe.log import set_up_logging
 from gateway.observe.observers import Unheard
-from gateway.ports import Ending, Exchange, Response
+from gateway.ports import Ending
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.peer import Peer
 from gateway.settings.files import read_certificate
@@ -71,8 +71,6 @@ _SELDOM: Final = frozenset(
     }
 )
 #: the token that an API would get
-_EXCHANGED: Final = "a token in exchange for the caller's; nobody is asked for it here"
-_FETCHED: Final = "the gateway's own token, from the token endpoint; nobody is asked for it here"
 #: the steps that are told of whether a request comes to them or not, in order
 STEPS: Final = tuple(str(step) for step in Step if step not in _SELDOM)
 
@@ -106,48 +104,6 @@ class CannotExplain(Exception):
     """Nothing can be said; a sentence that begins with a key."""
 
 
-class _Nowhere:
-    """An Upstream that nothing is sent to."""
-
-    async def send(self, facts: Facts, admission: Admission, client: Exchange) -> Response:
-        raise NotImplementedError(f"{facts.method} {admission.target!r} is only explained, {client} not asked")
-
-
-class _Shown:
-    """What a client would show of itself."""
-
-    def __init__(self, certificate: bytes | None) -> None:
-        self._certificate = certificate
-
-    def thumbprint(self) -> str | None:
-        return None if self._certificate is None else thumbprint_of(self._certificate)
-
-
-class _Unasked:
-    """The UpstreamTokens that nobody is asked for: of each it is only said that there would be one."""
-
-    def __init__(self, config: Config) -> None:
-        self._told = {
-            name: (_EXCHANGED if "exchange" in requests else _FETCHED)
-            for name, upstream in upstreams_of(config).items()
-            if (requests := token_requests_of(upstream))
-        }
-
-    async def lines(self, facts: Facts, ending: Ending) -> tuple[HeaderLine, ...]:
-        assert ending.route is not None
-        told = self._told.get(ending.route.upstream)
-        if told is None:
-            return ()
-        if told is _EXCHANGED and (ending.identity is None or ending.reported is not None):
-            return ()
-        ending.enter(Step.EXCHANGE)
-        ending.saw({"token": told})
-        return ((b"Authorization", told.encode()),)
-
-    def unwelcome(self, facts: Facts, admission: Admission) -> None:
-        raise NotImplementedError(f"{facts.method} {admission.target!r} is only explained")
-
-
 async def explain(  # noqa: PLR0913 -- a request has as many parts
     config: Config,
     token: bytes,
@@ -172,9 +128,9 @@ async def explain(  # noqa: PLR0913 -- a request has as many parts
             config,
             observer=Unheard(),
             secrets=secrets,
-            upstream=_Nowhere(),
+            upstream=Nowhere(),
             counts=False,
-            tokens=_Unasked(config),
+            tokens=Unasked(config),
             clock=clock,
         )
     except ValueError as error:
@@ -191,7 +147,7 @@ async def explain(  # noqa: PLR0913 -- a request has as many parts
             target=raw,
             version=(1, 1),
             headers=lines,
-            peer=Peer("127.0.0.1", trusted=False, certificate=_Shown(certificate)),
+            peer=Peer("127.0.0.1", trusted=False, certificate=Shown(certificate)),
             limits=config.limits,
             upgrade=set(UPGRADE) <= set(lines),
         )
@@ -274,7 +230,7 @@ def _shown_credential(upstream: UpstreamSection) -> str:
         return "(the proof of origin)"
     requests = token_requests_of(upstream)
     if requests:
-        return f"({_EXCHANGED if 'exchange' in requests else _FETCHED})"
+        return f"({EXCHANGED if 'exchange' in requests else FETCHED})"
     return "(the token)" if isinstance(upstream.authorization, str) else "(the gateway's own credential)"
 
 
