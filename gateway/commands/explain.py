@@ -27,7 +27,7 @@ from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.log import Log
 from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import UpstreamSection, asserted_of, token_requests_of
-from gateway.core.errors import AmbiguousPath, Refusal
+from gateway.core.errors import MethodNotAllowed, NoRoute, Refusal
 from gateway.core.http.facts import HeaderLine
 from gateway.core.http.hosts import WILDCARD
 from gateway.core.http.placed import Place
@@ -175,7 +175,7 @@ def explanation_of(ending: Ending, admission: Admission | None, config: Config, 
     refusal = ending.refusal or ending.reported
     failed = ending.step if ending.refusal is not None else ending.reported_at
     skipped: list[tuple[str, str]] = []
-    if ending.facts is not None and not isinstance(refusal, AmbiguousPath):
+    if ending.facts is not None and (failed is not Step.ROUTE or isinstance(refusal, NoRoute | MethodNotAllowed)):
         skipped = routes.passed_over(ending.facts)
     return Explanation(
         verdict="refused" if admission is None else "admitted" if refusal is None else "reported",

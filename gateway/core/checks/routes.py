@@ -64,6 +64,9 @@ def route_warnings(config: Config) -> Iterator[ConfigProblem]:
     yield from _order_warnings(config)
     if config.pass_override_headers and config.routes:
         yield ConfigProblem("pass_override_headers", "is unsafe: a client may change the method behind the gateway")
+    if config.unmatched_methods == "next" and config.routes:
+        sentence = "is unsafe: a method that a route does not name goes to a wider one that may demand less"
+        yield ConfigProblem("unmatched_methods", sentence)
     if config.ambiguous_paths == "allow" and config.routes:
         yield ConfigProblem("ambiguous_paths", "is unsafe: a path may be read differently behind the gateway")
     paths = named("upstreams", config.upstreams)

@@ -81,7 +81,11 @@ class Config(Section, frozen=True, kw_only=True):
         Literal["token", "refuse"], _doc("a path that no route names: a valid token and nothing more, or 404")
     ] = "token"
     unmatched_methods: Annotated[
-        Literal["refuse", "token"], _doc("a path that some route names, with a method that none names: 405, or token")
+        Literal["refuse", "token", "next"],
+        _doc(
+            "a method that no route of the path has, nor a wider one that demands as much: 405, or a valid token; "
+            "next, UNSAFE: any wider one takes it, else 405"
+        ),
     ] = "refuse"
     path_case: Annotated[
         Literal["sensitive", "insensitive"], _doc("insensitive: for APIs that ignore case in paths")

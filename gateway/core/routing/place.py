@@ -1,9 +1,16 @@
-"""What can be taken at one place: the routes whose paths fit, and of those whose hosts fit, the one for a method."""
+"""What can be taken at one place: the routes whose paths fit, and of those whose hosts fit, the one for a method.
+
+One route's words hold for everything it names: a method that it does not take falls through to a route for more paths
+or hosts only where that demands at least as much.
+"""
 
 from collections.abc import Sequence
 from typing import Final
 
+from gateway.core.http.hosts import names_all_hosts
+from gateway.core.routing.pattern import Pattern, is_within
 from gateway.core.routing.route import Route
+from gateway.core.routing.strictness import is_at_least_as_strict
 
 #: stands for every method that no route names
 _ANY_OTHER: Final = ""
@@ -11,14 +18,32 @@ _ANY_OTHER: Final = ""
 MAX_CHOICES: Final = 20_000
 
 
+class Named:
+    """A route and all that it names."""
+
+    __slots__ = ("pattern", "route")
+
+    def __init__(self, route: Route, pattern: Pattern) -> None:
+        self.route: Final = route
+        self.pattern: Final = pattern
+
+    def is_within(self, other: "Named") -> bool:
+        """Whether each path and host that it names is named by the other too."""
+        return is_within(self.pattern, other.pattern) and names_all_hosts(
+            other.route.hosts or (), self.route.hosts or ()
+        )
+
+
 class Choice:
     """The routes that fit a path and a host."""
 
-    def __init__(self, routes: tuple[Route, ...]) -> None:
-        """`routes`: in the order of the file."""
-        self.routes: Final = routes
-        self._named: Final = frozenset(method for route in routes for method in route.methods or ())
+    def __init__(self, named: Sequence[Named], *, falls_through: bool) -> None:
+        """`named`: in the order of the file. `falls_through`: whatever a wider route demands."""
+        self.named: Final = tuple(named)
+        self._falls_through: Final = falls_through
+        self._methods: Final = frozenset(method for one in named for method in one.route.methods or ())
         self._taken: Final[dict[str, Route]] = {}
+        self._refused: Final[set[str]] = set()
 
     def take(self, method: str) -> Route | None:
         """The route that a method takes, or None."""
@@ -27,28 +52,43 @@ class Choice:
 
     def _decide(self, method: str) -> Route | None:
         # Whatever methods requests have: none is remembered but those of the file.
-        known = method if method in self._named or method == "HEAD" else _ANY_OTHER
+        known = method if method in self._methods or method == "HEAD" else _ANY_OTHER
+        if known in self._refused:
+            return None
         taken = self._taken.get(known)
         if taken is None:
-            taken = next((route for route in self.routes if route.takes_method(method)), None)
-            if taken is not None:
-                self._taken[known] = taken
+            for one in self.named:
+                if one.route.takes_method(method) and self.find_bar(one, method) is None:
+                    self._taken[known] = one.route
+                    return one.route
+            self._refused.add(known)
         return taken
+
+    def find_bar(self, one: Named, method: str) -> Route | None:
+        """The route that a method must not pass by to take `one`, which takes it: narrower, before it, and stricter."""
+        if self._falls_through:
+            return None
+        for other in self.named[: self.named.index(one)]:
+            passed_by = not other.route.takes_method(method)
+            if passed_by and not one.is_within(other) and not is_at_least_as_strict(one.route, other.route):
+                return other.route
+        return None
 
     def allow(self) -> list[str]:
         """The methods that some route takes, of those that are named (RFC 9110 section 10.2.1)."""
-        return sorted(method for method in self._named | {"HEAD"} if self.take(method) is not None)
+        return sorted(method for method in self._methods | {"HEAD"} if self.take(method) is not None)
 
 
 class Place:
     """The routes that fit a path."""
 
-    def __init__(self, routes: Sequence[Route], remembered: "ChoicesByHost") -> None:
-        """`routes`: in the order of the file. `remembered`: what was chosen, here and elsewhere."""
-        self.routes: Final = tuple(routes)
+    def __init__(self, named: Sequence[Named], remembered: "ChoicesByHost", *, falls_through: bool = False) -> None:
+        """`named`: in the order of the file. `remembered`: what was chosen, here and elsewhere."""
+        self.named: Final = tuple(named)
+        self._falls_through: Final = falls_through
         self._by_host: Final[dict[str | None, list[int]]] = {}
-        for index, route in enumerate(routes):
-            for host in route.hosts or (None,):
+        for index, one in enumerate(named):
+            for host in one.route.hosts or (None,):
                 self._by_host.setdefault(host, []).append(index)
         self._remembered: Final = remembered
         #: for hosts that no route names
@@ -68,7 +108,7 @@ class Place:
 
     def _choice(self, hosts: tuple[str, ...]) -> Choice:
         places = {index for host in (None, *hosts) for index in self._by_host.get(host, ())}
-        return Choice(tuple([self.routes[index] for index in sorted(places)]))
+        return Choice([self.named[index] for index in sorted(places)], falls_through=self._falls_through)
 
 
 #: a place and the hosts of a request to what can be taken there

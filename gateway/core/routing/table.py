@@ -13,7 +13,7 @@ from gateway.core.http.facts import Facts
 from gateway.core.http.hosts import HostNames, host_of, is_odd
 from gateway.core.http.paths import parse_path
 from gateway.core.routing.pattern import parse_pattern
-from gateway.core.routing.place import ChoicesByHost, Place
+from gateway.core.routing.place import Choice, ChoicesByHost, Named, Place
 from gateway.core.routing.resource import Resources
 from gateway.core.routing.route import Route, compile_route
 from gateway.core.routing.tree import Tree
@@ -33,7 +33,8 @@ class RouteTable:
         self._ignore_case = config.path_case == "insensitive"
         self._refuse_ambiguous = config.ambiguous_paths == "refuse"
         self._refuse_unmatched = config.unmatched == "refuse"
-        self._refuse_methods = config.unmatched_methods == "refuse"
+        self._refuse_methods = config.unmatched_methods != "token"
+        self._falls_through = config.unmatched_methods == "next"
         #: that of requests without a route
         has_rates = bool(config.rates) or any(route.rates for route in config.routes)
         self.cors = compile_cors(config.cors, has_rates=has_rates, dpop=config.dpop)
@@ -63,12 +64,13 @@ class RouteTable:
             )
             for route in config.routes
         ]
-        self._choices: ChoicesByHost = {}
         patterns = [parse_pattern(route.path, ignore_case=self._ignore_case) for route in config.routes]
+        self._named = [Named(route, pattern) for route, pattern in zip(self._routes, patterns, strict=True)]
+        self._choices: ChoicesByHost = {}
         self._tree = Tree(patterns, place_of=self._place_of)
 
     def _place_of(self, indexes: tuple[int, ...]) -> Place:
-        return Place([self._routes[index] for index in indexes], self._choices)
+        return Place([self._named[index] for index in indexes], self._choices, falls_through=self._falls_through)
 
     def find_preflight(self, facts: Facts) -> tuple[Route, str] | None:
         """The route with `cors` that a preflight asks about, and the method; None: it is a request like any other."""
@@ -95,22 +97,25 @@ class RouteTable:
             return self._unmatched("there are no routes")
         if facts.target == b"*":
             return self._unmatched("the target is *")
-        place = self._place(facts)
-        if not self._has_hosts or facts.host is None:
-            choice = place.elsewhere
-        elif is_odd(facts.host):
-            raise BadRequest(_ODD_HOST)
-        else:
-            choice = place.of(self._hosts.find(host_of(facts.host)))
+        choice = self._choice(facts)
         method = facts.method if method is None else method
         taken = choice.take(method)
         if taken is not None:
             return taken
-        if choice.routes:
+        if choice.named:
             if not self._refuse_methods:
                 return self._default
-            raise MethodNotAllowed(f"{method} is on no route for this path", allow=choice.allow())
+            raise MethodNotAllowed(_why_not_allowed(choice, method), allow=choice.allow())
         return self._unmatched("no route names this path")
+
+    def _choice(self, facts: Facts) -> Choice:
+        """The routes that the path and the host lead to. AmbiguousPath; BadRequest."""
+        place = self._place(facts)
+        if not self._has_hosts or facts.host is None:
+            return place.elsewhere
+        if is_odd(facts.host):
+            raise BadRequest(_ODD_HOST)
+        return place.of(self._hosts.find(host_of(facts.host)))
 
     def check_host(self, facts: Facts) -> None:
         """UnknownHost: the request is for none of `hosts` (RFC 9110 section 15.5.20). BadRequest: who can say."""
@@ -142,17 +147,32 @@ class RouteTable:
         """
         if not self._has_routes:
             return []
-        place = None if facts.target == b"*" else self._place(facts)
-        on_path = () if place is None else place.routes
-        named = () if place is None else place.of(self._hosts.find(host_of(facts.host))).routes
+        on_path: tuple[Named, ...] = ()
+        fitting: tuple[Named, ...] = ()
+        choice: Choice | None = None
+        if facts.target != b"*":
+            on_path = self._place(facts).named
+            choice = self._choice(facts)
+            fitting = choice.named
         skipped: list[tuple[str, str]] = []
-        for route in self._routes:
-            if not any(route is other for other in on_path):
+        for one in self._named:
+            route = one.route
+            if one not in on_path:
                 skipped.append((route.name, "another path"))
-            elif not any(route is other for other in named):
+            elif choice is None or one not in fitting:
                 skipped.append((route.name, "another host"))
             elif not route.takes_method(facts.method):
                 skipped.append((route.name, f"not for {facts.method}"))
+            elif (bar := choice.find_bar(one, facts.method)) is not None:
+                skipped.append((route.name, f"asks for less than {bar.name}, which names this path"))
             else:
                 break
         return skipped
+
+
+def _why_not_allowed(choice: Choice, method: str) -> str:
+    """Why no route takes a method, of those that fit path and host."""
+    for one in choice.named:
+        if one.route.takes_method(method) and (bar := choice.find_bar(one, method)) is not None:
+            return f"{bar.name} is not for {method}, and {one.route.name}, which is, asks for less"
+    return f"{method} is on no route for this path"

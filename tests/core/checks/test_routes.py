@@ -291,7 +291,14 @@ def test_what_is_unsafe_is_named() -> None:
 
 
 def test_without_routes_there_is_nothing_to_circumvent() -> None:
-    assert warned(pass_override_headers=True, ambiguous_paths="allow") == []
+    assert warned(pass_override_headers=True, ambiguous_paths="allow", unmatched_methods="next") == []
+
+
+def test_a_fall_through_to_whatever_comes_next_is_told() -> None:
+    assert warned({}, unmatched_methods="next") == [
+        "unmatched_methods: is unsafe: a method that a route does not name goes to a wider one that may demand less"
+    ]
+    assert warned({}, unmatched_methods="token") == []
 
 
 def test_a_thousand_routes_are_judged_in_a_moment() -> None:

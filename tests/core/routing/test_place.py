@@ -6,7 +6,8 @@ import pytest
 
 from gateway.core.config.routes import RouteSection
 from gateway.core.routing import place
-from gateway.core.routing.place import ChoicesByHost, Place
+from gateway.core.routing.pattern import parse_pattern
+from gateway.core.routing.place import ChoicesByHost, Named, Place
 from gateway.core.routing.route import compile_route
 
 ROUTES = (
@@ -18,8 +19,8 @@ ROUTES = (
 
 
 def place_of(*routes: dict[str, Any], remembered: ChoicesByHost | None = None) -> Place:
-    compiled = [compile_route(RouteSection(path="/x", **route)) for route in routes]
-    return Place(compiled, {} if remembered is None else remembered)
+    named = [Named(compile_route(RouteSection(path="/x", **route)), parse_pattern("/x")) for route in routes]
+    return Place(named, {} if remembered is None else remembered)
 
 
 def taken(made: Place, method: str, *hosts: str) -> str | None:
@@ -67,5 +68,5 @@ def test_what_is_remembered_of_hosts_is_bounded(monkeypatch: pytest.MonkeyPatch)
     remembered: ChoicesByHost = {}
     made = place_of(*ROUTES, remembered=remembered)
     for host in ("a.test", "b.test", "*.a.test", "b.test"):
-        assert made.of((host,)).routes == made.of((host,)).routes
+        assert made.of((host,)).named == made.of((host,)).named
         assert len(remembered) <= 2

@@ -435,3 +435,111 @@ def test_a_wildcard_is_every_name_below_it_and_order_decides_among_them(host: by
     assert matched(config(*routes), "/x", host=host) == name
     # The other way round the wide one takes all.
     assert matched(config(routes[1], routes[0]), "/x", host=b"x.a.b.test") == "wide"
+
+
+# Methods
+
+ADMIN = RouteSection(path="/admin/*", methods=("GET",), scopes=("admin",), name="admin")
+REST = RouteSection(path="/*", access="public", name="rest")
+
+
+@pytest.mark.parametrize(
+    ("routes", "method", "name"),
+    [
+        # Past a narrower route, to one that demands less
+        ((ADMIN, REST), "GET", "admin"),
+        ((ADMIN, REST), "HEAD", "admin"),
+        *(((ADMIN, REST), method, "method_not_allowed") for method in ("DELETE", "POST", "OPTIONS", "PROPFIND")),
+        ((ADMIN, {"path": "/*", "name": "rest"}), "DELETE", "method_not_allowed"),
+        ((ADMIN, {"path": "/*", "scopes": ("other",), "name": "rest"}), "DELETE", "method_not_allowed"),
+        ((ADMIN, {"path": "/*", "methods": ("DELETE",), "access": "optional", "name": "rest"}), "DELETE", "method_not_allowed"),
+        ((ADMIN, {"path": "/{any}/*", "access": "public", "name": "rest"}), "DELETE", "method_not_allowed"),
+        # To one that demands as much, or more
+        ((ADMIN, {"path": "/*", "scopes": ("admin",), "name": "rest"}), "DELETE", "rest"),
+        ((ADMIN, {"path": "/*", "scopes": ("admin", "root"), "name": "rest"}), "DELETE", "rest"),
+        (({"path": "/admin/*", "methods": ("GET",), "access": "public", "name": "docs"}, {"path": "/*", "scopes": ("x",), "name": "rest"}), "POST", "rest"),
+        # One that demands less is passed over
+        ((ADMIN, REST, {"path": "/*", "scopes": ("admin",), "name": "late"}), "DELETE", "late"),
+        # The same path is no wider one, nor a narrower one
+        ((ADMIN, {"path": "/admin/*", "methods": ("DELETE",), "scopes": ("x",), "name": "write"}), "DELETE", "write"),
+        ((ADMIN, {"path": "/admin/x", "access": "public", "name": "open"}), "DELETE", "open"),
+        ((ADMIN, {"path": "/admin/{id}", "access": "public", "name": "open"}), "DELETE", "open"),
+        ((ADMIN, {"path": "/{any}/x", "access": "public", "name": "open"}), "DELETE", "method_not_allowed"),
+        # What comes first comes first
+        ((REST, ADMIN), "DELETE", "rest"),
+        # All that were passed by count
+        ((ADMIN, {"path": "/admin/x", "methods": ("PUT",), "scopes": ("b",), "name": "put"}, {"path": "/*", "scopes": ("admin",), "name": "rest"}), "DELETE", "method_not_allowed"),
+        ((ADMIN, {"path": "/admin/x", "methods": ("PUT",), "scopes": ("b",), "name": "put"}, {"path": "/*", "scopes": ("admin", "b"), "name": "rest"}), "DELETE", "rest"),
+    ],
+)  # fmt: skip
+def test_a_method_falls_through_only_to_what_demands_as_much(routes: tuple[Any, ...], method: str, name: str) -> None:
+    made = tuple(route if isinstance(route, RouteSection) else RouteSection(**route) for route in routes)
+    assert matched(config(*made), "/admin/x", method=method) == name
+    # Without a word about the path nothing is passed by.
+    if REST in made:
+        assert matched(config(*made), "/other", method=method) == "rest"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host", "name"),
+    [
+        ((), b"admin.test", "method_not_allowed"),
+        (("admin.test",), b"admin.test", "all hosts"),
+        (("*.test",), b"admin.test", "method_not_allowed"),
+        (("other.test",), b"admin.test", "method_not_allowed"),
+    ],
+)
+def test_a_route_for_more_hosts_is_a_wider_one(hosts: tuple[str, ...], host: bytes, name: str) -> None:
+    narrow = RouteSection(path="/a", methods=("GET",), hosts=("admin.test",), scopes=("admin",), name="narrow")
+    wide = RouteSection(path="/a", hosts=hosts, access="public", name="all hosts")
+    assert matched(config(narrow, wide), "/a", method="DELETE", host=host) == name
+    assert matched(config(narrow, wide), "/a", method="GET", host=host) == "narrow"
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"), [("refuse", "method_not_allowed"), ("token", "default"), ("next", "rest")]
+)
+def test_what_becomes_of_a_method_that_may_not_fall_through(setting: str, name: str) -> None:
+    configured = config(ADMIN, REST, unmatched_methods=setting)
+    assert matched(configured, "/admin/x", method="DELETE") == name
+    assert matched(configured, "/admin/x") == "admin"
+    alone = config(ADMIN, unmatched_methods=setting)
+    assert matched(alone, "/admin/x", method="DELETE") == ("default" if setting == "token" else "method_not_allowed")
+
+
+@pytest.mark.parametrize(
+    ("routes", "allow"),
+    [
+        ((ADMIN, REST), ("GET", "HEAD")),
+        ((ADMIN, RouteSection(path="/*", methods=("POST", "PUT"), access="public")), ("GET", "HEAD")),
+        ((ADMIN, RouteSection(path="/*", methods=("POST", "PUT"), scopes=("admin",))), ("GET", "HEAD", "POST", "PUT")),
+        ((ADMIN, RouteSection(path="/admin/{x}", methods=("PATCH",), access="public"), REST), ("GET", "HEAD", "PATCH")),
+    ],
+)
+def test_allow_names_what_would_be_taken(routes: tuple[RouteSection, ...], allow: tuple[str, ...]) -> None:
+    table = RouteTable(config(*routes))
+    with pytest.raises(MethodNotAllowed) as caught:
+        table.match(facts(target=b"/admin/x", method="DELETE"))
+    assert caught.value.allow == allow
+    for method in allow:
+        assert table.match(facts(target=b"/admin/x", method=method)) is not None
+
+
+def test_why_a_method_is_not_allowed_is_told() -> None:
+    table = RouteTable(config(ADMIN, REST))
+    with pytest.raises(MethodNotAllowed) as caught:
+        table.match(facts(target=b"/admin/x", method="DELETE"))
+    assert caught.value.evidence == "admin is not for DELETE, and rest, which is, asks for less"
+    assert table.passed_over(facts(target=b"/admin/x", method="DELETE")) == [
+        ("admin", "not for DELETE"),
+        ("rest", "asks for less than admin, which names this path"),
+    ]
+    with pytest.raises(MethodNotAllowed, match="DELETE is on no route for this path"):
+        RouteTable(config(ADMIN)).match(facts(target=b"/admin/x", method="DELETE"))
+
+
+def test_a_preflight_asks_about_a_method_that_does_not_fall_through() -> None:
+    configured = config(ADMIN, RouteSection(path="/*", access="public", name="rest"), cors=PAGE)
+    assert preflight(configured, "/admin/x", "GET") == ("admin", "GET")
+    assert preflight(configured, "/admin/x", "DELETE") is None
+    assert preflight(configured, "/x", "DELETE") == ("rest", "DELETE")

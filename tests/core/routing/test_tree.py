@@ -9,20 +9,18 @@ import pytest
 from gateway.core.config.routes import RouteSection
 from gateway.core.routing import tree
 from gateway.core.routing.pattern import Pattern, parse_pattern
-from gateway.core.routing.place import Place
+from gateway.core.routing.place import Named, Place
 from gateway.core.routing.route import compile_route
 from gateway.core.routing.tree import Tree
 
 
 def tree_of(*paths: str) -> Tree:
-    routes = [compile_route(RouteSection(path=path)) for path in paths]
-    return Tree(
-        [parse_pattern(path) for path in paths], place_of=lambda found: Place([routes[index] for index in found], {})
-    )
+    named = [Named(compile_route(RouteSection(path=path)), parse_pattern(path)) for path in paths]
+    return Tree([one.pattern for one in named], place_of=lambda found: Place([named[index] for index in found], {}))
 
 
 def walked(made: Tree, *segments: str) -> list[str]:
-    return [route.name for route in made.walk(segments).routes]
+    return [one.route.name for one in made.walk(segments).named]
 
 
 def fits(pattern: Pattern, path: tuple[str, ...]) -> bool:
@@ -89,5 +87,5 @@ def test_all_ways_of_ten_literals_and_variables_are_bounded_too() -> None:
     hostile = [tuple("a" * 9), tuple("b" * 9), tuple("ab" * 4 + "a"), ("a",) * 8 + ("b",), ("a",) * 256]
     for path in hostile:
         made.walk(path)
-    assert len(made.walk(("a",) * 9).routes) == 512
+    assert len(made.walk(("a",) * 9).named) == 512
     assert seconds_for(made, hostile * 20) < 0.005
