@@ -8,6 +8,8 @@ from typing import Final
 
 from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.core.checks.limits import grace_problems, limit_warnings
+from gateway.core.checks.strict import strict_warnings
+from gateway.core.checks.walks import walks
 from gateway.core.config.section import Seconds
 from gateway.core.config.units import parse_seconds
 from gateway.settings.settings import Loaded, load
@@ -26,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="time from SIGTERM to SIGKILL (30s in Kubernetes): a problem where draining takes longer",
     )
     parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="a request that gets around a route, and a warning that somebody gets in who should not, is a problem",
+    )
+    parser.add_argument(
         "--online",
         action="store_true",
         help="where it is sound, ask issuers, their endpoints, the store and the APIs as well: are they there, and as "
@@ -42,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"value    {key}: from {origin}")
     for note in loaded.notes:
         print(f"note     {note}")
+    loaded = _walked(loaded, strict=arguments.strict)
     for warning in loaded.warnings:
         print(f"warning  {warning}")
     if loaded.config is None:
@@ -54,6 +62,19 @@ def run(arguments: argparse.Namespace) -> int:
 
         return OK if run_online(loaded.config, loaded.secrets) else FAILED
     return OK
+
+
+def _walked(loaded: Loaded, *, strict: bool) -> Loaded:
+    """What was loaded, with the requests that get around its routes. `strict`: these and their like are problems."""
+    if loaded.config is None:
+        return loaded
+    found = walks(loaded.config)
+    if not strict:
+        return dataclasses.replace(loaded, warnings=[*loaded.warnings, *found])
+    fatal = {warning.sentence for warning in strict_warnings(loaded.config)}
+    problems = [*(warning for warning in loaded.warnings if warning.sentence in fatal), *found]
+    warnings = [warning for warning in loaded.warnings if warning.sentence not in fatal]
+    return dataclasses.replace(loaded, config=None if problems else loaded.config, problems=problems, warnings=warnings)
 
 
 def _duration(text: str) -> Seconds:

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from gateway.cli import main
 from tests.commands.program import SOUND, WITH_SECRET, run
 
 
@@ -65,3 +68,43 @@ def test_draining_longer_than_the_grace_is_a_problem_and_within_it_no_warning(co
 def test_a_grace_that_is_no_duration_is_a_wrong_command_line(config: Path) -> None:
     done = run("check", "--config", str(config), "--grace", "soon")
     assert (done.returncode, "must be a duration" in done.stderr) == (2, True)
+
+
+AROUND = "routes[0] /admin/*: GET /admin.json  is taken by routes[1] /* (public)"
+
+
+def test_a_request_that_gets_around_a_route_is_printed_and_with_strict_a_problem(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(
+        SOUND + "routes: [{path: /admin/*, methods: [GET], scopes: [admin]}, {path: /*, access: public}]\n"
+    )
+    assert main(["check", "--config", str(config)]) == 0
+    out = capsys.readouterr().out
+    assert f"warning  {AROUND}\n" in out
+    assert out.endswith("The configuration is sound.\n")
+    assert main(["check", "--strict", "--config", str(config)]) == 1
+    out = capsys.readouterr().out
+    assert f"problem  {AROUND}\n" in out
+    # What somebody wrote down is no surprise.
+    assert "warning  routes[1].access: is public: anybody may call it\n" in out
+    assert out.splitlines()[-1].endswith(" problems.") or out.splitlines()[-1].endswith(" problem.")
+
+
+def test_with_strict_what_lets_nobody_in_by_surprise_is_sound(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(
+        SOUND + "unmatched: refuse\nroutes: [{path: /health, access: public}, {path: /admin/*, scopes: [admin]}]\n"
+    )
+    assert main(["check", "--strict", "--config", str(config)]) == 0
+    assert capsys.readouterr().out.endswith("The configuration is sound.\n")
+    config.write_text(SOUND + "routes: [{path: admin}]\n")
+    assert main(["check", "--strict", "--config", str(config)]) == 1
+    assert "problem  routes[0].path: must begin with a slash" in capsys.readouterr().out
+
+
+def test_with_strict_a_warning_of_that_kind_is_a_problem(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(SOUND + "unmatched: refuse\nroutes: [{path: /a}, {path: /a, scopes: [x]}]\n")
+    assert main(["check", "--config", str(config)]) == 0
+    assert "warning  routes[1]: is never reached" in capsys.readouterr().out
+    assert main(["check", "--strict", "--config", str(config)]) == 1
+    assert "problem  routes[1]: is never reached" in capsys.readouterr().out

@@ -61,7 +61,8 @@ def route_warnings(config: Config) -> Iterator[ConfigProblem]:
             yield ConfigProblem(joined(path, "access"), "is public: anybody may call it")
         elif route.access == "optional":
             yield ConfigProblem(joined(path, "access"), _optional_words(route))
-    yield from _order_warnings(config)
+    yield from order_warnings(config)
+    yield from scope_warnings(config)
     if config.pass_override_headers and config.routes:
         yield ConfigProblem("pass_override_headers", "is unsafe: a client may change the method behind the gateway")
     if config.unmatched_methods == "next" and config.routes:
@@ -81,7 +82,23 @@ def _optional_words(route: RouteSection) -> str:
     return f"is optional: anybody may call it without a token{narrowed}"
 
 
-def _order_warnings(config: Config) -> Iterator[ConfigProblem]:
+def scope_warnings(config: Config) -> Iterator[ConfigProblem]:
+    """Routes by whose scopes somebody gets in to whom another issuer gave them, who registers clients more freely."""
+    closed = [issuer_name(issuer) for issuer in config.issuers if issuer.clients]
+    open_ = [issuer_name(issuer) for issuer in config.issuers if not issuer.clients]
+    if not closed or not open_:
+        return
+    for index, route in enumerate(config.routes):
+        key = "scopes" if route.scopes else "any_scope" if route.any_scope else None
+        if key is not None and route.access != "public" and not (route.issuers or route.clients):
+            sentence = (
+                f"count from every issuer: {closed[0]} has a list of clients, and {open_[0]} none, so any client that "
+                "it registers may have them; name issuers"
+            )
+            yield ConfigProblem(joined(joined("routes", index), key), sentence)
+
+
+def order_warnings(config: Config) -> Iterator[ConfigProblem]:
     """Routes that the ones before them take all of, and protected ones that a public one takes something of."""
     ignore_case = config.path_case == "insensitive"
     earlier = Covering()

@@ -1,0 +1,66 @@
+"""Whether a route lets somebody in whom another one refuses."""
+
+from typing import Any
+
+import pytest
+
+from gateway.core.checks.lax import laxity
+from gateway.core.config.routes import RouteSection
+
+
+def route(**settings: Any) -> RouteSection:
+    return RouteSection(path="/a", **settings)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "lax"),
+    [
+        ({}, None),
+        ({"scopes": ("a",)}, "any token: no scopes"),
+        ({"claims": {"a": 1}, "clients": ("x",)}, "any token: no claims, clients"),
+        ({"methods": ("GET",), "hosts": ("a.example",)}, None),
+    ],
+)
+def test_where_no_route_is_taken_a_token_is_all_that_is_asked(wanted: dict[str, Any], lax: str | None) -> None:
+    assert laxity(None, route(**wanted)) == lax
+
+
+@pytest.mark.parametrize(
+    ("taker", "wanted", "lax"),
+    [
+        ({}, {}, None),
+        ({"access": "public"}, {}, "public"),
+        ({"access": "optional", "scopes": ("a",)}, {"scopes": ("a",)}, "optional"),
+        ({"access": "public"}, {"access": "public"}, None),
+        ({"mode": "report", "scopes": ("a",)}, {"scopes": ("a",)}, "only reports"),
+        ({}, {"scopes": ("a",)}, "without its scopes"),
+        ({"scopes": ("a", "b")}, {"scopes": ("a",)}, None),
+        ({"scopes": ("a",)}, {"scopes": ("a", "b")}, "without its scopes"),
+        ({"any_scope": ("a",)}, {"scopes": ("a",)}, "without its scopes"),
+        ({"any_scope": ("a",)}, {"any_scope": ("a", "b")}, None),
+        ({"any_scope": ("a", "c")}, {"any_scope": ("a", "b")}, "without its any_scope"),
+        ({"scopes": ("b", "c")}, {"any_scope": ("a", "b")}, None),
+        ({}, {"any_scope": ("a",)}, "without its any_scope"),
+        ({"claims": {"role": "admin"}}, {"claims": {"role": ("admin", "root")}}, None),
+        ({"claims": {"role": ("admin", "user")}}, {"claims": {"role": "admin"}}, "without its claims"),
+        ({"claims": {"role": "admin", "x": 1}}, {"claims": {"role": "admin"}}, None),
+        ({"claims": {"x": 1}}, {"claims": {"role": "admin"}}, "without its claims"),
+        ({"claims": {"x": True}}, {"claims": {"x": 1}}, "without its claims"),
+        ({"clients": ("app",)}, {"clients": ("app", "web")}, None),
+        ({"clients": ("app", "other")}, {"clients": ("app",)}, "without its clients"),
+        ({"clients": ("app",)}, {"issuers": ("one",)}, "without its issuers"),
+        ({"acr": ("gold",)}, {"acr": ("gold", "silver")}, None),
+        ({"audience": "a"}, {"audience": ("a", "b")}, None),
+        ({}, {"audience": "a", "acr": ("gold",)}, "without its audience, acr"),
+        ({"max_age": 60.0}, {"max_age": 60.0}, None),
+        ({"max_age": 30.0}, {"max_age": 60.0}, None),
+        ({"max_age": 90.0}, {"max_age": 60.0}, "without its max_age"),
+        ({}, {"max_age": 60.0}, "without its max_age"),
+        ({"resource": "r"}, {"resource": "r"}, None),
+        ({"resource": "s"}, {"resource": "r"}, "without its resource"),
+    ],
+)
+def test_a_route_is_lax_where_it_does_without_something(
+    taker: dict[str, Any], wanted: dict[str, Any], lax: str | None
+) -> None:
+    assert laxity(route(**taker), route(**wanted)) == lax
