@@ -35,10 +35,18 @@ def parse_header(text: str) -> HeaderLine:
     return found["name"].encode("ascii"), found["value"].strip(" \t").encode("utf-8", "surrogateescape")
 
 
-def with_token(target: bytes, token: bytes, place: Place | None) -> tuple[bytes, tuple[HeaderLine, ...]]:
-    """The target, and the header lines, of a request that has the token there."""
+def with_token(
+    target: bytes, token: bytes, place: Place | None, *, proof: bytes | None = None
+) -> tuple[bytes, tuple[HeaderLine, ...]]:
+    """The target, and the header lines, of a request that has the token there. `proof`: a DPoP proof beside it."""
+    proofs = () if proof is None else ((b"DPoP", proof),)
     if not token:
-        return target, ()
+        return target, proofs
+    target, lines = _placed(target, token, place, scheme=b"Bearer " if proof is None else b"DPoP ")
+    return target, (*lines, *proofs)
+
+
+def _placed(target: bytes, token: bytes, place: Place | None, *, scheme: bytes) -> tuple[bytes, tuple[HeaderLine, ...]]:
     name = b"" if place is None else place.name.encode("utf-8", "surrogateescape")
     match "" if place is None else place.kind:
         case "header":
@@ -49,7 +57,7 @@ def with_token(target: bytes, token: bytes, place: Place | None) -> tuple[bytes,
             return target, ((b"Cookie", name + b"=" + token),)
         case "websocket":
             return target, (*UPGRADE, (b"Sec-WebSocket-Protocol", _offered(name, token)))
-    return target, ((b"Authorization", b"Bearer " + token),)
+    return target, ((b"Authorization", scheme + token),)
 
 
 def _offered(name: bytes, token: bytes) -> bytes:

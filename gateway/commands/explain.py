@@ -104,7 +104,7 @@ class CannotExplain(Exception):
     """Nothing can be said; a sentence that begins with a key."""
 
 
-async def explain(  # noqa: PLR0913 -- a request has as many parts
+async def explain(  # noqa: PLR0913 -- as many as a request has parts
     config: Config,
     token: bytes,
     *,
@@ -114,13 +114,15 @@ async def explain(  # noqa: PLR0913 -- a request has as many parts
     certificate: bytes | None = None,
     place: Place | None = None,
     headers: tuple[HeaderLine, ...] = (),
+    proof: bytes | None = None,
     secrets: Mapping[Secret, str] = MappingProxyType({}),
     clock: Callable[[], float] = time.time,
 ) -> Explanation:
     """What the gate would say of this request with this token. Asks the issuer what it would ask, and nobody else.
 
-    `certificate`: in DER, as if the client had shown it when TLS began; None: none.
-    `place`: where the token stands; None: in Authorization. `headers`: further lines.
+    `certificate`: in DER, as if the client had shown it when TLS began; None: none. `place`: where the token stands;
+    None: in Authorization. `headers`: further lines. `proof`: a DPoP proof, which is not used up, beside a token under
+    that scheme; None: a bearer token.
     Of what is revoked it knows what stands in the journal. CannotExplain: a file was spoilt after it was checked.
     """
     try:
@@ -137,7 +139,7 @@ async def explain(  # noqa: PLR0913 -- a request has as many parts
         raise CannotExplain(str(error)) from None
     ending = Ending()
     admission = None
-    raw, lines = with_token(target.encode("utf-8", "surrogateescape"), token, place)
+    raw, lines = with_token(target.encode("utf-8", "surrogateescape"), token, place, proof=proof)
     lines = ((b"Host", host.encode("utf-8", "surrogateescape")), *lines, *headers)
     if assembly.revocations is not None:
         assembly.revocations.replace(_revoked(config, now=clock()))
@@ -285,6 +287,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--header", action="append", default=[], metavar="LINE", help="a further header, such as 'Origin: https://...'"
     )
+    parser.add_argument(
+        "--proof", metavar="FILE", help="file with the DPoP proof of the request, for a token that is bound to a key"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--table", action="store_true", help="say of each route who gets in; no token is read")
     parser.add_argument("file", nargs="?", metavar="FILE", help="file with the token; default: standard input")
@@ -302,9 +307,10 @@ def run(arguments: argparse.Namespace) -> int:
         return OK
     try:
         token = _read_token(arguments.file)
+        proof = None if arguments.proof is None else _read_token(arguments.proof)
     except OSError as error:
-        # Its name is not told: somebody may have put the token there.
-        wrong = f"the file with the token cannot be read: {error.strerror}"
+        # Its name is not told: somebody may have put the token there, or the proof.
+        wrong = f"the file with the token, or that with its proof, cannot be read: {error.strerror}"
         print(f"{wrong}; a token itself is read from standard input", file=sys.stderr)
         return FAILED
     certificate = None
@@ -331,6 +337,7 @@ def run(arguments: argparse.Namespace) -> int:
         certificate=certificate,
         place=place,
         headers=headers,
+        proof=proof,
         secrets=loaded.secrets,
     )
     try:
@@ -357,4 +364,5 @@ def _read_token(path: str | None) -> bytes:
         print("Paste the token, then press Enter and Ctrl-D.", file=sys.stderr)
     raw = sys.stdin.buffer.read(MAX_TOKEN) if path is None else Path(path).read_bytes()[:MAX_TOKEN]
     text = raw.strip()
-    return text[7:].strip() if text[:7].lower() == b"bearer " else text
+    scheme, _, rest = text.partition(b" ")
+    return rest.strip() if scheme.lower() in {b"bearer", b"dpop"} else text

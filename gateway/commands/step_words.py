@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from gateway.core.rates.fields import rates_in_words
 from gateway.core.shown import shown
+from gateway.core.token.confirmation import KEY
 from gateway.core.token.markers import Verdict
 from gateway.core.trail import Step
 from gateway.ports import Ending
@@ -50,9 +51,17 @@ def _headers(ending: Ending, _: Mapping[str, Any]) -> str:
     return ", ".join(dict.fromkeys(name.decode() for name, _ in ending.identity.headers)) or "none"
 
 
-def _binding(ending: Ending, _: Mapping[str, Any]) -> str:
+def _binding(ending: Ending, seen: Mapping[str, Any]) -> str:
     bound = None if ending.identity is None else ending.identity.confirmation
-    return "none" if bound is None else f"proven: {', '.join(bound.methods)}"
+    proven = "none" if bound is None else f"proven: {', '.join(bound.methods)}"
+    if "alg" not in seen or bound is None:
+        return proven
+    method = "" if ending.facts is None else f"{ending.facts.method} "
+    nonce = ", with a nonce of ours" if seen["nonce"] else ""
+    return (
+        f"{proven}; the proof: {seen['alg']} by key {bound.methods[KEY][:8]}, for {method}{seen['url']}, "
+        f"made {seen['age']:.0f} s ago, for this token{nonce}"
+    )
 
 
 def _policy(ending: Ending, _: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ from gateway.core.token.identity import Identity
 from gateway.gate import Gate
 from gateway.ports import Body, Ending, Exchange, OwnResponse, Response
 
+#: what a client is told with a yes as well, if the proxy passes it on
+TOLD = RATE_FIELDS | {b"DPoP-Nonce"}
 #: so that a proxy that drops bodies can still tell its client why
 REASON_HEADER = b"X-Gateway-Reason"
 
@@ -97,5 +99,5 @@ class Decisions:
     async def _say_yes(self, ending: Ending, admission: Admission, exchange: Exchange) -> None:
         lines = self._rules.response_lines(admission.headers)
         ending.status = 200
-        told = tuple(line for line in ending.response_lines if line[0] in RATE_FIELDS)
+        told = tuple(line for line in ending.response_lines if line[0] in TOLD and line[1])
         await exchange.respond(OwnResponse(200, b"OK", (*lines, (b"Content-Length", b"0"))), lines=told)

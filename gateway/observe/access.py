@@ -18,6 +18,7 @@ import msgspec
 from gateway.core.config.log import Log
 from gateway.core.errors import RateLimited
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.token.confirmation import KEY
 from gateway.core.token.identity import Identity
 from gateway.observe.access_line import AccessLine
 from gateway.observe.metrics.metrics import ADMITTED, outcome_of
@@ -34,6 +35,8 @@ _BLOCK: Final = PIECE - _STRIDE + 1
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]*)*")
 #: a JWT is one of these as well
 _RUN: Final = re.compile(rf"[A-Za-z0-9._~+=-]{{{PIECE},}}")
+#: characters of the thumbprint of a key
+_JKT_SHOWN: Final = 8
 #: characters of a path
 _PATH_SHOWN: Final = 1024
 #: characters of credentials up to which looking for each block of a run is the cheaper way round
@@ -181,10 +184,12 @@ class AccessLog:
             client, method, path = facts.peer, facts.method, _without_token_of(facts, _path(facts))
             given_id, trace_id = _told_by_headers(facts.headers)
             request_id = _without_token_of(facts, facts.request_id) if given_id else facts.request_id
-        issuer = tenant = client_id = subject = token = evidence = None
+        issuer = tenant = client_id = subject = token = jkt = evidence = None
         if identity is not None:
             issuer, tenant, client_id, token = identity.issuer, identity.tenant, identity.client, identity.token_id
             subject = self._subject(identity)
+            if identity.confirmation is not None:
+                jkt = identity.confirmation.methods.get(KEY, "")[:_JKT_SHOWN] or None
         if refusal is not None:
             evidence = refusal.evidence or None
             if refusal.suspect is not None:
@@ -212,6 +217,7 @@ class AccessLog:
                 kid,
                 token,
                 None if facts is None or facts.place == "Authorization" else facts.place,
+                jkt,
                 _milliseconds(ending.duration),
                 None if ending.upstream_duration is None else _milliseconds(ending.upstream_duration),
                 ending.bytes_in,

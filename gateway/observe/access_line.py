@@ -23,6 +23,7 @@ class AccessLine(msgspec.Struct, omit_defaults=True):
     kid: str | None = None
     token: str | None = None
     place: str | None = None
+    jkt: str | None = None
     duration_ms: float | None = None
     upstream_ms: float | None = None
     bytes_in: int | None = None

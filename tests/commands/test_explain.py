@@ -16,6 +16,7 @@ from gateway.cli import main
 from gateway.commands.explain import STEPS, Explanation, as_json, as_text, explain, explanation_of
 from gateway.core.config.assertion import AssertionSection
 from gateway.core.config.credentials import CredentialPlace
+from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import Issuer
@@ -41,17 +42,14 @@ from gateway.core.errors import (
     IntrospectionUnavailable,
     InvalidLogout,
     LogoutFailed,
-    NonceRequired,
     Overloaded,
     PathMismatch,
-    ProofInvalid,
     ProofReplayed,
     RateLimited,
     Refusal,
     RequestTimeout,
     StoreUnavailable,
     TokenInactive,
-    TokenNotBound,
     TokenRevoked,
     UndecidableCredential,
     UpstreamBusy,
@@ -62,6 +60,7 @@ from gateway.core.errors import (
     reasons,
 )
 from gateway.core.http.placed import Place
+from gateway.core.proof.nonces import Nonces
 from gateway.core.revocation.entry import Entry
 from gateway.gate import Gate
 from gateway.ports import Ending
@@ -70,6 +69,7 @@ from gateway.store.journal import Journal
 from tests.core.proof.certificates import RFC8705, RFC8705_THUMBPRINT, RFC9440
 from tests.issuer import HostileIssuer
 from tests.memory import MemoryIssuers, Nowhere, Recorder, facts
+from tests.prover import bound_to, proof
 from tests.remote.introspecting import Endpoint
 from tests.signer import AUDIENCE, ISSUER, NOW, compact, private_jwk, public_jwk, sign, some_claims, some_header
 
@@ -104,6 +104,13 @@ async def explained(keys: str, token: bytes, *, settings: dict[str, Any] | None 
 
 def minted(**changes: Any) -> bytes:
     return sign(some_claims(**changes))
+
+
+#: of a gateway that accepts proofs, and the proof that passes for GET /orders/1 there
+PROOFS: dict[str, Any] = {"dpop": DPoPSection(), "external_url": "http://localhost"}
+NONCES = {**PROOFS, "dpop": DPoPSection(nonce="required", nonce_key=Secret(file="nonce"))}
+BOUND = minted(cnf=bound_to())
+FITTING = proof(BOUND, htu="http://localhost/orders/1")
 
 
 PARTNER = {"target": "/partners/1"}
@@ -146,6 +153,18 @@ CASES: list[tuple[str, str, bytes, dict[str, Any]]] = [
     ("binding_unsupported", "binding", minted(cnf={"x": "y"}), {}),
     ("proof_required", "binding", minted(cnf={"x5t#S256": RFC8705_THUMBPRINT}), {}),
     ("proof_mismatch", "binding", minted(cnf={"x5t#S256": RFC8705_THUMBPRINT}), {"certificate": RFC9440}),
+    ("proof_invalid", "binding", BOUND, {"settings": PROOFS, "proof": proof(BOUND)}),
+    ("proof_invalid", "binding", BOUND, {"settings": PROOFS, "proof": b"nonsense"}),
+    ("proof_mismatch", "binding", minted(cnf={"jkt": "x"}), {"settings": PROOFS, "proof": None, "fitting": True}),
+    ("proof_required", "binding", BOUND, {"settings": PROOFS}),
+    ("token_not_bound", "binding", minted(), {"settings": PROOFS, "proof": FITTING}),
+    ("token_not_bound", "binding", minted(), {"settings": {"issuer": {"binding": "bound"}}}),
+    (
+        "use_dpop_nonce",
+        "binding",
+        BOUND,
+        {"settings": NONCES, "proof": FITTING, "secrets": {Secret(file="nonce"): "k" * 32}},
+    ),
     ("missing_claim", "subject", minted(sub=..., client_id=...), {}),
     ("client_not_allowed", "subject", minted(), {"settings": {"issuer": {"clients": ("other",)}}}),
     ("unknown_key", "signature", sign(header={"kid": "nobody's"}), {}),
@@ -168,6 +187,8 @@ async def test_a_refusal_is_explained_at_its_step(
     keys: str, reason: str, step: str, token: bytes, request_: dict[str, Any]
 ) -> None:
     changes = dict(request_)
+    if changes.pop("fitting", False):
+        changes["proof"] = proof(token, htu="http://localhost/orders/1")
     if "header" in changes:
         changes["settings"] = {"identity_headers": {"X-One": changes.pop("header")}}
     explanation = await explained(keys, token, **changes)
@@ -200,8 +221,7 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     # Nobody is asked for a token of the API's own here: it is only said that there would be one.
     elsewhere |= {ExchangeRefused, ExchangeUnavailable}
     # No part of a request that is explained yet, or nothing that a request alone can show.
-    elsewhere |= {ConditionFalse, CrossSiteRequest, NonceRequired, PathMismatch}
-    elsewhere |= {ProofInvalid, ProofReplayed, TokenNotBound, UndecidableCredential}
+    elsewhere |= {ConditionFalse, CrossSiteRequest, PathMismatch, ProofReplayed, UndecidableCredential}
     # Nothing that is only explained is counted.
     elsewhere |= {RateLimited}
     never = {
@@ -210,6 +230,30 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
         if refusal in elsewhere or issubclass(refusal, UpstreamFailed | UpstreamTimeout | ClientDisconnected)
     }
     assert set(reasons()) - never <= {reason for reason, *_ in CASES}
+
+
+async def test_a_bound_token_is_explained_with_its_proof_check_by_check(keys: str) -> None:
+    for _ in range(2):
+        # Nothing is used up by it.
+        admitted = await explained(keys, BOUND, settings=PROOFS, proof=FITTING)
+        assert admitted.verdict == "admitted"
+    says = {line.name: (line.passed, line.says) for line in admitted.steps}
+    assert says["credential"] == (True, "one dpop token in Authorization")
+    assert says["binding"] == (
+        True,
+        (
+            f"proven: jkt; the proof: ES256 by key {bound_to()['jkt'][:8]}, for GET http://localhost/orders/1, made 0 s ago, "
+            "for this token"
+        ),
+    )
+    assert says["replay"] == (True, "not used before")
+    for text in (as_text(admitted, color=False), as_json(admitted)):
+        assert all(part.decode() not in text for sent in (BOUND, FITTING) for part in sent.split(b"."))
+    secrets = {Secret(file="nonce"): "k" * 32}
+    nonce = Nonces().current(tuple(secrets.values()), now=NOW)
+    sent = proof(BOUND, htu="http://localhost/orders/1", nonce=nonce)
+    admitted = await explained(keys, BOUND, settings=NONCES, proof=sent, secrets=secrets)
+    assert any(line.says.endswith("for this token, with a nonce of ours") for line in admitted.steps)
 
 
 async def test_a_bound_token_is_explained_with_its_certificate(keys: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The decision API on real sockets: the same yes and no in every style, and nothing but questions of trusted proxies."""
 
 import json
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
@@ -13,8 +14,11 @@ import pytest_asyncio
 from gateway.core.config.assertion import AssertionSection
 from gateway.core.config.client_certificates import ClientCertificateHeader
 from gateway.core.config.cors import Cors
+from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.routes import RouteSection
+from gateway.core.config.secret import Secret
+from tests.prover import bound_to, proof
 from tests.wire import Message, Running, Start, demo_issuer, get, good_token, starting
 
 TRUSTED = ("127.0.0.1/32",)
@@ -358,3 +362,35 @@ async def test_hosts_that_are_not_served_are_refused_here_too(start: Start, styl
     assert (await ask(gateway, style("GET", "/a"))).status == 200
     refused = await ask(gateway, style("GET", "/a").replace(b"api.test", b"other.test"))
     assert (refused.status, refused.values(b"X-Gateway-Reason")) == (421, [b"unknown_host"])
+
+
+@STYLES
+async def test_a_bound_token_is_decided_on_with_its_proof_and_both_responses_have_a_nonce(
+    start: Start, style: Style
+) -> None:
+    secret = Secret(env="NONCE_KEY")
+    dpop = DPoPSection(nonce="required", nonce_key=secret)
+    gateway = await start(dpop=dpop, external_url="https://api.test", secrets={secret: "k" * 32})
+    token = demo_issuer().access_token(alg="ES256", exp=4_000_000_000, cnf=bound_to())
+
+    def question(nonce: object, **changes: Any) -> bytes:
+        of = {"htu": "https://api.test/orders/1", "iat": time.time(), "nonce": nonce, **changes}
+        sent = proof(token.encode(), **of).decode()
+        return style("GET", "/orders/1?a=b", f"Authorization: DPoP {token}", f"DPoP: {sent}")
+
+    async def decided(asked: bytes) -> tuple[int, list[bytes], int]:
+        said = await ask(gateway, asked)
+        return said.status, said.values(b"X-Gateway-Reason"), len(said.values(b"DPoP-Nonce"))
+
+    refused = await ask(gateway, question(...))
+    (challenge,), (nonce,) = refused.values(b"WWW-Authenticate"), refused.values(b"DPoP-Nonce")
+    assert (refused.status, challenge[:28]) == (401, b'DPoP error="use_dpop_nonce",')
+    asked = question(nonce.decode())
+    assert await decided(asked) == (200, [], 1)
+    assert await decided(asked) == (401, [b"proof_replayed"], 1)
+    elsewhere = question(nonce.decode(), htu="https://evil.example/orders/1")
+    assert await decided(elsewhere) == (401, [b"proof_invalid"], 1)
+    bearer = style("GET", "/orders/1", f"Authorization: Bearer {token}")
+    assert await decided(bearer) == (401, [b"proof_required"], 1)
+    # A bearer token's yes has none: nobody needs it.
+    assert await decided(style("GET", "/orders/1", authorization())) == (200, [], 0)

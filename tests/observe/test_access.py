@@ -17,10 +17,12 @@ from gateway.core.config.routes import RouteSection
 from gateway.core.errors import InsufficientScope, MissingCredential, Suspect, UnknownIssuer, UpstreamUnreachable
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.routing.route import compile_route
+from gateway.core.token.confirmation import Confirmation
 from gateway.core.token.identity import Identity
 from gateway.core.token.markers import Verdict
 from gateway.observe.access import AccessLog, without_token
 from gateway.ports import Ending
+from tests.memory import identity
 from tests.values import changed, ending
 
 ROUTE = compile_route(RouteSection(path="/*", name="orders"))
@@ -107,6 +109,16 @@ def test_a_record_of_an_admitted_request_has_every_field() -> None:
         "bytes_out": 4,
         "request_id": "rid",
     }
+
+
+def test_a_record_of_a_request_with_a_proof_has_the_beginning_of_its_thumbprint() -> None:
+    for methods, shown in (
+        ({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}, "0ZcOCORZ"),
+        ({"x5t#S256": "abc"}, None),
+        ({}, None),
+    ):
+        confirmation = Confirmation(methods)
+        assert record(ending(facts=facts(), identity=identity(confirmation=confirmation))).get("jkt") == shown
 
 
 def test_a_record_of_a_refused_token_names_only_what_is_known_of_it() -> None:

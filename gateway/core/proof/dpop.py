@@ -150,16 +150,15 @@ def check_proof(
         raise DPoPProofInvalid(f"the proof: {refusal.evidence}") from None
     alg, jwk = _check_header(header, rules)
     jti, issued_at = _check_claims(claims, rules, proven, now=now)
-    trail.saw({"alg": alg, "age": now - issued_at, "nonce": proven.nonces is not None})
     encoded = raw.partition(b".")[0]
     key = rules.known.get(encoded) or _parse_key(jwk)
     if key.thumbprint != proven.thumbprint:
         raise ProofMismatch(f"the proof is by key {key.thumbprint[:8]}, the token bound to {_shown(proven.thumbprint)}")
-    trail.saw({"thumbprint": key.thumbprint})
     if before_signature is not None:
         before_signature()
     _check_signature(Token(header, claims, alg=alg, kid=None, signing_input=signing_input, signature=signature), key)
     rules.remember(encoded, key)
+    trail.saw({"alg": alg, "url": proven.url, "age": now - issued_at, "nonce": proven.nonces is not None})
     until = issued_at + rules.max_age + proven.leeway + MARGIN
     return Proof(jti=jti, thumbprint=key.thumbprint, issued_at=issued_at, until=until)
 

@@ -509,6 +509,5 @@ def test_what_a_proof_was_checked_for_is_accounted() -> None:
     trail = Trail()
     check_proof(proof(iat=NOW - 7), RULES, proven(), now=NOW, trail=trail)
     assert trail.account[1:] == [
-        {"alg": "ES256", "age": 7.0, "nonce": False},
-        {"thumbprint": key(HOLDER).thumbprint},
+        {"alg": "ES256", "url": URL, "age": 7.0, "nonce": False},
     ]
