@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.core.config.file import Config
 from gateway.core.errors import MethodNotAllowed
+from gateway.core.http.client_url import client_urls_of
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.hosts import host_of
 from gateway.core.routing.published import published
@@ -33,9 +34,10 @@ class PublishedResources:
 
     def __init__(self, config: Config) -> None:
         self._documents = published(config)
+        self._urls = client_urls_of(config)
 
     def hears(self, facts: Facts) -> bool:
-        """Whether a document is there for the request's host and path, whatever its query."""
+        """Whether a document is there for the request's host and path, whatever its query. BadRequest."""
         return facts.target.startswith(_PREFIX) and self._find(facts) is not None
 
     async def handle(self, ending: Ending, exchange: Exchange) -> None:
@@ -61,4 +63,7 @@ class PublishedResources:
 
     def _find(self, facts: Facts) -> bytes | None:
         path = facts.target.partition(b"?")[0].decode("latin-1").removesuffix("/")
-        return self._documents.get((host_of(facts.host) or "", path))
+        # The host that the client used, as far as somebody confirms it; else the one that it names.
+        url = None if self._urls is None else self._urls.of(facts)
+        host = host_of(facts.host if url is None else url.authority.encode("ascii"))
+        return self._documents.get((host or "", path))

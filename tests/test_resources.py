@@ -123,6 +123,32 @@ async def test_who_names_no_host_gets_none(client: RawClient) -> None:
     assert (await client.ask(request(f"{AT}/mcp", host=None))).problem["reason"] == "missing_credential"
 
 
+async def test_where_clients_call_by_another_host_that_is_the_one_that_counts(start: Start) -> None:
+    gateway = await start(external_url="https://api.test")
+    client = await gateway.client()
+    # The proxy in front names the gateway as it likes.
+    assert (await client.ask(request(f"{AT}/mcp", host="gateway.internal:8080"))).status == 200
+
+
+async def test_a_trusted_proxy_says_for_which_of_several_hosts_a_request_is(start: Start) -> None:
+    gateway = await start(external_url=("https://api.test", "https://other.test"), trusted_proxies=("127.0.0.1",))
+    client = await gateway.client()
+    for host, status in (("api.test", 200), ("other.test", 401)):
+        response = await client.ask(
+            request(f"{AT}/mcp", f"X-Forwarded-Host: {host}", "X-Forwarded-Proto: https", host="x")
+        )
+        assert response.status == status
+    response = await client.ask(request(f"{AT}/mcp", "X-Forwarded-Host: api.test", "X-Forwarded-Host: api.test"))
+    assert response.problem["reason"] == "bad_request"
+
+
+async def test_other_hosts_are_not_served(start: Start) -> None:
+    gateway = await start(hosts=("api.test",))
+    client = await gateway.client()
+    assert (await client.ask(request(f"{AT}/mcp"))).status == 200
+    assert (await client.ask(request(f"{AT}/mcp", host="evil.test"))).problem["reason"] == "unknown_host"
+
+
 async def test_head_has_the_length_and_nothing_more(client: RawClient) -> None:
     whole = await client.ask(request(f"{AT}/mcp"))
     response = await client.ask(request(f"{AT}/mcp", method="HEAD"), "HEAD")

@@ -10,9 +10,18 @@ from gateway.core.config.resources import ResourceSection
 from gateway.core.config.routes import RouteSection, route_audiences, route_name
 from gateway.core.config.words import ConfigProblem, did_you_mean, joined, named
 from gateway.core.errors import AmbiguousPath, UriTooLong
+from gateway.core.http.hosts import HostNames, plain_host
 from gateway.core.http.paths import parse_path
 from gateway.core.routing.published import document_of
-from gateway.core.routing.resource import WELL_KNOWN, Resource, lies_under, names_host, parse_resource, routes_of
+from gateway.core.routing.resource import (
+    WELL_KNOWN,
+    Resource,
+    external_places,
+    lies_under,
+    names_host,
+    parse_resource,
+    routes_of,
+)
 
 #: characters of a name
 MAX_NAME: Final = 128
@@ -28,7 +37,11 @@ def resource_problems(config: Config) -> Iterator[ConfigProblem]:
         own = [*_own_problems(name, section)]
         yield from (ConfigProblem(f"{paths[name]}{key}", sentence) for key, sentence in own)
         if not any(key == ".identifier" for key, _ in own):
-            found[name] = parse_resource(name, section, ignore_case=ignore_case)
+            found[name] = parse_resource(name, section, config)
+        if name in found:
+            yield from (
+                ConfigProblem(f"{paths[name]}.identifier", told) for told in _host_problems(config, found[name])
+            )
     taken: dict[tuple[str, str], str] = {}
     for name, resource in found.items():
         other = taken.setdefault((resource.host, resource.path.removesuffix("/")), name)
@@ -48,7 +61,7 @@ def resource_warnings(config: Config) -> Iterator[ConfigProblem]:
     found: dict[str, Resource] = {}
     for name, section in config.resources.items():
         try:
-            found[name] = parse_resource(name, section, ignore_case=config.path_case == "insensitive")
+            found[name] = parse_resource(name, section, config)
         except (ValueError, AmbiguousPath, UriTooLong):
             return
     for name, resource in found.items():
@@ -108,6 +121,15 @@ def _identifier_problems(identifier: str) -> Iterator[str]:
             yield f"has a path that no request can have: {error.evidence}"
 
 
+def _host_problems(config: Config, resource: Resource) -> Iterator[str]:
+    """Hosts for which nobody is served."""
+    external = {host for host, _ in external_places(config)}
+    if external and resource.host not in external:
+        yield "must be at external_url: that is where clients call, and look for what is published"
+    if config.hosts and not HostNames(config.hosts).has(resource.host):
+        yield f"must be at one of hosts: requests for {resource.host} are refused (421)"
+
+
 def _route_problems(
     route: RouteSection, config: Config, found: Mapping[str, Resource], *, ignore_case: bool
 ) -> Iterator[tuple[str, str]]:
@@ -128,7 +150,7 @@ def _route_problems(
     if not lies_under(route, resource, ignore_case=ignore_case):
         yield "path", f"must lie under the path of its resource, {resource.identifier}"
     for index, host in enumerate(route.hosts):
-        if host.lower().removesuffix(".") != resource.host:
+        if plain_host(host) != resource.host:
             sentence = f"must be {resource.host}, the host of its resource, {resource.identifier}"
             yield joined("hosts", index), sentence
 

@@ -5,12 +5,18 @@ Every member is the configuration's; nothing stands here that a request has said
 
 import json
 from collections.abc import Iterable
+from typing import Final
 
 from gateway.core.addresses import is_loopback, parse_url
+from gateway.core.config.credentials import places_in
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer, audiences_of, issuer_name
 from gateway.core.config.routes import RouteSection, route_audiences
 from gateway.core.routing.resource import WELL_KNOWN, Resource, Resources, routes_of
+from gateway.core.token.tenants import is_template
+
+#: the preset of issuers whose tokens are those of programs in a cluster
+KUBERNETES: Final = "kubernetes"
 
 #: host in lower case without port, and path without a slash at its end, to the document there
 Documents = dict[tuple[str, str], bytes]
@@ -37,26 +43,44 @@ def document_of(config: Config, resource: Resource) -> dict[str, object]:
         "resource": resource.identifier,
         "authorization_servers": list(servers),
         "scopes_supported": list(scopes) if section.publish_scopes else [],
-        "bearer_methods_supported": ["header"],
+        "bearer_methods_supported": _bearer_methods(config, routes),
         "resource_name": section.name,
         "resource_documentation": section.documentation,
+        "tls_client_certificate_bound_access_tokens": config.client_certificate_header is not None,
     }
-    # Section 3.2: members without a value are not written.
-    return {name: value for name, value in members.items() if value not in (None, [])}
+    # Section 3.2: members without a value are not written. That no method is supported is said by an empty list.
+    said = {name: value for name, value in members.items() if value not in (None, False, [])}
+    return {**said, "bearer_methods_supported": members["bearer_methods_supported"]}
+
+
+def _bearer_methods(config: Config, routes: Iterable[RouteSection]) -> list[str]:
+    """Where a Bearer token may stand on every one of these routes, of what RFC 6750 section 2 knows."""
+    credentials = [config.credentials if route.credentials is None else route.credentials for route in routes]
+    by_query = ("query", "access_token")
+    methods = {
+        "header": all("authorization" in places for places in credentials),
+        "query": all(by_query in {(kind, name) for _, kind, name in places_in(places)} for places in credentials),
+    }
+    return [method for method, is_supported in methods.items() if is_supported and credentials]
 
 
 def servers_of(config: Config, resource: Resource, routes: Iterable[RouteSection]) -> tuple[str, ...]:
     """The issuers that clients can be sent to for a token that opens one of these routes."""
     known, at_hand = tuple(routes), is_loopback(resource.host.strip("[]"))
     return tuple(
-        issuer.issuer
-        for issuer in config.issuers
-        if _can_be_found(issuer, at_hand=at_hand) and any(_opens(issuer, route) for route in known)
+        dict.fromkeys(
+            issuer.issuer
+            for issuer in config.issuers
+            if _can_be_found(issuer, at_hand=at_hand) and any(_opens(issuer, route) for route in known)
+        )
     )
 
 
 def _can_be_found(issuer: Issuer, *, at_hand: bool) -> bool:
     """Whether an issuer is one whose metadata clients can ask for. `at_hand`: they are on this machine."""
+    # A template names nobody, and a cluster lets no clients of others log in.
+    if is_template(issuer.issuer) or issuer.preset == KUBERNETES:
+        return False
     try:
         url = parse_url(issuer.issuer)
     except ValueError:

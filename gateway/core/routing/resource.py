@@ -10,12 +10,14 @@ from typing import Final
 import msgspec
 
 from gateway.core.addresses import parse_url
-from gateway.core.config.file import Config
+from gateway.core.config.file import Config, external_urls_of
 from gateway.core.config.resources import ResourceSection
 from gateway.core.config.routes import RouteSection, route_audiences
 from gateway.core.errors import AmbiguousPath, Asked, UriTooLong
-from gateway.core.http.hosts import HostNames
+from gateway.core.http.client_url import parse_external
+from gateway.core.http.hosts import host_of, plain_host
 from gateway.core.http.paths import parse_path
+from gateway.core.routing.pattern import parse_pattern
 
 #: RFC 9728 section 3
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
@@ -31,7 +33,7 @@ class Resource:
     identifier: str
     #: in lower case, without port; IPv6 in brackets
     host: str
-    #: decoded segments of its path
+    #: decoded segments of its path, as routes see it: without what a proxy takes away
     segments: tuple[str, ...]
     #: path at which it is published
     path: str
@@ -39,21 +41,45 @@ class Resource:
     url: str
 
 
-def parse_resource(name: str, section: ResourceSection, *, ignore_case: bool = False) -> Resource:
+def parse_resource(name: str, section: ResourceSection, config: Config) -> Resource:
     """A resource of the file. AmbiguousPath, UriTooLong: no request has such a path. ValueError: it is no URL."""
     parsed = parse_url(section.identifier)
     scheme, _, rest = section.identifier.partition("://")
     authority = rest.partition("/")[0]
     # Section 3.1: between host and path; a slash that is all of the path goes.
     path = WELL_KNOWN + (parsed.path if parsed.path != "/" else "")
+    host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
+    seen = parsed.path.removeprefix(_taken_away(host, parsed.path, config))
     return Resource(
         name=name,
         identifier=section.identifier,
-        host=f"[{parsed.host}]" if ":" in parsed.host else parsed.host,
-        segments=parse_path(parsed.path.encode() or b"/", ignore_case=ignore_case),
+        host=host,
+        segments=parse_path(seen.encode() or b"/", ignore_case=config.path_case == "insensitive"),
         path=path,
         url=f"{scheme}://{authority}{path}",
     )
+
+
+def external_places(config: Config) -> list[tuple[str, str]]:
+    """Host and path of every `external_url`; one that cannot be parsed is told elsewhere."""
+    places = []
+    for text in external_urls_of(config):
+        try:
+            url = parse_external(text)
+        except ValueError:
+            continue
+        places.append((host_of(url.authority.encode()) or "", url.prefix))
+    return places
+
+
+def _taken_away(host: str, path: str, config: Config) -> str:
+    """The beginning of a path that a proxy takes away, where clients call by `external_url`: the longest that fits."""
+    fitting = [
+        prefix
+        for known, prefix in external_places(config)
+        if known == host and (path == prefix or path.startswith(f"{prefix}/"))
+    ]
+    return max(fitting, key=len, default="")
 
 
 class Resources:
@@ -64,8 +90,7 @@ class Resources:
         self._ignore_case = config.path_case == "insensitive"
         #: by name, in the order of the file
         self.by_name: Final[Mapping[str, Resource]] = {
-            name: parse_resource(name, section, ignore_case=self._ignore_case)
-            for name, section in config.resources.items()
+            name: parse_resource(name, section, config) for name, section in config.resources.items()
         }
 
     def find(self, route: RouteSection) -> Resource | None:
@@ -84,15 +109,15 @@ class Resources:
 def lies_under(route: RouteSection, resource: Resource, *, ignore_case: bool = False) -> bool:
     """Whether all that a route takes is at the identifier's path or below it."""
     try:
-        segments = parse_path(route.path.removesuffix("*").encode(), ignore_case=ignore_case)
+        segments = parse_pattern(route.path, ignore_case=ignore_case).segments
     except (AmbiguousPath, UriTooLong):
         return False
     return segments[: len(resource.segments)] == resource.segments
 
 
 def names_host(route: RouteSection, resource: Resource) -> bool:
-    """Whether a route takes requests for the identifier's host."""
-    return not route.hosts or HostNames(route.hosts).has(resource.host)
+    """Whether a route is for the identifier's host, by name or because it is for every host."""
+    return not route.hosts or resource.host in map(plain_host, route.hosts)
 
 
 def routes_of(config: Config, resource: Resource) -> tuple[RouteSection, ...]:

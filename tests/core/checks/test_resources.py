@@ -57,6 +57,8 @@ def warned(made: dict[str, Any]) -> list[str]:
         ),
         document({"identifier": "http://127.0.0.1:8080/mcp"}, audience="http://127.0.0.1:8080/mcp"),
         document({"identifier": "https://[::1]/mcp"}, audience="https://[::1]/mcp"),
+        document(external_url="https://api.example.com", hosts=["*.example.com"]),
+        document({"identifier": TOOLS + "/v1"}, audience=TOOLS + "/v1", external_url=TOOLS, routes=[{"path": "/v1/*"}]),
         # Another issuer's tokens are for something else: those of one are enough.
         document(issuers=[{"issuer": LOGIN, "audience": TOOLS}, {"issuer": "https://b.example", "audience": "b"}]),
     ],
@@ -117,6 +119,20 @@ def test_a_name_can_be_told(name: str) -> None:
 def test_two_that_would_be_published_at_one_place(second: str) -> None:
     (problem,) = told(document({"identifier": TOOLS}, {"identifier": second}, routes=[]))
     assert problem.startswith("resources.orders.identifier: must differ from that of resources.tools in host or path")
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"external_url": "https://other.example.com"}, "must be at external_url: that is where clients call"),
+        ({"external_url": ["https://a.example.com", "https://b.example.com/mcp"]}, "must be at external_url"),
+        ({"hosts": ["other.example.com"]}, "must be at one of hosts: requests for api.example.com are refused (421)"),
+        ({"hosts": ["*.api.example.com"]}, "must be at one of hosts"),
+    ],
+)
+def test_an_identifier_is_at_a_host_that_is_served(settings: Any, sentence: str) -> None:
+    (problem,) = told(document(**settings))
+    assert problem.startswith(f"resources.tools.identifier: {sentence}")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.config.file import Config
 from gateway.core.config.resources import ResourceSection
 from gateway.core.config.routes import RouteSection
 from gateway.core.errors import (
@@ -21,7 +22,11 @@ from gateway.core.routing.resource import parse_resource
 from gateway.core.routing.route import compile_route
 from tests.core.routing.test_policy import identity
 
-RESOURCE = parse_resource("tools", ResourceSection(identifier="https://api.example.com/mcp"))
+RESOURCE = parse_resource(
+    "tools",
+    ResourceSection(identifier="https://api.example.com/mcp"),
+    Config(upstream="http://127.0.0.1:1", issuers=()),
+)
 ROUTE = compile_route(RouteSection(path="/mcp", scopes=("a",), any_scope=("b", "c")), resource=RESOURCE)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from gateway.core.config.client_certificates import ClientCertificateHeader
+from gateway.core.config.credentials import CredentialPlace
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.resources import ResourceSection
@@ -123,6 +125,42 @@ OTHERS = (
 )
 def test_clients_are_sent_to_the_issuers_whose_tokens_count(routes: Any, servers: list[str]) -> None:
     assert document(*routes, issuers=OTHERS, unmatched="refuse")["authorization_servers"] == servers
+
+
+def test_templates_clusters_and_the_same_issuer_twice_are_no_places_to_log_in() -> None:
+    issuers = (
+        Issuer(issuer="https://login.example/{tid}/v2.0", audience=TOOLS, tenants=("a",), name="many"),
+        Issuer(issuer="https://cluster.example", audience=TOOLS, preset="kubernetes", name="cluster"),
+        Issuer(issuer=LOGIN, audience=TOOLS, jwks_url="https://login.example/one", name="one"),
+        Issuer(issuer=LOGIN, audience=TOOLS, jwks_url="https://login.example/two", name="two"),
+    )
+    assert document(issuers=issuers)["authorization_servers"] == [LOGIN]
+
+
+HEADER = CredentialPlace(header="X-Access-Token")
+
+
+@pytest.mark.parametrize(
+    ("routes", "settings", "methods"),
+    [
+        (({"path": "/mcp"},), {}, ["header"]),
+        (({"path": "/mcp"},), {"credentials": ("authorization", HEADER)}, ["header"]),
+        (({"path": "/mcp"},), {"credentials": (HEADER,)}, []),
+        (({"path": "/mcp", "credentials": ("authorization",)},), {"credentials": (HEADER,)}, ["header"]),
+        # What one of its routes does not take is no method of the resource.
+        (({"path": "/mcp/a"}, {"path": "/mcp/b", "credentials": (HEADER,)}), {}, []),
+        (({"path": "/mcp"}, {"path": "/orders", "credentials": (HEADER,)}), {}, ["header"]),
+        # It has no route.
+        (({"path": "/orders"},), {}, []),
+    ],
+)
+def test_where_a_token_may_stand_is_published(routes: Any, settings: Any, methods: list[str]) -> None:
+    assert document(*routes, **settings)["bearer_methods_supported"] == methods
+
+
+def test_tokens_that_are_bound_to_certificates_are_published_where_they_pass() -> None:
+    header = ClientCertificateHeader(name="X-Forwarded-Client-Cert", format="xfcc")
+    assert document(client_certificate_header=header)["tls_client_certificate_bound_access_tokens"] is True
 
 
 def test_on_loopback_issuers_on_loopback_count_as_well() -> None:

@@ -49,7 +49,7 @@ def config(*routes: dict[str, Any], resources: dict[str, str] | None = None, **s
 def test_an_identifier_is_taken_apart(
     identifier: str, host: str, segments: tuple[str, ...], path: str, url: str
 ) -> None:
-    resource = parse_resource("tools", ResourceSection(identifier=identifier))
+    resource = parse_resource("tools", ResourceSection(identifier=identifier), config())
     assert (resource.name, resource.identifier) == ("tools", identifier)
     assert (resource.host, resource.segments) == (host, segments)
     assert (resource.path, resource.url) == (f"/.well-known/oauth-protected-resource{path}", url)
@@ -57,7 +57,7 @@ def test_an_identifier_is_taken_apart(
 
 def test_a_path_that_no_request_can_have_is_none() -> None:
     with pytest.raises(AmbiguousPath):
-        parse_resource("tools", ResourceSection(identifier="https://a.example/x/../y"))
+        parse_resource("tools", ResourceSection(identifier="https://a.example/x/../y"), config())
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,9 @@ def test_a_path_that_no_request_can_have_is_none() -> None:
         ({"path": "/MCP"}, False),
         ({"path": "/orders/mcp"}, False),
         ({"path": "/mcp", "hosts": ("other.example.com",)}, False),
+        ({"path": "/mcp", "hosts": ("*.example.com",)}, False),
+        ({"path": "/mcp/{id}"}, True),
+        ({"path": "/{any}"}, False),
         # Nobody is asked for a token there.
         ({"path": "/mcp", "access": "public"}, False),
         # A path that is told of as a problem.
@@ -84,6 +87,32 @@ def test_a_path_that_no_request_can_have_is_none() -> None:
 def test_the_only_one_has_the_routes_within_it(route: dict[str, Any], belongs: Any) -> None:
     found = Resources(config()).find(RouteSection(**route))
     assert (found is not None) is belongs
+
+
+@pytest.mark.parametrize(
+    ("external", "identifier", "path", "belongs"),
+    [
+        # What a proxy takes away is part of the identifier, and of no route.
+        ("https://api.example.com/base", "https://api.example.com/base/mcp", "/mcp", True),
+        ("https://api.example.com/base", "https://api.example.com/base/mcp", "/base/mcp", False),
+        ("https://api.example.com/base", "https://api.example.com/base", "/*", True),
+        ("https://api.example.com/base/", "https://api.example.com/base/mcp", "/mcp/*", True),
+        ("https://api.example.com/base", "https://api.example.com/based/mcp", "/based/mcp", True),
+        ("https://other.example.com/base", "https://api.example.com/base/mcp", "/base/mcp", True),
+        (("https://api.example.com/a", "https://api.example.com/a/b"), "https://api.example.com/a/b/mcp", "/mcp", True),
+        ("https://api.example.com:8443/base", "https://api.example.com/base/mcp", "/mcp", True),
+        ("https://api.example.com", "https://api.example.com/mcp", "/mcp", True),
+        ("no-url", "https://api.example.com/mcp", "/mcp", True),
+    ],
+)
+def test_routes_are_seen_behind_what_a_proxy_takes_away(
+    external: Any, identifier: str, path: str, belongs: Any
+) -> None:
+    made = config(external_url=external, resources={"tools": identifier})
+    found = Resources(made).find(RouteSection(path=path))
+    assert (found is not None) is belongs
+    # Clients look for it under the identifier as it is.
+    assert Resources(made).by_name["tools"].path.endswith(identifier.removeprefix("https://api.example.com"))
 
 
 def test_case_is_ignored_where_the_api_ignores_it() -> None:
