@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+import msgspec
+
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection, route_name
 from gateway.core.config.words import joined
 from gateway.core.errors import MethodNotAllowed, NoRoute, UnknownHost
+from gateway.core.routing.resource import Resources, with_implied
 
 ANYBODY: Final = "anybody"
 ADMITTED: Final = "a token"
@@ -26,7 +29,7 @@ class Entry:
     path: str
     access: str
     mode: str
-    #: key of the route to what it asks of a token, as configured
+    #: key of the route to what it asks of a token, what its resource implies included
     asks: dict[str, Any]
     #: name of the upstream, or None: nobody gets there
     upstream: str | None
@@ -69,13 +72,30 @@ _WORDS: Final[Mapping[str, Callable[[Any], str]]] = {
 
 def entries_of(config: Config) -> list[Entry]:
     """Every route in the order of the file, then what becomes of requests that take none."""
-    routes = [_entry(index, route) for index, route in enumerate(config.routes)]
-    return [*routes, *_otherwise(config)]
+    resources = Resources(config)
+    routes = [_entry(index, _effective(route, resources)) for index, route in enumerate(config.routes)]
+    return [*routes, *_otherwise(config, _asked(_effective(RouteSection(path="/*"), resources)))]
+
+
+def _effective(route: RouteSection, resources: Resources) -> RouteSection:
+    """A route with the resource that it belongs to, and what that implies."""
+    resource = resources.find(route)
+    if resource is None:
+        return route
+    return msgspec.structs.replace(with_implied(route, resource), resource=resource.name)
+
+
+def _asked(route: RouteSection) -> dict[str, Any]:
+    return {key: found for key in _WORDS if (found := getattr(route, key, None)) not in (None, (), {})}
+
+
+def _token(asks: Mapping[str, Any]) -> str:
+    return ", ".join([ADMITTED, *(_WORDS[key](value) for key, value in asks.items())])
 
 
 def _entry(index: int, route: RouteSection) -> Entry:
-    asks = {key: found for key in _WORDS if (found := getattr(route, key, None)) not in (None, (), {})}
-    token = ", ".join([ADMITTED, *(_WORDS[key](value) for key, value in asks.items())])
+    asks = _asked(route)
+    token = _token(asks)
     who = {"public": ANYBODY, "optional": f"{ANYBODY} without a credential, or {token}", "token": token}[route.access]
     if route.mode == "report":
         who = f"{ANYBODY}, since it only reports; else {who}"
@@ -93,15 +113,15 @@ def _entry(index: int, route: RouteSection) -> Entry:
     )
 
 
-def _otherwise(config: Config) -> Iterator[Entry]:
-    """In the order in which it is decided."""
+def _otherwise(config: Config, asks: dict[str, Any]) -> Iterator[Entry]:
+    """In the order in which it is decided. `asks`: of a token, where one gets in."""
 
     def other(name: str, *, refused: type[NoRoute | MethodNotAllowed | UnknownHost] | None) -> Entry:
-        who = ADMITTED if refused is None else f"nobody: {refused.status} {refused.reason}"
+        who = _token(asks) if refused is None else f"nobody: {refused.status} {refused.reason}"
         passes = refused is None
-        return Entry(
-            None, name, (), (), "", "token" if passes else "none", "enforce", {}, "default" if passes else None, who
-        )
+        mode, upstream = "enforce", "default" if passes else None
+        access, asked = ("token", asks) if passes else ("none", {})
+        return Entry(None, name, (), (), "", access, mode, asked, upstream, who)
 
     if config.hosts:
         yield other("any other host", refused=UnknownHost)

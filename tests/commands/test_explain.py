@@ -22,6 +22,7 @@ from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
 from gateway.core.config.rates import BadTokensSection, Rate
+from gateway.core.config.resources import ResourceSection
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.secret import Secret
@@ -453,6 +454,22 @@ async def test_a_route_that_only_reports_is_told_apart(keys: str) -> None:
     assert explanation.refusal is not None
     assert explanation.refusal.reason == "insufficient_scope"
     assert ("X-User-Id", "alice") in explanation.headers
+
+
+async def test_the_resource_of_a_route_is_told_with_it(keys: str) -> None:
+    settings: dict[str, Any] = {
+        "resources": {"orders": ResourceSection(identifier=f"{AUDIENCE}/orders")},
+        "issuer": {"audience": (AUDIENCE, f"{AUDIENCE}/orders")},
+    }
+    explanation = await explained(keys, minted(aud=f"{AUDIENCE}/orders"), settings=settings)
+    assert explanation.verdict == "admitted"
+    assert explanation.steps[STEPS.index("route")].says == f"GET /orders/*, of {AUDIENCE}/orders"
+    explanation = await explained(keys, minted(), settings=settings)
+    assert explanation.refusal is not None
+    assert explanation.refusal.reason == "wrong_audience"
+    # A route outside of it is of none.
+    explanation = await explained(keys, minted(role="admin"), target="/admin/1", settings=settings)
+    assert explanation.steps[STEPS.index("route")].says == "/admin/*"
 
 
 async def test_a_public_route_asks_for_nothing(keys: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from gateway.cli import main
 from gateway.commands.who_gets_in import as_json, as_table, entries_of
 from gateway.core.config.file import Config
+from gateway.core.config.resources import ResourceSection
 from gateway.core.config.routes import RouteSection
 from tests.commands.program import SOUND
 from tests.signer import issuer
@@ -39,6 +40,24 @@ def config(*routes: dict[str, Any], **settings: Any) -> Config:
 )
 def test_who_gets_in_is_told_in_words(route: dict[str, Any], who: str) -> None:
     assert entries_of(config(route))[0].who == who
+
+
+TOOLS = "https://api.example.com/mcp"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "routes", "told"),
+    [
+        (TOOLS, ({"path": "/mcp"}, {"path": "/b"}), [f"a token, for {TOOLS}, for the resource tools", "a token", "a token"]),
+        (TOOLS, ({"path": "/mcp", "audience": "x"},), ["a token, for x, for the resource tools", "a token"]),
+        (TOOLS, ({"path": "/mcp", "access": "public"},), ["anybody", "a token"]),
+        # One that is all of a host has what no route names too.
+        ("https://a.example", (), ["a token, for https://a.example, for the resource tools"]),
+    ],
+)  # fmt: skip
+def test_what_a_resource_implies_is_told(identifier: str, routes: Any, told: list[str]) -> None:
+    resources = {"tools": ResourceSection(identifier=identifier)}
+    assert [entry.who for entry in entries_of(config(*routes, resources=resources))] == told
 
 
 @pytest.mark.parametrize(
