@@ -47,6 +47,8 @@ def document_of(config: Config, resource: Resource) -> dict[str, object]:
         "resource_name": section.name,
         "resource_documentation": section.documentation,
         "tls_client_certificate_bound_access_tokens": config.client_certificate_header is not None,
+        "dpop_signing_alg_values_supported": [] if config.dpop is None else list(config.dpop.algorithms),
+        "dpop_bound_access_tokens_required": _needs_proofs(config, routes),
     }
     # Section 3.2: members without a value are not written. That no method is supported is said by an empty list.
     said = {name: value for name, value in members.items() if value not in (None, False, [])}
@@ -62,6 +64,12 @@ def _bearer_methods(config: Config, routes: Iterable[RouteSection]) -> list[str]
         "query": all(by_query in {(kind, name) for _, kind, name in places_in(places)} for places in credentials),
     }
     return [method for method, is_supported in methods.items() if is_supported and credentials]
+
+
+def _needs_proofs(config: Config, routes: tuple[RouteSection, ...]) -> bool:
+    """Whether no token opens any of these routes without a DPoP proof."""
+    issuers = [issuer for issuer in config.issuers if any(_opens(issuer, route) for route in routes)]
+    return bool(issuers) and all(issuer.binding == "dpop" for issuer in issuers)
 
 
 def servers_of(config: Config, resource: Resource, routes: Iterable[RouteSection]) -> tuple[str, ...]:

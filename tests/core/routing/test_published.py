@@ -7,6 +7,7 @@ import pytest
 
 from gateway.core.config.client_certificates import ClientCertificateHeader
 from gateway.core.config.credentials import CredentialPlace
+from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.resources import ResourceSection
@@ -161,6 +162,26 @@ def test_where_a_token_may_stand_is_published(routes: Any, settings: Any, method
 def test_tokens_that_are_bound_to_certificates_are_published_where_they_pass() -> None:
     header = ClientCertificateHeader(name="X-Forwarded-Client-Cert", format="xfcc")
     assert document(client_certificate_header=header)["tls_client_certificate_bound_access_tokens"] is True
+
+
+def test_proofs_are_published_where_they_pass_and_needed_where_no_token_passes_without() -> None:
+    dpop = DPoPSection(algorithms=("ES256", "EdDSA"))
+    assert document(dpop=dpop)["dpop_signing_alg_values_supported"] == ["ES256", "EdDSA"]
+    assert "dpop_bound_access_tokens_required" not in document(dpop=dpop)
+
+    def issuer(name: str, **settings: Any) -> Issuer:
+        return Issuer(issuer=f"https://{name}.example", audience=TOOLS, name=name, **settings)
+
+    bound, free = issuer("bound", binding="dpop"), issuer("free")
+    assert document(dpop=dpop, issuers=(bound,))["dpop_bound_access_tokens_required"] is True
+    assert "dpop_bound_access_tokens_required" not in document(dpop=dpop, issuers=(bound, free))
+    # Of the issuers only those count whose tokens open its routes.
+    only = {"path": "/mcp", "issuers": ("bound",)}
+    found = document(only, dpop=dpop, issuers=(bound, free), unmatched="refuse")
+    assert found["dpop_bound_access_tokens_required"] is True
+    other = Issuer(issuer="https://other.example", audience="x", name="other")
+    assert document(dpop=dpop, issuers=(bound, other))["dpop_bound_access_tokens_required"] is True
+    assert "dpop_bound_access_tokens_required" not in document({"path": "/orders"}, dpop=dpop, issuers=(bound,))
 
 
 def test_on_loopback_issuers_on_loopback_count_as_well() -> None:
