@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.config.credentials import CredentialPlace
 from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.file import Config
 from gateway.core.config.rates import BadTokensSection
@@ -19,7 +20,9 @@ from gateway.core.errors import (
     DPoPProofInvalid,
     DPoPProofUntimely,
     InsufficientScope,
+    MisplacedToken,
     MissingCredential,
+    MultipleCredentials,
     NonceRequired,
     ProofMismatch,
     ProofReplayed,
@@ -273,6 +276,26 @@ async def test_a_host_that_hosts_confirm_counts_and_no_other() -> None:
     twice = [(b"X-Forwarded-Host", b"api.example.com"), (b"X-Forwarded-Host", b"evil.example")]
     refusal, _ = await world.ask(token, proof(token), headers=twice, trusted=True)
     assert type(refusal) is BadRequest
+
+
+async def test_a_bound_token_in_another_place_is_not_proven_by_what_stands_in_authorization() -> None:
+    world = World(credentials=("authorization", CredentialPlace(header="X-Access-Token")))
+    token = bound()
+    lines = ((b"X-Access-Token", token), (b"DPoP", proof(token)))
+
+    async def ask(*authorization: bytes) -> Refusal | Admission:
+        more = tuple((b"Authorization", value) for value in authorization)
+        try:
+            return await world.gate.admit(facts(None, *lines, *more, authorization=authorization), Ending())
+        except Refusal as refusal:
+            return refusal
+
+    refusal = await ask()
+    assert type(refusal) is ProofRequired
+    assert refusal.scheme == "Bearer"
+    assert type(await ask(b"DPoP " + token)) is MultipleCredentials
+    assert type(await ask(b"DPoP")) is MisplacedToken
+    assert isinstance((await world.ask(token, proof(token)))[0], Admission)
 
 
 # issuers[].binding

@@ -136,7 +136,12 @@ def route_places_of(route: RouteSection, config: Config) -> RoutePlaces | None:
     credentials = config.credentials if route.credentials is None else route.credentials
     if route.access == "public" or all(place == "authorization" for place in credentials):
         return None
-    return RoutePlaces(credentials, token_bytes=config.limits.token_bytes, is_optional=route.access == "optional")
+    return RoutePlaces(
+        credentials,
+        token_bytes=config.limits.token_bytes,
+        is_optional=route.access == "optional",
+        dpop=config.dpop is not None,
+    )
 
 
 def _places_of(credentials: Credentials) -> Iterator[Place]:
