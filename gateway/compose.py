@@ -20,7 +20,7 @@ from gateway.core.upstream.own_lines import own_lines, secret_uses
 from gateway.decisions.http import Decisions
 from gateway.gate import Gate
 from gateway.logouts import BackchannelLogouts
-from gateway.ports import Exchange, Observer, Upstream, UpstreamTokens
+from gateway.ports import Conditions, Exchange, Observer, Upstream, UpstreamTokens
 from gateway.possession import Possession
 from gateway.relay.upstream.upstreams import HttpUpstreams
 from gateway.remote.introspections import RemoteIntrospections
@@ -232,6 +232,7 @@ def build(
         revocations=revocations,
         userinfo=userinfo,
         tokens=tokens,
+        conditions=conditions_of(config),
         secrets=secrets,
         clock=clock,
     )
@@ -268,6 +269,15 @@ def build(
         revocations=revocations,
         _closing=closing,
     )
+
+
+def conditions_of(config: Config) -> Conditions | None:
+    """What conditions of routes are judged by, where there are any."""
+    if all(route.condition is None for route in config.routes):
+        return None
+    from gateway.conditions.conditions import CelConditions  # noqa: PLC0415 -- the library is there only with its extra
+
+    return CelConditions(config)
 
 
 def _revocations(

@@ -31,6 +31,7 @@ from gateway.core.token.places import places_of
 from gateway.core.trail import (
     BINDING,
     BODY,
+    CONDITION,
     CREDENTIAL,
     POLICY,
     RATES,
@@ -43,6 +44,7 @@ from gateway.core.trail import (
 from gateway.core.upstream.headers import ForwardingNotice, UpstreamHeaders
 from gateway.ports import (
     Assertions,
+    Conditions,
     Ending,
     Exchange,
     Introspections,
@@ -80,6 +82,7 @@ class Gate:
         tokens: UpstreamTokens | None = None,
         rates: Rates | None = None,
         possession: Possession | None = None,
+        conditions: Conditions | None = None,
         secrets: Mapping[Secret, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -105,6 +108,7 @@ class Gate:
         self._completer = None if userinfo is None else Completer(config, userinfo=userinfo, verifier=self.verifier)
         self._assertions = assertions
         self._revocations = revocations
+        self._conditions = conditions
         self._own_paths: tuple[OwnPaths, ...] = ()
         self._tokens = tokens
         self._upstream = upstream
@@ -250,6 +254,10 @@ class Gate:
                 check_policy(route, identity)
                 if identity.lacks is not None and self._completer is not None:
                     ending.identity = await self._completer.complete(identity, facts, digest, presumed, ending)
+                if route.condition is not None:
+                    assert self._conditions is not None  # or the route could not have one
+                    taken.append(CONDITION)
+                    self._conditions.check(route.condition, facts, ending, self._upstream_headers)
             if proof is not None:
                 taken.append(REPLAY)
                 await self._possession.use(proof, ending)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.core.config.condition import Condition
 from gateway.core.errors import Refusal
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.proof.dpop import Proof
@@ -16,6 +17,7 @@ from gateway.core.token.introspected import IntrospectionResponse
 from gateway.core.token.keys import Key
 from gateway.core.trail import Step, Trail
 from gateway.core.upstream.assertion import SigningKey
+from gateway.core.upstream.headers import UpstreamHeaders
 from gateway.events import Event
 
 
@@ -95,6 +97,16 @@ class Rates(Protocol):
         """Counts a request by these rules, and adds what the client is told of it to the response.
 
         RateLimited: one of them refuses, and it counts for none. StoreUnavailable: nobody can tell, as configured.
+        """
+
+
+class Conditions(Protocol):
+    """What routes ask of whole requests."""
+
+    def check(self, condition: Condition, facts: Facts, ending: "Ending", headers: UpstreamHeaders) -> None:
+        """ConditionFalse: the request does not meet it, or nobody can say; `ending` then has which. Waits for nothing.
+
+        `headers`: says which lines of the client a condition may be told.
         """
 
 
@@ -314,6 +326,8 @@ class Ending(Trail):
         self.route: Route | None = None
         #: who is calling, as soon as the token is known to be theirs to use
         self.identity: Identity | None = None
+        #: how the condition of its route came out: true, false, or error; None: it was not asked
+        self.condition: str | None = None
         #: what would have been refused on a route that only reports, and the step that would have
         self.reported: Refusal | None = None
         self.reported_at: Step | None = None

@@ -116,8 +116,7 @@ class Verifier:
             self._verified.replace(digest, identity, beside=beside)
 
     def _remember(self, digest: bytes, identity: Identity, token: bytes) -> None:
-        said = 0 if identity.believed is None else identity.believed.size
-        self._verified.remember(digest, identity, token_bytes=len(token) + said)
+        self._verified.remember(digest, identity, token_bytes=len(token) + identity.kept_bytes)
 
     def _fall_back(self, digest: bytes, identity: Identity) -> Identity | None:
         """What is left of an identity that no longer holds: what the token alone says, where that does."""

@@ -16,7 +16,7 @@ def changed(value: V, **fields: Any) -> V:
         "hashed_subject",
         "ends_at",
         "still_holds",
-        *("issued_at", "jti", "sid", "audience", "acr", "auth_time"),
+        *("issued_at", "jti", "sid", "audience", "acr", "auth_time", "kept_bytes"),
         "completed_with",
     }
     assert fields.keys() <= names

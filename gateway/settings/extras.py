@@ -6,18 +6,29 @@ from typing import Final
 
 from gateway.core.config.file import Config
 from gateway.core.config.probes import KINDS
-from gateway.core.config.words import ConfigProblem, named
+from gateway.core.config.words import ConfigProblem, joined, named
 
 #: aiocache keeps nothing while it is 1
 AIOCACHE_DISABLE: Final = "AIOCACHE_DISABLE"
 
 
 def extra_problems(config: Config) -> Iterator[ConfigProblem]:
-    """What is configured and needs a package that is not here. Imports nothing."""
+    """What is configured and needs a package that is not here, or that its package does not take."""
     if config.store.url is not None and importlib.util.find_spec("redis") is None:
         yield ConfigProblem(
             "store.url", "needs the package redis, which is not installed: it comes with bearer-gateway[redis]"
         )
+    has_cel = importlib.util.find_spec("cel_expr_python") is not None
+    for index, route in enumerate(config.routes):
+        if route.condition is not None and not has_cel:
+            yield ConfigProblem(
+                joined(joined("routes", index), "condition"),
+                "needs the package cel-expr-python, which is not installed: pip install bearer-gateway[cel]",
+            )
+    if has_cel and any(route.condition is not None for route in config.routes):
+        from gateway.conditions.conditions import condition_problems  # noqa: PLC0415 -- see above
+
+        yield from condition_problems(config)
     paths = named("probes", config.probes)
     for name, container in config.probes.items():
         for kind in KINDS:

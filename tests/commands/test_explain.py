@@ -83,6 +83,7 @@ ROUTES = (
     RouteSection(path="/partners/*", clients=("partner",)),
     RouteSection(path="/others/*", audience="https://other.example"),
     RouteSection(path="/payments/*", acr=("gold",), max_age=Seconds(600)),
+    RouteSection(path="/owned/*", condition="request.method == 'GET' && token.owner == identity.subject"),
     RouteSection(path="/narrow/*", audience=AUDIENCE, acr=("gold",), max_age=Seconds(600)),
 )
 
@@ -219,10 +220,12 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     elsewhere |= {StoreUnavailable, TokenRevoked}
     # Nor is an issuer asked in these: that has tests of its own.
     elsewhere |= {TokenInactive, IntrospectionUnavailable, UserInfoUnavailable}
+    # A condition is told of only where there is one.
+    elsewhere |= {ConditionFalse}
     # Nobody is asked for a token of the API's own here: it is only said that there would be one.
     elsewhere |= {ExchangeRefused, ExchangeUnavailable}
     # No part of a request that is explained yet, or nothing that a request alone can show.
-    elsewhere |= {ConditionFalse, CrossSiteRequest, PathMismatch, ProofReplayed, UndecidableCredential}
+    elsewhere |= {CrossSiteRequest, PathMismatch, ProofReplayed, UndecidableCredential}
     # Nothing that is only explained is counted.
     elsewhere |= {RateLimited}
     never = {
@@ -402,6 +405,26 @@ async def test_what_a_route_asks_of_audience_and_login_is_told_where_it_is_met(k
     says = explanation.steps[STEPS.index("policy")].says
     asked = f"for {(AUDIENCE,)!r}; acr ('gold',); a login of at most 600 s ago"
     assert says == f"scopes read:orders write:orders; {asked}"
+
+
+@pytest.mark.parametrize(
+    ("owner", "method", "passed", "says"),
+    [
+        ("alice", "GET", True, "met"),
+        ("bob", "GET", False, "condition_false: part 2 of 2 is false: 'token.owner == identity.subject'"),
+        ("alice", "POST", False, "condition_false: part 1 of 2 is false: \"request.method == 'GET'\""),
+        (..., "GET", False, "something that it names is not there: 'token.owner == identity.subject'"),
+    ],
+)
+async def test_a_condition_is_told_of_by_the_part_that_is_not_met_and_without_values(
+    keys: str, owner: Any, method: str, says: str, *, passed: bool
+) -> None:
+    explanation = await explained(keys, minted(owner=owner), target="/owned/1", method=method)
+    (line,) = (step for step in explanation.steps if step.name == "condition")
+    assert line.passed is passed
+    assert line.says.endswith(says)
+    assert not any(value in line.says for value in ("alice", "bob"))
+    assert explanation.verdict == ("admitted" if passed else "refused")
 
 
 async def test_a_value_is_shown_short(keys: str) -> None:

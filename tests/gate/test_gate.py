@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
+from gateway.compose import conditions_of
 from gateway.core.config.cors import Cors
 from gateway.core.config.file import Config
 from gateway.core.config.limits import Limits
@@ -185,6 +186,7 @@ class World:
             issuers=self.issuers,
             upstream=self.upstream,
             observer=self.recorder,
+            conditions=conditions_of(configured),
             clock=lambda: self.now,
         )
 

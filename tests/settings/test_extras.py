@@ -43,6 +43,42 @@ def test_a_grpc_probe_without_its_library_is_a_problem(tmp_path: Path, monkeypat
     ]
 
 
+CONDITION = """
+upstream: http://127.0.0.1:3000
+issuers: [{issuer: https://i.example, audience: a}]
+routes:
+  - path: /a
+  - {path: /b, condition: "%s"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "problem"),
+    [
+        ("token.sub == 'a'", None),
+        ("token.sub", None),
+        ("1", "must be true or false; its result is of the type int"),
+        ("identity.sub == 'a'", "cannot be compiled: there is no identity.sub"),
+        ("", "must not be empty; leave it out for none"),
+    ],
+)
+def test_a_condition_is_compiled_when_it_is_read(tmp_path: Path, condition: str, problem: str | None) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(CONDITION % condition)
+    found = [str(one) for one in load(str(path), {}).problems]
+    assert len(found) == (problem is not None)
+    assert all(one.startswith(f"routes[1].condition: {problem}") for one in found)
+
+
+def test_a_condition_without_its_library_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(CONDITION % "1")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert [str(problem) for problem in load(str(path), {}).problems] == [
+        "routes[1].condition: needs the package cel-expr-python, which is not installed: pip install bearer-gateway[cel]"
+    ]
+
+
 def test_a_variable_that_turns_caches_off_is_told_of(tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(PROBES)

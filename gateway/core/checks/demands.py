@@ -1,8 +1,12 @@
-"""Which `audience`, `acr` and `max_age` of routes make sense, and whether APIs behind one gateway are kept apart."""
+"""Which `audience`, `acr`, `max_age` and `condition` of routes make sense, and whether APIs are kept apart.
+
+Whether a condition compiles is asked where its library is (`conditions`).
+"""
 
 import re
 from collections.abc import Iterable, Iterator
 
+from gateway.core.config.condition import condition_sentences
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.issuers import Issuer, audiences_of, issuer_name
 from gateway.core.config.routes import RouteSection, route_audiences
@@ -56,6 +60,8 @@ def _own_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
         for index, word in enumerate(words):
             if word in words[:index]:
                 yield joined(name, index), f"is {joined(name, words.index(word))} again"
+    for sentence in () if route.condition is None else condition_sentences(route.condition):
+        yield "condition", sentence
     if route.max_age is not None and (route.max_age < 1 or route.max_age % 1):
         yield "max_age", "must be whole seconds, at least 1s"
 

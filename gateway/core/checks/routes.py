@@ -31,7 +31,7 @@ _NO_SCOPE = (
 )
 _UNREACHED = "is never reached: {} comes first and takes all of it"
 #: what a route may ask of a token, beside that there is one
-_ASKED = ("scopes", "any_scope", "claims", "clients", "issuers", "audience", "acr", "max_age")
+_ASKED = ("scopes", "any_scope", "claims", "clients", "issuers", "audience", "acr", "max_age", "condition")
 #: methods that never reach a route
 _NEVER = {"CONNECT", "TRACE"}
 

@@ -50,6 +50,10 @@ class RouteSection(Section, frozen=True, kw_only=True):
         _doc("name of the resource it belongs to; null: the only one, where path and hosts are within its identifier"),
     ] = None
     credentials: Annotated[Credentials | None, _doc("where a token may stand here; null: as at the top")] = None
+    condition: Annotated[
+        str | None,
+        _doc("CEL over token, identity and request, which must be true; at most 1024 bytes; needs the extra cel"),
+    ] = None
     name: Annotated[str | None, _doc("label in metrics and logs; default: made from the path")] = None
     upstream: Annotated[str, _doc("name of the upstream")] = "default"
     strip_prefix: Annotated[

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.claims import ClaimName
+from gateway.core.config.condition import Condition, read_condition
 from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.rates import Rate
 from gateway.core.config.routes import RouteSection, route_name
@@ -58,6 +59,8 @@ class Route:
     rates: tuple[RateRule, ...] = ()
     #: what it asks of the token's audience, and of the login; None: nothing
     demands: Demands | None = None
+    #: what must be true of the whole request; None: nothing
+    condition: Condition | None = None
     #: identifier of the resource that it belongs to; None: of none
     resource: str | None = None
     #: what its challenges tell of that
@@ -128,6 +131,7 @@ def compile_route(
         timeout=None if route.timeout is None else float(route.timeout),
         log=route.log,
         demands=demands_of(route, name=route_name(route)),
+        condition=None if route.condition is None else read_condition(route.condition),
         rates=compile_rates(rates, route.rates, public=route.access == "public"),
         variables=variables_of(route.path),
         cors=cors if route.cors == "inherit" else compile_cors(route.cors, has_rates=has_rates, dpop=dpop),

@@ -156,6 +156,13 @@ class Identity:
         return () if self.details is None else self.details.acr
 
     @property
+    def kept_bytes(self) -> int:
+        """Bytes that are kept beside the token for it: what its issuer said of it, and what conditions are told."""
+        said = 0 if self.believed is None else self.believed.size
+        payload = None if self.details is None else self.details.payload
+        return said if payload is None else said + payload.size
+
+    @property
     def auth_time(self) -> float | None:
         """When, in seconds since the epoch; None: the token does not say, or no route asks."""
         return None if self.details is None else self.details.auth_time

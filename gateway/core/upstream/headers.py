@@ -159,6 +159,13 @@ class UpstreamHeaders:
         kept.append((b"X-Request-Id", facts.request_id.encode("ascii")))
         return (*kept, *identity, *self.own.get(route.upstream, ()))
 
+    def passing(self, facts: Facts) -> list[HeaderLine]:
+        """The client's lines that go upstream as they are, or are a trusted proxy's word."""
+        meanings = self.meanings[facts.trusted, False]
+        kept = [line for line in facts.headers if meanings[line[0]] in (_KEPT, _FORWARDED)]
+        gone = nominated(facts.headers)
+        return [line for line in kept if line[0].lower() not in gone] if gone else kept
+
     def _passes(self, value: bytes, route: Route) -> bool:
         """Whether a credential goes on: a public page may have a login; an access token is for us."""
         return route.upstream in self.keeps_authorization or (route.public and not is_ours(value))

@@ -143,6 +143,12 @@ class Metrics:
             "Tokens that were not looked into: too many bad ones came from the same address.",
             registry=registry,
         )
+        self.conditions = Counter(
+            "gateway_conditions_total",
+            "Requests that the condition of their route was asked of: true, false, or neither.",
+            ("route", "result"),
+            registry=registry,
+        )
         self.lookups = Counter(
             "gateway_token_cache_lookups_total",
             "Look-ups in the verified-token cache.",
@@ -171,6 +177,7 @@ class Metrics:
         self._misses = self.tally.count(self.lookups.labels(_MISS))
         self._ended: dict[tuple[str, str, str, int], Count] = {}
         self._judged: dict[tuple[str, str], Count] = {}
+        self._conditions: dict[tuple[str, str], Count] = {}
         self._upstream_gauges: dict[str, tuple[Callable[[float], None], Callable[[float], None]]] = {}
         self._durations = _Timings(self.tally, self.duration, BUCKETS)
         self._own_durations = _Timings(self.tally, self.own_duration, OWN_BUCKETS)
@@ -203,8 +210,16 @@ class Metrics:
             self._own_durations[key[0]].observe(ending.own_duration)
         if ending.upstream_duration is not None:
             self._upstream_durations[NONE if route is None else route.upstream].observe(ending.upstream_duration)
+        if ending.condition is not None:
+            self._count_condition(key[0], ending.condition)
         if told is not None:
             self._count_refusal(told, ending)
+
+    def _count_condition(self, route: str, result: str) -> None:
+        count = self._conditions.get((route, result))
+        if count is None:
+            count = self._conditions[route, result] = self.tally.count(self.conditions.labels(route, result))
+        count.total += 1
 
     def _count_refusal(self, told: Refusal, ending: Ending) -> None:
         if isinstance(ending.refusal, UpstreamFailed | UpstreamTimeout | UpstreamBusy):

@@ -65,6 +65,33 @@ def test_only_what_is_asked_for_is_kept() -> None:
     assert repr(found) == f"Details(2 audiences, 1 acr, logged in at {NOW - 5})"
 
 
+@pytest.mark.parametrize(
+    ("conditions", "claims"),
+    [
+        (("request.path == '/'",), None),
+        (("token.acr == 'gold'", "token.level == 1", "request.path == '/'"), {"acr": "gold", "level": 5}),
+        (("token.acr == 'gold'", "size(token) > 3"), some_claims(acr="gold", level=5)),
+        (("token.nobody == 'a'",), {}),
+    ],
+)
+def test_of_the_claims_those_are_kept_that_conditions_name(
+    conditions: tuple[str, ...], claims: dict[str, Any] | None
+) -> None:
+    asked = kept(*({"condition": condition} for condition in conditions))
+    if claims is None:
+        assert asked is None
+        return
+    assert asked is not None
+    found = details(*({"condition": condition} for condition in conditions), acr="gold", level=5)
+    assert found.payload is not None
+    assert (found.payload.claims, found.audience, found.acr) == (claims, (), ())
+
+
+def test_a_condition_may_ask_for_the_audience() -> None:
+    found = details({"condition": "'a' in identity.audience"})
+    assert (found.audience, found.payload) == ((AUDIENCE,), None)
+
+
 def test_the_audience_is_what_the_deciding_claim_names() -> None:
     settings = {"audience_claims": ("resource", "aud")}
     found = details(BOTH[0], settings=settings, resource=AUDIENCE, aud=["other"])
@@ -129,4 +156,4 @@ def test_how_somebody_logged_in_is_one_value_or_a_list(
 def test_the_audience_is_kept_where_a_route_may_belong_to_a_resource() -> None:
     resources = {"tools": ResourceSection(identifier="https://api.example/mcp")}
     config = Config(issuers=(issuer(),), upstream="http://127.0.0.1:1", resources=resources)
-    assert Kept.of(config) == Kept(audience=True, login=False)
+    assert Kept.of(config) == Kept(audience=True, login=False, payload=False, claims=frozenset())

@@ -175,3 +175,11 @@ def test_dropped_lines_and_limits_are_told() -> None:
     metrics.happened(KeysKnown("mine", count=0, stale=True, age_limit=None))
     assert value(metrics, "gateway_jwks_age_limit_seconds", issuer="mine") == 90000
     assert value(metrics, "gateway_jwks_keys", issuer="mine") == 0
+
+
+def test_how_conditions_come_out_is_counted_by_route() -> None:
+    metrics = Metrics(())
+    for result in ("true", "false", "false", "error", None):
+        metrics.request_ended(ending(route=ROUTE, condition=result))
+    name = "gateway_conditions_total"
+    assert [value(metrics, name, route="orders", result=result) for result in ("true", "false", "error")] == [1, 2, 1]

@@ -1,0 +1,35 @@
+"""How large a pattern (RE2) becomes when it is compiled, about: what it costs grows with that and with the text.
+
+Repetitions are written out there: `(x{1,9}){1,9}` has 81 steps. Knows no more of patterns than how they nest.
+"""
+
+import re
+from typing import Final
+
+_REPEATED: Final = re.compile(r"\{(\d{1,4})(?:,(\d{0,4}))?\}")
+_CLASS: Final = re.compile(r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]?", re.DOTALL)
+
+
+def pattern_size(pattern: str) -> int:
+    """Steps of the pattern: at least one a character, a class or an escape, each as often as it is repeated."""
+    sizes = [0]
+    last = at = 0
+    while at < len(pattern):
+        char = pattern[at]
+        repeated = _REPEATED.match(pattern, at)
+        if repeated is not None:
+            times = max(int(repeated[1]), int(repeated[2] or 0), 1)
+            sizes[-1] += last * (times - 1)
+            last *= times
+            at = repeated.end()
+            continue
+        if char == "(":
+            sizes.append(0)
+        elif char == ")" and len(sizes) > 1:
+            last = sizes.pop()
+            sizes[-1] += last
+        else:
+            last = 1
+            sizes[-1] += 1
+        at = found.end() if (found := _CLASS.match(pattern, at)) is not None else at + (2 if char == "\\" else 1)
+    return sum(sizes)

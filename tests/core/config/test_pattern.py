@@ -1,0 +1,34 @@
+import pytest
+
+from gateway.core.config.pattern import pattern_size
+
+
+@pytest.mark.parametrize(
+    ("pattern", "size"),
+    [
+        ("", 0),
+        ("abc", 3),
+        ("^/orders/[0-9]+$", 12),
+        (r"\d\.\{2}", 5),
+        ("a{3}", 3),
+        ("a{2,5}b", 6),
+        ("a{2,}", 2),
+        ("a{0}", 1),
+        ("[a-z]{2,20}", 20),
+        ("[]a]{4}", 4),
+        (r"[\]a]{4}", 4),
+        ("[[:alpha:]]{4}", 4),
+        ("[^]a", 1),
+        ("(abc){4}d", 13),
+        ("(x{1,9}){1,9}", 81),
+        ("(x{1,9}){1,9}" * 3, 243),
+        ("((a{10}){10}){10}", 1000),
+        ("(a{10}", 10),
+        ("a){2}", 3),
+        ("{3}", 0),
+        ("a{x}", 4),
+        ("\\", 1),
+    ],
+)
+def test_repetitions_are_written_out(pattern: str, size: int) -> None:
+    assert pattern_size(pattern) == size
