@@ -19,6 +19,7 @@ from gateway.core.errors import ClientDisconnected, Draining, InternalError, Inv
 from gateway.core.http.body_limit import check_length
 from gateway.core.http.client_address import client_addresses_of
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.placed_lines import placed_lines, refusal_lines
 from gateway.core.proof.certificate import ClientCertificates
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.asked import asked_of
@@ -27,12 +28,13 @@ from gateway.core.routing.route import Route
 from gateway.core.routing.table import RouteTable
 from gateway.core.token.credential import find_credential, presumed_token
 from gateway.core.token.identity import Identity
-from gateway.core.token.places import places_of
+from gateway.core.token.places import cross_site_of, places_of
 from gateway.core.trail import (
     BINDING,
     BODY,
     CONDITION,
     CREDENTIAL,
+    ORIGIN,
     POLICY,
     RATES,
     REMEMBERED,
@@ -98,6 +100,7 @@ class Gate:
         #: a token that is bound to nothing may be refused for it
         self._asks_binding: Final = self._possession.is_needed
         self._dpop: Final = config.dpop is not None
+        self._cross_site = cross_site_of(config)
         self._token_bytes = config.limits.token_bytes
         self._body_bytes = config.limits.body_bytes
         self.verifier: Final = Verifier(
@@ -183,7 +186,10 @@ class Gate:
             caller = admission.identity
             is_endless = caller is None or (caller.believed is not None and caller.believed.is_end)
             left = None if caller is None or is_endless else caller.ends_at - self._clock()
-            await exchange.relay(response, lines=ending.response_lines, identity=caller, seconds_left=left)
+            lines = ending.response_lines
+            if ending.facts.placed:
+                lines += placed_lines(ending.facts.placed, status=response.status, headers=tuple(response.headers))
+            await exchange.relay(response, lines=lines, identity=caller, seconds_left=left)
         finally:
             response.close()
 
@@ -198,7 +204,10 @@ class Gate:
             return
         ending.status = refusal.status
         refusal.asked = None if ending.route is None else asked_of(ending.route, refusal, ending.identity)
-        await exchange.refuse(refusal, lines=ending.response_lines)
+        lines = ending.response_lines
+        if ending.facts is not None and ending.facts.placed:
+            lines += refusal_lines(ending.facts.placed)
+        await exchange.refuse(refusal, lines=lines)
 
     async def admit(self, facts: Facts, ending: Ending) -> Admission:  # noqa: C901, PLR0912, PLR0915 -- one step a branch
         """Whether this request may pass, and as whom. A Refusal says why not; `ending` then stands at its step.
@@ -244,6 +253,9 @@ class Gate:
                 if identity.confirmation is not None or self._asks_binding:
                     proof = self._possession.check(identity, facts, self._certificates, digest=digest, ending=ending)
                 ending.identity = identity
+                if self._cross_site is not None and facts.is_ambient:
+                    taken.append(ORIGIN)
+                    self._cross_site.check(facts, route.cors)
             if route.rates and self._rates is not None:
                 taken.append(RATES)
                 await self._rates.check(route.rates, facts, ending)

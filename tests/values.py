@@ -12,7 +12,7 @@ V = TypeVar("V", Facts, Identity)
 def changed(value: V, **fields: Any) -> V:
     """Another one that differs in these fields."""
     names = {name for name in dir(value) if not name.startswith("_")} - {
-        *("path", "emptied", "credited"),
+        *("path", "emptied", "credited", "is_ambient"),
         "hashed_subject",
         "ends_at",
         "still_holds",

@@ -224,7 +224,7 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     elsewhere |= {ConditionFalse}
     # Nobody is asked for a token of the API's own here: it is only said that there would be one.
     elsewhere |= {ExchangeRefused, ExchangeUnavailable}
-    # No part of a request that is explained yet, or nothing that a request alone can show.
+    # A decision is another question; and what is no part of a request that is explained yet, or nothing that a request alone can show.
     elsewhere |= {CrossSiteRequest, PathMismatch, ProofReplayed, UndecidableCredential}
     # Nothing that is only explained is counted.
     elsewhere |= {RateLimited}
@@ -292,6 +292,18 @@ async def test_a_token_in_another_place_is_explained(keys: str) -> None:
     assert refused.refusal is not None
     assert refused.refusal.reason == "multiple_credentials"
     assert next(line.name for line in refused.steps if line.passed is False) == "credential"
+
+
+async def test_a_page_of_another_site_is_told_of_at_a_step_of_its_own(keys: str) -> None:
+    settings = {"credentials": (CredentialPlace(cookie="__Host-token"),)}
+    place = Place("cookie", "__Host-token")
+    admitted = await explained(keys, minted(), settings=settings, place=place)
+    assert {line.name: line.says for line in admitted.steps}["origin"] == "of a page of ours, or of none"
+    headers = ((b"Sec-Fetch-Site", b"cross-site"),)
+    refused = await explained(keys, minted(), settings=settings, place=place, headers=headers)
+    assert refused.refusal is not None
+    assert refused.refusal.reason == "cross_site_request"
+    assert next(line.name for line in refused.steps if line.passed is False) == "origin"
 
 
 async def test_a_token_that_its_issuer_is_asked_about_is_explained(keys: str) -> None:

@@ -11,6 +11,17 @@ class CredentialPlace(Section, frozen=True, kw_only=True):
     """A place of an access token beside Authorization; exactly one of these. It is emptied on every request."""
 
     header: Annotated[str | None, _doc("a header whose whole value is the token, such as X-Access-Token")] = None
+    websocket: Annotated[
+        str | None,
+        _doc("a WebSocket's subprotocols: this name, such as bearer, and behind it the token; or base64url.NAME.TOKEN"),
+    ] = None
+    query: Annotated[
+        str | None,
+        _doc("UNSAFE: a parameter of the query, such as access_token, of GET and HEAD: URLs are logged and shared"),
+    ] = None
+    cookie: Annotated[
+        str | None, _doc("a cookie, such as __Host-token; read only where nothing else stands, for pages of ours")
+    ] = None
 
 
 Credentials = tuple[Literal["authorization"] | CredentialPlace, ...]
@@ -29,5 +40,7 @@ def places_in(credentials: Credentials) -> Iterator[tuple[int, str, str]]:
                     yield index, kind, name
 
 
+#: the one that browsers send by themselves
+COOKIE = "cookie"
 #: the keys of a place
-KINDS = ("header",)
+KINDS = ("header", "websocket", "query", "cookie")

@@ -58,6 +58,13 @@ class Config(Section, frozen=True, kw_only=True):
         tuple[str, ...],
         _doc("hosts that are served, without port; *.example.com: any below; another is 421; empty: every host is"),
     ] = ()
+    decisions_sources: Annotated[
+        Literal["headers", "all"],
+        _doc(
+            "where the decision API takes tokens from: headers; UNSAFE: all, also places that a proxy which only asks "
+            "leaves as they are"
+        ),
+    ] = "headers"
     workers: Annotated[
         int,
         _doc(

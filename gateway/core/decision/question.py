@@ -15,12 +15,12 @@ from gateway.core.decision import envoy
 from gateway.core.decision.forward import FORWARD
 from gateway.core.decision.nginx import INGRESS, nginx
 from gateway.core.decision.source import Source
-from gateway.core.errors import NoRoute, UnclearSubrequest, UndecidableHeader, UntrustedProxy
+from gateway.core.errors import NoRoute, UnclearSubrequest, UndecidableCredential, UndecidableHeader, UntrustedProxy
 from gateway.core.http.cors import requested_method
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.header_names import OVERRIDES, fold
 from gateway.core.http.request_line import check_request_line
-from gateway.core.token.places import named_places
+from gateway.core.token.places import Places, named_places
 
 _TARGET = re.compile(rb"/[!-~]*")
 
@@ -42,13 +42,17 @@ class DecisionRules:
     #: folded names that change method or path behind the proxy
     overrides: frozenset[bytes]
     limits: Limits
+    #: places of a token that only the proxy could empty; None: there are none, or it is trusted to
+    undecidable: Places | None = None
 
     @classmethod
     def of(cls, config: Config) -> "DecisionRules":
         """Compiled once at start."""
         headers = identity_headers_of(config)
         folds = {fold(name.encode()) for name in headers}
-        placed = [place.name for place in named_places(config) if place.kind == "header"]
+        places = named_places(config)
+        placed = [place.name for place in places if place.kind == "header"]
+        kept = tuple(place for place in places if place.kind != "header")
         others = [
             name
             for name in (*DEFAULT_IDENTITY_HEADERS, assertion_header_of(config), *placed)
@@ -67,13 +71,14 @@ class DecisionRules:
             repeated=frozenset(name.lower().encode() for name, header in headers.items() if header.format == "repeat"),
             overrides=OVERRIDES if config.routes and not config.pass_override_headers else frozenset(),
             limits=config.limits,
+            undecidable=Places(kept) if kept and config.decisions_sources != "all" else None,
         )
 
     def asked(self, subrequest: Facts) -> Facts:
         """The request that a subrequest asks about.
 
-        NoRoute: no style has this address. UntrustedProxy, UnclearSubrequest, UndecidableHeader, and what
-        `check_request_line` raises.
+        NoRoute: no style has this address. UntrustedProxy, UnclearSubrequest, UndecidableHeader, UndecidableCredential,
+        and what `check_request_line` raises.
         """
         if not subrequest.trusted:
             raise UntrustedProxy(f"{subrequest.peer} is none of trusted_proxies")
@@ -88,6 +93,8 @@ class DecisionRules:
             raise UnclearSubrequest("the target is not a path")
         check_request_line(facts.method, facts.target, self.limits)
         self._check_headers(facts)
+        if self.undecidable is not None and self.undecidable.has_any(facts):
+            raise UndecidableCredential("a credential stands where the proxy that asks would leave it")
         return facts
 
     def _check_headers(self, facts: Facts) -> None:

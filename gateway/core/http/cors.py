@@ -73,8 +73,12 @@ class CrossOrigin:
         allowed = ANY.encode() if self.any_origin else origin
         return ((b"Vary", b"Origin"), (b"Access-Control-Allow-Origin", allowed), *self.always, *more)
 
+    def names(self, origin: bytes) -> bool:
+        """Whether the file names this origin, or a pattern that it has; `*` names nobody."""
+        return origin in self.origins or any(known.fullmatch(origin) for known in self.patterns)
+
     def _allows(self, origin: bytes) -> bool:
-        return self.any_origin or origin in self.origins or any(known.fullmatch(origin) for known in self.patterns)
+        return self.any_origin or self.names(origin)
 
 
 def compile_cors(

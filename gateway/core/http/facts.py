@@ -105,6 +105,11 @@ class Facts:
     def __repr__(self) -> str:
         return f"Facts({self.method} {self.path} from {self.peer}, request {self.request_id})"
 
+    @property
+    def is_ambient(self) -> bool:
+        """A browser sends its token by itself, whatever page had it do so."""
+        return self.place.startswith("cookie ")
+
     def emptied(self, *, target: bytes, headers: tuple[HeaderLine, ...], placed: tuple[Placed, ...]) -> "Facts":
         """The same request without what stood in places of a token."""
         return self._with(target, headers, self.authorization, placed, self.place)

@@ -1,6 +1,6 @@
 """What stood where a token may stand beside Authorization: taken out of a request before anybody else reads that."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class Place:
@@ -28,17 +28,28 @@ class Place:
         return self.name if self.kind == "header" else f"{self.kind} {self.name}"
 
 
+class Offer(NamedTuple):
+    """What a client offers to speak in a WebSocket, where a token stood among it."""
+
+    #: what goes to the API
+    others: tuple[bytes, ...]
+    #: what stands for the token when the API selects none of them
+    own: bytes
+
+
 class Placed:
     """One credential, unchecked."""
 
-    __slots__ = ("place", "value", "wrong")
+    __slots__ = ("offer", "place", "value", "wrong")
 
-    def __init__(self, place: Place, value: bytes, *, wrong: str | None = None) -> None:
+    def __init__(self, place: Place, value: bytes, *, wrong: str | None = None, offer: Offer | None = None) -> None:
         self.place: Final = place
         #: what is thought to be the token
         self.value: Final = value
         #: why it is none, whatever it is; without a piece of it
         self.wrong: Final = wrong
+        #: of a WebSocket
+        self.offer: Final = offer
 
     def __repr__(self) -> str:
         return f"Placed({self.place.shown}{', wrong' if self.wrong else ''})"

@@ -100,3 +100,61 @@ def test_an_upstream_that_keeps_the_token_is_told_that_it_gets_no_other() -> Non
     assert warned(upstreams=upstreams) == []
     (told,) = warned("authorization", Place(header="X-A"), upstreams=upstreams)
     assert told.startswith("credentials[1].header: is not handed to upstream default")
+
+
+def test_two_kinds_are_two_places() -> None:
+    (problem,) = problems(Place(header="X-A", cookie="b"))
+    assert problem == "credentials[0]: must have exactly one of header, websocket, query and cookie"
+    assert problems(Place(query="t"), Place(cookie="t"), Place(websocket="t"), Place(query="T")) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "key"),
+    [
+        (Place(query="access token"), "query"),
+        (Place(query="access%5Ftoken"), "query"),
+        (Place(query="t[]"), "query"),
+        (Place(query=""), "query"),
+        (Place(cookie="a b"), "cookie"),
+        (Place(cookie="a=b"), "cookie"),
+        (Place(websocket="bear/er"), "websocket"),
+        (Place(websocket="b,c"), "websocket"),
+    ],
+)
+def test_a_name_can_be_written_in_one_way(place: Place, key: str) -> None:
+    (problem,) = problems(place)
+    assert problem.startswith(f"credentials[0].{key}: must be ")
+
+
+def test_places_that_no_request_can_use_are_told() -> None:
+    posts = RouteSection(
+        path="/a", methods=("POST",), credentials=(Place(query="t"), Place(websocket="b"), Place(cookie="c"))
+    )
+    gets = RouteSection(path="/b", methods=("HEAD",), credentials=(Place(query="t"),))
+    assert problems(routes=(posts, gets)) == [
+        "routes[0].credentials[0].query: has no effect: the route does not take GET",
+        "routes[0].credentials[1].websocket: has no effect: the route does not take GET",
+    ]
+    assert problems(decisions_sources="all") == ["decisions_sources: has no effect without decisions"]
+    assert problems(decisions_sources="all", decisions=":8081") == []
+
+
+def test_what_is_unsafe_or_odd_about_a_place_is_told() -> None:
+    url = {"external_url": "https://api.example.com"}
+    (query,) = warned(Place(query="access_token"))
+    assert query.startswith("credentials[0].query: is unsafe: URLs are logged, kept and shared")
+    assert warned(Place(cookie="__Host-token"), **url) == []
+    assert warned(Place(cookie="token"), **url) == [
+        "credentials[0].cookie: has no __Host- before its name: other hosts of its domain may set it"
+    ]
+    (ours,) = warned(Place(cookie="__Host-token"))
+    assert ours.startswith("credentials[0].cookie: needs external_url or hosts for browsers that do not send ")
+    assert warned(Place(cookie="__Host-token"), hosts=("api.example.com",)) == []
+    assert warned(Place(websocket="bearer")) == []
+
+
+def test_what_the_decision_api_makes_of_a_place_is_told() -> None:
+    (refused,) = warned(Place(websocket="bearer"), Place(header="X-A"), decisions=":8081")
+    assert refused.startswith("credentials[0].websocket: is refused by the decision API")
+    (unsafe,) = warned(Place(websocket="bearer"), decisions=":8081", decisions_sources="all")
+    assert unsafe.startswith("decisions_sources: is unsafe: ")

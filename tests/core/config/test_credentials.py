@@ -14,5 +14,5 @@ def test_a_place_is_a_word_or_a_mapping() -> None:
 
 
 def test_places_are_told_with_their_index() -> None:
-    found = places_in(("authorization", CredentialPlace(header="A"), CredentialPlace()))
-    assert list(found) == [(1, "header", "A")]
+    found = places_in(("authorization", CredentialPlace(header="A"), CredentialPlace(), CredentialPlace(cookie="b")))
+    assert list(found) == [(1, "header", "A"), (3, "cookie", "b")]

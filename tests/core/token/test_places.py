@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from gateway.core.config.credentials import CredentialPlace, Credentials
 from gateway.core.config.file import Config
@@ -10,13 +12,16 @@ from gateway.core.config.routes import RouteSection
 from gateway.core.errors import MisplacedToken, MissingCredential, MultipleCredentials, Refusal, TokenTooLarge
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.placed import Place
-from gateway.core.token.places import Places, RoutePlaces, named_places, places_of, route_places_of
+from gateway.core.token.places import Places, RoutePlaces, cross_site_of, named_places, places_of, route_places_of
 from gateway.core.trail import Step, Trail
 from tests.memory import facts
 from tests.signer import issuer
 
 HEADER = CredentialPlace(header="x-access-token")
-ALL: Credentials = ("authorization", HEADER)
+PROTOCOL = CredentialPlace(websocket="bearer")
+QUERY = CredentialPlace(query="access_token")
+COOKIE = CredentialPlace(cookie="__Host-token")
+ALL: Credentials = ("authorization", HEADER, PROTOCOL, QUERY, COOKIE)
 
 
 def places(*credentials: Any) -> Places:
@@ -136,7 +141,9 @@ def test_a_route_reads_the_places_that_it_names() -> None:
     assert caught.value.evidence == "no credential in X-Other"
     with pytest.raises(MissingCredential) as caught:
         chosen()
-    assert caught.value.evidence == "no credential in Authorization, X-Access-Token"
+    assert caught.value.evidence == (
+        "no credential in Authorization, X-Access-Token, cookie __Host-token, query access_token, websocket bearer"
+    )
 
 
 def test_optional_is_no_credential_at_all() -> None:
@@ -146,3 +153,128 @@ def test_optional_is_no_credential_at_all() -> None:
     with pytest.raises(MisplacedToken):
         chosen((b"X-Access-Token", b"a b"), optional=True)
     assert chosen((b"X-Access-Token", b"abc"), optional=True).place == "X-Access-Token"
+
+
+SOME: list[tuple[HeaderLine, dict[str, Any]]] = [
+    ((b"X-Access-Token", b"abc"), {}),
+    ((b"Sec-WebSocket-Protocol", b"bearer, abc"), {"is_websocket": True}),
+    ((b"Cookie", b"__Host-token=abc"), {}),
+    ((b"Accept", b"*/*"), {"target": b"/orders?access_token=abc"}),
+]
+
+
+@pytest.mark.parametrize(("line", "settings"), SOME)
+def test_a_token_is_found_wherever_it_may_stand(line: HeaderLine, settings: dict[str, Any]) -> None:
+    found = chosen(line, **settings)
+    assert found.authorization == (b"Bearer abc",)
+    assert found.target == b"/orders"
+    assert b"abc" not in b"".join(value for _, value in found.headers)
+    assert found.is_ambient == (line[0] == b"Cookie")
+
+
+def test_a_cookie_counts_where_nothing_else_stands() -> None:
+    cookie = (b"Cookie", b"__Host-token=abc; a=1")
+    found = chosen(cookie, (b"X-Access-Token", b"def"))
+    assert (found.authorization, found.headers) == ((b"Bearer def",), ((b"Cookie", b"a=1"),))
+    assert chosen(cookie, (b"Authorization", b"Bearer ghi")).authorization == (b"Bearer ghi",)
+    assert chosen(cookie, (b"Authorization", b"Basic YTpi")).authorization == (b"Bearer abc",)
+    with pytest.raises(MultipleCredentials):
+        chosen(cookie, cookie)
+    with pytest.raises(MisplacedToken):
+        chosen((b"Cookie", b"__Host-token="))
+
+
+def test_protocols_are_emptied_on_every_line_and_others_stay() -> None:
+    lines = ((b"Sec-WebSocket-Protocol", b"bearer"), (b"A", b"b"), (b"sec-websocket-protocol", b"abc, chat, x"))
+    found = emptied(*lines, is_websocket=True)
+    assert found.headers == ((b"Sec-WebSocket-Protocol", b"chat, x"), (b"A", b"b"))
+    assert found.placed[0].offer == ((b"chat", b"x"), b"bearer")
+    request = facts(None, (b"Sec-WebSocket-Protocol", b"chat ,x"), is_websocket=True)
+    assert places(*ALL).emptied(request) is request
+    with pytest.raises(MisplacedToken, match="no WebSocket"):
+        chosen((b"Sec-WebSocket-Protocol", b"bearer, abc"))
+    # A proxy that asks need not tell of an upgrade.
+    assert chosen((b"Sec-WebSocket-Protocol", b"bearer, abc"), is_question=True).place == "websocket bearer"
+
+
+def test_a_query_is_for_requests_that_change_nothing() -> None:
+    assert chosen(target=b"/a?access_token=abc", method="HEAD").place == "query access_token"
+    with pytest.raises(MisplacedToken, match="GET and HEAD only"):
+        chosen(target=b"/a?access_token=abc", method="POST")
+
+
+def test_headers_that_tell_a_target_again_are_emptied_too() -> None:
+    lines = ((b"X-Forwarded-Uri", b"/a?access_token=abc&b"), (b"Referer", b"https://h/?access%5Ftoken=abc"))
+    found = emptied(*lines)
+    assert found.headers == ((b"X-Forwarded-Uri", b"/a?b"), (b"Referer", b"https://h/"))
+    assert found.placed == ()
+
+
+def test_what_only_a_proxy_could_empty_is_told() -> None:
+    watched = places(PROTOCOL, QUERY, COOKIE)
+    assert watched.has_any(facts(None, (b"Cookie", b"__Host-token=abc")))
+    assert watched.has_any(facts(None, (b"Cookie", b"__host-token=abc")))
+    assert watched.has_any(facts(None, target=b"/?access%5Ftoken=abc"))
+    assert not watched.has_any(facts(b"abc", (b"Cookie", b"a=1"), (b"Referer", b"/?access_token=abc")))
+
+
+def test_who_made_a_request_is_asked_where_a_cookie_may_have_a_token() -> None:
+    assert cross_site_of(Config(issuers=(issuer(),), credentials=("authorization", QUERY))) is None
+    assert cross_site_of(Config(issuers=(issuer(),), credentials=("authorization", COOKIE))) is not None
+
+
+VALUES = st.binary(max_size=12) | st.sampled_from(
+    [b"abc", b"Bearer abc", b"bearer, abc", b"__Host-token=abc", b"DPoP x"]
+)
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [b"Authorization", b"X-Access-Token", b"X_Access_Token", b"Cookie", b"Sec-WebSocket-Protocol", b"Referer"]
+        ),
+        VALUES,
+    ),
+    max_size=5,
+)
+TARGETS = st.sampled_from([b"/a", b"/a?access_token=abc", b"/a?access_token", b"/a?access%5Ftoken=abc&b", b"*"])
+
+
+def outcome(lines: list[HeaderLine], target: bytes, *, is_websocket: bool) -> type[Refusal] | bytes:
+    try:
+        found = chosen(*lines, target=target, is_websocket=is_websocket)
+    except Refusal as refusal:
+        return type(refusal)
+    return b" ".join(found.authorization)
+
+
+@given(lines=LINES, target=TARGETS, is_websocket=st.booleans())
+def test_any_bytes_in_any_place_are_one_token_or_refused(
+    lines: list[HeaderLine], target: bytes, *, is_websocket: bool
+) -> None:
+    found = outcome(lines, target, is_websocket=is_websocket)
+    assert isinstance(found, bytes | type)
+
+
+@given(
+    lines=LINES,
+    target=TARGETS,
+    is_websocket=st.booleans(),
+    more=st.sampled_from(
+        [
+            (b"Authorization", b"Bearer abc"),
+            (b"X-Access-Token", b"abc"),
+            (b"Cookie", b"__Host-token=abc"),
+            (b"Sec-WebSocket-Protocol", b"bearer, abc"),
+        ]
+    ),
+)
+def test_a_further_place_never_helps_what_was_refused_in_another(
+    lines: list[HeaderLine], target: bytes, *, is_websocket: bool, more: HeaderLine
+) -> None:
+    assume(more[0] not in {name for name, _ in lines})
+    found = outcome(lines, target, is_websocket=is_websocket)
+    again = outcome([*lines, more], target, is_websocket=is_websocket)
+    if isinstance(found, type):
+        assert isinstance(again, type) or issubclass(found, MissingCredential)
+    elif isinstance(again, bytes) and again != found:
+        # What was there was no token of ours, or in a cookie, which gives way.
+        assert not found.startswith((b"Bearer", b"DPoP")) or any(name == b"Cookie" for name, _ in lines)
