@@ -44,6 +44,7 @@ from gateway.core.trail import (
     UPSTREAM,
 )
 from gateway.core.upstream.headers import ForwardingNotice, UpstreamHeaders
+from gateway.messages import OwnResponse
 from gateway.ports import (
     Assertions,
     Conditions,
@@ -53,7 +54,6 @@ from gateway.ports import (
     Issuers,
     Observer,
     OwnPaths,
-    OwnResponse,
     Rates,
     Revocations,
     Upstream,

@@ -20,7 +20,8 @@ from gateway.core.revocation.logout import ends_sessions_only, entries_of
 from gateway.core.token.jwt import parse_token
 from gateway.core.token.logout import Logout, LogoutRules, check_logout_token, issuer_of
 from gateway.events import LogoutHeard
-from gateway.ports import Ending, Exchange, Issuers, Observer, OwnResponse
+from gateway.messages import OwnResponse
+from gateway.ports import Ending, Exchange, Issuers, Observer
 from gateway.signature import signer_of
 
 #: bytes of a request

@@ -12,7 +12,8 @@ from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.hosts import host_of
 from gateway.core.routing.published import published
 from gateway.core.routing.resource import WELL_KNOWN
-from gateway.ports import Ending, Exchange, OwnResponse
+from gateway.messages import OwnResponse
+from gateway.ports import Ending, Exchange
 
 ALLOWED: Final = ("GET", "HEAD", "OPTIONS")
 #: how long a document is good for, in seconds: clients read it again when a challenge comes

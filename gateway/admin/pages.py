@@ -12,7 +12,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from gateway.admin.probes import Probes
 from gateway.admin.readiness import Readiness
 from gateway.core.errors import ClientDisconnected, Draining, MethodNotAllowed, Refusal
-from gateway.ports import Exchange, OwnResponse
+from gateway.messages import OwnResponse
+from gateway.ports import Exchange
 
 #: seconds for which rendered metrics are given out again: a scrape must never hold traffic
 METRICS_KEPT = 1.0

@@ -8,7 +8,8 @@ from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.proof.certificate_header import thumbprint_of
 from gateway.core.routing.admission import Admission
 from gateway.core.trail import Step
-from gateway.ports import Ending, Exchange, Response
+from gateway.messages import Response
+from gateway.ports import Ending, Exchange
 
 EXCHANGED: Final = "a token in exchange for the caller's; nobody is asked for it here"
 FETCHED: Final = "the gateway's own token, from the token endpoint; nobody is asked for it here"

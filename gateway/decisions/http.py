@@ -10,7 +10,8 @@ from gateway.core.rates.fields import RATE_FIELDS
 from gateway.core.routing.admission import Admission
 from gateway.core.token.identity import Identity
 from gateway.gate import Gate
-from gateway.ports import Body, Ending, Exchange, OwnResponse, Response
+from gateway.messages import Body, OwnResponse, Response
+from gateway.ports import Ending, Exchange
 
 #: what a client is told with a yes as well, if the proxy passes it on
 TOLD = RATE_FIELDS | {b"DPoP-Nonce"}

@@ -7,7 +7,7 @@ import asyncio
 from typing import Protocol
 
 from gateway.core.errors import ClientDisconnected
-from gateway.ports import Stream
+from gateway.messages import Stream
 from gateway.relay.frames import Frames
 from gateway.relay.waiting import Signal
 

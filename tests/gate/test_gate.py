@@ -50,8 +50,9 @@ from gateway.core.routing.admission import Admission
 from gateway.core.token.identity import Identity
 from gateway.core.trail import Step
 from gateway.gate import Gate
+from gateway.messages import Body, OwnResponse, Response, Stream
 from gateway.observe.observers import Unheard
-from gateway.ports import Body, Ending, Exchange, OwnResponse, Response, Stream
+from gateway.ports import Ending, Exchange
 from gateway.store.rates import RateLimits
 from gateway.store.revocations import Revocations
 from tests.memory import MemoryIssuers, Recorder, facts

@@ -16,7 +16,8 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.config.limits import Limits
 from gateway.core.config.section import Size
 from gateway.core.errors import ClientDisconnected, MissingCredential, Refusal
-from gateway.ports import Exchange, OwnResponse
+from gateway.messages import OwnResponse
+from gateway.ports import Exchange
 from gateway.relay.client.connection import Connection
 from gateway.relay.client.listener import Listener
 from gateway.relay.client.phase import STATES, TABLE

@@ -17,8 +17,9 @@ from gateway.core.revocation.entry import Entry, checked, parse_entry, written
 from gateway.core.token.keys import Key
 from gateway.core.token.logout import EVENT
 from gateway.logouts import BackchannelLogouts
+from gateway.messages import OwnResponse
 from gateway.observe.observers import Unheard
-from gateway.ports import Ending, OwnResponse
+from gateway.ports import Ending
 from tests.memory import MemoryIssuers, facts
 from tests.properties.json_values import TEXT, VALUES, objects
 from tests.signer import ISSUER, NOW, base64url, issuer, private_jwk, sign

@@ -14,7 +14,7 @@ from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.response_lines import with_lines
 from gateway.core.token.identity import Identity
 from gateway.core.upstream.headers import response_headers
-from gateway.ports import OwnResponse, Response, Stream
+from gateway.messages import OwnResponse, Response, Stream
 from gateway.relay.client.body import RequestBody
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.listener import Listener

@@ -8,7 +8,7 @@ from gateway.core.errors import Refusal
 from gateway.core.http.challenge import Challenges
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.token.identity import Identity
-from gateway.ports import Body, OwnResponse, Response
+from gateway.messages import Body, OwnResponse, Response
 from gateway.relay.client.exchange import refusal_bytes
 from gateway.relay.client.wire import Wire
 

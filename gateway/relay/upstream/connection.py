@@ -12,7 +12,8 @@ from typing import Final, cast
 
 from gateway.core.errors import UpstreamProtocolError, UpstreamTimeout
 from gateway.core.http.facts import Facts
-from gateway.ports import Body, Exchange
+from gateway.messages import Body
+from gateway.ports import Exchange
 from gateway.relay.http1.chunk import LAST, chunk
 from gateway.relay.http1.chunk import whole as whole_chunk
 from gateway.relay.http1.response_head import ResponseHead

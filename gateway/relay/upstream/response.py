@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from gateway.core.http.facts import HeaderLine
-from gateway.ports import Stream
+from gateway.messages import Stream
 from gateway.relay.http1.response_head import ResponseHead
 from gateway.relay.upstream.connection import UpstreamConnection
 from gateway.relay.upstream.stream import UpstreamStream

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.ports import Receiver
+from gateway.messages import Receiver
 from gateway.relay.upstream.connection import UpstreamConnection
 
 

@@ -57,8 +57,9 @@ def test_durations_and_sizes_are_numbers_or_text_with_a_unit() -> None:
 def test_what_yaml_1_1_makes_of_a_word_may_stand_for_it() -> None:
     made = schema()
     assert made["$defs"]["Log"]["properties"]["subject"]["enum"] == ["hashed", "off", "plain", False]
+    assert made["$defs"]["DPoPSection"]["properties"]["nonce"]["enum"] == ["off", "required", False]
     texts = [key for section in (made, *made["$defs"].values()) for key in section["properties"].values()]
-    assert sum(False in text.get("enum", ()) for text in texts) == 1
+    assert sum(False in text.get("enum", ()) for text in texts) == 2
 
 
 def test_a_share_is_a_number() -> None:

@@ -8,7 +8,8 @@ import pytest_asyncio
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
 from gateway.core.errors import Refusal
-from gateway.ports import Exchange, OwnResponse
+from gateway.messages import OwnResponse
+from gateway.ports import Exchange
 from gateway.relay.client.server import Server
 from gateway.relay.sweep import Clock
 from tests.wire import RawClient, Running, Start, get, post, until

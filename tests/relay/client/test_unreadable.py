@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.errors import BadRequest, Refusal
 from gateway.core.http.challenge import Challenges
-from gateway.ports import OwnResponse
+from gateway.messages import OwnResponse
 from gateway.relay.client.peer import Peer
 from gateway.relay.client.unreadable import Unreadable
 from gateway.relay.client.wire import Wire
