@@ -18,6 +18,7 @@ from gateway.core.config.words import ConfigProblem, joined
 from gateway.core.errors import Refusal
 from gateway.core.http.facts import Facts
 from gateway.core.routing.pattern import Pattern, is_within, parse_pattern
+from gateway.core.routing.route import Route
 from gateway.core.routing.table import RouteTable
 
 #: requests that are told of all routes; of one there are as many as there are kinds
@@ -35,9 +36,6 @@ _BEHIND: Final = (".json", ".", ";x", "%20", "%3Fx", "%23x")
 #: stands for a variable, and for what is below
 _SAMPLE: Final = "1"
 _SAFE: Final = "!$&'()*+,:=@"
-#: in place of the number of a route: the request is refused, or no route is taken and a token is enough
-_NOBODY: Final = -2
-_UNMATCHED: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,30 +101,32 @@ class Walker:
         One of each kind, since what helps against one helps against all.
         """
         wanted = self._routes[index]
+        if wanted.access != "token" or wanted.mode != "enforce":
+            return
         usual = self._usual(index)
-        if wanted.access != "token" or wanted.mode != "enforce" or usual is None:
+        demanded = None if usual is None else self._taker(usual)
+        if usual is None or demanded is None:
             return
         told: set[str] = set()
         for attempt in self._tries(index, usual):
             if attempt.kind in told:
                 continue
             taker = self._taker(attempt.request)
-            if taker in {index, _NOBODY}:
+            lax = None if taker is None else laxity(taker, demanded)
+            if taker is None or lax is None:
                 continue
-            route = self._routes[taker] if taker >= 0 else None
-            lax = laxity(route, wanted)
-            if lax is not None and not (route is not None and self._is_meant(index, taker, attempt)):
+            number = _number_of(taker)
+            if number is None or not self._is_meant(index, number, attempt):
                 told.add(attempt.kind)
-                yield attempt.request, None if route is None else taker, lax
+                yield attempt.request, number, lax
 
-    def _taker(self, request: Request) -> int:
-        """The number of the route that takes a request; _NOBODY, or _UNMATCHED."""
+    def _taker(self, request: Request) -> Route | None:
+        """The route that takes a request; None: it is refused."""
         self.left -= 1
         try:
-            route = self._table.match(request.facts())
+            return self._table.match(request.facts())
         except Refusal:
-            return _NOBODY
-        return int(route.name) if route.name.isdigit() else _UNMATCHED
+            return None
 
     def _usual(self, index: int) -> Request | None:
         """A request that the route takes, as it is meant; None: there is none, since others come first."""
@@ -137,7 +137,8 @@ class Walker:
         method = route.methods[0] if route.methods else "GET"
         for segments in (pattern.segments, (*pattern.segments, _SAMPLE)) if pattern.below else (pattern.segments,):
             usual = Request(method, _path(segments), host)
-            if self._taker(usual) == index:
+            taker = self._taker(usual)
+            if taker is not None and _number_of(taker) == index:
                 return usual
         return None
 
@@ -189,6 +190,11 @@ class Walker:
             return bool(route.hosts) and is_within(theirs, own)
         place = attempt.place
         return place is not None and place < len(theirs.segments) and theirs.segments[place] is not None
+
+
+def _number_of(route: Route) -> int | None:
+    """Where a route stands in the file; None: no route was taken, and a token is enough."""
+    return int(route.name) if route.name.isdigit() else None
 
 
 def _plain(host: str) -> str:

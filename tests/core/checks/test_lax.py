@@ -5,24 +5,13 @@ from typing import Any
 import pytest
 
 from gateway.core.checks.lax import laxity
+from gateway.core.config.rates import Rate
 from gateway.core.config.routes import RouteSection
+from gateway.core.routing.route import Route, compile_route
 
 
-def route(**settings: Any) -> RouteSection:
-    return RouteSection(path="/a", **settings)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "lax"),
-    [
-        ({}, None),
-        ({"scopes": ("a",)}, "any token: no scopes"),
-        ({"claims": {"a": 1}, "clients": ("x",)}, "any token: no claims, clients"),
-        ({"methods": ("GET",), "hosts": ("a.example",)}, None),
-    ],
-)
-def test_where_no_route_is_taken_a_token_is_all_that_is_asked(wanted: dict[str, Any], lax: str | None) -> None:
-    assert laxity(None, route(**wanted)) == lax
+def route(**settings: Any) -> Route:
+    return compile_route(RouteSection(path="/a", **settings))
 
 
 @pytest.mark.parametrize(
@@ -51,13 +40,14 @@ def test_where_no_route_is_taken_a_token_is_all_that_is_asked(wanted: dict[str, 
         ({"clients": ("app",)}, {"issuers": ("one",)}, "without its issuers"),
         ({"acr": ("gold",)}, {"acr": ("gold", "silver")}, None),
         ({"audience": "a"}, {"audience": ("a", "b")}, None),
-        ({}, {"audience": "a", "acr": ("gold",)}, "without its audience, acr"),
+        ({}, {"audience": "a", "acr": ("gold",)}, "without its audience, acr or max_age"),
         ({"max_age": 60.0}, {"max_age": 60.0}, None),
         ({"max_age": 30.0}, {"max_age": 60.0}, None),
-        ({"max_age": 90.0}, {"max_age": 60.0}, "without its max_age"),
-        ({}, {"max_age": 60.0}, "without its max_age"),
-        ({"resource": "r"}, {"resource": "r"}, None),
-        ({"resource": "s"}, {"resource": "r"}, "without its resource"),
+        ({"max_age": 90.0}, {"max_age": 60.0}, "without its audience, acr or max_age"),
+        ({}, {"max_age": 60.0}, "without its audience, acr or max_age"),
+        ({"methods": ("GET",), "hosts": ("a.example",), "upstream": "other"}, {}, None),
+        ({}, {"rates": (Rate(name="r", per="route", limit=1),)}, None),
+        ({"clients": ("app",)}, {"scopes": ("a",), "claims": {"x": 1}}, "without its scopes, claims"),
     ],
 )
 def test_a_route_is_lax_where_it_does_without_something(
