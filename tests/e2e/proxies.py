@@ -14,8 +14,8 @@ from pathlib import Path
 from process import ROOT, START_SECONDS, STOP_SECONDS, GatewayProcess, serving
 
 DEPLOY = ROOT / "deploy"
-#: the ports as the examples write them: where clients come, where the gateway decides, where the API is
-CLIENTS, DECISIONS, API = "8080", "8081", "3000"
+#: the ports as the examples write them: where clients come, where the gateway decides, where it responds, where the API is
+CLIENTS, DECISIONS, TRAFFIC, API = "8080", "8081", "8082", "3000"
 
 _NGINX = """
 daemon off;
@@ -111,6 +111,12 @@ def decisions_file(directory: Path, *, api: str, issuer: str, dead_issuer: str) 
     text = (DEPLOY / "gateway.yaml").read_text()
     text = re.sub(r"127\.0\.0\.1:(?:8081|8082|9090)\b", "127.0.0.1:0", text)
     text = text.replace("http://127.0.0.1:3000", api).replace("https://tenant.eu.auth0.com/", issuer)
+    # Beside what the example has, a resource: clients find the way to that by what is published.
+    text = text.replace(
+        "audience: https://api.example.com\n", "audience: [https://api.example.com, https://api.test/mcp]\n"
+    )
+    text = text.replace("routes:", "resources: {tools: {identifier: https://api.test/mcp}}\nroutes:")
+    text = text.replace("unmatched:", "  - {path: /mcp, scopes: [tools]}\nunmatched:")
     text = text.replace(
         "routes:", f"  - {{issuer: {dead_issuer}, audience: https://api.example.com, name: dead}}\nroutes:"
     )
@@ -126,9 +132,14 @@ async def asking(program: Program, directory: Path, *, config: str, api: str) ->
         await gateway.ready()
         decisions = (await gateway.wait_for(r"decisions on \S+:(\d+),"))[1]
         port = free_port()
-        ports = {CLIENTS: port, DECISIONS: decisions, API: api.rpartition(":")[2]}
+        ports = {
+            CLIENTS: port,
+            DECISIONS: decisions,
+            TRAFFIC: gateway.url.rpartition(":")[2],
+            API: api.rpartition(":")[2],
+        }
         example = directory / Path(program.example).name
-        example.write_text(re.sub(r"\b(?:8080|8081|3000)\b", lambda match: ports[match[0]], program.text))
+        example.write_text(re.sub(r"\b(?:8080|8081|8082|3000)\b", lambda match: ports[match[0]], program.text))
         with (directory / "output").open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *program.command(directory, example),

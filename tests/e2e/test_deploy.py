@@ -144,6 +144,27 @@ async def test_a_refusal_reaches_the_client_as_the_page_promises(world: World) -
 
 
 @IN_THAT_WORLD
+async def test_a_client_finds_what_is_published_of_a_resource(world: World) -> None:
+    well_known = "/.well-known/oauth-protected-resource"
+    response = await world.ask(None, target="/mcp")
+    assert response.status == 401
+    found = f'scope="tools", resource_metadata="https://api.test{well_known}/mcp"'
+    assert one(response, b"WWW-Authenticate") == f'Bearer realm="api", {found}'
+    for target in (f"{well_known}/mcp", well_known):
+        response = await world.ask(None, target=target)
+        assert response.status == 200
+        assert json.loads(response.body)["resource"] == "https://api.test/mcp"
+        assert one(response, b"Access-Control-Allow-Origin") == "*"
+    # Nothing else gets through there: the gateway judges that as anything.
+    for target in (f"{well_known}/orders", f"{well_known}x", "/.gateway/backchannel-logout/x"):
+        response = await world.ask("good", target=target)
+        assert (response.status, response.problem["reason"]) == (404, "no_route")
+    for target in (f"{well_known}/../../orders/1", "/.gateway/backchannel-logout/../../orders/1"):
+        response = await world.ask(None, target=target)
+        assert response.status in {400, 401}
+
+
+@IN_THAT_WORLD
 async def test_a_malformed_credential_is_400_with_a_challenge(world: World) -> None:
     response = await world.ask(None, "Authorization: Bearer a b")
     assert (response.status, response.problem["reason"]) == (400, "malformed_credential")
