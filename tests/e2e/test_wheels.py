@@ -17,7 +17,7 @@ def test_every_package_has_a_wheel_for(machine: str, python: str, tmp_path: Path
     done = subprocess.run(
         [
             sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--no-deps", "--require-hashes", "--ignore-installed",
-            "--only-binary", ":all:", "--platform", f"manylinux2014_{machine}", "--python-version", python,
+            "--only-binary", ":all:", "--platform", f"manylinux2014_{machine}", "--platform", f"manylinux_2_28_{machine}", "--python-version", python,
             "--target", tmp_path, "-r", ROOT / "requirements-extras.txt",
         ],
         capture_output=True, text=True, check=False,
