@@ -366,13 +366,23 @@ RESPELLED = [
 ELSEWHERE = [
     "/ordersx",
     "/order",
-    "/Orders/1",
-    "/ORDERS",
-    "/orders%20/1",
     "/%20orders/1",
     "/x/orders/1",
-    "/orders%2B",
+    "/.orders",
     "/",
+]
+#: paths that /orders/* is to whoever ignores case, blanks and dots at the end of a segment, or what follows an escaped ?
+NEARBY = [
+    "/Orders/1",
+    "/ORDERS",
+    "/order%C5%BF/1",
+    "/orders%20/1",
+    "/orders./1",
+    "/orders+",
+    "/orders%2B",
+    "/orders%3Fx",
+    "/orders%23/1",
+    "/ORDERS.%20%3f/1",
 ]
 
 _SPELLED = [
@@ -386,6 +396,11 @@ _SPELLED = [
     *(_no("open", "nothing", f"GET {target}", "read", "missing_credential") for target in RESPELLED[::2]),
     *(_yes("shop", "plain", f"GET {target}") for target in ELSEWHERE),
     *(_open("open", "nothing", f"GET {target}", "rest") for target in ELSEWHERE),
+    *(_no("shop", "everything", f"GET {target}", None, "ambiguous_path") for target in NEARBY),
+    *(_no("open", "nothing", f"GET {target}", None, "ambiguous_path") for target in NEARBY),
+    # Without anything stricter to lead to they are as good as any.
+    *(_yes("wide first", "writer", f"GET {target}", "wide") for target in ("/Health", "/health.", "/health%3Fx")),
+    *(_yes("loose", "plain", f"GET {target}") for target in NEARBY),
     *(
         _no("closed", "reader", f"GET {target}", None, "no_route")
         for target in ("/ordersx", "/order", "/x/orders", "/")

@@ -17,6 +17,8 @@ _NEUTRAL: Final = frozenset(
 )
 
 
+#: where a token stands unless something else is said
+_USUAL: Final = frozenset({"Authorization"})
 #: of what is asked of a login and an audience, that of which any one will do
 _NAMED_DEMANDS: Final = frozenset({"audience", "acr"})
 
@@ -84,6 +86,15 @@ def _has_demands(one: Route, other: Route) -> bool:
     return other.demands is None or (one.demands is not None and _demands_as_much(one.demands, other.demands))
 
 
+def _has_places(one: Route, other: Route) -> bool:
+    """Whether a token may stand in no more places."""
+    return other.public or _places_of(one) <= _places_of(other)
+
+
+def _places_of(route: Route) -> frozenset[str]:
+    return _USUAL if route.places is None else route.places.names
+
+
 def _demands_as_much(one: Demands, other: Demands) -> bool:
     for field in fields(Demands):
         ours, theirs = getattr(one, field.name), getattr(other, field.name)
@@ -110,6 +121,7 @@ _COMPARED: Final[Mapping[str, Callable[[Route, Route], bool]]] = {
     "clients": lambda one, other: _is_for(one.clients, other.clients),
     "issuers": lambda one, other: _is_for(one.issuers, other.issuers),
     "rates": _has_rates,
+    "places": _has_places,
     "demands": _has_demands,
     "resource": lambda one, other: other.resource is None or one.resource == other.resource,
 }

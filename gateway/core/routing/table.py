@@ -7,21 +7,28 @@ from typing import Final
 
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection
-from gateway.core.errors import BadRequest, MethodNotAllowed, NoRoute, Refusal, UnknownHost
+from gateway.core.errors import AmbiguousPath, BadRequest, MethodNotAllowed, NoRoute, Refusal, UnknownHost
 from gateway.core.http.cors import compile_cors, requested_method
 from gateway.core.http.facts import Facts
 from gateway.core.http.hosts import HostNames, host_of, is_odd
 from gateway.core.http.paths import parse_path
 from gateway.core.routing.pattern import parse_pattern
 from gateway.core.routing.place import Choice, ChoicesByHost, Named, Place
+from gateway.core.routing.readings import may_be_cut, other_places
 from gateway.core.routing.resource import Resources
 from gateway.core.routing.route import Route, compile_route
+from gateway.core.routing.strictness import is_at_least_as_strict
 from gateway.core.routing.tree import Tree
 from gateway.core.shown import shown
 from gateway.core.token.places import route_places_of
 
 #: the label of what no route names
 DEFAULT_NAME: Final = "default"
+_UNNAMED: Final = "no route names this path"
+#: no two programs need read a path alike
+_READ_OTHERWISE: Final = (
+    "read without case, with + as a blank, without blanks and dots at the end of a segment, or up to an escaped ? or #,"
+)
 _ODD_HOST: Final = "the host has a percent escape or an empty label, and hosts are named"
 
 
@@ -97,20 +104,39 @@ class RouteTable:
             return self._unmatched("there are no routes")
         if facts.target == b"*":
             return self._unmatched("the target is *")
-        choice = self._choice(facts)
+        place, is_near = self._place(facts)
+        choice = self._at_host(place, facts)
         method = facts.method if method is None else method
+        taken = self._find(choice, method)
+        if taken is None:
+            if not choice.named:
+                raise NoRoute(_UNNAMED)
+            raise MethodNotAllowed(_why_not_allowed(choice, method), allow=choice.allow())
+        if (is_near or may_be_cut(facts.target)) and self._refuse_ambiguous:
+            self._check_readings(taken, facts, method)
+        return taken
+
+    def _find(self, choice: Choice, method: str) -> Route | None:
+        """The route for a method, perhaps that of requests without one; None: it is refused."""
         taken = choice.take(method)
         if taken is not None:
             return taken
-        if choice.named:
-            if not self._refuse_methods:
-                return self._default
-            raise MethodNotAllowed(_why_not_allowed(choice, method), allow=choice.allow())
-        return self._unmatched("no route names this path")
+        refuses = self._refuse_methods if choice.named else self._refuse_unmatched
+        return None if refuses else self._default
 
-    def _choice(self, facts: Facts) -> Choice:
-        """The routes that the path and the host lead to. AmbiguousPath; BadRequest."""
-        place = self._place(facts)
+    def _check_readings(self, taken: Route, facts: Facts, method: str) -> None:
+        """AmbiguousPath: whoever reads the path otherwise gets to a route that asks for more, or to another API."""
+        for place in other_places(self._tree, self._segments(facts)):
+            other = self._find(self._at_host(place, facts), method)
+            if other is None:
+                raise AmbiguousPath(f"{_READ_OTHERWISE} it is refused, and {taken.name} would take it")
+            if other.upstream != taken.upstream:
+                raise AmbiguousPath(f"{_READ_OTHERWISE} it is for {other.name}, which has another upstream")
+            if other is not taken and not is_at_least_as_strict(taken, other):
+                raise AmbiguousPath(f"{_READ_OTHERWISE} it is for {other.name}, and {taken.name} asks for less")
+
+    def _at_host(self, place: Place, facts: Facts) -> Choice:
+        """What of a place the host leads to. BadRequest."""
         if not self._has_hosts or facts.host is None:
             return place.elsewhere
         if is_odd(facts.host):
@@ -129,11 +155,12 @@ class RouteTable:
         if not self._served.has(host):
             raise UnknownHost(f"{shown(host)} is none of hosts")
 
-    def _place(self, facts: Facts) -> Place:
-        """The routes that this path leads to, for whatever host. AmbiguousPath."""
-        return self._tree.walk(
-            parse_path(facts.target, refuse_ambiguous=self._refuse_ambiguous, ignore_case=self._ignore_case)
-        )
+    def _place(self, facts: Facts) -> tuple[Place, bool]:
+        """The routes that this path leads to, for whatever host, and whether it missed some narrowly. AmbiguousPath."""
+        return self._tree.walk(self._segments(facts))
+
+    def _segments(self, facts: Facts) -> tuple[str, ...]:
+        return parse_path(facts.target, refuse_ambiguous=self._refuse_ambiguous, ignore_case=self._ignore_case)
 
     def _unmatched(self, evidence: str) -> Route:
         if self._refuse_unmatched:
@@ -151,8 +178,9 @@ class RouteTable:
         fitting: tuple[Named, ...] = ()
         choice: Choice | None = None
         if facts.target != b"*":
-            on_path = self._place(facts).named
-            choice = self._choice(facts)
+            place, _ = self._place(facts)
+            on_path = place.named
+            choice = self._at_host(place, facts)
             fitting = choice.named
         skipped: list[tuple[str, str]] = []
         for one in self._named:

@@ -8,6 +8,7 @@ there are. Requests can make none but by the literals of the patterns, and there
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from gateway.core.http.loosest import loosest
 from gateway.core.routing.pattern import Pattern
 from gateway.core.routing.place import Place
 
@@ -31,7 +32,7 @@ class Node:
 class State:
     """All nodes that a path has come to with its segments so far."""
 
-    __slots__ = ("ended", "left", "literals", "next", "nodes", "other", "passed")
+    __slots__ = ("ended", "left", "literals", "near", "next", "nodes", "other", "passed", "twins")
 
     def __init__(
         self, nodes: tuple[Node, ...], passed: tuple[int, ...], *, ended: Place, left: Place, other: "State | None"
@@ -44,6 +45,18 @@ class State:
         self.left: Final = left
         #: segments that some pattern has here
         self.literals: Final = frozenset(literal for node in nodes for literal in node.next)
+        #: the same as the loosest reader compares them
+        self.near: Final[dict[str, list[str]]] = {}
+        for literal in sorted(self.literals):
+            self.near.setdefault(loosest(literal), []).append(literal)
+        #: those of which a node lacks one and has another that is the same to the loosest reader
+        self.twins: Final = frozenset(
+            literal
+            for literals in self.near.values()
+            if len(literals) > 1
+            for literal in literals
+            if any(literal not in node.next and not node.next.keys().isdisjoint(literals) for node in nodes)
+        )
         #: those of them that a request had, and where they lead
         self.next: Final[dict[str, State]] = {}
         #: where every other segment leads
@@ -79,17 +92,36 @@ class Tree:
                 node.next[segment] = found
         return found
 
-    def walk(self, segments: Sequence[str]) -> Place:
-        """What a path with these segments takes."""
+    @property
+    def start(self) -> State:
+        """Where a path begins."""
+        return self._start
+
+    def walk(self, segments: Sequence[str]) -> tuple[Place, bool]:
+        """What a path with these segments takes, and whether a segment missed a literal by what some reader ignores."""
         state = self._start
+        is_near = False
         for segment in segments:
             following = state.next.get(segment)
             if following is None:
-                following = self._follow(state, segment) if segment in state.literals else state.other
-                if following is None or not segment:
-                    return state.left
+                if segment in state.literals:
+                    following = self._follow(state, segment)
+                else:
+                    if not is_near:
+                        is_near = _is_near(segment, state)
+                    following = state.other
+                    if following is None or not segment:
+                        return state.left, is_near
+            if state.twins and segment in state.twins:
+                is_near = True
             state = following
-        return state.ended
+        return state.ended, is_near
+
+    def follow(self, state: State, segment: str) -> State | None:
+        """Where a segment leads from here; None: no pattern names anything there but by everything below."""
+        if segment not in state.literals:
+            return state.other if segment else None
+        return state.next.get(segment) or self._follow(state, segment)
 
     def _follow(self, state: State, segment: str) -> State:
         """Where one of the literals leads, which no request had yet."""
@@ -130,6 +162,14 @@ class Tree:
         while state is not None:
             state.next.clear()
             state = state.other
+
+
+def _is_near(segment: str, state: State) -> bool:
+    """Whether a segment that is none of the literals here is one to some reader, or nothing at all."""
+    if not state.near and segment.isalnum():
+        return False
+    read = loosest(segment)
+    return not read or read in state.near
 
 
 def _variables(nodes: Sequence[Node]) -> list[Node]:

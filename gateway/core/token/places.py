@@ -151,6 +151,8 @@ class RoutePlaces:
         self._authorization: Final = "authorization" in credentials
         self._places: Final = frozenset(_places_of(credentials))
         names = ["Authorization"] if self._authorization else []
+        #: what they are called: one route that has fewer than another takes fewer tokens
+        self.names: Final = frozenset((*names, *(place.shown for place in self._places)))
         self._shown: Final = ", ".join(names + sorted(place.shown for place in self._places))
 
     def choose(self, facts: Facts, trail: Trail) -> Facts:
