@@ -170,7 +170,7 @@ def build(
         closing.push_async_callback(signer.stop)
     # Memory has nothing that was not fetched by this process.
     place = None if store.shared is None else store.cache("keys", value_bytes=KEPT_BYTES)
-    issuers = RemoteIssuers(config.issuers, observer=observer, place=place)
+    issuers = RemoteIssuers(config.issuers, observer=observer, place=place, read=followed.read)
     closing.push_async_callback(issuers.stop)
     rates = rate_limits(config, store, counts=counts)
     senders = client_addresses_of(config)
@@ -203,6 +203,7 @@ def build(
             cache=store.cache("userinfo"),
             observer=observer,
             clock=clock,
+            read=followed.read,
         )
         closing.push_async_callback(userinfo.stop)
     revocations = _revocations(config, store, keeper, observer=observer, clock=clock)

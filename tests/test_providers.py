@@ -127,3 +127,21 @@ def test_a_service_account_of_kubernetes_is_admitted_for_its_audience_alone() ->
             parse_token(compact({"alg": "RS256", "kid": "k"}, claims)), KnownIssuers([rules]), now=1_000, trail=Trail()
         )
     assert caught.value.reason == "wrong_audience"
+
+
+@pytest.mark.parametrize("changes", [{}, {"aud": ["https://api.example.com"]}, {"exp": 4_600}, {"kubernetes.io": {}}])
+def test_a_legacy_token_of_a_service_account_stays_refused(changes: dict[str, Any]) -> None:
+    issuer = configured("Kubernetes").issuers[0]
+    claims = {
+        "iss": issuer.issuer,
+        "sub": "system:serviceaccount:shop:orders",
+        "kubernetes.io/serviceaccount/namespace": "shop",
+        "kubernetes.io/serviceaccount/secret.name": "orders-token",
+        "kubernetes.io/serviceaccount/service-account.name": "orders",
+        "kubernetes.io/serviceaccount/service-account.uid": "1",
+        **changes,
+    }
+    token = parse_token(compact({"alg": "RS256", "kid": "k"}, claims))
+    with pytest.raises(InvalidToken) as caught:
+        check_token(token, KnownIssuers([rules_of(issuer)]), now=1_000, trail=Trail())
+    assert caught.value.reason == "unclassified_token"

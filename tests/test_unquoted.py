@@ -89,6 +89,16 @@ FULL: dict[str, Any] = {
         },
         {"issuer": "https://b.example", "audience": ["b", "b"], "jwks_url": "https://b.example/keys"},
         {"issuer": "https://c.example", "audience": "c", "jwks_file": "/nowhere/jwks.json"},
+        {
+            "issuer": "https://d.example/{tid}",
+            "audience": "d",
+            "tenants": ["a", "b"],
+            "fetch": {
+                "authorization": {"file": "/nowhere/token"},
+                "origin": "https://d.example",
+                "proxy": "http://egress.example:3128",
+            },
+        },
     ],
     "identity_headers": {
         "X-A": "sub",

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal, cast
 
+from msgspec.structs import replace
+
 from gateway.core.addresses import parse_upstream
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.introspection import Introspection
-from gateway.core.config.issuers import Issuer, issuer_name
+from gateway.core.config.issuers import KUBERNETES, Issuer, issuer_name, proxy_of
 from gateway.core.config.log import Log
 from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import UpstreamSection
@@ -24,15 +26,16 @@ from gateway.core.config.words import shown_keys
 from gateway.core.errors import UpstreamUnreachable
 from gateway.core.token.keys import UnusableKeySet
 from gateway.core.token.presets import suggest_preset
+from gateway.core.token.tenants import are_apart, filled
 from gateway.core.token.userinfo import ACCEPT
 from gateway.observe.log import set_up_logging
 from gateway.observe.observers import Unheard
 from gateway.relay.upstream.dialing import Dialer
 from gateway.relay.upstream.dialing import Factory as ConnectionFactory
 from gateway.remote.client import Client
-from gateway.remote.http import FetchFailed, shown_address
+from gateway.remote.http import FetchFailed, fetch_json, shown_address
 from gateway.remote.introspection_call import IntrospectionCall, NotSaid
-from gateway.remote.keys.discovery import Publisher
+from gateway.remote.keys.discovery import DISCOVERY, Publisher, check_issuer
 from gateway.remote.keys.issuers import RemoteIssuers
 from gateway.remote.metadata import Metadata
 from gateway.remote.userinfo import ENDPOINT
@@ -73,11 +76,15 @@ def questions_of(config: Config, secrets: Mapping[Secret, str]) -> Iterator[tupl
     """Who is asked, and how, in the order of the reference. `secrets`: what was read for each that it names."""
     for issuer in config.issuers:
         name = issuer_name(issuer)
-        yield f"issuer {name}", partial(_ask_issuer, issuer)
+        if are_apart(issuer):
+            for iss in filled(issuer):
+                yield f"issuer {iss}", partial(_ask_issuer, replace(issuer, issuer=iss, tenants=None), secrets)
+        else:
+            yield f"issuer {name}", partial(_ask_issuer, issuer, secrets)
         if issuer.introspection is not None:
             yield f"introspection of {name}", partial(_ask_introspection, issuer, issuer.introspection, secrets)
         if issuer.userinfo is not None:
-            yield f"userinfo of {name}", partial(_ask_userinfo, issuer, issuer.userinfo)
+            yield f"userinfo of {name}", partial(_ask_userinfo, issuer, issuer.userinfo, secrets)
     if config.store.url is not None:
         yield "store", partial(_ask_store, config, secrets)
     upstreams = upstreams_of(config)
@@ -113,9 +120,13 @@ async def _heard(question: Question, limit: float) -> tuple[State, str]:
         return "problem", refusal.evidence
 
 
-async def _ask_issuer(issuer: Issuer) -> tuple[State, str]:
+async def _ask_issuer(issuer: Issuer, secrets: Mapping[Secret, str]) -> tuple[State, str]:
     """Is it reachable, is it who it is taken for, and do its keys verify what is configured."""
-    published = await Publisher(issuer).fetch_key_set(time.monotonic())
+    published = await Publisher(issuer, read=secrets.__getitem__).fetch_key_set(time.monotonic())
+    if issuer.preset == KUBERNETES and issuer.fetch is not None and issuer.fetch.origin is not None:
+        # Its keys have no issuer's name on them: a cluster says what it is called beside them.
+        address = issuer.fetch.origin + DISCOVERY
+        check_issuer((await fetch_json(address, issuer, read=secrets.__getitem__)).document, issuer)
     found = {alg for key in published.keys.keys for alg in key.algorithms}
     usable = sorted(found.intersection(issuer.algorithms))
     if not usable:
@@ -130,7 +141,7 @@ async def _ask_introspection(
     issuer: Issuer, section: Introspection, secrets: Mapping[Secret, str]
 ) -> tuple[State, str]:
     """Is there an endpoint that takes the gateway's credentials, and does not know a token that nobody issued."""
-    keys = RemoteIssuers([issuer], observer=Unheard())
+    keys = RemoteIssuers([issuer], observer=Unheard(), read=secrets.__getitem__)
     call = IntrospectionCall(issuer, section, issuers=keys, read=secrets.__getitem__)
     try:
         address = await call.endpoint()
@@ -148,9 +159,10 @@ async def _ask_introspection(
     return "ok", says
 
 
-async def _ask_userinfo(issuer: Issuer, section: UserInfoSection) -> tuple[State, str]:
+async def _ask_userinfo(issuer: Issuer, section: UserInfoSection, secrets: Mapping[Secret, str]) -> tuple[State, str]:
     """Is there an endpoint that refuses a token that nobody issued."""
-    client, metadata = Client(ca_file=issuer.ca_file), Metadata(issuer)
+    client = Client(ca_file=issuer.ca_file, proxy=proxy_of(issuer))
+    metadata = Metadata(issuer, read=secrets.__getitem__)
     try:
         address = section.endpoint or await metadata.endpoint(ENDPOINT)
         token = randomness.token_urlsafe()

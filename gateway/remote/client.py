@@ -52,13 +52,16 @@ class Client:
         *,
         ca_file: str | None = None,
         certificate: tuple[str, str] | None = None,
+        proxy: str | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Opens nothing yet. `ca_file`: authorities instead of the system's. `certificate`: files of it and its key.
 
-        Both are looked at again while running: new connections are made with what they hold then.
+        `proxy`: by which everybody is asked; None: directly, whatever the environment says.
+        Both files are looked at again while running: new connections are made with what they hold then.
         """
         self._files: Files = (ca_file, certificate)
+        self._proxy = proxy
         self._monotonic = monotonic
         self._session: aiohttp.ClientSession | None = None
         #: what the files were when the session was made, and when they were looked at last
@@ -152,7 +155,13 @@ class Client:
         self._in_use[session] = self._in_use.get(session, 0) + 1
         try:
             async with session.request(
-                method, url, data=form, headers=headers, allow_redirects=False, trace_request_ctx=trace
+                method,
+                url,
+                data=form,
+                headers=headers,
+                allow_redirects=False,
+                trace_request_ctx=trace,
+                proxy=self._proxy,
             ) as response:
                 body = await read_bounded(response)
                 media_type = response.headers.get("Content-Type", "").partition(";")[0].strip(" \t").lower()

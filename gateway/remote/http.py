@@ -8,8 +8,8 @@ import errno
 import functools
 import re
 import ssl
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiohttp
@@ -19,6 +19,8 @@ from yarl import URL
 from gateway.core.addresses import is_fetchable, parse_url
 from gateway.core.config.issuers import Issuer
 from gateway.core.jsontext import parse_json
+from gateway.core.upstream.own_lines import bearer_value
+from gateway.remote.authentication import ReadSecret
 
 #: seconds, redirects included
 FETCH_TIMEOUT: Final = 5.0
@@ -61,6 +63,18 @@ class Fetched:
     max_age: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How an address is asked."""
+
+    #: headers with the gateway's own credential, for that address and no other
+    shown: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy: str | None = None
+
+
+_DIRECTLY: Final = _Way()
+
+
 def shown_address(url: str | URL) -> str:
     """An address fit for a sentence: printable ASCII, without user and query, at most 200 characters."""
     try:
@@ -91,20 +105,23 @@ async def fetch_json(
     accept: str = ACCEPT_JSON,
     limit: float = FETCH_TIMEOUT,
     renewal: float | None = None,
+    read: ReadSecret | None = None,
 ) -> Fetched:
     """The JSON document at `address`, asked anew on a connection of its own, within `limit` seconds.
 
     `accept`: the types it may come as (RFC 9110 section 12.5.1). `renewal`: seconds of silence after which a further
-    connection is tried beside, since one that hangs does not hear of it when the other side is back.
+    connection is tried beside, since one that hangs does not hear of it when the other side is back. `read`: what a
+    secret is now, for an issuer that is shown one (`fetch.authorization`).
     FetchFailed: anything but a 200 with strict JSON of at most 256 KiB, after at most 3 redirects within the origin.
-    Proxy variables are not honoured: with them aiohttp also reads ~/.netrc, and keys would come by a way that the
-    configuration does not name.
+    By `fetch.proxy` where there is one. Proxy variables are not honoured: with them aiohttp also reads ~/.netrc, and
+    keys would come by a way that the configuration does not name.
     """
     url = parse_fetchable(address, issuer)
     shown = shown_address(url)
+    way = _way_to(url, issuer, read)
     try:
         async with asyncio.timeout(limit):
-            body, max_age = await _first_of(functools.partial(_get, url, accept, _tls(issuer.ca_file)), renewal)
+            body, max_age = await _first_of(functools.partial(_get, url, accept, _tls(issuer.ca_file), way), renewal)
     except FetchFailed as failure:
         raise FetchFailed(f"{shown}: {failure}", status=failure.status) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -113,6 +130,22 @@ async def fetch_json(
         return Fetched(parse_json(body), max_age)
     except ValueError as error:
         raise FetchFailed(f"{shown}: {error}", status=200) from None
+
+
+def _way_to(url: URL, issuer: Issuer, read: ReadSecret | None) -> _Way:
+    """What is shown there, and by which proxy. The credential is for one origin, and for no proxy."""
+    fetch = issuer.fetch
+    if fetch is None:
+        return _DIRECTLY
+    shown: dict[str, str] = {}
+    if fetch.authorization is not None and fetch.origin is not None and fetch.proxy is None and read is not None:
+        origin = URL(fetch.origin)
+        if (url.scheme, url.host, url.port) == (origin.scheme, origin.host, origin.port):
+            try:
+                shown["Authorization"] = bearer_value(read(fetch.authorization)).decode("ascii")
+            except ValueError as error:
+                raise FetchFailed(f"the token in fetch.authorization {error}") from None
+    return _Way(shown, fetch.proxy)
 
 
 async def _first_of(get: Callable[[], Coroutine[Any, Any, _Response]], renewal: float | None) -> _Response:
@@ -130,7 +163,7 @@ async def _first_of(get: Callable[[], Coroutine[Any, Any, _Response]], renewal: 
         await asyncio.gather(*asking, return_exceptions=True)
 
 
-async def _get(url: URL, accept: str, tls: ssl.SSLContext) -> _Response:
+async def _get(url: URL, accept: str, tls: ssl.SSLContext, way: _Way) -> _Response:
     """Body and max-age of the 200 that `url`, or what it redirects to, responds with."""
     origin = (url.scheme, url.host, url.port)
     async with aiohttp.ClientSession(
@@ -139,14 +172,17 @@ async def _get(url: URL, accept: str, tls: ssl.SSLContext) -> _Response:
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept": accept, **_HEADERS},
     ) as session:
+        shown = way.shown
         for _ in range(MAX_REDIRECTS + 1):
-            async with session.get(url, allow_redirects=False) as response:
+            async with session.get(url, allow_redirects=False, headers=shown, proxy=way.proxy) as response:
                 if response.status not in _REDIRECTS:
                     return await _read(response), _max_age(response.headers)
                 location, status = response.headers.get("Location"), response.status
             url = _redirected(url, location)
             if (url.scheme, url.host, url.port) != origin:
                 raise FetchFailed("a redirect to another origin, which is not followed", status=status)
+            # It was meant for this address, and not for wherever that leads.
+            shown = {}
     raise FetchFailed(f"more than {MAX_REDIRECTS} redirects", status=status)
 
 
@@ -210,6 +246,10 @@ def failure_sentence(error: Exception, limit: float) -> str:
             sentence = f"its certificate is not accepted ({why})"
         case aiohttp.ClientSSLError():
             sentence = "TLS failed"
+        case aiohttp.ClientHttpProxyError():
+            sentence = f"the proxy does not lead there (status {error.status})"
+        case aiohttp.ClientProxyConnectionError():
+            sentence = f"the proxy cannot be reached ({errno.errorcode.get(error.errno or 0, 'no address responds')})"
         case aiohttp.ClientConnectorDNSError():
             sentence = "its host name cannot be resolved"
         case aiohttp.ClientConnectorError():

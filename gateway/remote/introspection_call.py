@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gateway.core.config.introspection import Introspection
-from gateway.core.config.issuers import Issuer
+from gateway.core.config.issuers import Issuer, proxy_of
 from gateway.core.errors import Refusal
 from gateway.core.jsontext import parse_json
 from gateway.core.token.introspected import SIGNED_TYPE, parse_response, parse_signed_response
@@ -61,8 +61,10 @@ class IntrospectionCall:
         self._issuers = issuers
         self._clock = clock
         self._authentication = Authentication(section, read=read, audience=issuer.issuer, clock=clock)
-        self._client = Client(ca_file=issuer.ca_file, certificate=self._authentication.certificate)
-        self._metadata = Metadata(issuer, limit=self._limit)
+        self._client = Client(
+            ca_file=issuer.ca_file, certificate=self._authentication.certificate, proxy=proxy_of(issuer)
+        )
+        self._metadata = Metadata(issuer, limit=self._limit, read=read)
 
     async def endpoint(self) -> str:
         """Where it is asked. FetchFailed: discovery cannot be had, or does not say."""

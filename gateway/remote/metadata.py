@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.core.config.issuers import Issuer
+from gateway.remote.authentication import ReadSecret
 from gateway.remote.http import FETCH_TIMEOUT, FetchFailed, fetch_json, parse_fetchable, shown_address
 from gateway.remote.keys.discovery import (
     DiscoveryRefused,
@@ -36,9 +37,15 @@ class Metadata:
     """The discovery document of one issuer (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2)."""
 
     def __init__(
-        self, issuer: Issuer, *, monotonic: Callable[[], float] = time.monotonic, limit: float = FETCH_TIMEOUT
+        self,
+        issuer: Issuer,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        limit: float = FETCH_TIMEOUT,
+        read: ReadSecret | None = None,
     ) -> None:
-        """Asks nobody yet. `limit`: seconds for each document."""
+        """Asks nobody yet. `limit`: seconds for each document. `read`: as for the issuer's keys."""
+        self._read = read
         self._issuer = issuer
         self._monotonic = monotonic
         self._limit = limit
@@ -107,7 +114,7 @@ class Metadata:
         failures: list[FetchFailed] = []
         for address in discovery_addresses(self._issuer):
             try:
-                fetched = await fetch_json(address, self._issuer, limit=self._limit)
+                fetched = await fetch_json(address, self._issuer, limit=self._limit, read=self._read)
                 self._document = check_issuer(fetched.document, self._issuer)
             except DiscoveryRefused as refused:
                 raise FetchFailed(f"{shown_address(address)}: {refused}") from None

@@ -44,7 +44,9 @@ class TokenEndpoint:
         self._address = section.token_endpoint
         self._timeout = float(section.timeout)
         self._authentication = Authentication(section, read=read, audience=section.token_endpoint, clock=clock.wall)
-        self._client = Client(ca_file=section.ca_file, certificate=self._authentication.certificate)
+        self._client = Client(
+            ca_file=section.ca_file, certificate=self._authentication.certificate, proxy=section.proxy
+        )
         self._observer = observer
         self._clock = clock
         #: monotonic seconds: it does not want to be asked before

@@ -12,7 +12,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Final
 
-from gateway.core.config.issuers import Issuer, distinct_issuers, issuer_name
+from gateway.core.config.issuers import Issuer, distinct_issuers, issuer_name, proxy_of
 from gateway.core.errors import BadSignature, Refusal, TokenInactive, UserInfoUnavailable
 from gateway.core.token.identity import Identity
 from gateway.core.token.rules import Token, rules_of
@@ -30,6 +30,7 @@ from gateway.core.token.userinfo import (
 from gateway.core.trail import Trail
 from gateway.events import UserInfoAsked
 from gateway.ports import Cache, Issuers, Observer
+from gateway.remote.authentication import ReadSecret
 from gateway.remote.client import Asked, Client
 from gateway.remote.flights import Crowded, Flights
 from gateway.remote.http import FetchFailed
@@ -53,11 +54,15 @@ class RemoteUserInfo:
         observer: Observer,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        read: ReadSecret | None = None,
     ) -> None:
-        """Asks nobody yet. `keys`: what signed responses are verified with. `clock`: seconds since the epoch."""
+        """Asks nobody yet. `keys`: what signed responses are verified with. `clock`: seconds since the epoch.
+
+        `read`: what a secret is now, where discovery is shown one.
+        """
         self._askers = {
             issuer_name(issuer): Asker(
-                issuer, keys=keys, cache=cache, observer=observer, clock=clock, monotonic=monotonic
+                issuer, keys=keys, cache=cache, observer=observer, clock=clock, monotonic=monotonic, read=read
             )
             for issuer in distinct_issuers(issuers)
             if issuer.userinfo is not None
@@ -89,6 +94,7 @@ class Asker:
         observer: Observer,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
+        read: ReadSecret | None = None,
     ) -> None:
         """As RemoteUserInfo."""
         assert issuer.userinfo is not None  # others are not asked
@@ -102,8 +108,8 @@ class Asker:
         self._cache = cache
         self._observer = observer
         self._clock = clock
-        self._client = Client(ca_file=issuer.ca_file)
-        self._metadata = Metadata(issuer, monotonic=monotonic)
+        self._client = Client(ca_file=issuer.ca_file, proxy=proxy_of(issuer))
+        self._metadata = Metadata(issuer, monotonic=monotonic, read=read)
         self._flights: Flights[Obtained] = Flights()
         self._failures = Failures(self._name, clock=clock, monotonic=monotonic)
 

@@ -5,11 +5,14 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from gateway.core.config.file import Config
+from gateway.core.config.issuers import proxy_of
 from gateway.core.config.probes import KINDS
 from gateway.core.config.words import ConfigProblem, joined, named
 
 #: aiocache keeps nothing while it is 1
 AIOCACHE_DISABLE: Final = "AIOCACHE_DISABLE"
+#: what other programs ask others by
+PROXY_VARIABLES: Final = ("HTTPS_PROXY", "https_proxy")
 
 
 def extra_problems(config: Config) -> Iterator[ConfigProblem]:
@@ -40,8 +43,13 @@ def extra_problems(config: Config) -> Iterator[ConfigProblem]:
                 )
 
 
-def environment_warnings(environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
-    """Variables of others that change what a package does here."""
+def environment_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
+    """Variables of others that change what a package does here, or that somebody may think the gateway obeys."""
+    proxy = next((name for name in PROXY_VARIABLES if environ.get(name)), None)
+    if proxy is not None and not any(map(proxy_of, config.issuers)):
+        yield ConfigProblem(
+            proxy, "is not obeyed: issuers are asked directly; issuers[].fetch.proxy names the proxy to ask them by"
+        )
     if environ.get(AIOCACHE_DISABLE) == "1":
         yield ConfigProblem(
             AIOCACHE_DISABLE, "is 1: nothing that others said is kept, so that they are asked again each time"

@@ -88,7 +88,7 @@ def _loaded(
     warned = list(dict.fromkeys(warning for name, warning in overrides.unknown.items() if name not in named))
     warned.extend(warnings(conversion.config))
     if missing is None:
-        warned.extend(environment_warnings(environ))
+        warned.extend(environment_warnings(conversion.config, environ))
     for problem, is_fatal in _named_files(conversion, missing):
         (found if is_fatal else warned).append(problem)
     secrets, unread = _read_secrets(conversion, environ, missing)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 import pytest_asyncio
 
 from gateway.commands.online import Finding, ask_all, table
+from gateway.core.config.fetch import Fetch
 from gateway.core.config.file import Config
 from gateway.core.config.introspection import Introspection
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.revocation import Revocation
+from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import UpstreamSection
 from gateway.core.config.userinfo import UserInfoSection
 from tests.commands.program import run
@@ -258,3 +261,33 @@ def test_a_shell_sees_lines_a_table_and_the_exit_code(tmp_path: Path, api: str) 
     file.write_text(text + "lissen: x\n")
     done = run("check", "--online", "--config", str(file))
     assert (done.returncode, "asked" in done.stdout) == (1, False)
+
+
+async def test_a_cluster_says_what_it_is_called(issuer: HostileIssuer, api: str, tmp_path: Path) -> None:
+    token = Secret(file=str(tmp_path / "token"))
+    issuer.response("/openid/v1/jwks", json.dumps(issuer.jwks()))
+    settings = {
+        "preset": "kubernetes",
+        "fetch": Fetch(authorization=token, origin=issuer.url),
+        "ca_file": ssl.get_default_verify_paths().cafile,
+    }
+
+    async def asked(iss: str) -> tuple[str, str]:
+        told: list[Finding] = []
+        config = a_config(iss, api, **settings)
+        findings = await ask_all(config, {token: "of-the-pod"}, told=told.append, limit=10.0)
+        return findings[0].state, findings[0].says
+
+    assert await asked(issuer.url) == ("ok", "2 keys, for ES256, RS256")
+    assert issuer.authorization == "Bearer of-the-pod"
+    state, says = await asked(f"{issuer.url}/else")
+    assert state == "problem"
+    assert says.startswith("the discovery document names another issuer than the configured one, ")
+
+
+async def test_each_listed_tenant_is_asked(issuer: HostileIssuer, api: str) -> None:
+    discovered = {"issuer": f"{issuer.url}/a", "jwks_uri": f"{issuer.url}/jwks"}
+    issuer.response("/a/.well-known/openid-configuration", json.dumps(discovered))
+    told = await found(a_config(f"{issuer.url}/{{realm}}", api, tenants=("a", "b")))
+    assert told[f"issuer {issuer.url}/a"][0] == "ok"
+    assert told[f"issuer {issuer.url}/b"][0] == "problem"

@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from gateway.core.config.issuers import Issuer
 from gateway.ports import Cache
+from gateway.remote.keys.issuer_keys import Clock
 from gateway.remote.keys.issuers import RemoteIssuers
 from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
 from tests.remote.asking import PATIENT, MakeRemote
@@ -55,10 +56,7 @@ async def make_remote(
             RemoteIssuers(
                 [configured, *others],
                 observer=observer,
-                wall=clock.wall,
-                monotonic=clock.monotonic,
-                sleep=clock.sleep,
-                chance=lambda: 0.5,
+                clock=Clock(wall=clock.wall, monotonic=clock.monotonic, sleep=clock.sleep, chance=lambda: 0.5),
                 fetch_timeout=fetch_timeout,
                 place=place,
             )

@@ -85,3 +85,35 @@ def test_a_variable_that_turns_caches_off_is_told_of(tmp_path: Path) -> None:
     told = "AIOCACHE_DISABLE: is 1: nothing that others said is kept, so that they are asked again each time"
     assert [str(warning) for warning in load(str(path), {"AIOCACHE_DISABLE": "1"}).warnings] == [told]
     assert load(str(path), {"AIOCACHE_DISABLE": "0"}).warnings == []
+
+
+PROXY = """
+upstream: http://127.0.0.1:3000
+issuers: [{issuer: https://i.example, audience: a, fetch: {proxy: "http://egress:3128"}}]
+"""
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy"])
+def test_a_proxy_that_only_the_environment_names_is_told_not_to_be_obeyed(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(PROBES)
+    told = f"{name}: is not obeyed: issuers are asked directly; issuers[].fetch.proxy names the proxy to ask them by"
+    assert [str(warning) for warning in load(str(path), {name: "http://egress:3128"}).warnings] == [told]
+    assert load(str(path), {name: ""}).warnings == []
+    path.write_text(PROXY)
+    assert load(str(path), {name: "http://egress:3128"}).warnings == []
+
+
+CLUSTER = """
+upstream: http://127.0.0.1:3000
+issuers: [{issuer: https://kubernetes.default.svc.cluster.local, audience: orders, preset: kubernetes}]
+"""
+
+
+def test_outside_of_a_pod_preset_kubernetes_says_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(CLUSTER)
+    assert [str(problem) for problem in load(str(path), {}).problems] == [
+        "issuers[0].ca_file: names a file that does not exist",
+        "issuers[0].fetch.authorization.file: names a file that does not exist",
+    ]

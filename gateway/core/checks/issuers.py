@@ -4,14 +4,17 @@ import re
 from collections.abc import Iterator
 
 from gateway.core.addresses import is_fetchable, parse_url
+from gateway.core.checks.fetch import fetch_problems, fetch_warnings
 from gateway.core.checks.same_issuer import adds_keys, agreement_problems
 from gateway.core.checks.tenants import overlap_problems, tenant_problems, tenant_warnings
 from gateway.core.config.file import Config
-from gateway.core.config.issuers import ALGORITHMS, Issuer, audiences_of, issuer_name
+from gateway.core.config.issuers import ALGORITHMS, KUBERNETES, Issuer, audiences_of, issuer_name
 from gateway.core.config.words import ConfigProblem, did_you_mean, joined
 from gateway.core.token.presets import PRESETS, suggest_preset
 
 _MULTI_TENANT = re.compile(r"//login\.microsoftonline\.com/(?:common|organizations|consumers)(?:/|\Z)")
+#: what the API server is called in the tokens that pods have by default
+_KUBERNETES_API = re.compile(r"https://kubernetes\.default(?:\.svc(?:\.[a-z0-9.-]+)?)?/?\Z")
 #: More would keep expired tokens alive for longer than clocks ever differ.
 MAX_LEEWAY = 5 * 60
 #: Seconds; shorter lives of key sets would burden issuers and gain nothing: a refresh comes at 80 % of one.
@@ -62,6 +65,7 @@ def issuer_warnings(config: Config) -> Iterator[ConfigProblem]:
             )
         yield from (ConfigProblem(f"{path}.{key}", sentence) for key, sentence in _oddities(issuer))
         yield from (ConfigProblem(f"{path}.{key}", sentence) for key, sentence in tenant_warnings(issuer, config))
+        yield from (ConfigProblem(f"{path}.{key}", sentence) for key, sentence in fetch_warnings(issuer))
         preset = PRESETS.get(issuer.preset or "")
         if preset is not None and preset.refuses is not None:
             yield ConfigProblem(f"{path}.preset", f"refuses every token: {preset.refuses.evidence}")
@@ -111,6 +115,8 @@ def _oddities(issuer: Issuer) -> Iterator[tuple[str, str]]:
     for audience in audiences_of(issuer):
         if audience == "*":
             yield "audience", "is no wildcard: tokens must name the audience * to the letter"
+        elif _provider(issuer) == KUBERNETES and (audience == issuer.issuer or _KUBERNETES_API.match(audience)):
+            yield "audience", "is the Kubernetes API: every pod has such a token, and whoever gets one can use it there"
         elif audience != audience.strip():
             yield "audience", "has blanks at its ends"
     if issuer.require_typ and issuer.allow_unclassified:
@@ -120,6 +126,7 @@ def _oddities(issuer: Issuer) -> Iterator[tuple[str, str]]:
 def _own_problems(issuer: Issuer) -> Iterator[tuple[str, str]]:
     yield from _source_problems(issuer)
     yield from tenant_problems(issuer)
+    yield from fetch_problems(issuer)
     if not audiences_of(issuer):
         yield "audience", "must name at least one audience"
     yield from _empty_texts("audience", audiences_of(issuer), listed=not isinstance(issuer.audience, str))

@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway.core.addresses import is_fetchable, parse_url
 from gateway.core.checks.client_authentication import authentication_problems
+from gateway.core.checks.fetch import proxy_problems
 from gateway.core.config.client_authentication import auth_of
 from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
 
@@ -47,6 +48,8 @@ def _request_problems(section: ClientCredentials | TokenExchange) -> Iterator[tu
                 "token_endpoint",
                 "must be https, unless it is on loopback (allow_http: true permits it, and is unsafe)",
             )
+    if section.proxy is not None:
+        yield from (("proxy", sentence) for sentence in proxy_problems(section.proxy))
     for key in ("audience", "resource", "ca_file"):
         if getattr(section, key) == "":
             yield key, "must not be empty"

@@ -4,8 +4,12 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from msgspec.structs import force_setattr, replace
+
 from gateway.core.config.backchannel_logout import BackchannelLogout
+from gateway.core.config.fetch import Fetch
 from gateway.core.config.introspection import Introspection
+from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
 from gateway.core.config.userinfo import UserInfoSection
@@ -24,6 +28,14 @@ ALGORITHMS = (
     "EdDSA",
     "Ed25519",
 )
+
+
+#: what the preset of this name knows of the cluster that the gateway itself runs in
+KUBERNETES = "kubernetes"
+KUBERNETES_ORIGIN = "https://kubernetes.default.svc"
+KUBERNETES_KEYS = "/openid/v1/jwks"
+#: of the gateway's own pod: the cluster's authorities, and a token that is renewed every hour
+KUBERNETES_POD = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 def _nobody_else(path: str) -> str:
@@ -123,6 +135,7 @@ class Issuer(Section, frozen=True, kw_only=True):
             "that are bound to nothing pass as well"
         ),
     ] = "any"
+    fetch: Annotated[Fetch | None, _doc("how it is asked; null: directly, and with nothing to show")] = None
     introspection: Annotated[
         Introspection | None, _doc("tokens that the issuer is asked about (RFC 7662); null: none")
     ] = None
@@ -133,6 +146,20 @@ class Issuer(Section, frozen=True, kw_only=True):
     userinfo: Annotated[
         UserInfoSection | None, _doc("claims that tokens lack, which the issuer is asked for; null: never")
     ] = None
+
+    def __post_init__(self) -> None:
+        """What preset kubernetes says of where keys are counts as if it stood in the file, unless that says so."""
+        if self.preset != KUBERNETES or (self.jwks_url, self.jwks_file, self.discovery_url) != (None, None, None):
+            return
+        given = self.fetch or Fetch()
+        origin = KUBERNETES_ORIGIN if given.origin is None else given.origin
+        token = given.authorization or Secret(file=f"{KUBERNETES_POD}/token")
+        for name, value in (
+            ("jwks_url", origin + KUBERNETES_KEYS),
+            ("ca_file", f"{KUBERNETES_POD}/ca.crt" if self.ca_file is None else self.ca_file),
+            ("fetch", replace(given, authorization=token, origin=origin)),
+        ):
+            force_setattr(self, name, value)
 
 
 def issuer_name(issuer: Issuer) -> str:
@@ -156,6 +183,11 @@ def distinct_issuers(issuers: Sequence[Issuer]) -> tuple[Issuer, ...]:
 def adds_to_another(issuers: Sequence[Issuer], index: int) -> bool:
     """Whether an entry only adds keys to an issuer that stands before it."""
     return any(issuers[index].issuer == other.issuer for other in issuers[:index])
+
+
+def proxy_of(issuer: Issuer) -> str | None:
+    """By which proxy an issuer is asked; None: directly."""
+    return None if issuer.fetch is None else issuer.fetch.proxy
 
 
 def audiences_of(issuer: Issuer) -> tuple[str, ...]:

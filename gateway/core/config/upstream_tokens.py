@@ -19,6 +19,13 @@ class TokenRequest(ClientAuthentication, frozen=True, kw_only=True):
         str | None,
         _doc("PEM file of authorities, replacing the system's, for the token endpoint", file="authorities"),
     ] = None
+    proxy: Annotated[
+        str | None,
+        _doc(
+            "http://host:port of the proxy by which the token endpoint is asked; null: directly",
+            stand_in="http://unreadable.invalid:3128",
+        ),
+    ] = None
     allow_http: Annotated[
         bool, _doc("UNSAFE: ask over http on other hosts too: the credentials are sent in the clear", stand_in=True)
     ] = False

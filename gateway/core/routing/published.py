@@ -5,18 +5,14 @@ Every member is the configuration's; nothing stands here that a request has said
 
 import json
 from collections.abc import Iterable
-from typing import Final
 
 from gateway.core.addresses import is_loopback, parse_url
 from gateway.core.config.credentials import places_in
 from gateway.core.config.file import Config
-from gateway.core.config.issuers import Issuer, audiences_of, issuer_name
+from gateway.core.config.issuers import KUBERNETES, Issuer, audiences_of, issuer_name
 from gateway.core.config.routes import RouteSection, route_audiences
 from gateway.core.routing.resource import WELL_KNOWN, Resource, Resources, routes_of
 from gateway.core.token.tenants import is_template
-
-#: the preset of issuers whose tokens are those of programs in a cluster
-KUBERNETES: Final = "kubernetes"
 
 #: host in lower case without port, and path without a slash at its end, to the document there
 Documents = dict[tuple[str, str], bytes]
@@ -92,6 +88,9 @@ def _can_be_found(issuer: Issuer, *, at_hand: bool) -> bool:
     try:
         url = parse_url(issuer.issuer)
     except ValueError:
+        return False
+    # Where a tenant has to be filled in nothing can be asked, and Kubernetes gives its tokens to pods alone.
+    if is_template(issuer.issuer) or issuer.preset == KUBERNETES:
         return False
     return url.scheme == "https" or (at_hand and is_loopback(url.host))
 

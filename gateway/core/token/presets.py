@@ -292,6 +292,13 @@ _PROVIDERS: Iterable[Preset] = (
         markers=(_access("user_id", Shape.TEXT, "PropelAuth: user of the access token", without=("nonce",)),),
     ),
     Preset(
+        "kubernetes",
+        "kubernetes.io/docs: managing service accounts, bound tokens; legacy ones have no kubernetes.io object",
+        host=_host(r"kubernetes\.default(?:\.svc(?:\.[^/]+)?)?"),
+        audience="the caller's pod mounts a projected volume with a serviceAccountToken for it",
+        markers=(_access("kubernetes.io", Shape.OBJECT, "Kubernetes: projected tokens of service accounts"),),
+    ),
+    Preset(
         "cloudflare-access",
         "developers.cloudflare.com: Cloudflare One, application token; type app, against org for the global session",
         host=_host(r"[^/]+\.cloudflareaccess\.com"),

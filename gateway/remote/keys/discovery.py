@@ -12,6 +12,7 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.jsontext import parse_json
 from gateway.core.shown import shown
 from gateway.core.token.keys import KeySet, UnusableKeySet, parse_key_set
+from gateway.remote.authentication import ReadSecret
 from gateway.remote.http import (
     ACCEPT_KEY_SET,
     FETCH_TIMEOUT,
@@ -22,6 +23,8 @@ from gateway.remote.http import (
     shown_address,
 )
 
+#: behind the issuer
+DISCOVERY: Final = "/.well-known/openid-configuration"
 #: seconds a document is kept when it does not say, and the bounds on what it may say
 LIFETIME: Final = 10 * 60.0
 MIN_LIFETIME: Final = 60.0
@@ -79,7 +82,7 @@ def discovery_addresses(issuer: Issuer) -> tuple[str, ...]:
         f"{scheme}://{authority}/.well-known/{name}{slash}{path}"
         for name in ("oauth-authorization-server", "openid-configuration")
     )
-    return tuple(dict.fromkeys((f"{base}/.well-known/openid-configuration", *inserted)))
+    return tuple(dict.fromkeys((base + DISCOVERY, *inserted)))
 
 
 def is_absent(failure: FetchFailed) -> bool:
@@ -120,8 +123,9 @@ def check_issuer(document: object, issuer: Issuer) -> dict[str, Any]:
 class Publisher:
     """The place where one issuer publishes its keys. One call at a time."""
 
-    def __init__(self, issuer: Issuer, *, limit: float = FETCH_TIMEOUT) -> None:
-        """`limit`: seconds for each document."""
+    def __init__(self, issuer: Issuer, *, limit: float = FETCH_TIMEOUT, read: ReadSecret | None = None) -> None:
+        """`limit`: seconds for each document. `read`: what a secret is now, where the issuer is shown one."""
+        self._read = read
         self._issuer = issuer
         self._limit = limit
         #: seconds of silence after which another connection is tried: of an issuer that fails, and in this fetch
@@ -203,7 +207,7 @@ class Publisher:
         raise type(last)("; ".join(str(failure) for failure in failures), status=last.status)
 
     async def _discover_at(self, address: str, now: float) -> str:
-        fetched = await fetch_json(address, self._issuer, limit=self._limit, renewal=self._renewal)
+        fetched = await fetch_json(address, self._issuer, limit=self._limit, renewal=self._renewal, read=self._read)
         try:
             jwks_uri = parse_discovery(fetched.document, self._issuer)
         except DiscoveryRefused as refused:
@@ -213,7 +217,12 @@ class Publisher:
 
     async def _fetch_from(self, address: str) -> Published:
         fetched = await fetch_json(
-            address, self._issuer, accept=ACCEPT_KEY_SET, limit=self._limit, renewal=self._renewal
+            address,
+            self._issuer,
+            accept=ACCEPT_KEY_SET,
+            limit=self._limit,
+            renewal=self._renewal,
+            read=self._read,
         )
         return Published(parse_key_set(fetched.document), lifetime(fetched.max_age), fetched.document)
 

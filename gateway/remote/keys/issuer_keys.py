@@ -17,6 +17,7 @@ from gateway.core.errors import IssuerUnavailable, UnknownKey
 from gateway.core.token.keys import Key, KeySet, UnusableKeySet, names_one_of, shown_kid
 from gateway.events import Event, KeysFetched, KeysKnown, KeysSuppressed
 from gateway.ports import Cache
+from gateway.remote.authentication import ReadSecret
 from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
 from gateway.remote.keys.discovery import Published, Publisher
 from gateway.remote.keys.kept import MAX_AGE, Kept, encode, find_kept, key_of
@@ -101,14 +102,18 @@ class IssuerKeys:
         clock: Clock,
         limit: float = FETCH_TIMEOUT,
         place: Cache | None = None,
+        read: ReadSecret | None = None,
     ) -> None:
-        """`limit`: seconds for each document. `place`: where replicas leave each other what they fetched."""
+        """`limit`: seconds for each document. `place`: where replicas leave each other what they fetched.
+
+        `read`: what a secret is now, where the issuer is shown one.
+        """
         self._name = name
         self._issuer = issuer
         # What every replica has in a file of its own is not handed on.
         self._place = None if issuer.jwks_file is not None else place
         self._max_stale = float(issuer.jwks_max_stale)
-        self._publisher = Publisher(issuer, limit=limit)
+        self._publisher = Publisher(issuer, limit=limit, read=read)
         self._observer = observer
         self._clock = clock
         self._copy = _Copy()

@@ -4,9 +4,7 @@ Knows nothing of tokens; every issuer stands for itself, so that one that is dow
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from random import random
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -14,6 +12,7 @@ from gateway.core.config.issuers import Issuer, issuer_name
 from gateway.core.token.keys import Key
 from gateway.core.token.tenants import are_apart, filled
 from gateway.ports import Cache, Observer
+from gateway.remote.authentication import ReadSecret
 from gateway.remote.http import FETCH_TIMEOUT
 from gateway.remote.keys.issuer_keys import Clock, Hears, IssuerKeys, IssuerStatus
 from gateway.remote.keys.joint import JointKeys, Together
@@ -27,18 +26,17 @@ class RemoteIssuers:
         issuers: Sequence[Issuer],
         *,
         observer: Observer,
-        wall: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        chance: Callable[[], float] = random,
+        clock: Clock | None = None,
         fetch_timeout: float = FETCH_TIMEOUT,
         place: Cache | None = None,
+        read: ReadSecret | None = None,
     ) -> None:
-        """Asks nobody yet. `sleep` waits by the clock of `monotonic`; `chance` gives [0, 1) for jitter.
+        """Asks nobody yet. `clock`: None: that of this machine.
 
         `fetch_timeout`: seconds of real time for each document. `place`: where replicas leave each other their keys.
+        `read`: what a secret is now, where an issuer is shown one.
         """
-        clock = Clock(wall=wall, monotonic=monotonic, sleep=sleep, chance=chance)
+        clock = clock or Clock()
         self._keys: dict[str, IssuerKeys] = {}
         #: by issuer: the configured names under which it has keys
         names: dict[str, list[str]] = {}
@@ -53,7 +51,7 @@ class RemoteIssuers:
                 names.setdefault(issuer.issuer, []).append(name)
             for which, one in publishing.items():
                 self._keys[which] = IssuerKeys(
-                    which, one, observer=hears, clock=clock, limit=fetch_timeout, place=place
+                    which, one, observer=hears, clock=clock, limit=fetch_timeout, place=place, read=read
                 )
         #: by what `IssuerRules.signers` calls them
         self._signers: dict[str, IssuerKeys | JointKeys] = {**self._keys}

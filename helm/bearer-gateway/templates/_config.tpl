@@ -107,6 +107,21 @@ yes
 {{- end -}}
 
 {{/* What the values cannot say together. */}}
+{{- define "bearer-gateway.checkAccount" -}}
+{{- $config := .Values.config -}}
+{{- if kindIs "string" $config -}}
+{{- $config = fromYaml $config -}}
+{{- end -}}
+{{- range $index, $issuer := default list $config.issuers -}}
+{{- if kindIs "map" $issuer -}}
+{{- $fetch := ternary $issuer.fetch dict (kindIs "map" $issuer.fetch) -}}
+{{- if and (include "bearer-gateway.asksCluster" $issuer) (not $fetch.authorization) (not $.Values.serviceAccount.token) -}}
+{{- fail (printf "config.issuers[%d].preset: kubernetes asks the cluster with the token of the pod, which has none: serviceAccount.token must be true" $index) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "bearer-gateway.check" -}}
 {{- $values := .Values -}}
 {{- if and $values.existingConfigMap $values.config -}}
@@ -116,6 +131,7 @@ yes
 {{- fail "config: is empty; give the configuration as a mapping, as a text (--set-file config=gateway.yaml), or name an existingConfigMap" -}}
 {{- end -}}
 {{- include "bearer-gateway.checkStore" . -}}
+{{- include "bearer-gateway.checkAccount" . -}}
 {{- include "bearer-gateway.checkJournal" . -}}
 {{- if and (kindIs "string" $values.config) (not $values.existingConfigMap) (not (trim $values.config)) -}}
 {{- fail "config: is a text without anything in it" -}}

@@ -11,12 +11,28 @@
 {{- $ports | uniq | toJson -}}
 {{- end -}}
 
+{{/* Whether an entry of `issuers` is this very cluster, which is asked with the token of the pod. */}}
+{{- define "bearer-gateway.asksCluster" -}}
+{{- if and (eq (toString .preset) "kubernetes") (not (or .jwks_url .jwks_file .discovery_url)) -}}
+yes
+{{- end -}}
+{{- end -}}
+
 {{/* What an entry of `issuers` has asked: keys, and where it is asked about tokens, as a list of URLs in JSON. */}}
 {{- define "bearer-gateway.issuerUrls" -}}
 {{- $urls := list -}}
 {{- $discovery := .discovery_url | default .issuer -}}
 {{- if not .jwks_file -}}
 {{- $urls = append $urls (.jwks_url | default $discovery) -}}
+{{- end -}}
+{{- $fetch := ternary .fetch dict (kindIs "map" .fetch) -}}
+{{- if $fetch.proxy -}}
+{{- $urls = append $urls $fetch.proxy -}}
+{{- end -}}
+{{- if include "bearer-gateway.asksCluster" . -}}
+{{/* The Service's port, and that of the API server behind it: it depends on the network which of them counts. */}}
+{{- $urls = append $urls ($fetch.origin | default "https://kubernetes.default.svc") -}}
+{{- $urls = append $urls "https://kubernetes.default.svc:6443" -}}
 {{- end -}}
 {{- range $section := list .introspection .userinfo -}}
 {{- if kindIs "map" $section -}}
@@ -33,6 +49,9 @@
 {{- range $section := list .authorization.client_credentials .authorization.exchange -}}
 {{- if kindIs "map" $section -}}
 {{- $urls = append $urls $section.token_endpoint -}}
+{{- if $section.proxy -}}
+{{- $urls = append $urls $section.proxy -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

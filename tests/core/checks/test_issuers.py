@@ -198,3 +198,21 @@ def test_where_audiences_come_from_is_noted(issuer: dict[str, Any], said: str | 
 
 def test_an_account_audience_elsewhere_and_a_slash_elsewhere_are_nothing_special() -> None:
     assert list(issuer_warnings(a_config({"audience": "account"}, {"issuer": "https://a.example/realm/"}))) == []
+
+
+@pytest.mark.parametrize(
+    ("audience", "warned"),
+    [
+        ("https://kubernetes.default.svc.cluster.local", True),
+        ("https://kubernetes.default.svc", True),
+        ("https://kubernetes.default", True),
+        ("https://oidc.eks.example/id/1", True),
+        ("https://orders.shop.svc", False),
+        ("orders", False),
+    ],
+)
+def test_tokens_for_the_api_server_are_for_no_other_api(audience: str, *, warned: bool) -> None:
+    issuer = {"issuer": "https://oidc.eks.example/id/1", "preset": "kubernetes", "audience": ("orders", audience)}
+    told = [str(warning) for warning in issuer_warnings(a_config(issuer))]
+    sentence = "is the Kubernetes API: every pod has such a token, and whoever gets one can use it there"
+    assert told == [f"issuers[0].audience: {sentence}"] * warned

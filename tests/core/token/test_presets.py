@@ -46,6 +46,10 @@ def test_each_preset_is_found_by_its_own_name_and_says_where_it_comes_from() -> 
         ("propelauth", {"user_id": "u"}),
         ("spring", {"nbf": 1, "aud": "c"}),
         ("spring", {"nbf": 1, "aud": "c", "scope": ["openid"]}),
+        (
+            "kubernetes",
+            {"kubernetes.io": {"namespace": "shop"}, "sub": "system:serviceaccount:shop:orders", "jti": "1"},
+        ),
         ("cloudflare-access", {"type": "app", "identity_nonce": "n"}),
     ],
 )
@@ -102,6 +106,9 @@ def test_a_header_type_that_a_preset_documents_may_go_on_but_proves_nothing() ->
         ("stytch.com/project-test-1", "stytch"),
         ("https://example.kinde.com", "kinde"),
         ("https://team.cloudflareaccess.com", "cloudflare-access"),
+        ("https://kubernetes.default.svc.cluster.local", "kubernetes"),
+        ("https://kubernetes.default.svc", "kubernetes"),
+        ("https://kubernetes.default.evil.example", None),
         ("https://issuer.example/", None),
         ("https://auth0.com.evil.example/", None),
         ("https://evil.example/tenant.auth0.com/", None),
