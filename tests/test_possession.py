@@ -1,6 +1,8 @@
 """Tokens that are bound, proofs for them, and requests from the gate's point of view: who passes, and what is said."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from gateway.core.errors import (
     DPoPProofElsewhere,
     DPoPProofInvalid,
     DPoPProofUntimely,
+    IdToken,
     InsufficientScope,
     MisplacedToken,
     MissingCredential,
@@ -31,6 +34,7 @@ from gateway.core.errors import (
     Refusal,
     TokenExpired,
     TokenNotBound,
+    WrongAudience,
 )
 from gateway.core.http.client_address import client_addresses_of
 from gateway.core.http.facts import HeaderLine
@@ -52,6 +56,7 @@ from tests.store.heard import Heard
 SECRET = Secret(file="nonce-key")
 KEY = "k" * 32
 NONCES = DPoPSection(nonce="required", nonce_key=SECRET)
+KEYCLOAK = Path(__file__).parent / "data" / "keycloak"
 EXTERNAL = "https://api.example.com"
 
 
@@ -445,3 +450,35 @@ def test_what_is_not_a_refusal_of_ours_stays_as_it_is() -> None:
     refusal, ending = ConditionFalse(), Ending()
     World(dpop=NONCES).gate._possession.tell(refusal, facts(sign()), ending)
     assert (refusal.scheme, ending.response_lines) == ("Bearer", ())
+
+
+# Keycloak
+
+
+async def test_a_token_that_keycloak_bound_passes_with_a_proof_and_is_nothing_without() -> None:
+    """A real one, whose client's key and whose signature are ours: both were gone when it was written down."""
+    real = json.loads((KEYCLOAK / "token-dpop-token.json").read_text())
+    claims = real["payload"]
+    # Keycloak says of it what DPoP clients look for, and marks cnf with a member of its own.
+    assert (claims["typ"], claims["cnf"]["kc-jkt-type"]) == ("DPoP", "DPoP")
+    world = World(issuer_settings={"issuer": claims["iss"], "preset": "keycloak", "audience": claims["aud"]})
+    world.now = float(claims["iat"])
+    token = sign({**claims, "cnf": {**claims["cnf"], **bound_to()}}, header={"typ": real["header"]["typ"]})
+    admission, _ = await world.ask(token, proof(token, iat=world.now))
+    assert isinstance(admission, Admission)
+    assert admission.identity is not None
+    assert (admission.identity.subject, admission.identity.client) == (claims["sub"], claims["azp"])
+    # Its own userinfo endpoint refuses it as a bearer token, and so do we.
+    refusal, _ = await world.ask(token, under=b"Bearer")
+    assert type(refusal) is ProofRequired
+    its = json.loads((KEYCLOAK.parent / "responses" / "userinfo-error-dpop-as-bearer.json").read_text())
+    ((_, challenge),) = [line for line in its["headers"] if line[0] == "WWW-Authenticate"]
+    assert (its["status"], refusal.status) == (401, 401)
+    assert f'error="{refusal.code}"' in challenge
+    # As it came, by the key of the client that it was issued to.
+    other = sign(claims, header={"typ": real["header"]["typ"]})
+    assert type((await world.ask(other, proof(other, iat=world.now)))[0]) is ProofMismatch
+    # The ID token beside it is none.
+    id_token = json.loads((KEYCLOAK / "token-dpop-id.json").read_text())["payload"]
+    sent = sign(id_token, header={"typ": "JWT"})
+    assert isinstance((await world.ask(sent, proof(sent, iat=world.now)))[0], IdToken | WrongAudience)

@@ -1,9 +1,12 @@
 """A single-page app in a real browser, on an origin of its own: it logs in, and calls the API through the gateway."""
 
+import asyncio
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest_asyncio
 from aiohttp import web
@@ -11,7 +14,10 @@ from oidc.provider import API, HERE, SPA_CLIENT, SUBJECT, oidc_provider
 from playwright.async_api import Browser, Page, async_playwright, expect
 from process import ROOT, serving
 
+from gateway.core.token.keys import parse_key
 from gateway.demo.echo import EchoApi
+from gateway.demo.issuer import DemoIssuer
+from tests.redis_server import free_port
 
 ARTIFACTS = ROOT / "tests" / "artifacts"
 PAGE = Path(__file__).parent / "spa" / "index.html"
@@ -131,3 +137,92 @@ cors:
             assert (
                 '"method":"OPTIONS","path":"/orders/1","status":204,"route":"PUT /orders/*","outcome":"admitted"' in log
             )
+
+
+def documented(language: str) -> str:
+    """The ready client of docs/dpop.md in this language."""
+    found = re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "docs" / "dpop.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(found) == 1
+    return str(found[0])
+
+
+async def test_the_documented_page_proves_that_a_token_is_its_own_with_a_key_that_nobody_can_read(
+    browser: Browser, api: EchoApi, issuer: DemoIssuer, tmp_path: Path
+) -> None:
+    config, secret = tmp_path / "gateway.yaml", tmp_path / "nonce-key"
+    secret.write_text("k" * 32)
+    url = f"http://127.0.0.1:{free_port()}"
+    async with site() as app:
+        config.write_text(f"""
+listen: {url.removeprefix("http://")}
+admin: 127.0.0.1:0
+external_url: {url}
+upstream: {api.url}
+dpop: {{nonce: required, nonce_key: {{file: "{secret}"}}}}
+issuers: [{{issuer: "{issuer.url}", audience: "{issuer.audience}", binding: dpop}}]
+cors:
+  origins: ["{app.origin}"]
+""")
+        async with serving(config=str(config)) as gateway:
+            await gateway.ready()
+            page = await browser.new_page()
+            page.set_default_timeout(PATIENCE)
+            await page.goto(f"{app.origin}/settings.json")
+            told = """
+                window.client = { jwk: { kty, crv, x, y }, proof, readable: keys.privateKey.extractable,
+                    call: async (...given) => { const r = await call(...given); return [r.status, nonce !== undefined] } }
+                window.dispatchEvent(new Event("told"))
+            """
+            await page.evaluate(
+                """code => new Promise(done => {
+                    window.addEventListener("told", done, { once: true })
+                    const script = document.createElement("script")
+                    script.type = "module"
+                    script.textContent = code
+                    document.head.append(script)
+                })""",
+                documented("js") + told,
+            )
+            jwk = await page.evaluate("window.client.jwk")
+            assert await page.evaluate("window.client.readable") is False
+            token = issuer.access_token(cnf={"jkt": parse_key(jwk).thumbprint})
+            gateway.secrets.append(token)
+            calling = "([url, token, more]) => window.client.call(url, token, more)"
+            for path, more in (("/orders/1?a=b", {}), ("/orders/2", {"method": "PUT", "body": "{}"}), ("/a%2fb", {})):
+                assert await page.evaluate(calling, [url + path, token, more]) == [200, True]
+            # Of another key, and of none.
+            for cnf in ({"jkt": "x" * 43}, None):
+                other = issuer.access_token() if cnf is None else issuer.access_token(cnf=cnf)
+                gateway.secrets.append(other)
+                assert await page.evaluate(calling, [f"{url}/orders/1", other, {}]) == [401, True]
+            log = gateway.output.decode()
+            # The first is asked for a nonce, and no other.
+            assert log.count('"reason":"use_dpop_nonce"') == 1
+            assert log.count('"outcome":"admitted","evidence"') >= 3
+            assert log.count('"reason":"proof_mismatch"') == log.count('"reason":"token_not_bound"') == 1
+
+
+async def test_the_documented_client_in_python_does_so_as_well(
+    api: EchoApi, issuer: DemoIssuer, tmp_path: Path
+) -> None:
+    config, secret = tmp_path / "gateway.yaml", tmp_path / "nonce-key"
+    secret.write_text("k" * 32)
+    url = f"http://127.0.0.1:{free_port()}"
+    config.write_text(f"""
+listen: {url.removeprefix("http://")}
+admin: 127.0.0.1:0
+external_url: {url}
+upstream: {api.url}
+dpop: {{nonce: required, nonce_key: {{file: "{secret}"}}}}
+issuers: [{{issuer: "{issuer.url}", audience: "{issuer.audience}"}}]
+""")
+    async with serving(config=str(config)) as gateway:
+        await gateway.ready()
+        world: dict[str, Any] = {}
+        exec(documented("python"), world)
+        token = issuer.access_token(cnf={"jkt": world["key"].thumbprint()})
+        gateway.secrets.append(token)
+        client = world["DPoP"](token)
+        for _ in range(2):
+            assert (await asyncio.to_thread(world["call"], "POST", f"{url}/orders/1?a=b", client, b"{}"))[0] == 200
+        assert gateway.output.decode().count('"reason":"use_dpop_nonce"') == 1

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -139,13 +139,30 @@ class OidcProvider:
         )
         return Tokens(*(self._text(tokens, name) for name in ("access_token", "id_token", "refresh_token")))
 
-    async def client_credentials(self, resource: str, scope: str = "read:orders") -> str:
-        """Get an access token for the service client."""
+    async def client_credentials(
+        self, resource: str, scope: str = "read:orders", *, prove: Callable[[str | None], str] | None = None
+    ) -> str:
+        """Get an access token for the service client.
+
+        `prove`: makes a DPoP proof for the token endpoint, with the nonce that it asked for; the token is bound then.
+        """
         form = {"grant_type": "client_credentials", "resource": resource, "scope": scope}
         credentials = base64.b64encode(f"{SERVICE_CLIENT}:{SERVICE_SECRET}".encode()).decode()
+        headers = {"Authorization": f"Basic {credentials}"}
         async with _browser() as session:
-            tokens = await self._token(session, form, {"Authorization": f"Basic {credentials}"})
+            if prove is not None:
+                headers["DPoP"] = prove(None)
+                async with session.post(self.token_endpoint, data=form, headers=headers) as response:
+                    nonce = response.headers.get("DPoP-Nonce")
+                # Without one it was a good request, and the proof is used.
+                headers["DPoP"] = prove(nonce)
+            tokens = await self._token(session, form, headers)
+            assert prove is None or tokens["token_type"] == "DPoP"
         return self._text(tokens, "access_token")
+
+    async def require_nonces(self) -> None:
+        """From now on DPoP proofs for its endpoints need a nonce."""
+        await self._command("nonces")
 
     async def revoke(self, token: str) -> None:
         """Withdraw a token of the login's client (RFC 7009)."""

@@ -3,10 +3,10 @@
 // Prints one JSON line when it is ready, then reads one command per line from stdin and answers each with one
 // JSON line on stdout: "rotate" puts a new signing key in front of the old ones, "withdraw" drops the old ones,
 // "logouts URL" has logout tokens of the client "browser" posted there from now on, "resource URL SCOPE..." knows a
-// further API from now on, and lets clients register themselves.
+// further API from now on, and lets clients register themselves, "nonces" asks for a nonce in DPoP proofs from now on.
 // Arguments: the port (0: any), and the origin of a single-page app, which is then the client "spa".
 // Ends on SIGTERM or when stdin closes. Everything else it has to say goes to stderr.
-import { generateKeyPair, randomUUID } from 'node:crypto';
+import { generateKeyPair, randomBytes, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -22,6 +22,8 @@ const TOKEN_TTL = 300;
 const SPA_ORIGIN = process.argv[3];
 
 let logoutUri;
+let requireNonce = false;
+const nonceSecret = randomBytes(32);
 // Identifiers of further APIs, and the scopes of each.
 const further = new Map();
 
@@ -138,6 +140,7 @@ function handlerFor(issuer, keys) {
     features: {
       backchannelLogout: { enabled: true },
       devInteractions: { enabled: true },
+      dPoP: { enabled: true, nonceSecret, requireNonce: () => requireNonce },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
       registration: { enabled: further.size > 0 },
@@ -198,6 +201,10 @@ const commands = {
   withdraw: async () => use(keys.slice(0, 1)),
   logouts: async (uri) => {
     logoutUri = uri;
+    return use(keys);
+  },
+  nonces: async () => {
+    requireNonce = true;
     return use(keys);
   },
   resource: async (identifier, ...scopes) => {
