@@ -89,9 +89,6 @@ def _can_be_found(issuer: Issuer, *, at_hand: bool) -> bool:
         url = parse_url(issuer.issuer)
     except ValueError:
         return False
-    # Where a tenant has to be filled in nothing can be asked, and Kubernetes gives its tokens to pods alone.
-    if is_template(issuer.issuer) or issuer.preset == KUBERNETES:
-        return False
     return url.scheme == "https" or (at_hand and is_loopback(url.host))
 
 
