@@ -59,6 +59,10 @@ class RouteSection(Section, frozen=True, kw_only=True):
     strip_prefix: Annotated[
         str | None, _doc("whole segments at the beginning of the path that the API does not see")
     ] = None
+    encoded_slashes: Annotated[
+        Literal["refuse", "allow"],
+        _doc("%2F and %5C in a segment: refused, or characters of it, for APIs that read them so"),
+    ] = "refuse"
     timeout: Annotated[Seconds | None, _doc("overrides response_timeout")] = None
     mode: Annotated[
         Literal["enforce", "report"], _doc("UNSAFE: report lets refused requests pass, and counts them")

@@ -15,17 +15,25 @@ _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 #: bytes of a decoded segment that separate, end or hide something elsewhere: / \ ; controls
 _SEPARATING: Final = re.compile(rb"[/\\;\x00-\x1f\x7f]")
+#: those of them that no route may have
+_HIDING: Final = re.compile(rb"[;\x00-\x1f\x7f]")
+_DOTS_BETWEEN: Final = re.compile(rb"(?:\A|[/\\])\.\.?(?:\Z|[/\\])")
+_ESCAPED_SLASH: Final = re.compile(rb"%(?:2[fF]|5[cC])")
+ENCODED_SEPARATOR: Final = "the path has an encoded separator or control character"
 #: the same, written as they are; # never belongs to a target
 _LITERAL: Final = re.compile(rb"[\\;#]")
 #: ASCII in upper case only as well, but letters that people write: they are folded, and are the same as ss
 _SHARP_S: Final = "\u00df\u1e9e"
 
 
-def parse_path(target: bytes, *, refuse_ambiguous: bool = True, ignore_case: bool = False) -> tuple[str, ...]:
+def parse_path(
+    target: bytes, *, refuse_ambiguous: bool = True, ignore_case: bool = False, keep_slashes: bool = False
+) -> tuple[str, ...]:
     r"""The decoded segments of a target in origin-form; one slash at the end does not count.
 
     AmbiguousPath: dot segments, empty segments, encoded separators, double encoding, `\`, `;`, `#`, and escapes that
     are malformed or no UTF-8, each in any spelling. Without `refuse_ambiguous` the path is decoded as well as it goes.
+    With `keep_slashes` an encoded `/` or `\` is a character of its segment, unless dot segments stand between them.
     """
     path = target.partition(b"?")[0]
     if refuse_ambiguous:
@@ -38,7 +46,9 @@ def parse_path(target: bytes, *, refuse_ambiguous: bool = True, ignore_case: boo
         raw.pop()
     if len(raw) > MAX_SEGMENTS:
         raise UriTooLong(f"the path has more than {MAX_SEGMENTS} segments")
-    segments = tuple(_decoded(segment, refuse_ambiguous=refuse_ambiguous) for segment in raw)
+    segments = tuple(
+        [_decoded(segment, refuse_ambiguous=refuse_ambiguous, keep_slashes=keep_slashes) for segment in raw]
+    )
     if not ignore_case:
         return segments
     # Case is ignored where programs agree on it: not for a letter with ASCII in one case only (long s, Kelvin, st).
@@ -66,7 +76,12 @@ def _folded(segment: str) -> str:
     return normalize("NFC", normalize("NFD", segment).casefold())
 
 
-def _decoded(segment: bytes, *, refuse_ambiguous: bool) -> str:
+def has_slash(target: bytes) -> bool:
+    r"""Whether a path has an encoded `/` or `\`."""
+    return b"%" in target and _ESCAPED_SLASH.search(target.partition(b"?")[0]) is not None
+
+
+def _decoded(segment: bytes, *, refuse_ambiguous: bool, keep_slashes: bool) -> str:
     decoded = _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), segment) if b"%" in segment else segment
     if not refuse_ambiguous:
         return decoded.decode("utf-8", "surrogateescape")
@@ -78,7 +93,10 @@ def _decoded(segment: bytes, *, refuse_ambiguous: bool) -> str:
         # %252e, %25%32e: what one program decodes once, the next one decodes again.
         raise AmbiguousPath("the path is percent-encoded twice")
     if _SEPARATING.search(decoded):
-        raise AmbiguousPath("the path has an encoded separator or control character")
+        if not keep_slashes or _HIDING.search(decoded):
+            raise AmbiguousPath(ENCODED_SEPARATOR)
+        if _DOTS_BETWEEN.search(decoded):
+            raise AmbiguousPath("the path has a dot segment between encoded slashes")
     try:
         return decoded.decode("utf-8")
     except UnicodeDecodeError:

@@ -67,6 +67,8 @@ class Route:
     asked: Asked | None = None
     #: name of a variable in its path to the segment that it is, from 0
     variables: Mapping[str, int] = field(default_factory=dict)
+    #: an encoded slash is a character of its segment
+    keeps_slashes: bool = False
     #: where a token may stand; None: in Authorization alone
     places: RoutePlaces | None = None
 
@@ -134,6 +136,7 @@ def compile_route(
         condition=None if route.condition is None else read_condition(route.condition),
         rates=compile_rates(rates, route.rates, public=route.access == "public"),
         variables=variables_of(route.path),
+        keeps_slashes=route.encoded_slashes == "allow",
         cors=cors if route.cors == "inherit" else compile_cors(route.cors, has_rates=has_rates, dpop=dpop),
         resource=None if resource is None else resource.identifier,
         asked=None if resource is None else told_of(route, resource),

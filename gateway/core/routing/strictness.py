@@ -13,7 +13,19 @@ from gateway.core.routing.route import Route
 
 #: what decides nothing about who gets in: what is taken, where it goes, and what is told of it
 _NEUTRAL: Final = frozenset(
-    {"name", "methods", "hosts", "upstream", "stripped", "timeout", "cors", "log", "asked", "variables"}
+    {
+        "name",
+        "methods",
+        "hosts",
+        "upstream",
+        "stripped",
+        "timeout",
+        "cors",
+        "log",
+        "asked",
+        "variables",
+        "keeps_slashes",
+    }
 )
 
 
@@ -122,6 +134,7 @@ _COMPARED: Final[Mapping[str, Callable[[Route, Route], bool]]] = {
     "issuers": lambda one, other: _is_for(one.issuers, other.issuers),
     "rates": _has_rates,
     "places": _has_places,
+    "condition": lambda one, other: other.condition is None or one.condition == other.condition,
     "demands": _has_demands,
     "resource": lambda one, other: other.resource is None or one.resource == other.resource,
 }

@@ -11,7 +11,7 @@ from gateway.core.errors import AmbiguousPath, BadRequest, MethodNotAllowed, NoR
 from gateway.core.http.cors import compile_cors, requested_method
 from gateway.core.http.facts import Facts
 from gateway.core.http.hosts import HostNames, host_of, is_odd
-from gateway.core.http.paths import parse_path
+from gateway.core.http.paths import ENCODED_SEPARATOR, has_slash, parse_path
 from gateway.core.routing.pattern import parse_pattern
 from gateway.core.routing.place import Choice, ChoicesByHost, Named, Place
 from gateway.core.routing.readings import may_be_cut, other_places
@@ -39,6 +39,7 @@ class RouteTable:
         """`config` is sound: every path can be parsed, every name exists."""
         self._ignore_case = config.path_case == "insensitive"
         self._refuse_ambiguous = config.ambiguous_paths == "refuse"
+        self._keeps_slashes = self._refuse_ambiguous and any(r.encoded_slashes == "allow" for r in config.routes)
         self._refuse_unmatched = config.unmatched == "refuse"
         self._refuse_methods = config.unmatched_methods != "token"
         self._falls_through = config.unmatched_methods == "next"
@@ -108,6 +109,8 @@ class RouteTable:
         choice = self._at_host(place, facts)
         method = facts.method if method is None else method
         taken = self._find(choice, method)
+        if self._keeps_slashes and has_slash(facts.target) and not _keeps_slashes(choice, taken):
+            raise AmbiguousPath(ENCODED_SEPARATOR)
         if taken is None:
             if not choice.named:
                 raise NoRoute(_UNNAMED)
@@ -160,7 +163,12 @@ class RouteTable:
         return self._tree.walk(self._segments(facts))
 
     def _segments(self, facts: Facts) -> tuple[str, ...]:
-        return parse_path(facts.target, refuse_ambiguous=self._refuse_ambiguous, ignore_case=self._ignore_case)
+        return parse_path(
+            facts.target,
+            refuse_ambiguous=self._refuse_ambiguous,
+            ignore_case=self._ignore_case,
+            keep_slashes=self._keeps_slashes,
+        )
 
     def _unmatched(self, evidence: str) -> Route:
         if self._refuse_unmatched:
@@ -196,6 +204,11 @@ class RouteTable:
             else:
                 break
         return skipped
+
+
+def _keeps_slashes(choice: Choice, taken: Route | None) -> bool:
+    """Whether the route that is taken, or one that refuses the method, has encoded slashes in its segments."""
+    return taken.keeps_slashes if taken is not None else any(one.route.keeps_slashes for one in choice.named)
 
 
 def _why_not_allowed(choice: Choice, method: str) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from gateway.core.errors import AmbiguousPath, UriTooLong
-from gateway.core.http.paths import parse_path
+from gateway.core.http.paths import has_slash, parse_path
 
 
 @pytest.mark.parametrize(
@@ -158,3 +158,42 @@ def test_other_letters_are_compared_without_case_and_however_composed(one: str, 
     read = [parse_path(f"/{quote(text)}".encode(), ignore_case=True) for text in (one, other)]
     assert read[0] == read[1]
     assert parse_path(f"/{quote(one)}".encode()) != parse_path(f"/{quote(other)}".encode())
+
+
+@pytest.mark.parametrize(
+    ("target", "segments"),
+    [
+        (b"/projects/group%2Fname", ("projects", "group/name")),
+        (b"/projects/group%2fsub%2Fname/files/lib%2Fa.rb", ("projects", "group/sub/name", "files", "lib/a.rb")),
+        (b"/a%5Cb", ("a\\b",)),
+        (b"/u/https:%2F%2Fa.test%2F", ("u", "https://a.test/")),
+        (b"/a%2F...%2F.b", ("a/.../.b",)),
+        (b"/%2F", ("/",)),
+    ],
+)
+def test_an_encoded_slash_may_be_a_character_of_its_segment(target: bytes, segments: tuple[str, ...]) -> None:
+    assert parse_path(target, keep_slashes=True) == segments
+    assert has_slash(target)
+    with pytest.raises(AmbiguousPath):
+        parse_path(target)
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        *((path, "dot segment between") for path in (b"/a%2F..", b"/..%2Fa", b"/a%2f.%2fb", b"/a%5C..%2Fb", b"/%2e%2e%5ca", b"/a%2F%2E")),
+        *((path, "separator") for path in (b"/a%2Fb%3B", b"/a%2F%00", b"/a%3b", b"/a%2F%0a")),
+        *((path, "twice") for path in (b"/a%252F", b"/a%2F%252e")),
+        *((path, "backslash") for path in (b"/a%2F\\", b"/a%2F;x")),
+        *((path, "empty") for path in (b"/a%2F//b",)),
+    ],
+)  # fmt: skip
+def test_what_else_is_odd_about_it_stays_refused(target: bytes, why: str) -> None:
+    with pytest.raises(AmbiguousPath) as caught:
+        parse_path(target, keep_slashes=True)
+    assert why in caught.value.evidence
+
+
+@pytest.mark.parametrize("target", [b"/a", b"/a?x=%2F", b"/a%20b", b"/a%252F"])
+def test_only_a_path_has_slashes(target: bytes) -> None:
+    assert not has_slash(target)

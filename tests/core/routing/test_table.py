@@ -543,3 +543,52 @@ def test_a_preflight_asks_about_a_method_that_does_not_fall_through() -> None:
     assert preflight(configured, "/admin/x", "GET") == ("admin", "GET")
     assert preflight(configured, "/admin/x", "DELETE") is None
     assert preflight(configured, "/x", "DELETE") == ("rest", "DELETE")
+
+
+# Encoded slashes
+
+PROJECTS = (
+    RouteSection(path="/projects/{id}", encoded_slashes="allow", name="project", methods=("GET",)),
+    RouteSection(path="/projects/{id}/issues/*", encoded_slashes="allow", scopes=("issues",), name="issues"),
+    RouteSection(path="/users/{id}", name="user"),
+    RouteSection(path="/*", scopes=("rest",), name="rest"),
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "name"),
+    [
+        ("GET", "/projects/group%2Fname", "project"),
+        ("GET", "/projects/group%2fsub%5cname", "project"),
+        ("GET", "/projects/group%2Fname/issues/1", "issues"),
+        ("GET", "/projects/group%2Fissues", "project"),
+        ("GET", "/projects/7", "project"),
+        ("GET", "/projects/a/b", "rest"),
+        ("GET", "/projects/a%2Fb/c", "ambiguous_path"),
+        ("GET", "/projects%2Fa", "ambiguous_path"),
+        ("GET", "/users/a%2Fb", "ambiguous_path"),
+        ("GET", "/users/a%5Cb", "ambiguous_path"),
+        ("GET", "/elsewhere/a%2Fb", "ambiguous_path"),
+        ("GET", "/projects/..%2Fusers", "ambiguous_path"),
+        ("GET", "/projects/a%252Fb", "ambiguous_path"),
+        ("GET", "/projects/a%3Bb", "ambiguous_path"),
+        ("GET", "/elsewhere?x=a%2Fb", "rest"),
+    ],
+)
+def test_encoded_slashes_pass_where_a_route_says_so(method: str, target: str, name: str) -> None:
+    assert matched(config(*PROJECTS), target, method=method) == name
+    refused = tuple(RouteSection(**{**{f: getattr(r, f) for f in r.__struct_fields__}, "encoded_slashes": "refuse"}) for r in PROJECTS)  # fmt: skip
+    if "%2" in target.partition("?")[0] or "%5" in target:
+        assert matched(config(*refused), target, method=method) == "ambiguous_path"
+
+
+def test_a_method_is_refused_as_ever_where_slashes_pass() -> None:
+    only = config(PROJECTS[0], RouteSection(path="/users/{id}", methods=("GET",), name="user"))
+    assert matched(only, "/projects/a%2Fb", method="DELETE") == "method_not_allowed"
+    assert matched(only, "/users/a%2Fb", method="DELETE") == "ambiguous_path"
+    assert matched(config(*PROJECTS, ambiguous_paths="allow"), "/users/a%2Fb") == "user"
+
+
+def test_variables_have_the_slashes() -> None:
+    route = RouteTable(config(*PROJECTS)).match(facts(target=b"/projects/a%2Fb%20c?id=x"))
+    assert route.variables_of(b"/projects/a%2Fb%20c?id=x") == {"id": "a/b c"}
