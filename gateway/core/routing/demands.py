@@ -50,7 +50,8 @@ class Demands:
             unfit = "" if identity.details is None else identity.details.unfit
             why = f"auth_time is not a time: {unfit}" if unfit else "the token has no auth_time"
             raise self._step_up(f"{asks}; {why}")
-        if now > at + max_age + identity.leeway:
+        # In whole seconds, as providers count: else a new login within the last one would be the old one once more.
+        if int(now - at) > max_age + identity.leeway:
             raise self._step_up(f"{asks}; it was {now - at:.0f} s ago, and the leeway is {identity.leeway:.0f} s")
         # What never grows old says nothing.
         if at > now + identity.leeway:

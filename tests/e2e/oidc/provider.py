@@ -105,7 +105,13 @@ class OidcProvider:
             yield LoggedIn(self, session, await self._login(session, nonce=None, resource=resource, scope=scope))
 
     async def _login(
-        self, session: aiohttp.ClientSession, *, nonce: str | None, resource: str | None, scope: str
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        nonce: str | None,
+        resource: str | None,
+        scope: str,
+        asking: Mapping[str, str] | None = None,
     ) -> Tokens:
         verifier = secrets.token_urlsafe(48)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -118,6 +124,7 @@ class OidcProvider:
             "state": state,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
+            **(asking or {}),
         }
         if nonce is not None:
             query["nonce"] = nonce
@@ -322,6 +329,12 @@ class LoggedIn:
     provider: OidcProvider
     _session: aiohttp.ClientSession
     tokens: Tokens
+
+    async def log_in_again(
+        self, *, resource: str, scope: str = "openid read:orders", asking: Mapping[str, str]
+    ) -> Tokens:
+        """The same once more in the same browser. `asking`: further parameters, as a challenge names them."""
+        return await self.provider._login(self._session, nonce=None, resource=resource, scope=scope, asking=asking)
 
     async def log_out(self) -> None:
         """Log out at the provider, which posts logout tokens before it returns."""

@@ -11,7 +11,7 @@ import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 
-import { Provider, errors } from 'oidc-provider';
+import { Provider, errors, interactionPolicy } from 'oidc-provider';
 
 console.info = console.error;
 console.log = console.error;
@@ -20,6 +20,8 @@ const RESOURCES = new Set(['https://api.example.test', 'https://other.example.te
 const RESOURCE_SCOPE = 'read:orders write:orders';
 const TOKEN_TTL = 300;
 const SPA_ORIGIN = process.argv[3];
+// How a login is called that was asked for with acr_values.
+const STRONG = 'gold';
 
 let logoutUri;
 let requireNonce = false;
@@ -89,6 +91,16 @@ async function newKey() {
   return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg: 'RS256' };
 }
 
+// Whoever is asked to step up logs in again, also within a session.
+function interactions() {
+  const policy = interactionPolicy.base();
+  policy.get('login').checks.add(new interactionPolicy.Check('acr', 'a stronger login is needed', ({ oidc }) => {
+    const wanted = oidc.params.acr_values?.split(' ') ?? [];
+    return wanted.length > 0 && !wanted.includes(oidc.session.acr) && !oidc.result?.login;
+  }));
+  return policy;
+}
+
 function handlerFor(issuer, keys) {
   const provider = new Provider(issuer, {
     adapter: SharedAdapter,
@@ -136,6 +148,13 @@ function handlerFor(issuer, keys) {
       accountId: id,
       claims: () => ({ sub: id, email: `${id}@example.test`, email_verified: true }),
     }),
+    acrValues: [STRONG],
+    interactions: { policy: interactions() },
+    // What a strong login was, an API can read (RFC 9470 section 6).
+    extraTokenClaims: ({ oidc }) => {
+      const code = oidc?.entities.AuthorizationCode;
+      return code?.acr === undefined ? undefined : { acr: code.acr, auth_time: code.authTime };
+    },
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     features: {
       backchannelLogout: { enabled: true },
@@ -169,6 +188,17 @@ function handlerFor(issuer, keys) {
       RefreshToken: TOKEN_TTL,
       Session: 3600,
     },
+  });
+  provider.use(async (ctx, next) => {
+    if (ctx.method === 'POST' && ctx.path.startsWith('/interaction/')) {
+      const { prompt, params } = await provider.interactionDetails(ctx.req, ctx.res);
+      if (prompt.name === 'login' && params.acr_values?.split(' ').includes(STRONG)) {
+        const login = { accountId: 'alice', acr: STRONG };
+        await provider.interactionFinished(ctx.req, ctx.res, { login }, { mergeWithLastSubmission: false });
+        return;
+      }
+    }
+    await next();
   });
   provider.on('server_error', (_ctx, error) => console.error(error));
   provider.on('backchannel.error', (_ctx, error) => console.error(error));
