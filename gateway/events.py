@@ -118,6 +118,21 @@ class ProofsKnown:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class HandshakeFailed:
+    """A client's TLS did not begin. `reason`: certificate, protocol, timeout, closed, or gave_way to another one."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateKnown:
+    """The certificate of a listener, by its key in the configuration, and when it ends, in seconds since the epoch."""
+
+    listener: str
+    ends_at: float
+
+
 #: what happens rarely enough to be made a value of
 Event = (
     KeysFetched
@@ -133,4 +148,6 @@ Event = (
     | TokenIntrospected
     | ProofJudged
     | ProofsKnown
+    | HandshakeFailed
+    | CertificateKnown
 )  # fmt: skip

@@ -486,8 +486,8 @@ Start = Callable[..., Awaitable[Running]]
 async def starting(directory: Path) -> AsyncIterator[Start]:
     """Gives a function that starts a gateway and its upstream.
 
-    `limits` is a dictionary of those that differ; keys of the upstream's long form stand beside the others;
-    `secrets` is what was read for them.
+    `limits` is a dictionary of those that differ; keys of the upstream's long form stand beside the others, so that
+    `tls` is the upstream's, and `listener_tls` the gateway's; `secrets` is what was read for them.
     """
     jwks = directory / "jwks.json"
     jwks.write_text(json.dumps(demo_issuer().jwks()))
@@ -500,6 +500,8 @@ async def starting(directory: Path) -> AsyncIterator[Start]:
             if long := {key: settings.pop(key) for key in UPSTREAM_KEYS & settings.keys()}:
                 settings["upstreams"] = {"default": UpstreamSection(url=url, **long), **settings.get("upstreams", {})}
                 url = None
+            if (tls := settings.pop("listener_tls", None)) is not None:
+                settings["tls"] = tls
             secrets = settings.pop("secrets", {})
             config = config_for(url, str(jwks), **settings)
             return await stack.enter_async_context(running(config, upstream, secrets=secrets))

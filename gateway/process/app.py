@@ -18,6 +18,7 @@ from gateway.compose import Assembly, Current, build
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.issuers import issuer_name
 from gateway.core.config.secret import Secret
+from gateway.events import CertificateKnown
 from gateway.observe.access import BATCH, AccessLog
 from gateway.observe.log import flush_log
 from gateway.observe.metrics.metrics import Metrics
@@ -39,6 +40,7 @@ from gateway.process.memory import room_for_connections, settle_memory
 from gateway.process.notify import UNHEARD, Notifier
 from gateway.process.pulse import Pulse
 from gateway.process.revoking import RevokingSocket, open_journal
+from gateway.process.secure import FollowedFiles
 from gateway.process.signals import on_drain, on_signals
 from gateway.process.summary import summary
 from gateway.process.title import DRAINED, DRAINS, SERVES, call_process
@@ -113,6 +115,7 @@ class Gateway:
             raise CannotStart(str(error)) from None
         self._current = Current(assembly)
         try:
+            self._secure = _secure(config)
             if assembly.revocations is not None and self._inherited is None:
                 self._revoking = await RevokingSocket.start(assembly.revocations, config)
             listeners = bind_listeners(config, self._passed) if self._inherited is None else self._inherited
@@ -120,9 +123,13 @@ class Gateway:
             await self._stop_revoking()
             await assembly.close()
             raise
+        if self._secure is not None:
+            self._tell_certificate(self._secure)
         room = room_for_connections(config)
         self._metrics.connections_limit(room)
-        self._server = Server(self._current.traffic, config, max_connections=room, observer=observers)
+        self._server = Server(
+            self._current.traffic, config, max_connections=room, observer=observers, secure=self._secure
+        )
         self._serve(listeners.traffic, self._server)
         self.address = listeners.traffic.where
         if listeners.decisions is not None:
@@ -150,7 +157,14 @@ class Gateway:
 
     def _look(self, now: float) -> None:
         flush_log()
+        if self._secure is not None and (changed := self._secure.look(now)):
+            self._tell_certificate(self._secure)
+            if "client_ca" in changed:
+                self._server.make_last()
         self.assembly.look(now)
+
+    def _tell_certificate(self, secure: FollowedFiles) -> None:
+        self._metrics.happened(CertificateKnown("listen", secure.ends_at))
 
     @property
     def assembly(self) -> Assembly:
@@ -163,7 +177,8 @@ class Gateway:
 
     def _serve(self, bound: Bound, server: Server) -> None:
         # A worker that took all there is at once would be left with it, and the others without.
-        self._acceptors.append(Acceptor(bound, server, at_once=AT_ONCE if self._inherited is None else 1))
+        at_once = AT_ONCE if self._inherited is None else 1
+        self._acceptors.append(Acceptor(bound, server, at_once=at_once, handshakes=server.handshakes))
         self._servers.append(server)
 
     def _serve_admin(self, bound: Bound, assembly: Assembly) -> None:
@@ -275,6 +290,16 @@ class Gateway:
         if self._revoking is not None:
             await self._revoking.close()
             self._revoking = None
+
+
+def _secure(config: Config) -> FollowedFiles | None:
+    """TLS of the traffic listener, where it has any. CannotStart: its files were spoilt after they were checked."""
+    if config.tls is None:
+        return None
+    try:
+        return FollowedFiles(config.tls)
+    except ValueError as error:
+        raise CannotStart(str(error)) from None
 
 
 async def _pass(seconds: float, hurry: asyncio.Event) -> None:

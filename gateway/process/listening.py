@@ -21,6 +21,7 @@ from typing import Final
 
 from gateway.core.addresses import Address, parse_address
 from gateway.core.config.file import Config
+from gateway.relay.client.handshakes import Handshakes
 from gateway.relay.keepalive import keep_asking
 
 #: pending connections that the kernel holds for us
@@ -281,9 +282,20 @@ def _inode(path: Path) -> int:
 class Acceptor:
     """Takes the connections of one address, and hands each to a protocol of its own."""
 
-    def __init__(self, bound: Bound, factory: Callable[[], asyncio.Protocol], *, at_once: int = AT_ONCE) -> None:
-        """Needs a running loop. `at_once` 1: of processes that share the socket, the less busy one comes first."""
+    def __init__(
+        self,
+        bound: Bound,
+        factory: Callable[[], asyncio.Protocol],
+        *,
+        at_once: int = AT_ONCE,
+        handshakes: Handshakes | None = None,
+    ) -> None:
+        """Needs a running loop. `at_once` 1: of processes that share the socket, the less busy one comes first.
+
+        `handshakes`: with what connections begin.
+        """
         self.bound = bound
+        self._handshakes = handshakes
         self._factory = factory
         self._at_once = at_once
         self._loop = asyncio.get_running_loop()
@@ -301,7 +313,8 @@ class Acceptor:
                     break
         self._pause()
         self.bound.close()
-        await asyncio.gather(*self._opening, return_exceptions=True)
+        if self._handshakes is None:
+            await asyncio.gather(*self._opening, return_exceptions=True)
 
     def _resume(self) -> None:
         self._resuming = None
@@ -345,6 +358,9 @@ class Acceptor:
         return True
 
     async def _open(self, connection: socket.socket) -> None:
+        if self._handshakes is not None:
+            await self._handshakes.run(connection)
+            return
         try:
             await self._loop.connect_accepted_socket(self._factory, connection)
         except OSError:

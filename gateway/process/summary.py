@@ -30,6 +30,7 @@ def summary(config: Config, listeners: Listeners) -> str:
         + (f"admin on {admin.where}, " if admin else "")
         + (f"decisions on {decisions.where}, " if decisions else "")
         + f"in front of {upstreams}; "
+        + ("" if config.tls is None else f"TLS, client certificates: {config.tls.client_certificates}; ")
         + (f"{len(config.routes)} routes; " if config.routes else "every path needs an access token; ")
         + (f"PUBLIC: {', '.join(public)}; " if public else "")
         + (f"TOKEN OPTIONAL: {', '.join(optional)}; " if optional else "")

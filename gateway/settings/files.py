@@ -1,12 +1,15 @@
 """Reads the files that a configuration names: bounded, each with a sentence for what is wrong."""
 
 import ssl
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from gateway.core.config.client_authentication import ClientCertificate
 from gateway.core.config.section import FileKind, Section
+from gateway.core.config.tls import ListenerTls
 from gateway.core.config.upstreams import UpstreamTls
 from gateway.core.jsontext import parse_json
 from gateway.core.token.keys import KeySet, parse_key_set
@@ -20,6 +23,9 @@ MAX_KEY_SET = 256 << 10
 
 #: A private key is a few hundred bytes.
 MAX_SIGNING_KEY = 64 << 10
+
+#: seconds before the end of a certificate from which on it is a warning
+SOON_ENDED: Final = 14 * 86_400
 
 
 def read_key_set(path: str) -> KeySet:
@@ -84,6 +90,37 @@ def check_client_certificate(certificate: str, key: str) -> None:
         raise ValueError(f"names a file that {relation} key") from None
 
 
+def certificate_end(path: str) -> float:
+    """When the first certificate of a PEM file ends: seconds since the epoch. ValueError as in `read_certificate`."""
+    from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415 -- loaded only where there is TLS
+
+    try:
+        return load_der_x509_certificate(read_certificate(path)).not_valid_after_utc.timestamp()
+    except ValueError:
+        raise ValueError("names a file that holds no PEM certificate") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """What ought to be known of a file that can be used: a sentence that fits behind the key."""
+
+    sentence: str
+
+
+def check_server_certificate(certificate: str, key: str, *, now: float) -> Odd | None:
+    """Whether the gateway can be known to clients by this certificate and key; something odd: not for long.
+
+    ValueError carries a sentence that fits behind the key `certificate`. `now`: seconds since the epoch.
+    """
+    check_client_certificate(certificate, key)
+    left = certificate_end(certificate) - now
+    if left <= 0:
+        return Odd("names a file whose certificate has expired: clients will not connect")
+    if left < SOON_ENDED:
+        return Odd(f"names a file whose certificate expires in {left / 86_400:.1f} days")
+    return None
+
+
 def _no_passphrase() -> str:
     raise ValueError("has an encrypted key beside it, and there is nobody to ask for a passphrase")
 
@@ -128,12 +165,19 @@ def _check_shown(path: str, section: Section) -> None:
         check_client_certificate(path, section.key)
 
 
+def _check_known_by(path: str, section: Section) -> Odd | None:
+    """The certificate of a listener beside its key."""
+    assert isinstance(section, ListenerTls)
+    return check_server_certificate(path, section.key, now=time.time()) if section.key else None
+
+
 #: What reads a file that a key names, by its kind; with the section that has the key. ValueError as in each.
 READERS: Final[Mapping[FileKind, Callable[[str, Section], object]]] = {
     "key set": lambda path, _: read_key_set(path),
     "authorities": lambda path, _: read_trust(path),
     "signing key": lambda path, _: read_signing_key(path),
     "client certificate": _check_shown,
+    "server certificate": _check_known_by,
     # Told of behind its certificate, beside which alone it can be read.
     "key of a certificate": lambda _, __: None,
 }

@@ -16,7 +16,7 @@ from gateway.core.token.keys import KeySet
 from gateway.core.upstream.own_lines import secret_uses
 from gateway.settings.document import Document, parse_document
 from gateway.settings.extras import environment_warnings, extra_problems
-from gateway.settings.files import MAX_FILE, READERS, decoded, read_bounded
+from gateway.settings.files import MAX_FILE, READERS, Odd, decoded, read_bounded
 from gateway.settings.secrets import read_secret
 from gateway.settings.variables import CONFIG, Overrides, is_within, read_variables, variable_for, variable_of
 
@@ -125,6 +125,8 @@ def _named_files(
         except ValueError as error:
             yield ConfigProblem(place.path, str(error)), True
             continue
+        if isinstance(content, Odd):
+            yield ConfigProblem(place.path, content.sentence), False
         if isinstance(content, KeySet):
             for skipped in content.skipped:
                 if not skipped.is_meant:

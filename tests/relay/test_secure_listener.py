@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.core.config.section import Seconds
+from gateway.core.config.tls import ListenerTls
 from tests.relay.test_faults import CHUNKED, LOOPS, Run, a_gateway
 from tests.relay.test_tunnel import SWITCH, echo, handshake
 from tests.relay.upstream.test_dialing import Authority
@@ -37,14 +38,12 @@ class Secured:
 
 @contextlib.asynccontextmanager
 async def secured(directory: Path, authority: Authority, **settings: Any) -> AsyncIterator[Secured]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*authority.issue("127.0.0.1"))
-    async with a_gateway(directory, **settings) as gateway:
-        listener = await asyncio.get_running_loop().create_server(gateway.server, "127.0.0.1", 0, ssl=context)
+    certificate, key = map(str, authority.issue("127.0.0.1"))
+    tls = ListenerTls(certificate=certificate, key=key)
+    async with a_gateway(directory, listener_tls=tls, **settings) as gateway:
         try:
-            yield Secured(gateway, authority, listener.sockets[0].getsockname()[1])
+            yield Secured(gateway, authority, int(gateway.gateway.address.rpartition(":")[2]))
         finally:
-            listener.close()
             for client in gateway.clients:
                 client.writer.transport.abort()
             gateway.clients.clear()
@@ -133,17 +132,22 @@ def test_an_early_response_of_the_api_arrives(tmp_path: Path, authority: Authori
 
 @LOOPS
 def test_a_response_that_breaks_off_has_no_good_end(tmp_path: Path, authority: Authority, run: Run) -> None:
-    async def behave(upstream: Conversation) -> None:
-        await upstream.request()
-        await upstream.say(CHUNKED + chunks(b"abc"))
-        upstream.writer.close()
-
     async def main() -> None:
+        # A reset takes with it what the client has not read.
+        is_read = asyncio.Event()
+
+        async def behave(upstream: Conversation) -> None:
+            await upstream.request()
+            await upstream.say(CHUNKED + chunks(b"abc"))
+            await is_read.wait()
+            upstream.writer.close()
+
         async with secured(tmp_path, authority) as it:
             it.gateway.upstream.behaviour = behave
             client = await it.client()
             await client.send(get())
             assert (await client.head()).status == 200
+            is_read.set()
             with contextlib.suppress(ConnectionError, ssl.SSLError):
                 assert not (await ended(client)).endswith(b"0\r\n\r\n")
 

@@ -77,13 +77,12 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
     return a_pair(tmp_path_factory.mktemp("one")), a_pair(tmp_path_factory.mktemp("other"))
 
 
-def a_pair(folder: Path) -> Pair:
+def a_pair(folder: Path, *, days: float = 1) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
     now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(
-        name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1)
-    )
+    since, until = now - timedelta(30), now + timedelta(days, minutes=1)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), since, until)
     pair = Pair(folder / "certificate.pem", folder / "key.pem")
     pair.certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
     pair.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -641,3 +640,36 @@ probes: {api: {readiness: {grpc: 127.0.0.1:1}}}
     sound = judge(text, {}, source="gateway.yaml", missing=lambda _: None)
     assert sound.config is not None
     assert judge("a: [", {}, source="x", missing=missing).config is None
+
+
+def test_the_certificate_of_a_listener_is_compared_with_its_key_and_the_days_it_has_left(
+    file: Path, tmp_path: Path, pairs: tuple[Pair, Pair], ca_file: Path
+) -> None:
+    one, other = pairs
+    start = f"{SMALLEST}tls:\n  certificate: {one.certificate}\n"
+    file.write_text(f"{start}  key: {one.key}\n")
+    # It is good for a day, to the minute.
+    assert warned(load(str(file), {})) == ["tls.certificate: names a file whose certificate expires in 1.0 days"]
+    for days, sentence in (
+        (-1, ["tls.certificate: names a file whose certificate has expired: clients will not connect"]),
+        (13.5, ["tls.certificate: names a file whose certificate expires in 13.5 days"]),
+        (15, []),
+    ):
+        folder = tmp_path / f"{days}"
+        folder.mkdir()
+        pair = a_pair(folder, days=days)
+        file.write_text(f"{SMALLEST}tls: {{certificate: {pair.certificate}, key: {pair.key}}}\n")
+        assert warned(load(str(file), {})) == sentence
+    file.write_text(f"{start}  key: {other.key}\n")
+    assert told(load(str(file), {})) == ["tls.certificate: names a file that does not fit key"]
+    file.write_text(f"{start}  key: {one.key.with_suffix('.encrypted')}\n")
+    assert told(load(str(file), {})) == [
+        "tls.certificate: has an encrypted key beside it, and there is nobody to ask for a passphrase"
+    ]
+    file.write_text(f"{start}  key: {one.key}\n  client_ca: {one.key}\n  client_certificates: required\n")
+    assert told(load(str(file), {})) == ["tls.client_ca: names a file that holds no PEM certificate"]
+    file.write_text(f"{start}  key: {one.key}\n  client_ca: {ca_file}\n  client_certificates: required\n")
+    assert load(str(file), {}).config is not None
+    # A path that could not be read is told of, and nothing is looked for in its place.
+    file.write_text(f"{SMALLEST}tls: {{certificate: 7, key: {one.key}}}\n")
+    assert told(load(str(file), {})) == ["tls.certificate: must be text, not 7 (put quotes around it)"]

@@ -28,6 +28,7 @@ from gateway.core.checks.resources import resource_problems, resource_warnings
 from gateway.core.checks.revocation import revocation_problems, revocation_warnings
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.store import store_problems, store_warnings
+from gateway.core.checks.tls import tls_notes, tls_problems, tls_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
 from gateway.core.checks.userinfo import userinfo_problems, userinfo_warnings
 from gateway.core.config.file import Config, identity_headers_of
@@ -46,6 +47,7 @@ def problems(config: Config) -> list[ConfigProblem]:
     return [
         *_address_problems(config),
         *external_url_problems(config),
+        *tls_problems(config),
         *_worker_problems(config.workers),
         *issuer_problems(config),
         *introspection_problems(config),
@@ -74,6 +76,7 @@ def problems(config: Config) -> list[ConfigProblem]:
 def warnings(config: Config) -> list[ConfigProblem]:
     """What may stay but ought to be known."""
     return [
+        *tls_warnings(config),
         *upstream_warnings(config),
         *external_url_warnings(config),
         *issuer_warnings(config),
@@ -105,7 +108,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
 
 def notes(config: Config) -> list[ConfigProblem]:
     """What helps to set up the other side; nothing is wrong or odd about it."""
-    return [*issuer_notes(config), *logout_notes(config)]
+    return [*tls_notes(config), *issuer_notes(config), *logout_notes(config)]
 
 
 def _address_problems(config: Config) -> Iterator[ConfigProblem]:

@@ -22,6 +22,7 @@ from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Section, default
 from gateway.core.config.section import described as _doc
 from gateway.core.config.store import StoreSection
+from gateway.core.config.tls import ListenerTls
 from gateway.core.config.upstreams import DEFAULT_UPSTREAM, UpstreamSection
 
 
@@ -42,6 +43,7 @@ class Config(Section, frozen=True, kw_only=True):
         str,
         _doc("address:port, :8080 (every interface, IPv4 and IPv6), :0 or unix:/path", variable="GATEWAY_LISTEN"),
     ] = ":8080"
+    tls: Annotated[ListenerTls | None, _doc("TLS toward clients, on listen; null: something else ends it")] = None
     admin: Annotated[str, _doc("address:port of /livez, /readyz and /metrics", variable="GATEWAY_ADMIN")] = ":9090"
     decisions: Annotated[
         str | None, _doc("address:port of the decision API, for proxies that only ask; needs trusted_proxies")

@@ -8,7 +8,9 @@ import msgspec
 T = TypeVar("T")
 
 #: what the file that a key names must hold; `settings` has a reader for each
-FileKind = Literal["key set", "authorities", "client certificate", "key of a certificate", "signing key"]
+FileKind = Literal[
+    "key set", "authorities", "client certificate", "server certificate", "key of a certificate", "signing key"
+]
 #: what a secret must be where it is used; `core.upstream.own_lines` has a check for each
 SecretKind = Literal["line", "bearer", "header", "client key", "seal"]
 

@@ -10,7 +10,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway.core.errors import LogoutFailed
 from gateway.events import (
+    CertificateKnown,
     Event,
+    HandshakeFailed,
     KeysFetched,
     KeysKnown,
     KeysSuppressed,
@@ -118,6 +120,19 @@ class RareMetrics:
         )
         self._used_proofs: Gauge | None = None
         self._registry = registry
+        self._handshakes_failed = Counter(
+            "gateway_tls_handshakes_failed_total",
+            "Connections of clients whose TLS did not begin.",
+            ("reason",),
+            registry=registry,
+        )
+        self._certificate_end = Gauge(
+            "gateway_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate that clients are shown ends.",
+            ("listener",),
+            registry=registry,
+            multiprocess_mode=_LATEST,
+        )
         store = StoreMetrics(registry)
         self._heard: Final[dict[type, Callable[[Any], None]]] = {
             KeysFetched: self._keys_fetched,
@@ -133,6 +148,8 @@ class RareMetrics:
             UserInfoAsked: self._userinfo_asked,
             TokenRequested: self._token_requested,
             TokenIntrospected: self._token_introspected,
+            HandshakeFailed: self._handshake_failed,
+            CertificateKnown: self._certificate_known,
         }
         # An increase from nothing is none: the first that fails is to be seen.
         for issuer in logouts:
@@ -196,3 +213,9 @@ class RareMetrics:
         self._introspections.labels(event.issuer, event.result).inc()
         if event.seconds is not None:
             self._introspection_seconds.observe(event.seconds)
+
+    def _handshake_failed(self, event: HandshakeFailed) -> None:
+        self._handshakes_failed.labels(event.reason).inc()
+
+    def _certificate_known(self, event: CertificateKnown) -> None:
+        self._certificate_end.labels(event.listener).set(event.ends_at)

@@ -33,6 +33,7 @@ from gateway.relay.client.phase import (
     UPLOAD,
     Phase,
 )
+from gateway.relay.client.secure import secured
 from gateway.relay.client.turns import TURN
 from gateway.relay.client.unreadable import Unreadable
 from gateway.relay.client.wire import Wire
@@ -98,10 +99,10 @@ class Connection:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Counts it, or sends it away when there are too many."""
         # uvloop's transports are no subclass of it, and have everything it has.
-        self.wire = Wire(
-            cast("asyncio.Transport", transport),
-            self._listener.trusted_proxies.peer(transport.get_extra_info("peername")),
-        )
+        peer = self._listener.trusted_proxies.peer(transport.get_extra_info("peername"))
+        if self._listener.secure is not None:
+            peer = secured(peer, transport, asks=self._listener.secure.asks)
+        self.wire = Wire(cast("asyncio.Transport", transport), peer)
         refusal = self._listener.opened(self)
         if refusal is not None:
             self.wire.write(refusal_bytes(refusal, challenges=self._listener.challenges))
@@ -154,6 +155,7 @@ class Connection:
         self._move(NOWHERE)
         if not (has_page or wire.untaken):
             self.close()
+            wire.leave()
             return True
         if not (self._listener.under_way == TAKING or wire.owes_only_own):
             return False
@@ -169,6 +171,7 @@ class Connection:
             self.wire.cut(Draining("the gateway cut it: it did not end within drain"))
         else:
             self.close()
+            self.wire.leave()
 
     @property
     def is_idle(self) -> bool:

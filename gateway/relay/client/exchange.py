@@ -266,7 +266,8 @@ class ClientExchange:
     ) -> bytes:
         """What is to be written first of a response."""
         # A body that is not read to its end leaves the connection where nobody can find the next request.
-        self.keep_alive = self.keep_alive and self.is_read and not (closing or self._listener.draining)
+        ends = closing or self._listener.draining or self._wire.is_last
+        self.keep_alive = self.keep_alive and self.is_read and not ends
         if not self.keep_alive:
             headers.append((b"Connection", b"close"))
         elif self._head.version < (1, 1):

@@ -9,6 +9,7 @@ from gateway.core.http.challenge import Challenges
 from gateway.ports import Ending, Observer, Service
 from gateway.relay.client.crowd import NOWHERE, TAKING, Crowd, Guest
 from gateway.relay.client.peer import TrustedProxies
+from gateway.relay.client.secure import Secure
 from gateway.relay.client.streams import Streams
 from gateway.relay.client.turns import Turns
 from gateway.relay.sweep import Clock
@@ -26,8 +27,9 @@ class Listener:
         observer: Observer | None,
         clock: Clock,
         own_pages: bool = False,
+        secure: Secure | None = None,
     ) -> None:
-        """`observer` None: the connections are not traffic, and not counted."""
+        """`observer` None: the connections are not traffic, and not counted. `secure`: where they begin with TLS."""
         self.service = service
         #: where in the crowd a connection is that has a request under way. All there is to be had here may be pages of
         #: the gateway's own: then it can be asked for again
@@ -46,6 +48,8 @@ class Listener:
         #: how a credential is asked for
         self.challenges: Final = Challenges.of(config)
         self.trusted_proxies: Final = TrustedProxies.of(config)
+        #: None: connections have no TLS of ours
+        self.secure: Final = secure
         #: what time it is, in seconds of the clock
         self.now: Final = clock.now
         #: responses announce the end of the connection
@@ -54,6 +58,8 @@ class Listener:
         self.closed = False
         #: in the order in which they came
         self.open: Final[dict[Guest, None]] = {}
+        #: those whose TLS has not begun; they count as well
+        self._arriving = 0
         #: those of them that have nothing under way
         self.crowd: Final = Crowd()
         #: those that ask for much at a time
@@ -74,14 +80,34 @@ class Listener:
 
     def opened(self, guest: Guest) -> Refusal | None:
         """Counts a new connection; a refusal when there are too many, and none that gives way."""
-        if len(self.open) >= self._max and not self._make_room():
-            refusal = Overloaded(f"{len(self.open)} connections are open")
-            if self._observer is not None:
-                self._observer.request_ended(Ending(status=refusal.status, refusal=refusal))
+        if (refusal := self._find_refusal()) is not None:
             return refusal
         self.open[guest] = None
         self._tell_open()
         return None
+
+    def arrives(self) -> bool:
+        """Counts a connection whose TLS is about to begin; False when there are too many, and none that gives way."""
+        if self._find_refusal() is not None:
+            return False
+        self._arriving += 1
+        self._tell_open()
+        return True
+
+    def arrived(self) -> None:
+        """Its TLS has begun, or never will: it is counted as any other, or not at all."""
+        self._arriving -= 1
+        self._tell_open()
+
+    def _find_refusal(self) -> Refusal | None:
+        """Why there is no room for one more."""
+        count = len(self.open) + self._arriving
+        if count < self._max or self._make_room():
+            return None
+        refusal = Overloaded(f"{count} connections are open")
+        if self._observer is not None:
+            self._observer.request_ended(Ending(status=refusal.status, refusal=refusal))
+        return refusal
 
     def _make_room(self) -> bool:
         """Decision 14 of docs/decisions.md. Who is passed over has another place in the crowd, or none."""
@@ -101,7 +127,7 @@ class Listener:
 
     def _tell_open(self) -> None:
         if self._observer is not None:
-            self._observer.connections_open(len(self.open))
+            self._observer.connections_open(len(self.open) + self._arriving)
 
     def count_request(self, change: int) -> None:
         """A request begins (+1) or ends (-1)."""

@@ -7,8 +7,10 @@ from gateway.core.config.file import Config
 from gateway.core.token.identity import Identity
 from gateway.ports import Observer, Service
 from gateway.relay.client.connection import Connection
+from gateway.relay.client.handshakes import Handshakes
 from gateway.relay.client.listener import Listener
 from gateway.relay.client.phase import IDLE
+from gateway.relay.client.secure import Secure
 from gateway.relay.client.streams import Judge
 from gateway.relay.sweep import Clock, Sweep
 
@@ -25,14 +27,28 @@ class Server:
         observer: Observer | None,
         clock: Clock | None = None,
         own_pages: bool = False,
+        secure: Secure | None = None,
     ) -> None:
         """Needs a running loop. `observer` None: the connections are not traffic, and not counted.
 
-        `own_pages`: the service has nothing but small ones, for which it asks nobody.
+        `own_pages`: the service has nothing but small ones, for which it asks nobody. `secure`: connections begin with
+        TLS; they are to be given to `handshakes` then.
         """
         clock = clock or Clock.of_loop()
         self.listener = Listener(
-            service, config, max_connections=max_connections, observer=observer, clock=clock, own_pages=own_pages
+            service,
+            config,
+            max_connections=max_connections,
+            observer=observer,
+            clock=clock,
+            own_pages=own_pages,
+            secure=secure,
+        )
+        #: None: connections begin without TLS
+        self.handshakes = (
+            None
+            if secure is None
+            else Handshakes(self.listener, config, secure, max_connections=max_connections, observer=observer)
         )
         #: in the order in which they came
         self.open = cast("dict[Connection, None]", self.listener.open)
@@ -53,6 +69,8 @@ class Server:
         self.listener.tell()
         for connection in tuple(self.open):
             connection.check(now)
+        if self.handshakes is not None:
+            self.handshakes.look(now)
         if self._ends_idle:
             self.end_idle()
 
@@ -93,9 +111,20 @@ class Server:
             if connection.phase.state == IDLE:
                 connection.close()
 
+    def make_last(self) -> None:
+        """Connections that are open now, or about to be, end with their next response; those without one at once."""
+        if self.handshakes is not None:
+            self.handshakes.make_last()
+        for connection in tuple(self.open):
+            connection.wire.is_last = True
+            if connection.phase.state == IDLE:
+                connection.close()
+
     def close_idle(self) -> None:
         """From now on no new request is served: idle connections close, the others after their response."""
         self.listener.closed = True
+        if self.handshakes is not None:
+            self.handshakes.cut()
         for connection in tuple(self.open):
             if connection.is_idle:
                 connection.close()
@@ -113,9 +142,11 @@ class Server:
         left = len(self.busy())
         self._sweep.close()
         self.listener.streams.close()
+        if self.handshakes is not None:
+            self.handshakes.cut()
         for connection in tuple(self.open):
             connection.cut_short()
-        while self.open:
+        while self.open or (self.handshakes is not None and self.handshakes.under_way):
             await self._news()
         return left
 

@@ -8,6 +8,9 @@ from gateway.relay.client.closing import has_left, reset, unacknowledged
 from gateway.relay.client.peer import Peer
 from gateway.relay.waiting import FlowControl
 
+#: seconds that our own farewell has to get on its way
+FAREWELL: Final = 0.1
+
 
 class Wire:
     """What an exchange and a tunnel need of their connection."""
@@ -23,6 +26,7 @@ class Wire:
         "cut_by",
         "flow",
         "is_gone",
+        "is_last",
         "peer",
         "transport",
         "written",
@@ -34,6 +38,8 @@ class Wire:
         self.transport: Final = transport
         self.peer: Final = peer
         self.flow: Final = FlowControl(asyncio.get_running_loop())
+        #: the next response ends it
+        self.is_last = False
         #: why the gateway itself cut it, if it did
         self.cut_by: Refusal | None = None
         #: there is no client any more
@@ -133,8 +139,15 @@ class Wire:
         self.flow.resume()
 
     def close(self) -> None:
-        """Ends it once what was written is sent."""
-        self.transport.close()
+        """Ends it once what was written is sent. May be called twice."""
+        # asyncio's transports of TLS cannot be aborted any more once they were closed twice.
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def leave(self) -> None:
+        """Waits for nobody's farewell, once it was closed: TLS has one on both sides (RFC 8446 section 6.1)."""
+        if self.peer.scheme == "https" and not self.is_gone:
+            asyncio.get_running_loop().call_later(FAREWELL, self.transport.abort)
 
     def cut(self, reason: Refusal) -> None:
         """Cuts it on the gateway's own account."""
