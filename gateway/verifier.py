@@ -10,7 +10,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
-from gateway.core.claims import ABSENT, find_claim, is_scope
+from gateway.core.claims import find_claims, is_scope
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.errors import (
     Refusal,
@@ -339,7 +339,7 @@ class Verifier:
             subject=candidate.subject,
             client=candidate.client,
             scopes=tuple(filter(is_scope, candidate.scopes)),
-            claims={name: value for name in self._claims if (value := find_claim(claims, name)) is not ABSENT},
+            claims=find_claims(claims, self._claims, of_keys=rules.objects),
             expires_at=candidate.expires_at,
             not_before=candidate.not_before,
             leeway=rules.leeway,

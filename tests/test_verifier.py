@@ -12,12 +12,14 @@ import pytest
 
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
+from gateway.core.config.keys_of import AskedKeys, KeysOf
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.core.config.userinfo import UserInfoSection
 from gateway.core.errors import (
     BadSignature,
+    ClaimMismatch,
     IdentityClaimMissing,
     IdToken,
     IssuerUnavailable,
@@ -32,6 +34,8 @@ from gateway.core.errors import (
     UnknownKey,
 )
 from gateway.core.rates.bad_tokens import BadTokens
+from gateway.core.routing.policy import check_claims
+from gateway.core.routing.route import compile_route
 from gateway.core.token.credential import Credential
 from gateway.core.token.handles import index_value
 from gateway.core.token.identity import Identity
@@ -545,3 +549,39 @@ async def test_of_many_that_wait_for_one_fetch_no_more_are_tried_than_may_be_bad
     bad = [sign(some_claims(jti=str(number)), header={"kid": "rsa-b"}) for number in range(20)]
     refused = await asyncio.gather(*(world.refusal(token, sender=CLIENT) for token in bad))
     assert Counter(refusal.reason for refusal in refused) == {"bad_signature": 3, "rate_limited": 17}
+
+
+ROLES_URN = "urn:zitadel:iam:org:project:roles"
+PROJECT_URN = "urn:zitadel:iam:org:project:42:roles"
+
+
+async def test_roles_of_zitadel_are_scopes_and_may_be_asked_for_by_a_route() -> None:
+    routes = (RouteSection(path="/a", claims={PROJECT_URN: "admin"}), RouteSection(path="/b", claims={"plain": "x"}))
+    roles = {ROLES_URN: {"reader": {"1": "a.example"}}, PROJECT_URN: {"admin": {"1": "a.example"}, "off": False}}
+    token = sign(some_claims(aud=["42"], plain={"x": 1}, **roles))
+    found = await World(issuer_settings={"preset": "zitadel", "audience": "42"}, routes=routes).identify(token)
+    assert found.scopes == ("read:orders", "write:orders", "reader", "admin")
+    admin, plain = (compile_route(route) for route in routes)
+    check_claims(admin, found)
+    with pytest.raises(ClaimMismatch):
+        check_claims(plain, found)
+    # Without the preset these are objects as any other.
+    other = await World(issuer_settings={"audience": "42"}, routes=routes).identify(token)
+    assert other.scopes == ("read:orders", "write:orders")
+    with pytest.raises(ClaimMismatch):
+        check_claims(admin, other)
+
+
+async def test_keys_of_an_object_count_where_the_file_says_so() -> None:
+    asked = AskedKeys(keys_of="/realm/roles", one_of=("admin",))
+    routes = (RouteSection(path="/a", claims={"role": asked}),)
+    settings = {"scope_claims": ("scope", KeysOf(keys_of="/realm/roles"))}
+    world = World(issuer_settings=settings, routes=routes)
+    admin = await world.identify(sign(some_claims(realm={"roles": {"admin": {}, "a b": 1}})))
+    assert admin.scopes == ("read:orders", "write:orders", "admin")
+    check_claims(compile_route(routes[0]), admin)
+    refused: list[Any] = [{"reader": 1}, {"admin": False}, {"admin": None}, ["admin"], "admin"]
+    for roles in refused:
+        nobody = await world.identify(sign(some_claims(realm={"roles": roles})))
+        with pytest.raises(ClaimMismatch, match="the keys of /realm/roles"):
+            check_claims(compile_route(routes[0]), nobody)

@@ -1,7 +1,7 @@
 """How a configured name finds its claim: literal first, then JSON Pointer, or a path of members."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 
@@ -22,6 +22,22 @@ ClaimName = str | tuple[str, ...]
 _POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
 
 
+#: behind the name of an object: its keys. Nothing that a file can say, and nothing that is looked up in a token.
+KEYS: Final = "\0keys"
+
+
+def keys_of(name: str) -> ClaimName:
+    """The keys of the object called `name`, as a list of words; ABSENT where that is no object."""
+    return (name, KEYS)
+
+
+def written(name: ClaimName) -> str:
+    """A name in words, for evidence."""
+    if isinstance(name, str):
+        return name
+    return f"the keys of {name[0]}" if name[-1:] == (KEYS,) else "/".join(("", *name))
+
+
 def is_pointer(name: str) -> bool:
     """Whether a name is a well-formed JSON Pointer."""
     return _POINTER.fullmatch(name) is not None
@@ -36,6 +52,8 @@ def find_claim(claims: Mapping[str, Any], name: ClaimName) -> Any:
             return ABSENT
         # RFC 6901 section 4: ~1 first, then ~0.
         name = tuple(part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/"))
+    elif name[-1:] == (KEYS,):
+        return _keys(find_claim(claims, name[0]))
     value: Any = claims
     for part in name:
         if isinstance(value, Mapping) and part in value:
@@ -47,10 +65,31 @@ def find_claim(claims: Mapping[str, Any], name: ClaimName) -> Any:
     return value
 
 
+def _keys(value: Any) -> Any:
+    """The keys of an object: those of members that are something, so that `{"admin": false}` makes nobody one."""
+    if not isinstance(value, Mapping):
+        return ABSENT
+    return [key for key, member in value.items() if member is not None and member is not False]
+
+
+def find_claims(
+    claims: Mapping[str, Any], names: Iterable[ClaimName], *, of_keys: re.Pattern[str] | None = None
+) -> dict[ClaimName, Any]:
+    """Those of the named claims that are there. `of_keys`: names of objects whose keys are there beside them."""
+    found: dict[ClaimName, Any] = {}
+    for name in names:
+        value = find_claim(claims, name)
+        if value is not ABSENT:
+            found[name] = value
+            if of_keys is not None and isinstance(value, Mapping) and isinstance(name, str) and of_keys.fullmatch(name):
+                found[keys_of(name)] = _keys(value)
+    return found
+
+
 def roots_of(name: ClaimName) -> tuple[str, ...]:
     """The top-level claims that `name` may be found in: itself, and the first member of a JSON Pointer or a path."""
     if not isinstance(name, str):
-        return name[:1]
+        return roots_of(name[0]) if name[-1:] == (KEYS,) else name[:1]
     if not name.startswith("/"):
         return (name,)
     # RFC 6901 section 4: ~1 first, then ~0.

@@ -1,10 +1,24 @@
 """A configured name finds its claim: literal first, then as a pointer, or as a path of members."""
 
+import re
 from typing import Any
 
 import pytest
 
-from gateway.core.claims import ABSENT, ClaimName, find_claim, find_first, find_words, is_pointer, is_scope, roots_of
+from gateway.core.claims import (
+    ABSENT,
+    KEYS,
+    ClaimName,
+    find_claim,
+    find_claims,
+    find_first,
+    find_words,
+    is_pointer,
+    is_scope,
+    keys_of,
+    roots_of,
+    written,
+)
 
 CLAIMS: dict[str, Any] = {
     "sub": "alice",
@@ -175,3 +189,50 @@ def test_an_element_of_an_array_is_one_word_and_a_scope_only_without_blanks() ->
 )
 def test_where_a_name_may_be_found(name: ClaimName, roots: tuple[str, ...]) -> None:
     assert roots_of(name) == roots
+
+
+ROLES = {"roles": {"admin": {"1": "a.example"}, "orders editor": {}, "off": False, "gone": None, "on": True}}
+
+
+@pytest.mark.parametrize(
+    ("claims", "name", "expected"),
+    [
+        (ROLES, "roles", ["admin", "orders editor", "on"]),
+        ({"realm": ROLES}, "/realm/roles", ["admin", "orders editor", "on"]),
+        ({"/realm/roles": {"a": 1}, "realm": ROLES}, "/realm/roles", ["a"]),
+        ({"roles": {}}, "roles", []),
+        ({"roles": ["admin"]}, "roles", ABSENT),
+        ({"roles": "admin"}, "roles", ABSENT),
+        ({"roles": None}, "roles", ABSENT),
+        ({}, "roles", ABSENT),
+        ({"roles": {KEYS: {"a": 1}}}, "roles", [KEYS]),
+    ],
+)
+def test_the_keys_of_an_object_are_words(claims: dict[str, Any], name: str, expected: Any) -> None:
+    assert find_claim(claims, keys_of(name)) == expected
+    assert find_words(claims, (keys_of(name),)) == (() if expected is ABSENT else tuple(expected))
+
+
+def test_a_name_is_told_in_words_and_has_a_root() -> None:
+    assert [written(name) for name in ("a", "/a/b", ("a", "b"), keys_of("/a/b"))] == [
+        "a",
+        "/a/b",
+        "/a/b",
+        "the keys of /a/b",
+    ]
+    assert roots_of(keys_of("/a/b")) == ("/a/b", "a")
+    assert roots_of(keys_of("a")) == ("a",)
+
+
+def test_of_objects_that_are_known_for_it_the_keys_are_found_beside_them() -> None:
+    known = re.compile("roles|list")
+    claims = {**ROLES, "list": ["a"], "other": {"a": 1}}
+    found = find_claims(claims, ("roles", "list", "other", "absent", ("other",)), of_keys=known)
+    assert found == {
+        "roles": ROLES["roles"],
+        keys_of("roles"): ["admin", "orders editor", "on"],
+        "list": ["a"],
+        "other": {"a": 1},
+        ("other",): {"a": 1},
+    }
+    assert find_claims(claims, ("roles",)) == {"roles": ROLES["roles"]}

@@ -9,6 +9,7 @@ from gateway.core.checks.same_issuer import adds_keys, agreement_problems
 from gateway.core.checks.tenants import overlap_problems, tenant_problems, tenant_warnings
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import ALGORITHMS, KUBERNETES, Issuer, audiences_of, issuer_name
+from gateway.core.config.keys_of import KeysOf
 from gateway.core.config.words import ConfigProblem, did_you_mean, joined
 from gateway.core.token.presets import PRESETS, suggest_preset
 
@@ -153,7 +154,12 @@ def _own_problems(issuer: Issuer) -> Iterator[tuple[str, str]]:
         yield "scope_claims", "must name at least one claim; leave it out for the default"
     yield from _empty_texts("audience_claims", issuer.audience_claims)
     yield from _empty_texts("clients", issuer.clients)
-    yield from _empty_texts("scope_claims", issuer.scope_claims or ())
+    for index, name in enumerate(issuer.scope_claims or ()):
+        key = joined("scope_claims", index)
+        if isinstance(name, KeysOf):
+            yield from _empty_texts(f"{key}.keys_of", (name.keys_of,), listed=False)
+        else:
+            yield from _empty_texts(key, (name,), listed=False)
 
 
 def _source_problems(issuer: Issuer) -> Iterator[tuple[str, str]]:

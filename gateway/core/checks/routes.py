@@ -11,6 +11,7 @@ from gateway.core.checks.route_paths import path_problems
 from gateway.core.claims import is_pointer
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.issuers import distinct_issuers, issuer_name
+from gateway.core.config.keys_of import AskedKeys
 from gateway.core.config.routes import RouteSection, route_name
 from gateway.core.config.words import ConfigProblem, did_you_mean, joined, named
 from gateway.core.errors import AmbiguousPath, UriTooLong
@@ -177,7 +178,11 @@ def _asked_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
             if _SCOPE.fullmatch(scope) is None:
                 yield joined(key, index), _NO_SCOPE
     paths = named("claims", route.claims)
+    keyed: dict[str, str] = {}
     for name, values in route.claims.items():
+        if isinstance(values, AskedKeys):
+            yield from _keys_problems(values, paths[name], keyed)
+            continue
         if not name or (name.startswith("/") and not is_pointer(name)):
             yield paths[name], "is not the name of a claim, and no valid JSON Pointer"
         if values == ():
@@ -185,6 +190,17 @@ def _asked_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
     asked = [key for key in _ASKED if getattr(route, key)]
     if route.access == "public" and asked:
         yield asked[0], "has no effect on a public route: remove it, or access: public"
+
+
+def _keys_problems(asked: AskedKeys, path: str, known: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Of one `keys_of`. `known`: objects that were named before, and where."""
+    if not asked.keys_of or (asked.keys_of.startswith("/") and not is_pointer(asked.keys_of)):
+        yield f"{path}.keys_of", "is not the name of a claim, and no valid JSON Pointer"
+    elif asked.keys_of in known:
+        yield f"{path}.keys_of", f"is that of {known[asked.keys_of]} again; one of them must go"
+    if asked.one_of in ((), ""):
+        yield f"{path}.one_of", "must have at least one name"
+    known.setdefault(asked.keys_of, path)
 
 
 def _issuer_meant(name: str, issuers: list[str], config: Config) -> str:

@@ -119,8 +119,8 @@ def _open_warnings(issuer: Issuer, config: Config, template: Template) -> Iterat
     open_routes = [
         route_name(route)
         for route in config.routes
-        if route.access == "token"
-        and not (route.clients or route.claims)
+        if route.access != "public"
+        and not (route.clients or route.claims or route.condition)
         and (not route.issuers or issuer_name(issuer) in route.issuers)
     ]
     if not config.routes or config.unmatched == "token":

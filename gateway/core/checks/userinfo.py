@@ -6,6 +6,7 @@ from gateway.core.checks.issuers import url_problems
 from gateway.core.claims import ClaimName, roots_of
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer, audiences_of
+from gateway.core.config.keys_of import read_name
 from gateway.core.config.userinfo import UserInfoSection
 from gateway.core.config.words import ConfigProblem, joined
 from gateway.core.token.lacks import wanted_names
@@ -79,7 +80,11 @@ def _judged_by(issuer: Issuer) -> frozenset[str]:
     names: tuple[ClaimName, ...] = (
         *issuer.audience_claims,
         *preset.client_claims,
-        *(issuer.scope_claims or scope_claims_of(preset, audiences_of(issuer))),
+        *(
+            map(read_name, issuer.scope_claims)
+            if issuer.scope_claims
+            else scope_claims_of(preset, audiences_of(issuer))
+        ),
     )
     return _JUDGED | {root for name in names for root in roots_of(name)}
 

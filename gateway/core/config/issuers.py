@@ -9,6 +9,7 @@ from msgspec.structs import force_setattr, replace
 from gateway.core.config.backchannel_logout import BackchannelLogout
 from gateway.core.config.fetch import Fetch
 from gateway.core.config.introspection import Introspection
+from gateway.core.config.keys_of import KeysOf
 from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
@@ -82,7 +83,8 @@ class Issuer(Section, frozen=True, kw_only=True):
     )
     clients: Annotated[tuple[str, ...], _doc("clients that may call; empty: any")] = ()
     scope_claims: Annotated[
-        tuple[str, ...] | None, _doc("claims with scopes; default: scope, scp, or the preset's")
+        tuple[str | KeysOf, ...] | None,
+        _doc("claims with scopes, {keys_of: CLAIM} for the keys of an object; default: scope, scp, or the preset's"),
     ] = None
     discovery_url: Annotated[
         str | None,

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from gateway.core.config.cors import Cors
 from gateway.core.config.credentials import Credentials
+from gateway.core.config.keys_of import AskedKeys
 from gateway.core.config.rates import Rate
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
@@ -28,8 +29,11 @@ class RouteSection(Section, frozen=True, kw_only=True):
     scopes: Annotated[tuple[str, ...], _doc("scopes, all of which the token must have")] = ()
     any_scope: Annotated[tuple[str, ...], _doc("scopes, one of which the token must have")] = ()
     claims: Annotated[
-        dict[str, str | int | float | bool | tuple[str | int | float | bool, ...]],
-        _doc("claim or JSON Pointer to a value or a list of values; of an array one member must match"),
+        dict[str, str | int | float | bool | tuple[str | int | float | bool, ...] | AskedKeys],
+        _doc(
+            "claim or JSON Pointer to a value or a list of values; of an array one member must match; or any name to "
+            "{keys_of: CLAIM, one_of: NAMES}"
+        ),
     ] = default({})
     clients: Annotated[tuple[str, ...], _doc("clients that may call; empty: any")] = ()
     issuers: Annotated[tuple[str, ...], _doc("names of issuers whose tokens count; empty: any")] = ()

@@ -6,7 +6,7 @@ there.
 
 from typing import Final
 
-from gateway.core.claims import ABSENT, ClaimName
+from gateway.core.claims import ABSENT, ClaimName, keys_of, written
 from gateway.core.errors import ClaimMismatch, ClientNotAllowed, InsufficientScope
 from gateway.core.routing.route import Route
 from gateway.core.token.identity import Identity
@@ -54,10 +54,13 @@ def check_claims(route: Route, identity: Identity) -> None:
     lacks = identity.lacks
     for name, values in route.claims.items():
         found = identity.claims.get(name, ABSENT)
+        if isinstance(found, dict) and isinstance(name, str):
+            # Where the issuer is one that has names as keys there.
+            found = identity.claims.get(keys_of(name), found)
         members = found if isinstance(found, list) else [found]
         if any(_is_same(member, value) for member in members for value in values) or _is_open(lacks, name):
             continue
-        claim = name if isinstance(name, str) else list(name)
+        claim = written(name)
         if found is ABSENT:
             nobody = "the token does not have" if identity.bare is None else "neither the token nor userinfo has"
             raise ClaimMismatch(f"route {route.name} asks for {claim}, which {nobody}")

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.core.claims import ClaimName
 from gateway.core.config.condition import Condition, read_condition
 from gateway.core.config.dpop import DPoPSection
+from gateway.core.config.keys_of import asked_of
 from gateway.core.config.rates import Rate
 from gateway.core.config.routes import RouteSection, route_name
 from gateway.core.errors import Asked
@@ -124,7 +125,7 @@ def compile_route(
         hosts=frozenset(map(plain_host, route.hosts)) or None,
         scopes=route.scopes,
         any_scope=route.any_scope,
-        claims={name: value if isinstance(value, tuple) else (value,) for name, value in route.claims.items()},
+        claims=asked_of(route.claims),
         clients=frozenset(route.clients) or None,
         issuers=frozenset(route.issuers) or None,
         reports=route.mode == "report",

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from gateway.core.claims import find_first, find_words
+from gateway.core.claims import KEYS, find_first, find_words
 from gateway.core.errors import (
     IdToken,
     MissingClaim,
@@ -290,5 +290,5 @@ def _bound(claims: dict[str, Any], members: Mapping[str, Any]) -> dict[str, Any]
 def _first_member(name: str | tuple[str, ...]) -> str:
     """The claim that a configured name begins with."""
     if not isinstance(name, str):
-        return name[0]
+        return _first_member(name[0]) if name[-1:] == (KEYS,) else name[0]
     return name[1:].partition("/")[0].replace("~1", "/").replace("~0", "~") if name.startswith("/") else name

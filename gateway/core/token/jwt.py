@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from gateway.core.claims import find_first, find_words
+from gateway.core.claims import find_first, find_words, written
 from gateway.core.config.issuers import ALGORITHMS
 from gateway.core.errors import (
     AlgorithmNotAllowed,
@@ -224,7 +224,7 @@ def find_unread(claims: Mapping[str, Any], rules: IssuerRules) -> str:
     found = [name for name in rules.unread if find_words(claims, (name,))]
     if not found:
         return ""
-    places = ", ".join(name if isinstance(name, str) else "/".join(("", *name)) for name in found)
+    places = ", ".join(map(written, found))
     return f"{ascii(places)[1:-1]} would count with preset {rules.suggested}"
 
 

@@ -3,6 +3,7 @@
 Decides whether to ask (OpenID Connect Core 1.0 section 5.3); what a response may say is `userinfo`.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,15 +12,23 @@ from gateway.core.claims import ClaimName, roots_of
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import issuer_name
+from gateway.core.config.keys_of import asked_of
+from gateway.core.token.presets import PRESETS
 
 
 class Lacks:
     """Claims that a token lacks and its issuer may know, and what is needed to tell of them once they are there."""
 
-    __slots__ = ("by_all", "claims", "names", "words")
+    __slots__ = ("by_all", "claims", "names", "objects", "words")
 
     def __init__(
-        self, names: frozenset[str], *, by_all: bool, claims: Mapping[str, Any], words: tuple[str, ...]
+        self,
+        names: frozenset[str],
+        *,
+        by_all: bool,
+        claims: Mapping[str, Any],
+        words: tuple[str, ...],
+        objects: re.Pattern[str] | None = None,
     ) -> None:
         self.names: Final = names
         #: every request needs one of them: a header, or the assertion, is made of it
@@ -28,6 +37,8 @@ class Lacks:
         self.claims: Final = claims
         #: the token's scopes, roles with blanks in them too
         self.words: Final = words
+        #: see `IssuerRules.objects`
+        self.objects: Final = objects
 
     def __repr__(self) -> str:
         return f"Lacks({', '.join(sorted(self.names))})"
@@ -70,6 +81,8 @@ class Wanted:
     by_all: frozenset[str]
     #: the top-level claims that are read; None: all of them
     read: frozenset[str] | None
+    #: see `IssuerRules.objects`
+    objects: re.Pattern[str] | None = None
 
     def find_lacks(self, claims: Mapping[str, Any], *, subject: str | None, words: tuple[str, ...]) -> Lacks | None:
         """What of this a token lacks; None: nothing, or its issuer is not to be asked with it.
@@ -84,13 +97,15 @@ class Wanted:
         if not missing:
             return None
         kept = claims if self.read is None else {name: claims[name] for name in self.read if name in claims}
-        return Lacks(missing, by_all=not missing.isdisjoint(self.by_all), claims=kept, words=words)
+        return Lacks(
+            missing, by_all=not missing.isdisjoint(self.by_all), claims=kept, words=words, objects=self.objects
+        )
 
 
 def asked_claims(config: Config) -> tuple[ClaimName, ...]:
     """The claims that routes and the assertion ask an identity for: no others are kept."""
     asserted = () if config.assertion is None else config.assertion.claims
-    return tuple({*asserted, *(name for route in config.routes for name in route.claims)})
+    return tuple({*asserted, *(name for route in config.routes for name in asked_of(route.claims))})
 
 
 def wanted_names(config: Config) -> frozenset[str] | None:
@@ -118,6 +133,7 @@ def wanted_of(config: Config) -> dict[str, Wanted]:
                 names=named if read is None else named & read,
                 by_all=named if read is None else named & by_all,
                 read=read,
+                objects=PRESETS[issuer.preset].objects if issuer.preset else None,
             )
     return found
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.core.claims import ClaimName
+from gateway.core.claims import ClaimName, keys_of
 from gateway.core.token.markers import ACCESS, ID, OTHER, PAYLOAD, SURE, Marker, Shape, Verdict, words
 
 
@@ -25,6 +25,10 @@ class Preset:
     #: claims with scopes, a string or a list; one that starts with `/` is a JSON Pointer, in which `{audience}` is each
     #: configured audience
     scope_claims: tuple[str, ...] = ("scope", "scp")
+    #: claims that are objects with scopes as their keys, in which `{audience}` is each configured audience
+    scope_objects: tuple[str, ...] = ()
+    #: and those that a route may ask for by one of their keys
+    objects: re.Pattern[str] | None = None
     #: claims with the client, the first one present counts
     client_claims: tuple[str, ...] = ("client_id", "azp", "cid", "appid")
     #: claims with how the user has logged in, a string or a list: any one counts
@@ -127,6 +131,9 @@ _PROVIDERS: Iterable[Preset] = (
         "zitadel",
         "zitadel.com/docs: claims, what ID and access tokens carry; github.com/zitadel/oidc: pkg/oidc/token.go",
         host=_host(r"[^/]+\.zitadel\.cloud"),
+        # A role is the key of an object, and its value where it was given. An API's audience is the id of its project.
+        scope_objects=("urn:zitadel:iam:org:project:roles", "urn:zitadel:iam:org:project:{audience}:roles"),
+        objects=re.compile(r"urn:zitadel:iam:org:project:(?:[^:]+:)?roles"),
         client_claims=("client_id", "azp"),
         audience="the client asks for the scope urn:zitadel:iam:org:project:id:PROJECT:aud",
         markers=(
@@ -318,6 +325,9 @@ def scope_claims_of(preset: Preset, audiences: Iterable[str]) -> tuple[ClaimName
             continue
         path = name.removeprefix("/").split("/")
         found += [tuple(audience if part == "{audience}" else part for part in path) for audience in audiences]
+    for name in preset.scope_objects:
+        names = [name.replace("{audience}", audience) for audience in audiences] if "{audience}" in name else [name]
+        found += map(keys_of, names)
     return tuple(found)
 
 

@@ -1,5 +1,6 @@
 """What `token` judges by, and what it makes of a JWT: an issuer's rules, a token in its parts, a candidate."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -7,6 +8,7 @@ from typing import Any, Final
 from gateway.core.claims import ClaimName
 from gateway.core.config.introspection import forms_of
 from gateway.core.config.issuers import Issuer, audiences_of, issuer_name
+from gateway.core.config.keys_of import read_name
 from gateway.core.token.markers import Verdict
 from gateway.core.token.opaque import JWT
 from gateway.core.token.presets import PRESETS, Preset, scope_claims_of, suggest_preset
@@ -56,6 +58,8 @@ class IssuerRules:
     apart: bool = False
     #: what a key may name as its issuer, where it names one; None: it is not asked
     key_issuers: frozenset[str] | None = None
+    #: claims that are objects with names as their keys, which routes may ask for; None: there are none
+    objects: re.Pattern[str] | None = None
 
     @property
     def signers(self) -> str:
@@ -84,7 +88,8 @@ def rules_of(issuer: Issuer, *, keep: float | None = None) -> IssuerRules:
     is_kept = keep is not None and (own is None or keep < own)
     preset = PRESETS[issuer.preset] if issuer.preset else None
     suggested = preset or PRESETS.get(suggest_preset(issuer.issuer) or "", _NO_PRESET)
-    read = issuer.scope_claims or scope_claims_of(preset or _NO_PRESET, audiences_of(issuer))
+    own_claims = None if issuer.scope_claims is None else tuple(map(read_name, issuer.scope_claims))
+    read = own_claims or scope_claims_of(preset or _NO_PRESET, audiences_of(issuer))
     return IssuerRules(
         name=issuer_name(issuer),
         issuer=issuer.issuer,
@@ -112,6 +117,7 @@ def rules_of(issuer: Issuer, *, keep: float | None = None) -> IssuerRules:
         response_needs_audience=issuer.introspection is None or issuer.introspection.require_audience,
         template=template_of(issuer),
         apart=are_apart(issuer),
+        objects=None if preset is None else preset.objects,
     )
 
 

@@ -6,7 +6,7 @@ Whether claims are missing, and what may be believed of them, is decided in `cor
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.core.claims import ABSENT, ClaimName, find_claim
+from gateway.core.claims import ClaimName, find_claims
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.token.identity import Identity
 from gateway.core.token.lacks import Lacks
@@ -31,5 +31,5 @@ def completed(
     lines = identity_lines(
         headers, claims, issuer=bare.issuer, tenant=bare.tenant, client=bare.client, scopes=lacks.words
     )
-    found = {name: value for name in asked if (value := find_claim(claims, name)) is not ABSENT}
+    found = find_claims(claims, asked, of_keys=lacks.objects)
     return bare.completed_with(found, headers=lines, until=obtained.until)

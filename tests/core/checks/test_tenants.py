@@ -134,6 +134,8 @@ CLOSED = RouteSection(path="/*", claims={"tid": "a"})
         (OPEN, {"routes": (CLOSED,)}, "every path that no route names"),
         (OPEN, {"routes": (RouteSection(path="/o", scopes=("s",)),), "unmatched": "refuse"}, "/o"),
         (OPEN, {"routes": (RouteSection(path="/o", clients=("c",)),), "unmatched": "refuse"}, None),
+        (OPEN, {"routes": (RouteSection(path="/o", condition="token.tid == 'a'"),), "unmatched": "refuse"}, None),
+        (OPEN, {"routes": (RouteSection(path="/o", access="optional"),), "unmatched": "refuse"}, "/o"),
         (OPEN, {"routes": (RouteSection(path="/o", access="public"),), "unmatched": "refuse"}, None),
         (OPEN, {"routes": (RouteSection(path="/o", issuers=("n1",)),), "unmatched": "refuse"}, None),
         (OPEN, {"routes": (RouteSection(path="/o", issuers=("n0",)), CLOSED), "unmatched": "refuse"}, "/o"),

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.core.config.introspection import Introspection
 from gateway.core.config.issuers import Issuer
+from gateway.core.config.keys_of import KeysOf
 from gateway.core.config.section import Seconds
 from gateway.core.errors import Refusal
 from gateway.core.token.confirmation import parse_confirmation
@@ -451,3 +452,13 @@ def test_a_signed_response_has_its_members_in_a_claim() -> None:
 def test_what_is_not_signed_for_us_by_the_issuer_now_is_no_response(raw: bytes, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         parse_signed(raw, algorithms=("RS256",))
+
+
+def test_roles_that_are_keys_of_an_object_are_read_of_what_the_issuer_says() -> None:
+    by = rules_of(issuer(scope_claims=(KeysOf(keys_of="/realm/roles"),), introspection=Introspection(tokens="all")))
+    token = parse_token(compact(some_header(), some_claims(realm={"roles": {"own": 1}})))
+    candidate = check_token(token, KnownIssuers([by]), now=NOW, trail=Trail())
+    assert candidate.scopes == ("own",)
+    said = {"active": True, "realm": {"roles": {"said": 1}}}
+    assert judge_jwt(said, token, candidate, now=NOW).candidate.scopes == ("said",)
+    assert judge_jwt({"active": True}, token, candidate, now=NOW).candidate.scopes == ("own",)

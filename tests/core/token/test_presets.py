@@ -200,3 +200,13 @@ def test_nothing_but_an_access_token_of_keycloak_is_taken_for_one(
     header: dict[str, Any], claims: dict[str, Any], kind: str
 ) -> None:
     assert classify(header, {**BEARER, **claims}, PRESETS["keycloak"]).kind == kind
+
+
+def test_zitadels_roles_are_keys_of_objects_of_the_project_that_audience_names() -> None:
+    urn = "urn:zitadel:iam:org:project:"
+    claims = {f"{urn}roles": {"a": {}}, f"{urn}1:roles": {"b": {}}, f"{urn}2:roles": {"c": {}}, f"{urn}3:roles": ["d"]}
+    assert find_words(claims, scope_claims_of(PRESETS["zitadel"], ("1", "3"))) == ("a", "b")
+    objects = PRESETS["zitadel"].objects
+    assert objects is not None
+    named = ("roles", f"{urn}roles", f"{urn}1:roles", f"{urn}1:2:roles", f"x{urn}roles", f"{urn}rolesx")
+    assert [bool(objects.fullmatch(name)) for name in named] == [False, True, True, False, False, False]

@@ -1,9 +1,11 @@
 """An identity with claims that its token lacked: what changes, and what stays."""
 
+import re
 from typing import Any
 
 import pytest
 
+from gateway.core.claims import keys_of
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.errors import IdentityClaimMissing
 from gateway.core.token.identity import Identity
@@ -53,3 +55,9 @@ def test_everything_else_stays_as_the_token_says_it() -> None:
 def test_what_nobody_knows_may_still_be_required() -> None:
     with pytest.raises(IdentityClaimMissing):
         whole(groups=["staff"])
+
+
+def test_names_that_are_keys_of_an_object_are_found_in_what_was_obtained_too() -> None:
+    lacks = Lacks(frozenset({"roles"}), by_all=True, claims={}, words=(), objects=re.compile("roles"))
+    made = completed(BARE, lacks, Obtained({"roles": {"admin": {}}}, NOW + 60), headers={}, asked=("roles",))
+    assert made.claims == {"roles": {"admin": {}}, keys_of("roles"): ["admin"]}
