@@ -88,16 +88,12 @@ class Gate:
         secrets: Mapping[Secret, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`secrets`: those that upstreams are shown. `clock`: seconds since the epoch, as the times in tokens.
-
-        `possession`: needed where DPoP proofs are accepted.
-        """
+        """`secrets`: those upstreams are shown. `clock`: seconds since the epoch. `possession`: needed with `dpop`."""
         self.routes: Final = RouteTable(config)
         self._upstream_headers = UpstreamHeaders.of(config, secrets=secrets)
         self._certificates = ClientCertificates.of(config)
         self._places = places_of(config)
         self._possession: Final = possession or Possession(config, observer=observer, clock=clock)
-        #: a token that is bound to nothing may be refused for it
         self._asks_binding: Final = self._possession.is_needed
         self._dpop: Final = config.dpop is not None
         self._cross_site = cross_site_of(config)
@@ -278,6 +274,8 @@ class Gate:
             if not route.reports or isinstance(refusal, TooLarge):
                 raise
             ending.report(refusal)
+        if proof is not None and ending.reported is not None:
+            await self._possession.use_up(proof, ending)
         if self._body_bytes is not None:
             taken.append(BODY)
             check_length(facts, most=self._body_bytes)

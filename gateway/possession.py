@@ -3,6 +3,7 @@
 The waiting half of `core.proof`. A proof is judged with the token, and used up last: see `core.trail`.
 """
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -29,6 +30,7 @@ from gateway.core.proof.dpop import DPoPRules, Proof, Proven, check_proof, find_
 from gateway.core.proof.nonces import Nonces
 from gateway.core.token.confirmation import CERTIFICATE, KEY
 from gateway.core.token.identity import Identity
+from gateway.core.trail import REPLAY
 from gateway.events import ProofJudged
 from gateway.ports import Ending, Observer, Rates, Replays
 
@@ -125,6 +127,12 @@ class Possession:
         failure.suspect = Suspect(identity.token_id, None, identity.issuer)
         self._observer.happened(ProofJudged(failure.reason))
         raise failure
+
+    async def use_up(self, proof: Proof, ending: Ending) -> None:
+        """The same for a request that something refuses on a route that only reports: nothing is raised."""
+        if ending.reported_at is not REPLAY:
+            with contextlib.suppress(ProofReplayed, StoreUnavailable):
+                await self.use(proof, ending)
 
     def tell(self, refusal: Refusal, facts: Facts, ending: Ending) -> None:
         """What the response to a refusal has to say of proofs: under which scheme it is one, and a nonce."""

@@ -189,6 +189,19 @@ async def test_a_proof_is_used_up_on_a_route_that_only_reports() -> None:
     assert not any(name == b"X-User-Id" for name, _ in admission.headers)
 
 
+async def test_a_proof_is_used_up_there_also_when_something_else_is_reported() -> None:
+    world = World(routes=(RouteSection(path="/*", mode="report", scopes=("admin",)),))
+    token = bound()
+    once = proof(token)
+    for known in (True, False):
+        admission, ending = await world.ask(token, once)
+        assert isinstance(admission, Admission)
+        assert (type(ending.reported), ending.reported_at) == (InsufficientScope, Step.POLICY)
+        # Whoever sends it again may be anybody.
+        assert (admission.identity is not None) is known
+    assert world.judged == ["ok", "proof_replayed"]
+
+
 @pytest.mark.parametrize(
     ("token_of", "proof_of", "scheme", "refusal", "scheme_of_refusal"),
     [
