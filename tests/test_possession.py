@@ -34,6 +34,7 @@ from gateway.core.errors import (
     Refusal,
     TokenExpired,
     TokenNotBound,
+    UnknownHost,
     WrongAudience,
 )
 from gateway.core.http.client_address import client_addresses_of
@@ -288,7 +289,10 @@ async def test_a_host_that_hosts_confirm_counts_and_no_other() -> None:
     token = bound()
     assert isinstance((await world.ask(token, proof(token)))[0], Admission)
     htu = "https://evil.example/orders"
-    refusal, _ = await world.ask(token, proof(token, htu=htu), host=b"evil.example")
+    assert type((await world.ask(token, proof(token, htu=htu), host=b"evil.example"))[0]) is UnknownHost
+    several = World(external_url=(EXTERNAL, "https://orders.example.com"))
+    assert isinstance((await several.ask(token, proof(token)))[0], Admission)
+    refusal, _ = await several.ask(token, proof(token, htu=htu), host=b"evil.example")
     assert type(refusal) is DPoPProofElsewhere
     assert refusal.evidence == "nobody confirms the host of the request: it is in neither external_url nor hosts"
     twice = [(b"X-Forwarded-Host", b"api.example.com"), (b"X-Forwarded-Host", b"evil.example")]
