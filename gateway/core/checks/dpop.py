@@ -11,6 +11,7 @@ from gateway.core.config.words import REQUIRED, ConfigProblem
 #: seconds; beyond an hour's sixth a proof is worth as much as the token
 MIN_AGE: Final = 5
 MAX_AGE: Final = 600
+_CERTIFICATES: Final = "client_certificate_header or tls.client_certificates"
 
 
 def dpop_problems(config: Config) -> Iterator[ConfigProblem]:
@@ -57,7 +58,20 @@ def dpop_warnings(config: Config) -> Iterator[ConfigProblem]:
             yield ConfigProblem(f"issuers[{index}].userinfo", sentence)
 
 
+def _lacking(config: Config, binding: str) -> str:
+    """What it takes to prove that a token is bound as an issuer demands, in words; nothing where it can be."""
+    takes_certificates = config.client_certificate_header is not None or (config.tls is not None and config.tls.asks)
+    match binding:
+        case "dpop" if config.dpop is None:
+            return "dpop"
+        case "mtls" if not takes_certificates:
+            return _CERTIFICATES
+        case "bound" if config.dpop is None and not takes_certificates:
+            return f"dpop, {_CERTIFICATES}"
+    return ""
+
+
 def _binding_problems(config: Config) -> Iterator[ConfigProblem]:
     for index, issuer in enumerate(config.issuers):
-        if issuer.binding == "dpop" and config.dpop is None:
-            yield ConfigProblem(f"issuers[{index}].binding", "needs dpop: every token would be refused")
+        if lacking := _lacking(config, issuer.binding):
+            yield ConfigProblem(f"issuers[{index}].binding", f"needs {lacking}: every token would be refused")

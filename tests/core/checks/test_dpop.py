@@ -6,15 +6,18 @@ import pytest
 
 from gateway.core.checks.dpop import dpop_problems, dpop_warnings
 from gateway.core.checks.problems import problems, warnings
+from gateway.core.config.client_certificates import ClientCertificateHeader
 from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.file import Config
 from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from gateway.core.config.store import StoreSection
+from gateway.core.config.tls import ListenerTls
 from gateway.core.config.userinfo import UserInfoSection
 from tests.signer import issuer
 
 SECRET = Secret(file="/run/secrets/nonce")
+HEADER = ClientCertificateHeader(name="Client-Cert", format="rfc9440")
 STORE = StoreSection(url="redis://127.0.0.1:6379", secrets=(SECRET,))
 
 
@@ -39,6 +42,10 @@ def told(of: Config) -> list[str]:
         config(DPoPSection(algorithms=("ES512",), max_age=Seconds(5))),
         config(DPoPSection(max_age=Seconds(600))),
         config(binding="dpop"),
+        config(binding="bound"),
+        config(None, binding="mtls", client_certificate_header=HEADER, trusted_proxies=("10.0.0.0/8",)),
+        config(None, binding="bound", client_certificate_header=HEADER, trusted_proxies=("10.0.0.0/8",)),
+        config(None, binding="mtls", tls=ListenerTls(certificate="c", key="k", client_certificates="optional")),
         config(decisions=":9000", trusted_proxies=("10.0.0.0/8",)),
     ],
 )
@@ -62,6 +69,9 @@ def test_what_can_be_served_has_no_problem(good: Config) -> None:
         (config(DPoPSection(max_age=Seconds(4))), ["dpop.max_age"]),
         (config(DPoPSection(max_age=Seconds(601))), ["dpop.max_age"]),
         (config(None, binding="dpop"), ["issuers[0].binding"]),
+        (config(binding="mtls"), ["issuers[0].binding"]),
+        (config(None, binding="bound"), ["issuers[0].binding"]),
+        (config(None, binding="mtls", tls=ListenerTls(certificate="c", key="k")), ["issuers[0].binding"]),
     ],
 )
 def test_what_cannot_be_served_is_said_where_it_stands(bad: Config, paths: list[str]) -> None:
