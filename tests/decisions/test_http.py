@@ -18,6 +18,7 @@ from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.secret import Secret
+from gateway.core.config.section import Seconds
 from tests.prover import bound_to, proof
 from tests.wire import Message, Running, Start, demo_issuer, get, good_token, starting
 
@@ -102,6 +103,54 @@ async def test_a_yes_names_the_caller_and_has_no_body(gateway: Running, style: S
     assert identity(response) == CALLER
     assert (response.values(b"Content-Length"), response.body) == ([b"0"], b"")
     assert gateway.upstream.requests == []
+
+
+AUDIENCE = demo_issuer().audience
+OWNED = (
+    "request.method == 'GET' && request.path == '/mine/' + token.sub && request.host == 'api.test' "
+    "&& request.query.a == ['1'] && request.headers['x-tenant'] == 'acme'"
+)
+#: method, target, claims, and the reason of the refusal, or none
+ASKED: list[tuple[str, str, dict[str, Any], str | None]] = [
+    ("GET", "/payments/1", {"acr": "gold", "auth_time": time.time()}, None),
+    ("GET", "/payments/1", {"acr": "gold"}, "insufficient_user_authentication"),
+    ("GET", "/payments/1", {"acr": "bronze", "auth_time": time.time()}, "insufficient_user_authentication"),
+    ("GET", "/other/1", {"acr": "gold"}, "wrong_audience"),
+    ("GET", "/other/1", {"aud": [AUDIENCE, "https://other.test"]}, None),
+    ("GET", "/mine/alice?a=1", {"sub": "alice"}, None),
+    ("GET", "/mine/alice?a=1&a=2", {"sub": "alice"}, "condition_false"),
+    ("GET", "/mine/alice?a=1", {"sub": "bob"}, "condition_false"),
+    ("POST", "/mine/alice?a=1", {"sub": "alice"}, "condition_false"),
+]
+
+
+@STYLES
+async def test_audience_login_and_condition_are_asked_of_what_the_question_is_about(
+    start: Start, tmp_path: Path, style: Style
+) -> None:
+    audience, keys = (AUDIENCE, "https://other.test"), str(tmp_path / "jwks.json")
+    gateway = await start(
+        issuers=(Issuer(issuer=demo_issuer().url, audience=audience, jwks_file=keys),),
+        routes=(
+            RouteSection(path="/payments/*", acr=("gold",), max_age=Seconds(600)),
+            RouteSection(path="/other/*", audience="https://other.test"),
+            RouteSection(path="/mine/*", condition=OWNED),
+        ),
+    )
+    client = await gateway.client()
+    for method, target, claims, reason in ASKED:
+        sent = (authorization(**claims), "X-Tenant: acme")
+        response = await ask(gateway, style(method, target, *sent))
+        traffic = await client.ask(_head(f"{method} {target} HTTP/1.1", "Host: api.test", *sent))
+        assert response.status == traffic.status, target
+        if reason is None:
+            assert response.status == 200
+        else:
+            assert response.problem["reason"] == reason
+            assert (response.body, response.values(b"WWW-Authenticate")) == (
+                traffic.body,
+                traffic.values(b"WWW-Authenticate"),
+            )
 
 
 @STYLES

@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.core.config.condition import read_condition
 from gateway.core.config.file import Config, assertion_header_of, identity_headers_of, upstreams_of
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS
 from gateway.core.config.limits import Limits
+from gateway.core.config.routes import RouteSection
 from gateway.core.config.upstreams import asserted_of, token_requests_of
 from gateway.core.decision import envoy
 from gateway.core.decision.forward import FORWARD
@@ -62,7 +64,7 @@ class DecisionRules:
             # A token that was made for the API reaches it only by way of the proxy.
             others.append("Authorization")
         names = tuple(name.encode() for name in (*headers, *others))
-        has_hosts = bool(config.hosts) or any(route.hosts for route in config.routes)
+        has_hosts = bool(config.hosts) or any(route.hosts or _asks_host(route) for route in config.routes)
         return cls(
             sources={b"/nginx": nginx(has_hosts=has_hosts), b"/ingress-nginx": INGRESS, b"/forward": FORWARD},
             names=names,
@@ -122,3 +124,8 @@ class DecisionRules:
             # Lossless: `percent` escapes its own sign, base64url has no comma, and `none` is refused by `problems`.
             values = [value.replace(b",", b"%2C") for value in values]
         return b", ".join(values)
+
+
+def _asks_host(route: RouteSection) -> bool:
+    """Whether the condition of a route names the host."""
+    return route.condition is not None and "request.host" in read_condition(route.condition).members

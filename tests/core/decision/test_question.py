@@ -78,7 +78,14 @@ def test_nginx_says_method_and_target_and_a_host_only_where_a_route_asks_for_one
     assert (facts.method, facts.target, facts.host, facts.scheme) == ("PUT", b"/a?b", None, "http")
     assert (facts.headers, facts.authorization, facts.content_length) == (rest, (b"Bearer t",), None)
     asked = (*lines(NGINX), (b"X-Original-Host", b"api.test"))
-    for with_hosts in (rules(routes=(RouteSection(path="/a", hosts=("api.test",)),)), rules(hosts=("api.test",))):
+    assert rules(routes=(RouteSection(path="/a", condition="request.path == 'request.host'"),)).asked(
+        question("/nginx", *lines(NGINX))
+    )
+    for with_hosts in (
+        rules(routes=(RouteSection(path="/a", hosts=("api.test",)),)),
+        rules(routes=(RouteSection(path="/a", condition="request.host == 'api.test'"),)),
+        rules(hosts=("api.test",)),
+    ):
         assert with_hosts.asked(question("/nginx", *asked)).host == b"api.test"
         with pytest.raises(UnclearSubrequest, match="x-original-host is missing"):
             with_hosts.asked(question("/nginx", *lines(NGINX)))
