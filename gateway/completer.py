@@ -10,6 +10,7 @@ from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.http.client_address import client_addresses_of
 from gateway.core.http.facts import Facts
 from gateway.core.routing.policy import check_claims
+from gateway.core.routing.where import check_where
 from gateway.core.token.identity import Identity
 from gateway.core.token.lacks import asked_claims
 from gateway.core.token.userinfo import Obtained
@@ -47,7 +48,7 @@ class Completer:
         """
         lacks, route = identity.lacks, ending.route
         assert route is not None  # matched before anybody is asked
-        if lacks is None or not lacks.are_needed_by(route.claims):
+        if lacks is None or not lacks.are_needed_by(route.asked_claims):
             return identity
         ending.enter(USERINFO)
         sender = None if self._senders is None else self._senders.of(facts)
@@ -57,4 +58,6 @@ class Completer:
         whole = completed(identity, lacks, obtained, headers=self._headers, asked=self._claims)
         self._verifier.replace(digest, whole, beside=obtained.size)
         check_claims(route, whole)
+        if route.where:
+            check_where(route, whole, facts.target)
         return whole

@@ -259,7 +259,7 @@ class Gate:
                 taken.append(POLICY)
                 if route.demands is not None:
                     route.demands.check(identity, now=self._clock())
-                check_policy(route, identity)
+                check_policy(route, identity, target=facts.target)
                 if identity.lacks is not None and self._completer is not None:
                     ending.identity = await self._completer.complete(identity, facts, digest, presumed, ending)
                 if route.condition is not None:

@@ -44,7 +44,6 @@ from gateway.core.errors import (
     InvalidLogout,
     LogoutFailed,
     Overloaded,
-    PathMismatch,
     ProofReplayed,
     RateLimited,
     Refusal,
@@ -81,6 +80,7 @@ ROUTES = (
     RouteSection(path="/reports/*", scopes=("delete:orders",), mode="report"),
     RouteSection(path="/admin/*", claims={"role": "admin"}),
     RouteSection(path="/partners/*", clients=("partner",)),
+    RouteSection(path="/users/{id}", where={"id": "subject"}),
     RouteSection(path="/others/*", audience="https://other.example"),
     RouteSection(path="/payments/*", acr=("gold",), max_age=Seconds(600)),
     RouteSection(path="/owned/*", condition="request.method == 'GET' && token.owner == identity.subject"),
@@ -178,6 +178,7 @@ CASES: list[tuple[str, str, bytes, dict[str, Any]]] = [
     ("insufficient_scope", "policy", minted(), {"method": "POST"}),
     ("claim_mismatch", "policy", minted(), {"target": "/admin/1"}),
     ("client_not_allowed", "policy", minted(), PARTNER),
+    ("path_mismatch", "policy", minted(), {"target": "/users/bob"}),
     ("wrong_audience", "policy", minted(), {"target": "/others/1"}),
     ("insufficient_user_authentication", "policy", minted(), {"target": "/payments/1"}),
     ("insufficient_user_authentication", "policy", minted(acr="gold"), {"target": "/payments/1"}),
@@ -225,7 +226,7 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     # Nobody is asked for a token of the API's own here: it is only said that there would be one.
     elsewhere |= {ExchangeRefused, ExchangeUnavailable}
     # A decision is another question; and what is no part of a request that is explained yet, or nothing that a request alone can show.
-    elsewhere |= {CrossSiteRequest, PathMismatch, ProofReplayed, UndecidableCredential}
+    elsewhere |= {CrossSiteRequest, ProofReplayed, UndecidableCredential}
     # Nothing that is only explained is counted.
     elsewhere |= {RateLimited}
     never = {

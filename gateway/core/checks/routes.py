@@ -13,10 +13,10 @@ from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.issuers import distinct_issuers, issuer_name
 from gateway.core.config.keys_of import AskedKeys
 from gateway.core.config.routes import RouteSection, route_name
-from gateway.core.config.words import ConfigProblem, did_you_mean, joined, named
+from gateway.core.config.words import ConfigProblem, did_you_mean, joined, may_be_shown, named
 from gateway.core.errors import AmbiguousPath, UriTooLong
 from gateway.core.http.hosts import is_host_within, names_all_hosts, plain_host
-from gateway.core.routing.pattern import Covering, parse_pattern
+from gateway.core.routing.pattern import Covering, parse_pattern, variables_of
 from gateway.core.routing.table import DEFAULT_NAME
 
 #: RFC 6749 section 3.3: scope-token
@@ -32,7 +32,7 @@ _NO_SCOPE = (
 )
 _UNREACHED = "is never reached: {} comes first and takes all of it"
 #: what a route may ask of a token, beside that there is one
-_ASKED = ("scopes", "any_scope", "claims", "clients", "issuers", "audience", "acr", "max_age", "condition")
+_ASKED = ("scopes", "any_scope", "claims", "where", "clients", "issuers", "audience", "acr", "max_age", "condition")
 #: methods that never reach a route
 _NEVER = {"CONNECT", "TRACE"}
 
@@ -187,6 +187,7 @@ def _asked_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
             yield paths[name], "is not the name of a claim, and no valid JSON Pointer"
         if values == ():
             yield paths[name], "must have at least one value"
+    yield from _where_problems(route)
     asked = [key for key in _ASKED if getattr(route, key)]
     if route.access == "public" and asked:
         yield asked[0], "has no effect on a public route: remove it, or access: public"
@@ -201,6 +202,16 @@ def _keys_problems(asked: AskedKeys, path: str, known: dict[str, str]) -> Iterat
     if asked.one_of in ((), ""):
         yield f"{path}.one_of", "must have at least one name"
     known.setdefault(asked.keys_of, path)
+
+
+def _where_problems(route: RouteSection) -> Iterator[tuple[str, str]]:
+    paths, variables = named("where", route.where), variables_of(route.path)
+    for name, claim in route.where.items():
+        if name not in variables:
+            hint = did_you_mean(name, variables) or f": write {{{name}}} as a segment of path" * may_be_shown(name)
+            yield paths[name], f"is no variable of path{hint}"
+        if not claim or (claim.startswith("/") and not is_pointer(claim)):
+            yield paths[name], "must be the name of a claim, a JSON Pointer, subject or client"
 
 
 def _issuer_meant(name: str, issuers: list[str], config: Config) -> str:

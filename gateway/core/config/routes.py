@@ -1,6 +1,6 @@
 """The section `routes[]`: who may do what."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from gateway.core.config.cors import Cors
 from gateway.core.config.credentials import Credentials
@@ -8,6 +8,9 @@ from gateway.core.config.keys_of import AskedKeys
 from gateway.core.config.rates import Rate
 from gateway.core.config.section import Seconds, Section, default
 from gateway.core.config.section import described as _doc
+
+#: what `where` may name beside claims: what the gateway takes for it, whatever claim it was in
+NO_CLAIMS: Final = frozenset({"subject", "client"})
 
 
 class RouteSection(Section, frozen=True, kw_only=True):
@@ -33,6 +36,12 @@ class RouteSection(Section, frozen=True, kw_only=True):
         _doc(
             "claim or JSON Pointer to a value or a list of values; of an array one member must match; or any name to "
             "{keys_of: CLAIM, one_of: NAMES}"
+        ),
+    ] = default({})
+    where: Annotated[
+        dict[str, str],
+        _doc(
+            "variable of path to the claim or JSON Pointer, or to subject or client, that it must equal: text, exactly"
         ),
     ] = default({})
     clients: Annotated[tuple[str, ...], _doc("clients that may call; empty: any")] = ()
@@ -91,3 +100,8 @@ def route_audiences(route: RouteSection) -> tuple[str, ...]:
 def route_name(route: RouteSection) -> str:
     """The label of a route in metrics and logs: as configured, else its path with the methods it is for."""
     return route.name or (f"{','.join(route.methods)} {route.path}" if route.methods else route.path)
+
+
+def where_claims(route: RouteSection) -> tuple[str, ...]:
+    """The claims that `where` of a route names; subject and client are none."""
+    return tuple(claim for claim in route.where.values() if claim not in NO_CLAIMS)

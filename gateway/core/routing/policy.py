@@ -9,6 +9,7 @@ from typing import Final
 from gateway.core.claims import ABSENT, ClaimName, keys_of, written
 from gateway.core.errors import ClaimMismatch, ClientNotAllowed, InsufficientScope
 from gateway.core.routing.route import Route
+from gateway.core.routing.where import check_where
 from gateway.core.token.identity import Identity
 from gateway.core.token.lacks import Lacks
 
@@ -16,8 +17,11 @@ from gateway.core.token.lacks import Lacks
 SHOWN: Final = 200
 
 
-def check_policy(route: Route, identity: Identity) -> None:
-    """ClaimMismatch, ClientNotAllowed, InsufficientScope: what the route asks for and the identity has not."""
+def check_policy(route: Route, identity: Identity, *, target: bytes = b"/") -> None:
+    """ClaimMismatch, ClientNotAllowed, InsufficientScope, PathMismatch: what is asked for and the identity has not.
+
+    `target`: of the request, which `where` compares with claims.
+    """
     if route.issuers is not None and identity.issuer not in route.issuers:
         raise ClaimMismatch(f"route {route.name} is not for tokens of {identity.issuer}")
     if route.clients is not None and identity.client not in route.clients:
@@ -26,6 +30,8 @@ def check_policy(route: Route, identity: Identity) -> None:
         check_scopes(route, identity)
     if route.claims:
         check_claims(route, identity)
+    if route.where:
+        check_where(route, identity, target)
 
 
 def check_scopes(route: Route, identity: Identity) -> None:

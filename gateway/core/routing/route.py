@@ -12,7 +12,7 @@ from gateway.core.config.condition import Condition, read_condition
 from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.keys_of import asked_of
 from gateway.core.config.rates import Rate
-from gateway.core.config.routes import RouteSection, route_name
+from gateway.core.config.routes import NO_CLAIMS, RouteSection, route_name
 from gateway.core.errors import Asked
 from gateway.core.http.cors import CrossOrigin, compile_cors
 from gateway.core.http.hosts import plain_host
@@ -68,10 +68,17 @@ class Route:
     asked: Asked | None = None
     #: name of a variable in its path to the segment that it is, from 0
     variables: Mapping[str, int] = field(default_factory=dict)
+    #: variable to the claim, or `subject` or `client`, that it must equal
+    where: Mapping[str, str] = field(default_factory=dict)
     #: an encoded slash is a character of its segment
     keeps_slashes: bool = False
     #: where a token may stand; None: in Authorization alone
     places: RoutePlaces | None = None
+
+    @property
+    def asked_claims(self) -> tuple[ClaimName, ...]:
+        """The claims that are asked for, by whatever key."""
+        return (*self.claims, *(claim for claim in self.where.values() if claim not in NO_CLAIMS))
 
     def takes_method(self, method: str) -> bool:
         """Whether a request with this method may take the route; who may GET may HEAD (RFC 9110 section 9.3.2)."""
@@ -137,6 +144,7 @@ def compile_route(
         condition=None if route.condition is None else read_condition(route.condition),
         rates=compile_rates(rates, route.rates, public=route.access == "public"),
         variables=variables_of(route.path),
+        where=route.where,
         keeps_slashes=route.encoded_slashes == "allow",
         cors=cors if route.cors == "inherit" else compile_cors(route.cors, has_rates=has_rates, dpop=dpop),
         resource=None if resource is None else resource.identifier,

@@ -82,6 +82,15 @@ def _kind(value: object) -> bool:
     return isinstance(value, bool)
 
 
+def _has_where(one: Route, other: Route) -> bool:
+    return _where_of(one) >= _where_of(other)
+
+
+def _where_of(route: Route) -> set[tuple[int, str]]:
+    """Segments by their places: what variables are called says nothing."""
+    return {(route.variables[name], claim) for name, claim in route.where.items()}
+
+
 def _is_for(named: frozenset[str] | None, others: frozenset[str] | None) -> bool:
     return others is None or (named is not None and named <= others)
 
@@ -132,6 +141,7 @@ _COMPARED: Final[Mapping[str, Callable[[Route, Route], bool]]] = {
     "claims": _has_claims,
     "clients": lambda one, other: _is_for(one.clients, other.clients),
     "issuers": lambda one, other: _is_for(one.issuers, other.issuers),
+    "where": _has_where,
     "rates": _has_rates,
     "places": _has_places,
     "condition": lambda one, other: other.condition is None or one.condition == other.condition,

@@ -13,6 +13,7 @@ from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import issuer_name
 from gateway.core.config.keys_of import asked_of
+from gateway.core.config.routes import where_claims
 from gateway.core.token.presets import PRESETS
 
 
@@ -106,6 +107,7 @@ def asked_claims(config: Config) -> tuple[ClaimName, ...]:
     """The claims that routes and the assertion ask an identity for: no others are kept."""
     asserted = () if config.assertion is None else config.assertion.claims
     return tuple({*asserted, *(name for route in config.routes for name in asked_of(route.claims))})
+    return tuple({*asserted, *(name for route in config.routes for name in (*route.claims, *where_claims(route)))})
 
 
 def wanted_names(config: Config) -> frozenset[str] | None:

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from gateway.core.config.credentials import CredentialPlace
 from gateway.core.config.rates import Rate
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.core.routing.demands import Demands
 from gateway.core.routing.route import Route, compile_route
 from gateway.core.routing.strictness import is_at_least_as_strict
+from gateway.core.token.places import RoutePlaces
 
 SLOW = Rate(name="slow", per="subject", limit=1, window=Seconds(60))
 FAST = Rate(name="slow", per="subject", limit=2, window=Seconds(60))
@@ -52,6 +54,12 @@ def route(**settings: Any) -> Route:
         ({"max_age": Seconds(5)}, {}, False),
         ({"max_age": Seconds(5)}, {"max_age": Seconds(6)}, False),
         ({"max_age": Seconds(5), "acr": ("a",)}, {"acr": ("a",)}, False),
+        ({"path": "/a/{x}", "where": {"x": "sub"}}, {}, False),
+        ({"path": "/a/{x}", "where": {"x": "sub"}}, {"path": "/{a}/{y}", "where": {"y": "sub"}}, True),
+        ({"path": "/{a}/{x}", "where": {"x": "sub", "a": "t"}}, {"path": "/{a}/{y}", "where": {"y": "sub"}}, False),
+        ({"condition": "request.method == 'GET'"}, {}, False),
+        ({"condition": "request.method == 'GET'"}, {"condition": "request.method == 'GET'"}, True),
+        ({"credentials": ("authorization",)}, {}, True),
         ({}, {"mode": "report"}, False),
         ({"mode": "report"}, {"mode": "report"}, True),
         ({"rates": (SLOW,)}, {}, False),
@@ -82,11 +90,32 @@ def test_what_demands_as_much(one: dict[str, Any], other: dict[str, Any], *, bac
         ({"acr": ("a",)}, {"max_age": Seconds(5)}),
         ({"rates": (SLOW,)}, {"rates": (FAST,)}),
         ({"access": "optional", "scopes": ("a",)}, {"mode": "report"}),
+        ({"path": "/{a}/{x}", "where": {"x": "sub"}}, {"path": "/{x}/{a}", "where": {"x": "sub"}}),
+        ({"path": "/{x}", "where": {"x": "sub"}}, {"path": "/{x}", "where": {"x": "tenant"}}),
+        ({"condition": "request.method == 'GET'"}, {"condition": "request.method == 'PUT'"}),
     ],
 )
 def test_what_cannot_be_compared_is_not_as_strict(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert not is_at_least_as_strict(route(**one), route(**other))
     assert not is_at_least_as_strict(route(**other), route(**one))
+
+
+def test_fewer_places_of_a_token_are_stricter() -> None:
+    header, cookie = CredentialPlace(header="X-Token"), CredentialPlace(cookie="__Host-t")
+    usual, one, two = (
+        route(),
+        *(placed(*places) for places in (("authorization", header), ("authorization", header, cookie))),
+    )
+    assert is_at_least_as_strict(usual, one)
+    assert is_at_least_as_strict(one, two)
+    assert not is_at_least_as_strict(one, usual)
+    assert not is_at_least_as_strict(two, one)
+    assert not is_at_least_as_strict(usual, placed(header))
+    assert is_at_least_as_strict(two, route(access="public"))
+
+
+def placed(*places: Any) -> Route:
+    return replace(route(), places=RoutePlaces(places, token_bytes=100))
 
 
 def test_a_resource_is_a_demand() -> None:
