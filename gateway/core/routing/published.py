@@ -42,7 +42,7 @@ def document_of(config: Config, resource: Resource) -> dict[str, object]:
         "bearer_methods_supported": _bearer_methods(config, routes),
         "resource_name": section.name,
         "resource_documentation": section.documentation,
-        "tls_client_certificate_bound_access_tokens": config.client_certificate_header is not None,
+        "tls_client_certificate_bound_access_tokens": _reads_certificates(config),
         "dpop_signing_alg_values_supported": [] if config.dpop is None else list(config.dpop.algorithms),
         "dpop_bound_access_tokens_required": _needs_proofs(config, routes),
     }
@@ -60,6 +60,11 @@ def _bearer_methods(config: Config, routes: Iterable[RouteSection]) -> list[str]
         "query": all(by_query in {(kind, name) for _, kind, name in places_in(places)} for places in credentials),
     }
     return [method for method, is_supported in methods.items() if is_supported and credentials]
+
+
+def _reads_certificates(config: Config) -> bool:
+    """Whether a client's certificate is known here: from TLS, or from the proxy that ends it."""
+    return (config.tls is not None and config.tls.asks) or config.client_certificate_header is not None
 
 
 def _needs_proofs(config: Config, routes: tuple[RouteSection, ...]) -> bool:

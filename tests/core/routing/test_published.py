@@ -12,6 +12,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.resources import ResourceSection
 from gateway.core.config.routes import RouteSection
+from gateway.core.config.tls import ListenerTls
 from gateway.core.routing.published import published
 
 TOOLS = "https://api.example.com/mcp"
@@ -139,6 +140,7 @@ def test_templates_clusters_and_the_same_issuer_twice_are_no_places_to_log_in() 
 
 
 HEADER = CredentialPlace(header="X-Access-Token")
+QUERY = CredentialPlace(query="access_token")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +149,10 @@ HEADER = CredentialPlace(header="X-Access-Token")
         (({"path": "/mcp"},), {}, ["header"]),
         (({"path": "/mcp"},), {"credentials": ("authorization", HEADER)}, ["header"]),
         (({"path": "/mcp"},), {"credentials": (HEADER,)}, []),
+        # RFC 6750 section 2.3 has one name for the parameter.
+        (({"path": "/mcp"},), {"credentials": ("authorization", QUERY)}, ["header", "query"]),
+        (({"path": "/mcp"},), {"credentials": ("authorization", CredentialPlace(query="token"))}, ["header"]),
+        (({"path": "/mcp/a"}, {"path": "/mcp/b", "credentials": (QUERY,)}), {}, []),
         (({"path": "/mcp", "credentials": ("authorization",)},), {"credentials": (HEADER,)}, ["header"]),
         # What one of its routes does not take is no method of the resource.
         (({"path": "/mcp/a"}, {"path": "/mcp/b", "credentials": (HEADER,)}), {}, []),
@@ -162,6 +168,11 @@ def test_where_a_token_may_stand_is_published(routes: Any, settings: Any, method
 def test_tokens_that_are_bound_to_certificates_are_published_where_they_pass() -> None:
     header = ClientCertificateHeader(name="X-Forwarded-Client-Cert", format="xfcc")
     assert document(client_certificate_header=header)["tls_client_certificate_bound_access_tokens"] is True
+    files: dict[str, Any] = {"certificate": "/tls.crt", "key": "/tls.key"}
+    for asked in ("optional", "required"):
+        tls = ListenerTls(**{**files, "client_ca": "/ca.crt", "client_certificates": asked})
+        assert document(tls=tls)["tls_client_certificate_bound_access_tokens"] is True
+    assert "tls_client_certificate_bound_access_tokens" not in document(tls=ListenerTls(**files))
 
 
 def test_proofs_are_published_where_they_pass_and_needed_where_no_token_passes_without() -> None:
