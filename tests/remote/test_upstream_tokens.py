@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import pytest_asyncio
 
 from gateway.core.config.assertion import AssertionSection
 from gateway.core.config.cors import Cors
+from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
 from gateway.core.config.upstreams import BasicCredential, UpstreamCredential, UpstreamSection
+from tests.prover import bound_to, proof
 from tests.redis_server import SECRET as STORE_SECRET
 from tests.redis_server import RedisServer
 from tests.token_endpoint import TokenEndpoint
@@ -73,6 +76,27 @@ async def test_the_api_gets_a_token_in_exchange_and_never_the_callers(
     metrics = (await gateway.admin("/metrics")).body
     assert b'gateway_exchanges_total{result="ok",upstream="default"} 1.0' in metrics
     check_that_nothing_was_told(gateway)
+
+
+async def test_of_a_token_that_is_bound_to_its_clients_key_the_api_sees_neither_that_nor_the_proof(
+    start: Exchanging, endpoint: TokenEndpoint
+) -> None:
+    gateway = await start(dpop=DPoPSection(), external_url="https://api.example.com")
+    token = demo_issuer().access_token(alg="ES256", exp=4_000_000_000, cnf=bound_to())
+    sent = [proof(token.encode(), htu="https://api.example.com/", iat=time.time()) for _ in range(2)]
+    client = await gateway.client()
+    for one in (*sent, sent[0]):
+        lines = [b"GET / HTTP/1.1", b"Host: api.example.com", b"Authorization: DPoP " + token.encode(), b"DPoP: " + one]
+        response = await client.ask(b"\r\n".join([*lines, b"", b""]))
+    assert response.status == 401
+    assert response.problem["reason"] == "proof_replayed"
+    client.reset()
+    assert shown(gateway) == [[b"Bearer token-1"]] * 2
+    assert [form["subject_token"] for form in endpoint.forms] == [token]
+    heads = b"".join(request.head for request in gateway.upstream.requests)
+    assert not any(secret in heads for secret in (token.encode(), *sent))
+    assert gateway.upstream.last.values(b"DPoP") == []
+    gateway.silent_about(token, *(one.decode() for one in sent), "token-1", "s3cret")
 
 
 async def test_nothing_is_exchanged_for_who_was_not_admitted_in_full(
