@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.config.credentials import CredentialPlace
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.limits import Limits
@@ -20,6 +21,7 @@ from gateway.core.errors import (
     NoRoute,
     Refusal,
     UnclearSubrequest,
+    UndecidableCredential,
     UndecidableHeader,
     UntrustedProxy,
     UriTooLong,
@@ -289,3 +291,36 @@ def test_a_token_that_was_made_for_the_api_is_in_the_yes_or_an_empty_line(creden
     found = [value for name, value in made.response_lines(admitted) if name == b"Authorization"]
     assert found == ([b"Bearer t"] if is_told else [])
     assert [value for name, value in made.response_lines(()) if name == b"Authorization"] == ([b""] if is_told else [])
+
+
+PLACES = (
+    "authorization",
+    CredentialPlace(header="X-Access-Token"),
+    CredentialPlace(query="access_token"),
+    CredentialPlace(cookie="__Host-token"),
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        ("/a?access_token=abc", {}),
+        ("/a?access%5Ftoken=abc", {}),
+        ("/a", {"Cookie": "a=1; __Host-token=abc"}),
+        ("/a", {"Cookie": "__host-token=abc", "Authorization": "Bearer abc"}),
+    ],
+)
+def test_what_only_the_proxy_could_take_out_is_refused_unless_it_does(target: str, headers: dict[str, str]) -> None:
+    asked = question("/forward", *lines(FORWARD | {"X-Forwarded-Uri": target} | headers))
+    with pytest.raises(UndecidableCredential):
+        rules(credentials=PLACES).asked(asked)
+    assert rules(credentials=PLACES, decisions_sources="all").asked(asked).target == target.encode()
+    assert rules(credentials=PLACES[:2]).asked(asked).target == target.encode()
+
+
+def test_a_header_that_may_carry_a_token_is_replaced_by_nothing() -> None:
+    asked = question("/forward", *lines(FORWARD | {"X-Access-Token": "abc", "Cookie": "a=1"}))
+    assert rules(credentials=PLACES).asked(asked).is_question
+    assert rules(credentials=PLACES).response_lines(())[-1] == (b"X-Access-Token", b"")
+    with pytest.raises(UndecidableHeader):
+        rules(credentials=PLACES).asked(question("/forward", *lines(FORWARD | {"X_Access_Token": "abc"})))
