@@ -1,9 +1,12 @@
-// An Express application with a protected and a public path; says which handler a request reached. Ends with its stdin.
+// An Express application; says which handler a request reached. Ends with its stdin.
 import express from "express";
 
 const app = express();
-app.all("/orders/:rest", (_request, response) => response.send("orders"));
-app.all("/orders", (_request, response) => response.send("orders"));
+for (const name of ["orders", "admin", "staff"]) {
+  app.all(`/${name}/{*rest}`, (_request, response) => response.send(name));
+  app.all(`/${name}`, (_request, response) => response.send(name));
+}
+app.all("/items/:id/secret", (_request, response) => response.send("secret"));
 app.all("/health", (_request, response) => response.send("health"));
 app.use((_request, response) => response.status(404).send("nothing"));
 app.use((_error, _request, response, _next) => response.status(400).send("nothing"));

@@ -1,0 +1,265 @@
+"""No protected handler of a real router is reached without its rule, whatever strangers tried.
+
+The same attempts go through the gateway, and as questions to the decision API, to each application and to nginx in
+front of one, with a public route for everything that is not named: the worst there can be.
+"""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from process import serving
+from routers.apps import (
+    PROTECTED,
+    App,
+    express_app,
+    flask_app,
+    handler_of,
+    lenient_app,
+    responds,
+    running,
+    starlette_app,
+)
+from strangers import HOST, Attempt, attempts
+
+from gateway.core.checks.walks import Walker
+from gateway.core.config.conversion import convert
+from gateway.core.config.file import Config
+from tests.wire import demo_issuer
+
+APPS: dict[str, App] = {
+    "flask": flask_app,
+    "starlette": starlette_app,
+    "express": express_app,
+    "lenient": lenient_app,
+}
+#: what is asked at the same time
+AT_ONCE = 32
+_NGINX = """
+daemon off;
+master_process off;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ {passed} }}
+    }}
+}}
+"""
+#: how nginx passes a path on: decoded and normalised, decoded as a variable, or merely normalised
+PASSED = {
+    "nginx-prefix": "proxy_pass http://127.0.0.1:{app}/;",
+    "nginx-variable": "proxy_pass http://127.0.0.1:{app}$uri;",
+    "nginx-rewrite": "rewrite ^(.*)$ $1 break; proxy_pass http://127.0.0.1:{app};",
+}
+RULES: list[dict[str, Any]] = [
+    {"path": "/health", "access": "public"},
+    {"path": "/admin/*", "scopes": ["admin"]},
+    {"path": "/orders/*", "methods": ["GET"], "scopes": ["orders"], "hosts": [HOST]},
+    {"path": "/staff/keys", "scopes": ["staff"]},
+    {"path": "/staff/*", "any_scope": ["staff", "admin"]},
+    {"path": "/items/{id}/secret", "scopes": ["secret"]},
+]
+OPEN: dict[str, Any] = {"path": "/*", "access": "public"}
+ENOUGH = "admin orders staff secret"
+
+
+def free_port() -> int:
+    import socket  # noqa: PLC0415 -- once, for nginx, which cannot say which port it got
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def behind_nginx(directory: Path, passed: str, app: int) -> AsyncIterator[int]:
+    """nginx in front of an application, and its port."""
+    port = free_port()
+    config = directory / "nginx.conf"
+    config.write_text(_NGINX.format(directory=directory, port=port, passed=passed.format(app=app)))
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+    assert program, "nginx is not installed: make test installs it"
+    process = await asyncio.create_subprocess_exec(program, "-e", "stderr", "-p", str(directory), "-c", str(config))
+    try:
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    await responds(port, b"GET /health HTTP/1.0\r\n\r\n")
+                    break
+                except OSError:
+                    await asyncio.sleep(0.02)
+        yield port
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@dataclass
+class World:
+    """An API, and a gateway in front of it."""
+
+    name: str
+    #: port of the API itself
+    direct: int
+    through: int
+    decisions: int
+    config: Config
+
+    def is_told(self, attempt: Attempt) -> bool:
+        """Whether `check` prints this request of this configuration, or the like with another suffix."""
+        if attempt.kind != "suffix":
+            return False
+        walker = Walker(self.config)
+        told = [request.path for index in range(len(self.config.routes)) for request, _, _ in walker.around(index)]
+        return any(attempt.target.startswith(path.removesuffix(".json")) for path in told if path.endswith(".json"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[*APPS, *PASSED])
+async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    name: str = request.param
+    directory = tmp_path_factory.mktemp(name)
+    (directory / "jwks.json").write_text(json.dumps(demo_issuer().jwks()))
+    async with running(APPS.get(name, lenient_app if name == "nginx-variable" else flask_app)) as app:
+        if name in APPS:
+            async with in_front_of(name, app, directory) as made:
+                yield made
+        else:
+            async with behind_nginx(directory, PASSED[name], app) as port, in_front_of(name, port, directory) as made:
+                yield made
+
+
+@asynccontextmanager
+async def in_front_of(name: str, port: int, directory: Path) -> AsyncIterator[World]:
+    decisions = free_port()
+    document: dict[str, Any] = {
+        "upstream": f"http://127.0.0.1:{port}",
+        "listen": "127.0.0.1:0",
+        "admin": "127.0.0.1:0",
+        "decisions": f"127.0.0.1:{decisions}",
+        "trusted_proxies": ["127.0.0.1/32"],
+        "hosts": [HOST],
+        "limits": {"drain_delay": 0},
+        "issuers": [
+            {
+                "issuer": "https://issuer.test",
+                "audience": demo_issuer().audience,
+                "jwks_file": str(directory / "jwks.json"),
+            }
+        ],
+        "routes": [*RULES, OPEN],
+    }
+    path = directory / "gateway.json"
+    path.write_text(json.dumps(document))
+    async with serving(config=str(path)) as gateway:
+        through = int(gateway.url.rpartition(":")[2])
+        yield World(name, port, through, decisions, convert(document, Config).config)
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def bearer(scope: str) -> str:
+    token = demo_issuer().access_token(alg="ES256", exp=4_000_000_000, sub="alice", scope=scope)
+    return f"Authorization: Bearer {token}"
+
+
+Ask = Callable[[Attempt], Awaitable[str]]
+
+
+async def all_reached(ask: Ask, *, part: int = 0, of: int = 1) -> dict[str, str]:
+    """Which protected handler each attempt reached. `part`, `of`: every so many of them, beginning there."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(attempt: Attempt) -> tuple[Attempt, str]:
+        async with room:
+            return attempt, await ask(attempt)
+
+    outcomes = await asyncio.gather(*map(one, attempts()[part::of]))
+    return {str(attempt): handler for attempt, handler in outcomes if handler in PROTECTED}
+
+
+def unexplained(world: World, reached: dict[str, str]) -> dict[str, str]:
+    """Those that `check` did not tell of before."""
+    by_name = {str(attempt): attempt for attempt in attempts()}
+    return {name: handler for name, handler in reached.items() if not world.is_told(by_name[name])}
+
+
+async def test_the_attempts_are_many_and_each_application_falls_for_some(world: World) -> None:
+    assert len(attempts()) > 2500
+
+    async def ask(attempt: Attempt) -> str:
+        return handler_of(await responds(world.direct, attempt.raw()))
+
+    reached = await all_reached(ask, of=2)
+    assert set(reached.values()) == set(PROTECTED)
+    assert len(reached) > 75
+    # Without a gateway an honest request needs nothing.
+    assert await ask(Attempt("honest", "GET", "/admin/users")) == "admin"
+
+
+async def test_who_may_reaches_what_is_protected(world: World) -> None:
+    for path, handler in (("/admin/users", "admin"), ("/orders/1", "orders"), ("/items/1/secret", "secret")):
+        attempt = Attempt("honest", "GET", path)
+        assert handler_of(await responds(world.through, attempt.raw(bearer(ENOUGH)))) == handler
+        assert handler_of(await responds(world.through, attempt.raw(bearer("other")))) == "nothing"
+
+
+async def test_nobody_reaches_a_protected_handler_without_its_rule(world: World) -> None:
+    async def ask(attempt: Attempt) -> str:
+        return handler_of(await responds(world.through, attempt.raw()))
+
+    assert unexplained(world, await all_reached(ask)) == {}
+
+
+async def test_nor_does_somebody_whose_token_is_for_something_else(world: World) -> None:
+    shown = bearer("other")
+
+    async def ask(attempt: Attempt) -> str:
+        return handler_of(await responds(world.through, attempt.raw(shown)))
+
+    assert unexplained(world, await all_reached(ask, part=1, of=3)) == {}
+
+
+@pytest.mark.parametrize(("part", "style"), [(0, "nginx"), (1, "forward"), (2, "envoy")])
+async def test_no_decision_lets_anybody_reach_one(world: World, part: int, style: str) -> None:
+    async def ask(attempt: Attempt) -> str:
+        question = asked(style, attempt)
+        response = await responds(world.decisions, question)
+        if b" 200 " not in response[:20]:
+            return "nothing"
+        # The proxy forwards what its own client sent, less what it was told to replace.
+        return handler_of(await responds(world.direct, attempt.raw()))
+
+    assert unexplained(world, await all_reached(ask, part=part, of=3)) == {}
+
+
+def asked(style: str, attempt: Attempt) -> bytes:
+    """The question of a proxy whose client made this attempt."""
+    if style == "envoy":
+        head = [f"{attempt.method} /envoy{attempt.target} HTTP/1.1", f"Host: {attempt.host}"]
+    else:
+        names = (
+            ("X-Original-Method", "X-Original-URI", "X-Original-Host")
+            if style == "nginx"
+            else ("X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Host")
+        )
+        facts = zip(names, (attempt.method, attempt.target, attempt.host), strict=True)
+        head = [f"GET /{style} HTTP/1.1", "Host: gateway", *(f"{name}: {value}" for name, value in facts)]
+        head += ["X-Forwarded-Proto: http"] if style == "forward" else []
+    return "\r\n".join([*head, *attempt.lines, "Connection: close", "", ""]).encode()
