@@ -381,12 +381,21 @@ def test_a_thousand_routes_cost_what_ten_cost() -> None:
     def by_path(count: int) -> list[RouteSection]:
         return [RouteSection(path=f"/group{n % 7}/path{n}/*", methods=("GET",), scopes=("a",)) for n in range(count)]
 
+    def by_variable(count: int) -> list[RouteSection]:
+        # A literal beside each variable: a path is on two ways at once.
+        return [
+            RouteSection(path=f"/group{n % 7}/{'{id}' if n % 2 else 'own'}/path{n}/*", methods=("GET",), scopes=("a",))
+            for n in range(count)
+        ]
+
     def by_host(count: int) -> list[RouteSection]:
         return [RouteSection(path="/*", hosts=(f"tenant{n}.test",), scopes=("a",)) for n in range(count)]
 
     paths = [facts(target=f"/group{n % 7}/path{n}/x".encode()) for n in range(10)] + [facts(target=b"/other/x")]
     hosts = [facts(host=f"tenant{n}.test".encode()) for n in range(10)] + [facts(host=b"other.test")]
-    for made, requests in ((by_path, paths * 20), (by_host, hosts * 20)):
+    variables = [facts(target=f"/group{n % 7}/own/path{n}/x".encode()) for n in range(10)]
+    variables += [facts(target=f"/group{n % 7}/17/path{n}/x".encode()) for n in range(10)]
+    for made, requests in ((by_path, paths * 20), (by_variable, variables * 10), (by_host, hosts * 20)):
         few, many = RouteTable(config(made(10))), RouteTable(config(made(1000)))
         gc.disable()
         try:
