@@ -164,6 +164,11 @@ def external_urls_of(config: Config) -> tuple[str, ...]:
     return () if urls is None else (urls,) if isinstance(urls, str) else urls
 
 
+def takes_certificates(config: Config) -> bool:
+    """Whether a token that is bound to a client certificate can pass: TLS or a proxy shows it (RFC 8705 section 3)."""
+    return config.client_certificate_header is not None or (config.tls is not None and config.tls.asks)
+
+
 def asks_issuers(config: Config) -> bool:
     """Whether issuers are asked about tokens, so that each token that is sent may cost a call."""
     return any(issuer.introspection is not None for issuer in config.issuers)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from gateway.core.addresses import is_loopback, parse_url
 from gateway.core.config.credentials import places_in
-from gateway.core.config.file import Config
+from gateway.core.config.file import Config, takes_certificates
 from gateway.core.config.issuers import KUBERNETES, Issuer, audiences_of, issuer_name
 from gateway.core.config.routes import RouteSection, route_audiences
 from gateway.core.routing.resource import WELL_KNOWN, Resource, Resources, routes_of
@@ -42,7 +42,7 @@ def document_of(config: Config, resource: Resource) -> dict[str, object]:
         "bearer_methods_supported": _bearer_methods(config, routes),
         "resource_name": section.name,
         "resource_documentation": section.documentation,
-        "tls_client_certificate_bound_access_tokens": _reads_certificates(config),
+        "tls_client_certificate_bound_access_tokens": takes_certificates(config),
         "dpop_signing_alg_values_supported": [] if config.dpop is None else list(config.dpop.algorithms),
         "dpop_bound_access_tokens_required": _needs_proofs(config, routes),
     }
@@ -60,11 +60,6 @@ def _bearer_methods(config: Config, routes: Iterable[RouteSection]) -> list[str]
         "query": all(by_query in {(kind, name) for _, kind, name in places_in(places)} for places in credentials),
     }
     return [method for method, is_supported in methods.items() if is_supported and credentials]
-
-
-def _reads_certificates(config: Config) -> bool:
-    """Whether a client's certificate is known here: from TLS, or from the proxy that ends it."""
-    return (config.tls is not None and config.tls.asks) or config.client_certificate_header is not None
 
 
 def _needs_proofs(config: Config, routes: tuple[RouteSection, ...]) -> bool:
