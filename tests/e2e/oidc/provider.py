@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import secrets
+import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -166,6 +167,14 @@ class OidcProvider:
             tokens = await self._token(session, form, headers)
             assert prove is None or tokens["token_type"] == "DPoP"
         return self._text(tokens, "access_token")
+
+    async def open_mtls(self, certificate: Path, key: Path) -> str:
+        """Open a port that speaks TLS, and give its token endpoint. It asks anybody for a client certificate."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        await self._command("mtls", str(port), str(certificate), str(key))
+        return f"https://127.0.0.1:{port}/token"
 
     async def require_nonces(self) -> None:
         """From now on DPoP proofs for its endpoints need a nonce."""

@@ -4,10 +4,13 @@
 // JSON line on stdout: "rotate" puts a new signing key in front of the old ones, "withdraw" drops the old ones,
 // "logouts URL" has logout tokens of the client "browser" posted there from now on, "resource URL SCOPE..." knows a
 // further API from now on, and lets clients register themselves, "nonces" asks for a nonce in DPoP proofs from now on.
+// "mtls PORT CERTIFICATE KEY" opens another port, with TLS by these PEM files, that asks anybody for a certificate.
 // Arguments: the port (0: any), and the origin of a single-page app, which is then the client "spa".
 // Ends on SIGTERM or when stdin closes. Everything else it has to say goes to stderr.
-import { generateKeyPair, randomBytes, randomUUID } from 'node:crypto';
+import { X509Certificate, generateKeyPair, randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 
@@ -127,6 +130,15 @@ function handlerFor(issuer, keys) {
         response_types: [],
         redirect_uris: [],
       },
+      {
+        client_id: 'bound',
+        client_secret: 'a-secret-known-to-every-reader-of-this-file',
+        token_endpoint_auth_method: 'client_secret_basic',
+        grant_types: ['client_credentials'],
+        response_types: [],
+        redirect_uris: [],
+        tls_client_certificate_bound_access_tokens: true,
+      },
       ...(SPA_ORIGIN === undefined ? [] : [{
         client_id: 'spa',
         application_type: 'native', // http on loopback
@@ -162,6 +174,14 @@ function handlerFor(issuer, keys) {
       dPoP: { enabled: true, nonceSecret, requireNonce: () => requireNonce },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
+      mTLS: {
+        enabled: true,
+        certificateBoundAccessTokens: true,
+        getCertificate(ctx) {
+          const shown = ctx.socket.getPeerCertificate?.().raw;
+          return shown === undefined ? undefined : new X509Certificate(shown);
+        },
+      },
       registration: { enabled: further.size > 0 },
       revocation: { enabled: true },
       resourceIndicators: {
@@ -205,6 +225,7 @@ function handlerFor(issuer, keys) {
   return provider.callback();
 }
 
+let mtls;
 let keys = [await newKey()];
 let handler;
 const server = createServer((req, res) => handler(req, res));
@@ -237,6 +258,15 @@ const commands = {
     requireNonce = true;
     return use(keys);
   },
+  mtls: async (port, certificate, key) => {
+    const files = { cert: readFileSync(certificate), key: readFileSync(key) };
+    mtls = createTlsServer({ ...files, requestCert: true, rejectUnauthorized: false }, (req, res) => handler(req, res));
+    await new Promise((resolve, reject) => {
+      mtls.once('error', reject);
+      mtls.listen(Number(port), '127.0.0.1', resolve);
+    });
+    return use(keys);
+  },
   resource: async (identifier, ...scopes) => {
     further.set(identifier, scopes.join(' '));
     return use(keys);
@@ -244,6 +274,8 @@ const commands = {
 };
 
 function end() {
+  mtls?.close();
+  mtls?.closeAllConnections();
   server.close();
   server.closeAllConnections();
   process.exit(0);
