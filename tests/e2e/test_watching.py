@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from ruamel.yaml import YAML
 
 from gateway.demo.echo import EchoApi
 from gateway.demo.issuer import DemoIssuer
+from tests.prover import bound_to, proof
 from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
@@ -146,7 +148,9 @@ issuers:
     introspection: {{auth: none, endpoint: "http://127.0.0.1:{free_port()}/introspect"}}
     backchannel_logout: {{client_ids: [app]}}
 revocation: {{}}
-{redis.yaml()}
+{redis.yaml().replace("}]}", "}], on_failure: {replay: local}}")}
+external_url: https://api.test
+dpop: {{}}
 identity_headers: {{X-User-Id: sub, X-Nickname: nickname}}
 routes:
   - {{path: /gone/*, upstream: gone}}
@@ -166,7 +170,7 @@ limits: {{connections: 500, drain_delay: 0s}}
 
 
 #: requests that it makes
-ASKED = 8
+ASKED = 9
 
 
 async def ask_everything(gateway: GatewayProcess, issuer: DemoIssuer) -> None:
@@ -179,6 +183,10 @@ async def ask_everything(gateway: GatewayProcess, issuer: DemoIssuer) -> None:
     assert (await gateway.ask("opaque", path="/a"))[0] == 503
     assert (await gateway.ask(token, path="/counted/a"))[0] in {200, 429}
     assert (await gateway.ask(token, path="/counted/a"))[0] == 429
+    bound = issuer.access_token(cnf=bound_to())
+    sent = proof(bound.encode(), htu="https://api.test/a", iat=time.time()).decode()
+    proven = {"Authorization": f"DPoP {bound}", "DPoP": sent}
+    assert (await gateway.ask(path="/a", headers=proven))[0] == 200
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -187,6 +195,8 @@ async def test_every_metric_that_is_asked_for_is_exported(
 ) -> None:
     asked = {name for one in (*expressions(), *(str(rule["expr"]) for rule in rules())) for name in metrics_of(one)}
     assert len(asked) > 25
+    # Only where TLS is spoken: tests/process/test_secure.py looks for it.
+    asked -= {"gateway_tls_certificate_expiry_timestamp_seconds"}
     async with gateway_with_traffic(tmp_path, issuer, api, redis, workers=workers) as gateway:
         exported: set[str] = set()
         page = ""
