@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from gateway.core.config.section import Seconds
 from gateway.core.config.tls import ListenerTls
+from gateway.relay.client import handshakes
 from tests.relay.test_faults import CHUNKED, LOOPS, Run, a_gateway
 from tests.relay.test_tunnel import SWITCH, echo, handshake
 from tests.relay.upstream.test_dialing import Authority
@@ -29,6 +32,9 @@ class Secured:
         self.gateway = gateway
         self._context = ssl.create_default_context(cafile=str(authority.file))
         self._port = port
+
+    def context(self) -> ssl.SSLContext:
+        return self._context
 
     async def client(self) -> RawClient:
         client = RawClient(*await asyncio.open_connection("127.0.0.1", self._port, ssl=self._context, limit=1 << 22))
@@ -150,6 +156,43 @@ def test_a_response_that_breaks_off_has_no_good_end(tmp_path: Path, authority: A
             is_read.set()
             with contextlib.suppress(ConnectionError, ssl.SSLError):
                 assert not (await ended(client)).endswith(b"0\r\n\r\n")
+
+    run(main())
+
+
+@LOOPS
+def test_a_slow_client_gets_all_of_its_last_response(
+    tmp_path: Path, authority: Authority, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it takes: the time for farewells begins when nothing is owed any more."""
+    monkeypatch.setattr(handshakes, "FAREWELL", 0.2)
+    whole = b"x" * 300_000
+
+    async def main() -> None:
+        async with secured(tmp_path, authority) as it:
+            it.gateway.upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(whole) + whole
+            context = it.context()
+            raw = socket.socket()
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            port = int(it.gateway.gateway.address.rpartition(":")[2])
+            is_served = threading.Event()
+
+            def slow() -> bytes:
+                raw.connect(("127.0.0.1", port))
+                with context.wrap_socket(raw, server_hostname="127.0.0.1") as client:
+                    client.sendall(get("/", "Connection: close"))
+                    is_served.wait(PATIENCE)
+                    got = b""
+                    while piece := client.recv(100_000):
+                        got += piece
+                    return got
+
+            reading = asyncio.create_task(asyncio.to_thread(slow))
+            await it.gateway.ended()
+            await asyncio.sleep(0.6)
+            is_served.set()
+            assert (await reading).endswith(whole)
+            await it.gateway.connections(0)
 
     run(main())
 

@@ -186,7 +186,7 @@ class Connection:
     @property
     def is_busy(self) -> bool:
         """The same, or the client has not taken all of its last response."""
-        return self.has_request or self.wire.untaken > 0
+        return self.has_request or self.wire.untaken > 0 or self.wire.is_ending
 
     def check(self, now: float) -> None:
         """Ends what takes too long: a head, a body, a response to be taken, idleness. `now`: seconds of the clock."""

@@ -10,12 +10,15 @@ from gateway.relay.waiting import FlowControl
 
 #: seconds that our own farewell has to get on its way
 FAREWELL: Final = 0.1
+#: bytes in the kernel from which on there may be more that it has not taken yet: what it has arrives, come what may
+_FULL: Final = 4096
 
 
 class Wire:
     """What an exchange and a tunnel need of their connection."""
 
     __slots__ = (
+        "_closes",
         "_did_move",
         "_had",
         "_is_held",
@@ -46,6 +49,8 @@ class Wire:
         self.is_gone = False
         #: nothing is read
         self._is_held = False
+        #: it ends once what was written is on its way: the end of TLS has a time of its own, and loses the rest
+        self._closes = False
         #: bytes that were written, bytes the client had taken when somebody last looked, and since when no more
         self.written = self._taken = 0
         self._stalled_since: float | None = None
@@ -62,7 +67,12 @@ class Wire:
     @property
     def is_open(self) -> bool:
         """Something can be written."""
-        return not (self.is_gone or self.transport.is_closing())
+        return not (self.is_gone or self._closes or self.transport.is_closing())
+
+    @property
+    def is_ending(self) -> bool:
+        """It was closed, and its client has yet to take what was written."""
+        return self._closes and not self.is_gone
 
     @property
     def is_full(self) -> bool:
@@ -82,7 +92,7 @@ class Wire:
     def write(self, data: bytes) -> None:
         """Writes. ClientDisconnected."""
         transport = self.transport
-        if self.is_gone or transport.is_closing():
+        if self.is_gone or self._closes or transport.is_closing():
             raise ClientDisconnected("the connection is closed")
         self.written += len(data)
         transport.write(data)
@@ -140,9 +150,15 @@ class Wire:
 
     def close(self) -> None:
         """Ends it once what was written is sent. May be called twice."""
+        if self.peer.scheme == "https" and self._owed() > _FULL:
+            self._closes = True
         # asyncio's transports of TLS cannot be aborted any more once they were closed twice.
-        if not self.transport.is_closing():
+        elif not self.transport.is_closing():
             self.transport.close()
+
+    def _owed(self) -> int:
+        """Bytes that the client has not, as far as somebody can tell: below TLS there is another buffer."""
+        return 0 if self.is_gone else self.transport.get_write_buffer_size() + unacknowledged(self.transport)
 
     def leave(self) -> None:
         """Waits for nobody's farewell, once it was closed: TLS has one on both sides (RFC 8446 section 6.1)."""
@@ -164,7 +180,10 @@ class Wire:
 
     def check(self, now: float, *, send_timeout: float) -> None:
         """Cuts off who takes nothing of a response, and who left unheard. `now`: seconds of the clock."""
-        left = self.transport.get_write_buffer_size()
+        left = self._owed() if self._closes else self.transport.get_write_buffer_size()
+        if self._closes and left <= _FULL:
+            self._closes = False
+            self.close()
         taken = self.written - left
         if not left or taken > self._taken or self._stalled_since is None:
             self._taken, self._stalled_since = taken, now if left else None
