@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
@@ -67,6 +67,10 @@ def parse_document(text: str) -> Document:
     return Document(values, builder.lines, tuple(builder.problems))
 
 
+#: what is meant where a value begins with a slash and goes on with a brace
+_BRACES: Final = '; between { and } a value with braces needs quotes, such as path: "/users/{id}"'
+
+
 def _compose(text: str) -> tuple[Node | None, YAML]:
     """The nodes of the text. ruamel's own errors are renamed here, those that are its slips included."""
     yaml = YAML(typ="safe", pure=True)
@@ -83,7 +87,8 @@ def _compose(text: str) -> tuple[Node | None, YAML]:
         if error.context == "expected a single document in the stream":
             raise UnreadableDocument(f"must have one document only; a second one begins{where}") from None
         about = _QUOTED.sub("'...'", ", ".join(part for part in (error.context, error.problem) if part))
-        raise UnreadableDocument(f"is not valid YAML{where}: {about}") from None
+        hint = _BRACES if error.context == "while parsing a flow mapping" and "'{'" in str(error.problem) else ""
+        raise UnreadableDocument(f"is not valid YAML{where}: {about}{hint}") from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise UnreadableDocument(f"is not valid YAML at line {line}: a character that YAML does not allow") from None

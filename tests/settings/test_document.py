@@ -52,6 +52,7 @@ def test_a_key_that_is_given_twice_is_a_problem_with_both_places() -> None:
         ("a: 1\n---\nb: 2\n", "must have one document only; a second one begins at line 2, column 1"),
         ("a: [\n", "is not valid YAML at line 2, column 1: "),
         ("\ta: 1", "is not valid YAML at line 1, column 1: "),
+        ("a: {path: /users/{id}}", "is not valid YAML at line 1, column 18: "),
         ("a: *nobody", "is not valid YAML at line 1, column 4: "),
         ("b: 1\na: \x01", "is not valid YAML at line 2: a character that YAML does not allow"),
         ('a: "\\UFFFFFFFF"', "is not valid YAML (OverflowError)"),
@@ -98,3 +99,10 @@ def test_any_text_is_a_document_or_a_sentence(text: str) -> None:
     except UnreadableDocument as error:
         sentence = str(error)
     assert "\n" not in sentence
+
+
+def test_a_brace_that_needs_quotes_is_told() -> None:
+    with pytest.raises(UnreadableDocument, match="a value with braces needs quotes, such as path"):
+        parse_document("routes: [{path: /users/{id}}]")
+    assert parse_document('routes: [{path: "/users/{id}"}]').values["routes"] == [{"path": "/users/{id}"}]
+    assert parse_document("routes:\n  - path: /users/{id}").values["routes"] == [{"path": "/users/{id}"}]

@@ -29,6 +29,7 @@ from gateway.core.checks.revocation import revocation_problems, revocation_warni
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.store import store_problems, store_warnings
 from gateway.core.checks.tls import tls_notes, tls_problems, tls_warnings
+from gateway.core.checks.twins import twin_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
 from gateway.core.checks.userinfo import userinfo_problems, userinfo_warnings
 from gateway.core.config.file import Config, identity_headers_of
@@ -87,6 +88,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
         *assertion_warnings(config),
         *host_warnings(config),
         *route_warnings(config),
+        *twin_warnings(config),
         *demand_warnings(config),
         *resource_warnings(config),
         *credential_warnings(config),
