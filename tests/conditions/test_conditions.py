@@ -6,6 +6,7 @@ import pytest
 
 from gateway.compose import conditions_of
 from gateway.conditions.conditions import CelConditions, condition_problems
+from gateway.core.config.credentials import CredentialPlace
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection
 from gateway.core.errors import ConditionFalse, Refusal
@@ -102,6 +103,37 @@ async def test_a_condition_is_told_what_the_api_is_told_and_no_credential(line: 
         assert not told
         return
     assert told
+
+
+PLACES = tuple(
+    CredentialPlace(**place)
+    for place in ({"header": "X-Access-Token"}, {"websocket": "bearer"}, {"query": "access_token"}, {"cookie": "token"})
+)
+#: nothing of the request has any of the token in it, wherever that stood
+NOWHERE = (
+    "request.headers.all(n, n != 'x-access-token' && !request.headers[n].contains('{piece}')) "
+    "&& request.query.all(n, n != 'access_token' && request.query[n].all(v, !v.contains('{piece}'))) "
+    "&& !request.path.contains('{piece}') && request.query.a == ['1']"
+)
+
+
+@pytest.mark.parametrize("place", ["authorization", "header", "websocket", "query", "cookie"])
+async def test_a_token_is_told_nowhere_whatever_place_it_stood_in(place: str) -> None:
+    token = sign()
+    piece = token[-40:].decode()
+    behind = world(NOWHERE.replace("{piece}", piece), settings={"credentials": ("authorization", *PLACES)})
+    lines: tuple[HeaderLine, ...] = {
+        "header": ((b"X-Access-Token", token),),
+        "websocket": ((b"Sec-WebSocket-Protocol", b"bearer, " + token + b", chat"),),
+        "cookie": ((b"Cookie", b"a=b; token=" + token), (b"Sec-Fetch-Site", b"same-origin")),
+    }.get(place, ())
+    target = b"/orders/1?a=1" + (b"&access_token=" + token if place == "query" else b"")
+    request = facts(
+        token if place == "authorization" else None, *lines, target=target, is_websocket=place == "websocket"
+    )
+    ending = Ending()
+    await behind.gate.admit(request, ending)
+    assert (ending.condition, ending.identity is not None) == ("true", True)
 
 
 async def test_what_a_trusted_proxy_says_is_told() -> None:
