@@ -184,7 +184,7 @@ class Gate:
             left = None if caller is None or is_endless else caller.ends_at - self._clock()
             lines = ending.response_lines
             if ending.facts.placed:
-                lines += placed_lines(ending.facts.placed, status=response.status, headers=tuple(response.headers))
+                lines += placed_lines(ending.facts, status=response.status, headers=tuple(response.headers))
             await exchange.relay(response, lines=lines, identity=caller, seconds_left=left)
         finally:
             response.close()

@@ -289,8 +289,19 @@ async def test_a_response_to_a_token_in_the_query_is_for_nobody_else(start: Star
     response = await ask(gateway, request(Row(f"/all/1?{IN_QUERY}", (), "alice")), "GET")
     assert response.values(b"Cache-Control") == [b"max-age=60, private"]
     assert response.values(b"Referrer-Policy") == [b"no-referrer"]
+    # What the API shares with everybody it may share in other places, as with Authorization (RFC 9111 section 3.5).
+    for lines in ((PLACED,), (IN_COOKIE,)):
+        shared = await ask(gateway, request(Row("/all/1", lines, "alice")), "GET")
+        assert shared.values(b"Cache-Control") == [b"public, max-age=60"]
     usual = await ask(gateway, request(Row("/all/1", (BEARER,), "alice")), "GET")
     assert usual.values(b"Cache-Control") == [b"public, max-age=60"]
+
+
+async def test_a_cache_does_not_share_what_it_would_not_with_authorization(start: Start) -> None:
+    gateway = await start()
+    for lines, expected in (((PLACED,), [b"private"]), ((IN_COOKIE,), [b"private"]), ((BEARER,), [])):
+        response = await ask(gateway, request(Row("/all/1", lines, "alice")), "GET")
+        assert response.values(b"Cache-Control") == expected
 
 
 SWITCHING = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{}\r\n"

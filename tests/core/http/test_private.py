@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.core.http.private import private_lines
+from gateway.core.http.private import private_lines, unshared_lines
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,24 @@ def test_caches_that_are_told_by_other_names_are_told_too() -> None:
         (b"Surrogate-Control", b"no-store"),
         (b"X-Accel-Expires", b"0"),
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], b"private"),
+        ([b"max-age=60", b"immutable"], b"max-age=60, immutable, private"),
+        ([b"no-cache"], b"no-cache, private"),
+        ([b"public"], None),
+        ([b"max-age=60, S-MaxAge=10"], None),
+        ([b"must-revalidate"], None),
+        ([b"private"], None),
+        ([b'private="Set-Cookie"'], None),
+        ([b"no-store"], None),
+    ],
+)
+def test_without_authorization_a_cache_is_told_what_that_would_have_told_it(
+    values: list[bytes], expected: bytes | None
+) -> None:
+    lines = unshared_lines([(b"Cache-Control", value) for value in values])
+    assert lines == (() if expected is None else ((b"Cache-Control", expected),))
