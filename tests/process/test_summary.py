@@ -7,6 +7,7 @@ import pytest
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.routes import RouteSection
+from gateway.core.config.tls import ListenerTls
 from gateway.core.config.upstreams import UpstreamSection
 from gateway.process.listening import Bound, Listeners
 from gateway.process.summary import summary
@@ -48,6 +49,14 @@ def test_it_says_whose_tokens_are_accepted(settings: dict[str, Any], said: str) 
     line = summary(Config(upstream="http://a", issuers=(issuer,)), Listeners(Bound("127.0.0.1:1", ()), None, None))
     assert line.endswith(said)
     assert "admin on" not in line
+
+
+def test_it_says_whether_it_speaks_tls_and_asks_for_certificates() -> None:
+    listeners = Listeners(Bound("127.0.0.1:1", ()), None, None)
+    tls = ListenerTls(certificate="a", key="b", client_ca="c", client_certificates="required")
+    line = summary(Config(upstream="http://a", issuers=(), tls=tls), listeners)
+    assert "in front of http://a; TLS, client certificates: required; every path" in line
+    assert "TLS" not in summary(Config(upstream="http://a", issuers=()), listeners)
 
 
 def test_it_says_where_else_it_listens_and_how_many_workers_there_are() -> None:

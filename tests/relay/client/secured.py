@@ -50,7 +50,8 @@ class Secured:
         self.gateway = gateway
         self.files = files
         self._authority = authority.file
-        self._port = int(gateway.gateway.address.rpartition(":")[2])
+        port = gateway.gateway.address.rpartition(":")[2]
+        self._port = int(port) if port.isdecimal() else 0
 
     def context(self, shows: Pair | None = None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self._authority))

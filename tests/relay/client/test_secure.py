@@ -1,5 +1,6 @@
 """Who speaks TLS with the gateway is known by a certificate of its own, where its token is bound to one."""
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from gateway.relay.client.secure import secured as made_secure
 from tests.relay.client.secured import bound_to, secured
 from tests.relay.test_faults import LOOPS, Run
 from tests.relay.upstream.test_dialing import Authority
-from tests.wire import get
+from tests.wire import RawClient, get
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,25 @@ def test_with_client_certificates_no_session_goes_on_later(
                 tls: ssl.SSLObject = client.writer.get_extra_info("ssl_object")
                 assert tls.session is None or not tls.session.has_ticket
                 assert tls.selected_alpn_protocol() in (None, "http/1.1")
+
+    run(main())
+
+
+@LOOPS
+def test_a_unix_socket_speaks_it_as_well(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, authority: Authority, clients: Authority, run: Run
+) -> None:
+    ours = clients.issue("a", label="ours")
+    line = bound_to(ours)
+
+    async def main() -> None:
+        path = tmp_path_factory.mktemp("s") / "listen"
+        async with secured(tmp_path, authority, clients=clients, listen=f"unix:{path}") as it:
+            context = it.context(ours)
+            reader, writer = await asyncio.open_unix_connection(str(path), ssl=context, server_hostname="127.0.0.1")
+            client = RawClient(reader, writer)
+            it.gateway.clients.append(client)
+            assert (await client.ask(request(line))).status == 200
 
     run(main())
 
