@@ -104,6 +104,8 @@ def _taken_names(config: Config) -> dict[bytes, str]:
     taken = {fold(name.encode()): "is an identity header" for name in identity_headers_of(config)}
     taken[fold(assertion_header_of(config).encode())] = "is the header of the assertion"
     taken[b"dpop"] = "is the proof of possession (RFC 9449)"
+    if (header := config.client_certificate_header) is not None:
+        taken[fold(header.name.encode())] = "is where a proxy says which certificate its client has"
     for upstream in upstreams_of(config).values():
         taken |= {fold(name.encode()): "is set for an upstream" for name in upstream.headers}
     return taken

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.core.checks.credentials import credential_problems, credential_warnings
+from gateway.core.config.client_certificates import ClientCertificateHeader
 from gateway.core.config.credentials import CredentialPlace as Place
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection
@@ -158,3 +159,10 @@ def test_what_the_decision_api_makes_of_a_place_is_told() -> None:
     assert refused.startswith("credentials[0].websocket: is refused by the decision API")
     (unsafe,) = warned(Place(websocket="bearer"), decisions=":8081", decisions_sources="all")
     assert unsafe.startswith("decisions_sources: is unsafe: ")
+
+
+def test_the_header_of_certificates_carries_no_token() -> None:
+    certificates = ClientCertificateHeader(name="X-Certificate", format="pem")
+    assert problems(Place(header="x-certificate"), client_certificate_header=certificates) == [
+        "credentials[0].header: cannot carry a token: it is where a proxy says which certificate its client has"
+    ]
