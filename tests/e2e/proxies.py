@@ -115,11 +115,9 @@ def decisions_file(directory: Path, *, api: str, issuer: str, dead_issuer: str) 
     text = text.replace(
         "audience: https://api.example.com\n", "audience: [https://api.example.com, https://api.test/mcp]\n"
     )
-    text = text.replace("routes:", "resources: {tools: {identifier: https://api.test/mcp}}\nroutes:")
     text = text.replace("unmatched:", "  - {path: /mcp, scopes: [tools]}\nunmatched:")
-    text = text.replace(
-        "routes:", f"  - {{issuer: {dead_issuer}, audience: https://api.example.com, name: dead}}\nroutes:"
-    )
+    dead = f"  - {{issuer: {dead_issuer}, audience: https://api.example.com, name: dead}}"
+    text = text.replace("routes:", f"{dead}\nresources: {{tools: {{identifier: https://api.test/mcp}}}}\nroutes:")
     path = directory / "gateway.yaml"
     path.write_text(text + "limits: {drain_delay: 0}\n")
     return str(path)
