@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from oidc.provider import API, SERVICE_CLIENT, OidcProvider
 from process import GatewayProcess, serving
+from proxies import CADDY, ENVOY, NGINX, Program, asking, decisions_file
 
 from gateway.demo.echo import EchoApi
 from gateway.demo.issuer import DemoIssuer
 from tests.prover import HOLDER, bound_to, proof
 from tests.redis_server import SECRET, RedisServer
-from tests.wire import RawClient
+from tests.wire import Message, RawClient
 
 EXTERNAL = "https://api.example.test"
 STRANGER = "ed25519"
@@ -222,3 +224,43 @@ async def test_a_redis_that_is_gone_lets_nobody_pass_twice(
                 while not await serves_again(gateway):  # noqa: ASYNC110 -- of other programs
                     await asyncio.sleep(0.2)
             assert (await ask(gateway, token, once)).reason in {"store_unavailable", "proof_replayed"}
+
+
+def accepting(folder: Path, *, api: str, issuer: str) -> str:
+    """The example of a gateway beside a proxy, with proofs that have nonces."""
+    secret = folder / "nonce-key"
+    secret.write_text("k" * 32)
+    path = Path(decisions_file(folder, api=api, issuer=issuer, dead_issuer="http://127.0.0.1:1"))
+    dpop = f"{{nonce: required, nonce_key: {{file: {secret}}}}}"
+    path.write_text(f"{path.read_text()}external_url: https://api.test\ndpop: {dpop}\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("program", [NGINX, CADDY, ENVOY], ids=lambda program: program.name)
+async def test_behind_each_proxy_of_the_examples_a_client_gets_its_nonces_and_the_api_no_proof(
+    tmp_path: Path, issuer: DemoIssuer, api: EchoApi, program: Program
+) -> None:
+    config = accepting(tmp_path, api=api.url, issuer=issuer.url)
+    async with asking(program, tmp_path, config=config, api=api.url) as proxy:
+        token = issuer.access_token(cnf=bound_to())
+        sent: list[str] = []
+
+        async def ask_with(**changes: Any) -> Message:
+            sent.append(a_proof(token, htu="https://api.test/orders/1", **changes))
+            host, port = proxy.address.split(":")
+            client = RawClient(*await asyncio.open_connection(host, int(port)))
+            lines = f"Host: api.test\r\nAuthorization: DPoP {token}\r\nDPoP: {sent[-1]}"
+            response = await client.ask(f"GET /orders/1?a=b HTTP/1.1\r\n{lines}\r\n\r\n".encode())
+            await client.close()
+            return response
+
+        refused = await ask_with()
+        (challenge,), (nonce,) = refused.values(b"WWW-Authenticate"), refused.values(b"DPoP-Nonce")
+        assert (refused.status, challenge[:28]) == (401, b'DPoP error="use_dpop_nonce",')
+        admitted = await ask_with(nonce=nonce.decode())
+        assert admitted.status == 200
+        # What Caddy copies of a yes is for the API alone.
+        assert len(admitted.values(b"DPoP-Nonce")) == (program is not CADDY)
+        received = {name.lower() for name, _ in json.loads(admitted.body)["headers"]}
+        assert "x-user-id" in received
+        assert not {"authorization", "dpop"} & received
