@@ -62,6 +62,14 @@ def test_files_are_those_that_are_mounted(path: str, sentence: str | None) -> No
     assert found.needs_token == path.startswith("/var/run/secrets/kubernetes.io/")
 
 
+def test_preset_kubernetes_needs_the_token_of_the_pod() -> None:
+    text = BARE.replace("auth0\n", "kubernetes\n")
+    found = judge(text)
+    assert found.problems == []
+    assert found.needs_token
+    assert not judge(text + "    jwks_url: https://keys.example\n").needs_token
+
+
 def test_the_gateway_is_not_its_own_api() -> None:
     own = BARE + "upstream: http://127.0.0.1:15080\n"
     assert "is this gateway itself" in str(judge(own).problems[0])
