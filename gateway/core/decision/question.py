@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.core.config.condition import read_condition
-from gateway.core.config.file import Config, assertion_header_of, identity_headers_of, upstreams_of
+from gateway.core.config.file import Config, assertion_header_of, external_urls_of, identity_headers_of, upstreams_of
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS
 from gateway.core.config.limits import Limits
 from gateway.core.config.routes import RouteSection
@@ -64,7 +64,11 @@ class DecisionRules:
             # A token that was made for the API reaches it only by way of the proxy.
             others.append("Authorization")
         names = tuple(name.encode() for name in (*headers, *others))
-        has_hosts = bool(config.hosts) or any(route.hosts or _asks_host(route) for route in config.routes)
+        has_hosts = (
+            bool(config.hosts)
+            or any(route.hosts or _asks_host(route) for route in config.routes)
+            or len(external_urls_of(config)) > 1
+        )
         return cls(
             sources={b"/nginx": nginx(has_hosts=has_hosts), b"/ingress-nginx": INGRESS, b"/forward": FORWARD},
             names=names,

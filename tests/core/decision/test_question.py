@@ -324,3 +324,12 @@ def test_a_header_that_may_carry_a_token_is_replaced_by_nothing() -> None:
     assert rules(credentials=PLACES).response_lines(())[-1] == (b"X-Access-Token", b"")
     with pytest.raises(UndecidableHeader):
         rules(credentials=PLACES).asked(question("/forward", *lines(FORWARD | {"X_Access_Token": "abc"})))
+
+
+def test_nginx_says_the_host_where_one_of_several_urls_is_chosen_by_it() -> None:
+    urls = ("https://a.example", "https://b.example")
+    said = question("/nginx", *lines(NGINX | {"X-Original-Host": "b.example"}))
+    assert rules(external_url=urls).asked(said).host == b"b.example"
+    assert rules(external_url=urls[:1]).asked(question("/nginx", *lines(NGINX))).host is None
+    with pytest.raises(UnclearSubrequest):
+        rules(external_url=urls).asked(question("/nginx", *lines(NGINX)))
