@@ -11,6 +11,9 @@ from gateway.settings.files import MAX_FILE, certificate_end, check_client_certi
 
 #: seconds between two looks at the files
 INTERVAL: Final = 10.0
+#: seconds for which a session of TLS 1.2 may go on later where clients show certificates: OpenSSL does not look again
+#: whether they are good, and remembers sessions by context
+SESSIONS: Final = 300.0
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 log = logging.getLogger("gateway")
@@ -27,6 +30,8 @@ class FollowedFiles:
         self._tls: Final = tls
         self._wrong = ""
         self._looked_at: float | None = None
+        #: when a context was last made, of the looks
+        self._made_at: float | None = None
         self._stamps: tuple[_Stamp, ...] | None = self._stamp()
         self._digests: Final = _digests(tls)
         #: for the next connection; and when its certificate ends, in seconds since the epoch
@@ -50,13 +55,15 @@ class FollowedFiles:
         self._looked_at = now
         # Before they are read: what is written meanwhile is seen by the next look.
         stamps = self._stamp()
-        if stamps == self._stamps:
+        is_old = self._is_old(now)
+        if stamps == self._stamps and not is_old:
             return frozenset()
         try:
             digests = _digests(self._tls)
             changed = frozenset(key for key, digest in digests.items() if self._digests[key] != digest)
-            if changed:
+            if changed or is_old:
                 self.context, self.ends_at = server_context(self._tls)
+                self._made_at = now
         except ValueError as error:
             # One of the files may have been written, and the other be about to: looked at until they can be used.
             self._stamps = None
@@ -70,6 +77,12 @@ class FollowedFiles:
             self._digests.update(digests)
             log.info("new files of tls are in use: %s", ", ".join(sorted(changed)))
         return changed
+
+    def _is_old(self, now: float) -> bool:
+        """Whether sessions of the context would go on for too long."""
+        if self._made_at is None:
+            self._made_at = now
+        return self._tls.asks and now - self._made_at >= SESSIONS
 
     def _stamp(self) -> tuple[_Stamp, ...]:
         return tuple(map(_stamp_of, _paths(self._tls).values()))
@@ -126,7 +139,7 @@ def server_context(tls: ListenerTls) -> tuple[ssl.SSLContext, float]:
             raise ValueError(f"tls.client_ca {why}") from None
         required = tls.client_certificates == "required"
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
-        # A session that goes on later would bring a certificate that nobody verifies again.
+        # A session that goes on later brings a certificate that nobody verifies again: TLS 1.3 has none then.
         context.num_tickets = 0
         context.options |= ssl.OP_NO_TICKET
     return context, ends_at

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.core.config.tls import ListenerTls
-from gateway.process.secure import INTERVAL, FollowedFiles, server_context
+from gateway.process.secure import INTERVAL, SESSIONS, FollowedFiles, server_context
 from tests.relay.client.secured import Files, secured
 from tests.relay.test_faults import LOOPS, Run
 from tests.relay.upstream.test_dialing import Authority
@@ -96,6 +96,25 @@ def test_what_cannot_be_used_is_told_once_and_leaves_what_was_there(
         assert time.look() == {"certificate", "key", "client_ca"}
     assert [record.message for record in caplog.records] == ["new files of tls are in use: certificate, client_ca, key"]
     assert "secret" not in caplog.text
+
+
+def test_sessions_with_client_certificates_do_not_go_on_for_long(files: Files, authority: Authority) -> None:
+    for changes, renews in (({}, True), ({"client_certificates": "none", "client_ca": None}, False)):
+        time = Time(FollowedFiles(section(files, **changes)))
+        first = time.followed.context
+        for _ in range(int(SESSIONS / INTERVAL)):
+            assert time.look() == set()
+            assert time.followed.context is first
+        assert time.look() == set()
+        assert (time.followed.context is not first) is renews
+    # One that cannot be made leaves the one before.
+    time = Time(FollowedFiles(section(files)))
+    first = time.followed.context
+    files.key.unlink()
+    time.now += SESSIONS
+    assert time.look() == set()
+    assert time.look() == set()
+    assert time.followed.context is first
 
 
 def test_half_a_pair_is_waited_for(files: Files, authority: Authority) -> None:

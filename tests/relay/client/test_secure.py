@@ -79,7 +79,7 @@ def test_a_certificate_of_nobody_we_know_ends_the_handshake(
 
 
 @LOOPS
-def test_with_client_certificates_no_session_goes_on_later(
+def test_with_client_certificates_there_are_no_tickets(
     tmp_path: Path, authority: Authority, clients: Authority, run: Run
 ) -> None:
     async def main() -> None:
