@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ from joserfc.jwk import ECKey
 
 from gateway.compose import Assembly, Current, build, signing_keys
 from gateway.core.config.assertion import AssertionSection, KeyFile
+from gateway.core.config.fetch import Fetch
 from gateway.core.config.file import Config
+from gateway.core.config.issuers import Issuer
 from gateway.core.config.routes import RouteSection
+from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import UpstreamSection, UpstreamTls
-from tests.issuer import RecordingObserver
+from gateway.core.errors import UnknownKey
+from tests.issuer import HostileIssuer, RecordingObserver
 from tests.wire import config_for, get, starting
 
 
@@ -95,3 +100,32 @@ async def test_each_listener_asks_for_its_own_part(jwks: str) -> None:
     finally:
         await one.close()
         await other.close()
+
+
+async def test_an_issuer_is_shown_the_token_that_its_file_has_now(jwks: str, tmp_path: Path) -> None:
+    issuer, path = HostileIssuer(), tmp_path / "token"
+    await issuer.start()
+    issuer.response("/openid/v1/jwks", json.dumps(issuer.jwks()))
+    token = Secret(file=str(path))
+    cluster = Issuer(
+        issuer=issuer.url,
+        audience="orders",
+        name="local",
+        preset="kubernetes",
+        ca_file=ssl.get_default_verify_paths().cafile,
+        fetch=Fetch(origin=issuer.url, authorization=token),
+    )
+    config = config_for("http://127.0.0.1:9", jwks, issuers=(cluster,))
+    made = build(config, observer=RecordingObserver(), secrets={token: "one"})
+    try:
+        assert await made.issuers.fetch_keys("local", alg="RS256", kid=None)
+        assert issuer.authorization == "Bearer one"
+        path.write_text("two\n")
+        # As every ten seconds.
+        made.secrets._take(made.secrets._read())
+        with pytest.raises(UnknownKey):
+            await made.issuers.fetch_keys("local", alg="RS256", kid="new")
+        assert issuer.authorization == "Bearer two"
+    finally:
+        await made.close()
+        await issuer.stop()
