@@ -15,11 +15,14 @@ from gateway.core.config.routes import RouteSection
 from gateway.core.http.facts import Facts
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.route import compile_route
+from gateway.core.token.believed import Believed
 from gateway.core.token.credential import Credential
+from gateway.core.token.details import Details
 from gateway.core.token.handles import handles_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.jwt import parse_token
 from gateway.core.token.markers import Verdict
+from gateway.core.token.payload import payload_of
 from tests.signer import key, sign
 from tests.values import changed
 
@@ -165,3 +168,12 @@ def test_what_an_identity_can_be_revoked_by_is_known_where_that_was_kept_and_sta
     revocable = changed(plain, handles=handles)
     for one in (revocable, revocable.completed_with({"email": "a@b"}, headers=(), until=1.0)):
         assert (one.issued_at, one.jti, one.sid, one.handles) == (5.0, "t", "s", handles)
+
+
+def test_what_is_kept_beside_the_token_counts() -> None:
+    payload = payload_of({"note": "n" * 100}, None)
+    said = Believed(b"opaque", asked_at=0.0, until=1.0, renewed_at=0.8, size=50)
+    assert identity().kept_bytes == 0
+    assert changed(identity(), details=Details(audience=("api",))).kept_bytes == 0
+    assert changed(identity(), details=Details(payload=payload)).kept_bytes == payload.size
+    assert changed(identity(), details=Details(payload=payload), believed=said).kept_bytes == payload.size + 50

@@ -668,3 +668,20 @@ def test_a_secret_that_was_replaced_changes_the_lines_of_ours_and_nothing_else()
     lines = after.compose(facts(HOST), (), route=route)
     assert lines == (HOST, *ADDED, (b"Authorization", b"Bearer neu"), (b"X-Api_Key", b"neu"))
     assert before.compose(facts(HOST), (), route=route) == (HOST, *ADDED, BEARER, API_KEY)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_what_of_the_clients_lines_goes_on_as_it_is_can_be_asked(*, trusted: bool) -> None:
+    lines = (
+        (b"Host", b"api.example.com"),
+        (b"X-One", b"a"),
+        (b"Authorization", b"Bearer x"),
+        (b"X-Forwarded-For", b"192.0.2.9"),
+        (b"x_user_id", b"root"),
+        (b"X-Two", b"b"),
+    )
+    compiled = UpstreamHeaders.of(config())
+    told = [b"X-One", b"X-Forwarded-For", b"X-Two"] if trusted else [b"X-One", b"X-Two"]
+    assert [name for name, _ in compiled.passing(facts(*lines, trusted=trusted))] == told
+    named = facts(*lines, (b"Connection", b"X-Two"), trusted=trusted)
+    assert [name for name, _ in compiled.passing(named)] == told[:-1]
