@@ -1,6 +1,7 @@
 """Issuers that stand for many, on real sockets: whoever has the same name at another tenant is somebody else."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ import pytest_asyncio
 from prometheus_client import generate_latest
 
 from gateway.commands.explain import as_text, explain
+from gateway.core.checks.problems import problems, warnings
 from gateway.core.config.backchannel_logout import BackchannelLogout
+from gateway.core.config.conversion import convert
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.rates import Rate
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.section import Seconds
 from gateway.core.token.logout import EVENT
+from gateway.settings.document import parse_document
 from tests.test_logouts import asked, logout, logout_token
 from tests.wire import RawClient, Running, Start, config_for, demo_issuer, starting
 
@@ -159,3 +163,14 @@ async def test_explain_says_which_tenant_it_is_and_why_it_is_none(tmp_path: Path
     assert "'c' is none of the tenants of issuer.test" in text
     text = as_text(await explain(config, token("a", tid="b").encode()), color=False)
     assert "it is that of a tenant of issuer.test, and the token has another tid" in text
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "tenants.md").read_text()
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
+def test_what_the_page_shows_is_sound_and_nothing_is_odd_about_it(block: str) -> None:
+    conversion = convert(parse_document(block).values)
+    assert not conversion.problems
+    assert problems(conversion.config) == []
+    assert [str(warning) for warning in warnings(conversion.config)] == []
