@@ -268,7 +268,8 @@ def test_what_has_ended_takes_no_room_in_a_journal_that_is_read(path: Path, monk
     assert {one.value for one in reread(path, now=NOW + 2)} == {"2", "3"}
 
 
-def test_what_was_confirmed_is_there_whenever_the_process_is_killed(path: Path) -> None:
+@pytest.mark.parametrize("after", [3, 40])
+def test_what_was_confirmed_is_there_whenever_the_process_is_killed(path: Path, after: int) -> None:
     program = f"""
         import sys
         from gateway.core.revocation.entry import Entry
@@ -284,18 +285,16 @@ def test_what_was_confirmed_is_there_whenever_the_process_is_killed(path: Path) 
                 journal.append([one])
             print(number, flush=True)
     """
-    for after in (3, 40):
-        path.unlink(missing_ok=True)
-        with subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(program)],
-            stdout=subprocess.PIPE,
-            env={"PYTHONPATH": str(Path.cwd())},
-        ) as process:
-            assert process.stdout is not None
-            for _ in range(after):
-                process.stdout.readline()
-            process.send_signal(signal.SIGKILL)
-            confirmed = after + len(process.stdout.read().splitlines())
-        found = reread(path, now=0.0)
-        assert [one.value for one in found][:confirmed] == [str(number) for number in range(confirmed)]
-        assert len(found) <= confirmed + 1
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(Path.cwd())},
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(after):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        confirmed = after + len(process.stdout.read().splitlines())
+    found = reread(path, now=0.0)
+    assert [one.value for one in found][:confirmed] == [str(number) for number in range(confirmed)]
+    assert len(found) <= confirmed + 1

@@ -2,7 +2,7 @@ import math
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.checks.problems import problems, warnings
@@ -360,10 +360,16 @@ plain = st.recursive(
 )  # fmt: skip
 
 
-@given(
-    st.dictionaries(st.sampled_from(["upstream", "issuers", "identity_headers", "limits", "log", "realm", "x"]), plain)
-)
-def test_any_plain_values_become_a_config_and_sentences(values: dict[str, Any]) -> None:
+KEYS = ("upstream", "issuers", "identity_headers", "limits", "log", "realm", "x")
+
+
+@pytest.mark.parametrize("key", KEYS)
+@settings(max_examples=15)
+@given(data=st.data())
+def test_any_plain_values_become_a_config_and_sentences(key: str, data: st.DataObject) -> None:
+    # One key is always there, the others now and then: together as many examples as one test has by default.
+    others = {name: plain for name in KEYS if name != key}
+    values: dict[str, Any] = data.draw(st.fixed_dictionaries({key: plain}, optional=others))
     conversion = convert(values)
     assert isinstance(conversion.config, Config)
     for problem in conversion.problems:
