@@ -6,8 +6,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.durations", "tests.redis_server"]
+
+# How long an example takes is the machine's matter, and three tests share it.
+settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("usual")
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Hypothesis makes its tables of all characters once for a clone, which takes seconds: not those of some test."""
     if any(getattr(getattr(item, "obj", None), "is_hypothesis_test", False) for item in session.items):
-        from hypothesis import HealthCheck, given, settings  # noqa: PLC0415 -- not where no test needs it
+        from hypothesis import given  # noqa: PLC0415 -- not where no test needs it
         from hypothesis import strategies as st  # noqa: PLC0415 -- the same
 
         settings(max_examples=1, database=None, deadline=None, suppress_health_check=list(HealthCheck))(

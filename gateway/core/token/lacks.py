@@ -106,8 +106,8 @@ class Wanted:
 def asked_claims(config: Config) -> tuple[ClaimName, ...]:
     """The claims that routes and the assertion ask an identity for: no others are kept."""
     asserted = () if config.assertion is None else config.assertion.claims
-    return tuple({*asserted, *(name for route in config.routes for name in asked_of(route.claims))})
-    return tuple({*asserted, *(name for route in config.routes for name in (*route.claims, *where_claims(route)))})
+    asked = (name for route in config.routes for name in (*asked_of(route.claims), *where_claims(route)))
+    return tuple({*asserted, *asked})
 
 
 def wanted_names(config: Config) -> frozenset[str] | None:

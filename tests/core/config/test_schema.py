@@ -39,7 +39,7 @@ def test_the_schema_has_every_default() -> None:
     }  # fmt: skip
     route = made["$defs"]["RouteSection"]["properties"]
     assert {key: value["default"] for key, value in route.items() if value.get("default")} == {
-        "access": "token", "upstream": "default", "mode": "enforce", "cors": "inherit",
+        "access": "token", "encoded_slashes": "refuse", "upstream": "default", "mode": "enforce", "cors": "inherit",
     }  # fmt: skip
     assert made["$defs"]["RouteSection"]["required"] == ["path"]
 

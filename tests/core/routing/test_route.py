@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.core.config.rates import Rate
-from gateway.core.config.routes import RouteSection
+from gateway.core.config.routes import RouteSection, where_claims
 from gateway.core.config.section import Seconds
 from gateway.core.routing.route import Route, compile_route
 
@@ -129,3 +129,9 @@ def test_a_prefix_goes_by_segments_and_one_slash_is_left(
 )
 def test_variables_are_decoded_segments(path: str, target: bytes, variables: dict[str, str]) -> None:
     assert compile_route(RouteSection(path=path)).variables_of(target) == variables
+
+
+def test_the_claims_that_are_asked_for_are_those_of_every_key() -> None:
+    route = RouteSection(path="/u/{id}/{org}", claims={"role": "x"}, where={"id": "subject", "org": "/org/id"})
+    assert compile_route(route).asked_claims == ("role", "/org/id")
+    assert where_claims(route) == ("/org/id",)
