@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -49,23 +50,23 @@ class Time:
 
 
 def test_a_renewed_pair_is_used_from_the_next_look_on(files: Files, authority: Authority) -> None:
-    time = Time(FollowedFiles(section(files)))
-    first, ended = time.followed.context, time.followed.ends_at
-    assert time.look() == set()
+    moments = Time(FollowedFiles(section(files)))
+    first, ended = moments.followed.context, moments.followed.ends_at
+    assert moments.look() == set()
     files.put(*authority.issue("127.0.0.1", label="second", days=30))
-    assert set(time.followed.look(time.now + INTERVAL - 0.1)) == set()
-    assert time.look() == {"certificate", "key"}
-    assert time.followed.context is not first
-    assert time.followed.ends_at - ended > 28 * 86_400
-    assert time.look() == set()
+    assert set(moments.followed.look(moments.now + INTERVAL - 0.1)) == set()
+    assert moments.look() == {"certificate", "key"}
+    assert moments.followed.context is not first
+    assert moments.followed.ends_at - ended > 28 * 86_400
+    assert moments.look() == set()
 
 
 def test_files_that_are_written_again_and_are_the_same_are_no_news(files: Files, authority: Authority) -> None:
-    time = Time(FollowedFiles(section(files)))
-    first = time.followed.context
+    moments = Time(FollowedFiles(section(files)))
+    first = moments.followed.context
     files.put(authority.directory / "first.crt", authority.directory / "first.key")
-    assert time.look() == set()
-    assert time.followed.context is first
+    assert moments.look() == set()
+    assert moments.followed.context is first
 
 
 @pytest.mark.parametrize(
@@ -80,56 +81,56 @@ def test_files_that_are_written_again_and_are_the_same_are_no_news(files: Files,
 def test_what_cannot_be_used_is_told_once_and_leaves_what_was_there(
     files: Files, authority: Authority, spoil: Any, sentence: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    time = Time(FollowedFiles(section(files)))
-    first = time.followed.context
+    moments = Time(FollowedFiles(section(files)))
+    first = moments.followed.context
     spoil(files)
     with caplog.at_level(logging.INFO):
         for _ in range(3):
-            assert time.look() == set()
+            assert moments.look() == set()
     assert [record.message for record in caplog.records] == [f"{sentence}; what was read before stays in use"]
-    assert time.followed.context is first
-    assert "which cannot be used now" in repr(time.followed)
+    assert moments.followed.context is first
+    assert "which cannot be used now" in repr(moments.followed)
     caplog.clear()
     files.put(*authority.issue("127.0.0.1", label="second"))
     files.put_authorities(authority.file)
     with caplog.at_level(logging.INFO):
-        assert time.look() == {"certificate", "key", "client_ca"}
+        assert moments.look() == {"certificate", "key", "client_ca"}
     assert [record.message for record in caplog.records] == ["new files of tls are in use: certificate, client_ca, key"]
     assert "secret" not in caplog.text
 
 
 def test_sessions_with_client_certificates_do_not_go_on_for_long(files: Files, authority: Authority) -> None:
     for changes, renews in (({}, True), ({"client_certificates": "none", "client_ca": None}, False)):
-        time = Time(FollowedFiles(section(files, **changes)))
-        first = time.followed.context
+        moments = Time(FollowedFiles(section(files, **changes)))
+        first = moments.followed.context
         for _ in range(int(SESSIONS / INTERVAL)):
-            assert time.look() == set()
-            assert time.followed.context is first
-        assert time.look() == set()
-        assert (time.followed.context is not first) is renews
+            assert moments.look() == set()
+            assert moments.followed.context is first
+        assert moments.look() == set()
+        assert (moments.followed.context is not first) is renews
     # One that cannot be made leaves the one before.
-    time = Time(FollowedFiles(section(files)))
-    first = time.followed.context
+    moments = Time(FollowedFiles(section(files)))
+    first = moments.followed.context
     files.key.unlink()
-    time.now += SESSIONS
-    assert time.look() == set()
-    assert time.look() == set()
-    assert time.followed.context is first
+    moments.now += SESSIONS
+    assert moments.look() == set()
+    assert moments.look() == set()
+    assert moments.followed.context is first
 
 
 def test_half_a_pair_is_waited_for(files: Files, authority: Authority) -> None:
-    time = Time(FollowedFiles(section(files)))
+    moments = Time(FollowedFiles(section(files)))
     certificate, key = authority.issue("127.0.0.1", label="second")
     files.certificate.write_bytes(certificate.read_bytes())
-    assert time.look() == set()
+    assert moments.look() == set()
     files.key.write_bytes(key.read_bytes())
-    assert time.look() == {"certificate", "key"}
+    assert moments.look() == {"certificate", "key"}
 
 
 def test_new_authorities_are_told_from_a_new_pair(files: Files, authority: Authority) -> None:
-    time = Time(FollowedFiles(section(files)))
+    moments = Time(FollowedFiles(section(files)))
     files.put_authorities(authority.file)
-    assert time.look() == {"client_ca"}
+    assert moments.look() == {"client_ca"}
 
 
 def test_a_file_that_is_spoilt_at_the_start_is_told(files: Files) -> None:
@@ -167,7 +168,8 @@ def test_a_renewed_certificate_is_shown_and_nobody_is_cut(
             it.files.put(*authority.issue("127.0.0.1", label="renewed", days=20))
             first = secure.context
             secure._looked_at = None
-            await until(lambda: secure.context is not first)
+            it.gateway.gateway._look(time.monotonic())
+            assert secure.context is not first
             assert (await before.ask(get())).status == 200
             after = await it.client()
             assert after.writer.get_extra_info("peercert")["serialNumber"] != serial
@@ -208,7 +210,8 @@ def test_new_authorities_end_connections_behind_their_response(
             assert secure is not None
             first = secure.context
             secure._looked_at = None
-            await until(lambda: secure.context is not first)
+            it.gateway.gateway._look(time.monotonic())
+            assert secure.context is not first
             assert await idle.rest() == b""
             goes_on.set()
             for client in (busy, unused):
