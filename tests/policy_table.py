@@ -366,7 +366,6 @@ RESPELLED = [
 ELSEWHERE = [
     "/ordersx",
     "/order",
-    "/%20orders/1",
     "/x/orders/1",
     "/.orders",
     "/",
