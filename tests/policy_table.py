@@ -17,6 +17,7 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Size
 from tests.policy_matrix import matrix, matrix_routes
+from tests.policy_walls import HOSTS, WALLS, walls
 from tests.signer import AUDIENCE, ISSUER, sign, some_claims
 
 Verdict = Literal["admitted", "reported", "refused"]
@@ -105,6 +106,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     #: everybody at every kind of door
     "matrix": {"routes": matrix_routes()},
+    #: everything that is not named is public, and nobody gets around a route
+    "walls": {"routes": WALLS, "hosts": HOSTS},
     "without routes": {},
     "without anything": {"unmatched": "refuse"},
     #: identity headers that cannot always be made
@@ -238,14 +241,14 @@ STATUS = {
     "unknown_issuer": 401, "unknown_key": 401, "bad_signature": 401, "token_expired": 401, "token_not_yet_valid": 401,
     "wrong_audience": 401, "client_not_allowed": 401, "id_token": 401, "refresh_token": 401, "unclassified_token": 401,
     "proof_required": 401, "insufficient_scope": 403, "claim_mismatch": 403, "identity_claim_missing": 403,
-    "identity_header_invalid": 403, "identity_header_too_large": 403, "ambiguous_path": 400, "no_route": 404,
+    "identity_header_invalid": 403, "identity_header_too_large": 403, "ambiguous_path": 400, "no_route": 404, "unknown_host": 421,
     "method_not_allowed": 405, "token_too_large": 431, "issuer_unavailable": 503,
 }  # fmt: skip
 
 
 #: reason to the step that gives it
 STEPS = {
-    "ambiguous_path": "route", "no_route": "route", "method_not_allowed": "route", "missing_credential": "credential",
+    "ambiguous_path": "route", "no_route": "route", "unknown_host": "route", "method_not_allowed": "route", "missing_credential": "credential",
     "malformed_credential": "credential", "multiple_credentials": "credential", "token_too_large": "credential",
     "token_malformed": "form", "unknown_issuer": "issuer", "id_token": "class", "refresh_token": "class",
     "unclassified_token": "class", "token_expired": "time", "token_not_yet_valid": "time", "wrong_audience": "audience",
@@ -634,7 +637,9 @@ _MATRIX = [
     for client, request, route, out in matrix()
 ]
 
-ROWS = (*_SPELLED, *_METHODS, *_ROUTES, *_POLICIES, *_REPORTS, *_MATRIX)
+_WALLS = [_row(wall.verdict, "walls", wall.client, wall.request, route=wall.route, **wall.more) for wall in walls()]
+
+ROWS = (*_SPELLED, *_METHODS, *_ROUTES, *_POLICIES, *_REPORTS, *_MATRIX, *_WALLS)
 #: rows that a runner sends in one test, which is to take less than two seconds
 _AT_ONCE = 60
 
