@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.core.config.file import Config
+from gateway.core.config.keys_of import AskedKeys
 from gateway.core.config.routes import RouteSection, route_name
 from gateway.core.config.words import joined
 from gateway.core.errors import MethodNotAllowed, NoRoute, UnknownHost
@@ -46,8 +47,13 @@ def _and(words: Iterable[Any]) -> str:
 
 
 def _claims(claims: Mapping[str, Any]) -> str:
-    shown = (f"{name} {_or(map(json.dumps, _all(values)))}" for name, values in claims.items())
-    return f"with {_and(shown)}"
+    return f"with {_and(_claim(name, values) for name, values in claims.items())}"
+
+
+def _claim(name: str, values: Any) -> str:
+    if isinstance(values, AskedKeys):
+        return f"{_or(map(json.dumps, _all(values.one_of)))} among the keys of {values.keys_of}"
+    return f"{name} {_or(map(json.dumps, _all(values)))}"
 
 
 def _all(value: Any) -> tuple[Any, ...]:
@@ -154,4 +160,4 @@ def _cells(entry: Entry) -> tuple[str, ...]:
 
 def as_json(entries: Iterable[Entry]) -> str:
     """For machines: a list, a dictionary a route; `place` is null where no route is taken."""
-    return json.dumps([asdict(entry) for entry in entries], indent=2, ensure_ascii=False)
+    return json.dumps([asdict(entry) for entry in entries], indent=2, ensure_ascii=False, default=msgspec.to_builtins)

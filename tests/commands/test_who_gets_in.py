@@ -9,8 +9,10 @@ import pytest
 from gateway.cli import main
 from gateway.commands.who_gets_in import as_json, as_table, entries_of
 from gateway.core.config.file import Config
+from gateway.core.config.keys_of import AskedKeys
 from gateway.core.config.resources import ResourceSection
 from gateway.core.config.routes import RouteSection
+from gateway.core.config.section import Seconds
 from tests.commands.program import SOUND
 from tests.signer import issuer
 
@@ -34,12 +36,24 @@ def config(*routes: dict[str, Any], **settings: Any) -> Config:
         ({"issuers": ("local",), "clients": ("app",)}, "a token, of issuer local, of client app"),
         ({"claims": {"role": "admin"}}, 'a token, with role "admin"'),
         ({"claims": {"role": ("a", 1, True), "/x/y": 2}}, 'a token, with role "a" or 1 or true and /x/y 2'),
+        (
+            {"claims": {"roles": AskedKeys(keys_of="urn:roles", one_of=("a", "b"))}},
+            'a token, with "a" or "b" among the keys of urn:roles',
+        ),
+        ({"path": "/u/{id}", "where": {"id": "sub"}}, "a token, where {id} is its sub"),
+        ({"condition": "true"}, "a token, for which the condition holds"),
+        (
+            {"audience": ("a", "b"), "acr": ("gold",), "max_age": Seconds(600)},
+            "a token, for a or b, of a login by gold, of a login at most 600 s ago",
+        ),
         ({"mode": "report"}, "anybody, since it only reports; else a token"),
         ({"mode": "report", "access": "public"}, "anybody, since it only reports; else anybody"),
     ],
 )
 def test_who_gets_in_is_told_in_words(route: dict[str, Any], who: str) -> None:
-    assert entries_of(config(route))[0].who == who
+    entries = entries_of(config(route))
+    assert entries[0].who == who
+    assert json.loads(as_json(entries))[0]["asks"].keys() <= route.keys()
 
 
 TOOLS = "https://api.example.com/mcp"
