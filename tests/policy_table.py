@@ -241,14 +241,14 @@ STATUS = {
     "unknown_issuer": 401, "unknown_key": 401, "bad_signature": 401, "token_expired": 401, "token_not_yet_valid": 401,
     "wrong_audience": 401, "client_not_allowed": 401, "id_token": 401, "refresh_token": 401, "unclassified_token": 401,
     "proof_required": 401, "insufficient_scope": 403, "claim_mismatch": 403, "identity_claim_missing": 403,
-    "identity_header_invalid": 403, "identity_header_too_large": 403, "ambiguous_path": 400, "no_route": 404, "unknown_host": 421,
+    "identity_header_invalid": 403, "identity_header_too_large": 403, "ambiguous_path": 400, "no_route": 404, "unknown_host": 421, "path_mismatch": 403,
     "method_not_allowed": 405, "token_too_large": 431, "issuer_unavailable": 503,
 }  # fmt: skip
 
 
 #: reason to the step that gives it
 STEPS = {
-    "ambiguous_path": "route", "no_route": "route", "unknown_host": "route", "method_not_allowed": "route", "missing_credential": "credential",
+    "ambiguous_path": "route", "no_route": "route", "unknown_host": "route", "path_mismatch": "policy", "method_not_allowed": "route", "missing_credential": "credential",
     "malformed_credential": "credential", "multiple_credentials": "credential", "token_too_large": "credential",
     "token_malformed": "form", "unknown_issuer": "issuer", "id_token": "class", "refresh_token": "class",
     "unclassified_token": "class", "token_expired": "time", "token_not_yet_valid": "time", "wrong_audience": "audience",

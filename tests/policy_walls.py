@@ -19,6 +19,7 @@ WALLS = (
     RouteSection(path="/users/{id}", methods=("GET",), scopes=("admin",), name="user"),
     RouteSection(path="/console/*", hosts=("admin.test",), claims={"roles": "admin"}, name="console"),
     RouteSection(path="/tenants/*", hosts=("*.shop.test",), scopes=("manage",), name="tenants"),
+    RouteSection(path="/people/{id}/*", where={"id": "sub"}, name="people"),
     RouteSection(path="/prices", access="optional", name="prices"),
     RouteSection(path="/files/{name}", scopes=("read:orders",), encoded_slashes="allow", name="file"),
     RouteSection(path="/*", access="public", name="rest"),
@@ -69,6 +70,7 @@ def walls() -> Iterator[Wall]:
     yield from _patterns()
     yield from _methods()
     yield from _hosts()
+    yield from _owners()
 
 
 def _no(client: str, request: str, reason: str, route: str | None = None, told: str | None = None, **more: Any) -> Wall:
@@ -147,3 +149,39 @@ def _hosts() -> Iterator[Wall]:
         yield _no("reader", "GET /tenants/1", "insufficient_scope", "tenants", "manage", host=host)
     yield _yes("admin role", "GET /console/x", "console", host="admin.test")
     yield _no("admin", "GET /console/x", "claim_mismatch", "console", host="admin.test")
+
+
+def _owners() -> Iterator[Wall]:
+    """A path variable that must be the subject's name: decoded, and to the letter."""
+    for target in (
+        "/people/alice",
+        "/people/alice/",
+        "/people/alice/mail/1",
+        "/people/%61lice/mail",
+        "/people/al%69c%65",
+    ):
+        yield _yes("plain", f"GET {target}", "people")
+        yield _yes("plain", f"DELETE {target}", "people")
+        yield _no("nothing", f"GET {target}", "missing_credential", "people")
+        yield _no("expired", f"GET {target}", "token_expired", "people")
+        # Who has no name has none that could be it.
+        yield _no("machine", f"GET {target}", "path_mismatch", "people")
+    for owner in (
+        "bob",
+        "Alice",
+        "ALICE",
+        "alic",
+        "alice1",
+        "alice%20",
+        "%20alice",
+        "alice.",
+        "a",
+        "%C3%A0lice",
+        "*",
+        "sub",
+        "1",
+        "null",
+    ):
+        yield _no("plain", f"GET /people/{owner}/mail", "path_mismatch", "people")
+        yield _no("everything", f"PUT /people/{owner}", "path_mismatch", "people")
+        yield _no("nothing", f"GET /people/{owner}", "missing_credential", "people")
