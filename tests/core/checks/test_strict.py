@@ -27,6 +27,8 @@ def config(*routes: dict[str, Any], **settings: Any) -> Config:
         ([{"access": "public"}, {"path": "/b", "mode": "report"}, {"path": "/c", "access": "optional"}], {}, []),
         ([{"path": "/*", "access": "public"}, {}], {}, ["routes[1]"]),
         ([{}, {}], {}, ["routes[1]"]),
+        ([{"hosts": ("a.example",)}], {}, ["hosts"]),
+        ([{"hosts": ("a.example",)}], {"hosts": ("a.example",)}, []),
         ([], {"issuers": (issuer(), issuer(issuer="https://b.example", name="b"))}, ["identity_headers"]),
         (
             [{"scopes": ("a",)}],
