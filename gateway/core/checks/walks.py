@@ -185,7 +185,11 @@ class Walker:
         """Whether the file plainly says that the laxer route is to have this request."""
         route, own, theirs = self._routes[taker], self._patterns[index], self._patterns[taker]
         if attempt.kind == "method":
-            return attempt.request.method in route.methods and is_within(theirs, own)
+            # Who may GET may HEAD.
+            method = (
+                "GET" if attempt.request.method == "HEAD" and "HEAD" not in route.methods else attempt.request.method
+            )
+            return method in route.methods and is_within(theirs, own)
         if attempt.kind == "host":
             return bool(route.hosts) and is_within(theirs, own)
         place = attempt.place

@@ -104,6 +104,17 @@ def test_what_gets_around_is_told(name: str) -> None:
         # Another method, or host, of the same path by name.
         ([{**ADMIN, "methods": ("GET",)}, {"path": "/admin/*", "methods": ("POST",)}], {"unmatched": "refuse"}),
         ([{**ADMIN, "hosts": ("a.example",)}, {"path": "/admin/*", "hosts": ("b.example",)}], {"unmatched": "refuse"}),
+        (
+            [
+                {"path": "/a", "methods": ("GET",), "scopes": ("r",)},
+                {"path": "/a", "methods": ("PUT",), "any_scope": ("w", "x")},
+            ],
+            {"unmatched": "refuse"},
+        ),
+        (
+            [{"path": "/a", "methods": ("PUT",), "scopes": ("w",)}, {"path": "/a", "methods": ("HEAD",)}],
+            {"unmatched": "refuse"},
+        ),
         # Named as it stands: a format of its own.
         ([ADMIN, {"path": "/admin.json", "access": "public"}], {"unmatched": "refuse"}),
         ([{"path": "/{any}/b", "access": "public"}, {"path": "/a/{any}/c", "scopes": ("a",)}], {"unmatched": "refuse"}),
