@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from gateway.core.addresses import parse_url
-from gateway.remote.http import FetchFailed, failure_sentence, read_bounded, shown_address
+from gateway.remote.http import FetchFailed, failure_sentence, read_bounded, shown_address, trust
 
 #: connections to one host, and in all
 MAX_CONNECTIONS: Final = 128
@@ -220,10 +220,7 @@ def _stamp(path: str | None) -> object:
 
 def _tls(ca_file: str | None, certificate: tuple[str, str] | None) -> ssl.SSLContext:
     """A context of its own: one that is shared must not learn a certificate."""
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except (OSError, ValueError):
-        raise FetchFailed("the ca_file cannot be read") from None
+    context = trust(ca_file)
     if certificate is not None:
         try:
             context.load_cert_chain(*certificate, password=lambda: "")

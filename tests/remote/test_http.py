@@ -20,8 +20,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.core.config.issuers import Issuer
-from gateway.remote.http import ACCEPT_JSON, MAX_BYTES, Fetched, FetchFailed, fetch_json, parse_fetchable, shown_address
+from gateway.remote.client import Client
+from gateway.remote.http import (
+    ACCEPT_JSON,
+    MAX_BYTES,
+    Fetched,
+    FetchFailed,
+    fetch_json,
+    parse_fetchable,
+    shown_address,
+    trust,
+)
 from tests.issuer import PATIENCE, HostileIssuer
+from tests.kubernetes.pki import Authority
 
 GZIP = {"Content-Encoding": "gzip"}
 
@@ -404,6 +415,31 @@ async def test_ca_file_is_trusted_instead_of_the_systems_authorities(
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         with pytest.raises(FetchFailed, match="certificate is not accepted"):
             await fetch_json(url, Issuer(issuer=url, audience="a", ca_file=str(other)))
+
+
+async def test_an_authority_of_ones_own_need_not_be_one_for_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in Python 3.13: certificates without key identifiers, as those of some clusters, are not accepted there."""
+    made = ssl.create_default_context
+
+    def strict(*arguments: Any, **settings: Any) -> ssl.SSLContext:
+        context = made(*arguments, **settings)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    authority = Authority(tmp_path)
+    authority.issue("server", "server", addresses=("127.0.0.1",))
+    both = tmp_path / "both.pem"
+    both.write_bytes((tmp_path / "server.key").read_bytes() + (tmp_path / "server.crt").read_bytes())
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    async with tls_server(both) as url:
+        issuer = Issuer(issuer=url, audience="a", ca_file=str(tmp_path / "ca.crt"))
+        assert await fetch_json(url, issuer) == Fetched({}, None)
+        client = Client(ca_file=str(tmp_path / "ca.crt"))
+        assert (await client.get(url, timeout=5.0)).status == 200
+        await client.close()
+    assert trust(None).verify_flags & ssl.VERIFY_X509_STRICT
 
 
 async def test_a_ca_file_that_is_missing_or_broken_is_a_failure(tmp_path: Path) -> None:
