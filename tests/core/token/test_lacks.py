@@ -112,3 +112,11 @@ def test_what_is_asked_of_an_identity() -> None:
     assert set(asked_claims(config)) == {"email", "role", "groups"}
     assert wanted_names(config) == frozenset({"email", "role", "groups", "sub"})
     assert wanted_names(a_config(headers={"X-All": IdentityHeader(claims="all")})) is None
+
+
+def test_claims_that_a_path_is_compared_with_are_asked_for_too() -> None:
+    where = {"id": "sub", "org": "/org/name", "who": "subject", "app": "client"}
+    route = RouteSection(path="/{id}/{org}/{who}/{app}", where=where, claims={"role": "admin"})
+    made = Config(upstream="http://h", issuers=(), routes=(route,))
+    assert set(asked_claims(made)) == {"sub", "/org/name", "role"}
+    assert {"sub", "org", "role"} <= (wanted_names(made) or set())
