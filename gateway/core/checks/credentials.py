@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 from gateway.core.checks.headers import find_taker
 from gateway.core.config.credentials import KINDS, CredentialPlace, Credentials, places_in
-from gateway.core.config.file import Config, assertion_header_of, identity_headers_of, upstreams_of
+from gateway.core.config.file import Config, assertion_header_of, external_urls_of, identity_headers_of, upstreams_of
 from gateway.core.config.words import ConfigProblem, joined
-from gateway.core.http.client_url import client_urls_of
 from gateway.core.http.grammar import FIELD_NAME
 from gateway.core.http.header_names import fold
 
@@ -66,7 +65,7 @@ def credential_warnings(config: Config) -> Iterator[ConfigProblem]:
             yield ConfigProblem(where, f"is unsafe: {sentence}")
         if kind == "cookie" and not name.startswith("__Host-"):
             yield ConfigProblem(where, "has no __Host- before its name: other hosts of its domain may set it")
-        if kind == "cookie" and client_urls_of(config) is None:
+        if kind == "cookie" and not (external_urls_of(config) or config.hosts):
             sentence = "needs external_url or hosts for browsers that do not send Sec-Fetch-Site: no Origin is ours"
             yield ConfigProblem(where, sentence)
         if kind != "header" and config.decisions is not None and config.decisions_sources == "headers":

@@ -127,7 +127,7 @@ def _host_problems(config: Config, resource: Resource) -> Iterator[str]:
     if external and resource.host not in external:
         yield "must be at external_url: that is where clients call, and look for what is published"
     if config.hosts and not HostNames(config.hosts).has(resource.host):
-        yield f"must be at one of hosts: requests for {resource.host} are refused (421)"
+        yield "must be at one of hosts: requests for it are refused (421)"
 
 
 def _route_problems(
@@ -148,11 +148,10 @@ def _route_problems(
     if resource is None:
         return
     if not lies_under(route, resource, ignore_case=ignore_case):
-        yield "path", f"must lie under the path of its resource, {resource.identifier}"
+        yield "path", "must lie under the path of its resource's identifier"
     for index, host in enumerate(route.hosts):
         if plain_host(host) != resource.host:
-            sentence = f"must be {resource.host}, the host of its resource, {resource.identifier}"
-            yield joined("hosts", index), sentence
+            yield joined("hosts", index), "must be the host of its resource's identifier"
 
 
 def _audience_problems(
@@ -167,10 +166,8 @@ def _audience_problems(
             audiences = {audience for issuer in taken for audience in audiences_of(issuer)}
             if resource.identifier in audiences or not audiences:
                 continue
-            near = next(
-                (one for one in audiences if one.removesuffix("/") == resource.identifier.removesuffix("/")), ""
-            )
-            hint = f"; it has {near}, which differs by the slash at its end" if near else ""
+            near = any(one.removesuffix("/") == resource.identifier.removesuffix("/") for one in audiences)
+            hint = "; it has one that differs by the slash at its end" if near else ""
             sentence = f"must be in the audience of an issuer whose tokens {_called(route)} takes{hint}"
             yield ConfigProblem(f"{paths[name]}.identifier", sentence)
             break
