@@ -33,7 +33,6 @@ from gateway.relay.client.phase import (
     UPLOAD,
     Phase,
 )
-from gateway.relay.client.secure import secured
 from gateway.relay.client.turns import TURN
 from gateway.relay.client.unreadable import Unreadable
 from gateway.relay.client.wire import Wire
@@ -99,10 +98,11 @@ class Connection:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Counts it, or sends it away when there are too many."""
         # uvloop's transports are no subclass of it, and have everything it has.
-        peer = self._listener.trusted_proxies.peer(transport.get_extra_info("peername"))
-        if self._listener.secure is not None:
-            peer = secured(peer, transport, asks=self._listener.secure.asks)
-        self.wire = Wire(cast("asyncio.Transport", transport), peer)
+        self.wire = Wire(cast("asyncio.Transport", transport), self._listener.peer_of(transport))
+        if not self.wire.peer.address:
+            # It was reset already. What it sent could be read all the same, and nobody would know whose it is.
+            self.close()
+            return
         refusal = self._listener.opened(self)
         if refusal is not None:
             self.wire.write(refusal_bytes(refusal, challenges=self._listener.challenges))

@@ -8,8 +8,8 @@ from gateway.core.errors import Overloaded, Refusal
 from gateway.core.http.challenge import Challenges
 from gateway.ports import Ending, Observer, Service
 from gateway.relay.client.crowd import NOWHERE, TAKING, Crowd, Guest
-from gateway.relay.client.peer import TrustedProxies
-from gateway.relay.client.secure import Secure
+from gateway.relay.client.peer import Peer, TrustedProxies
+from gateway.relay.client.secure import Secure, secured
 from gateway.relay.client.streams import Streams
 from gateway.relay.client.turns import Turns
 from gateway.relay.sweep import Clock
@@ -77,6 +77,11 @@ class Listener:
         end = "closed, " if self.closed else "draining, " if self.draining else ""
         under_way = f"{self._in_flight} requests, {self._tunnels} tunnels"
         return f"<Listener {end}{len(self.open)} open, {under_way}, {self.crowd!r}>"
+
+    def peer_of(self, transport: asyncio.BaseTransport) -> Peer:
+        """Who is at the other end of a connection that begins."""
+        peer = self.trusted_proxies.peer(transport.get_extra_info("peername"))
+        return peer if self.secure is None else secured(peer, transport, asks=self.secure.asks)
 
     def opened(self, guest: Guest) -> Refusal | None:
         """Counts a new connection; a refusal when there are too many, and none that gives way."""

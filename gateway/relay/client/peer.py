@@ -11,7 +11,7 @@ from gateway.core.http.facts import ShownCertificate
 class Peer:
     """Who is at the other end of a connection."""
 
-    #: IP address, or `unix`
+    #: IP address, or `unix`; empty: nobody is there any more
     address: str
     #: one of `trusted_proxies`
     trusted: bool
@@ -34,7 +34,12 @@ class TrustedProxies:
         return cls(networks=parse_networks(config.trusted_proxies), unix="unix" in config.trusted_proxies)
 
     def peer(self, peername: object) -> Peer:
-        """The peer as `peername` of its socket tells; an address mapped into IPv6 is the IPv4 address it maps."""
+        """The peer as `peername` of its socket tells; an address mapped into IPv6 is the IPv4 address it maps.
+
+        None: the socket has no name at its other end any more. One of a unix socket has one, be it empty.
+        """
+        if peername is None:
+            return Peer("", trusted=False)
         if not isinstance(peername, tuple) or not peername:
             return Peer("unix", self.unix)
         address = parse_ip(str(peername[0]))

@@ -19,7 +19,7 @@ def trust(*proxies: str) -> TrustedProxies:
         (("2001:db8::1", 1, 0, 0), "2001:db8::1", True),
         (("fe80::1%eth0", 1, 0, 3), "fe80::1", False),
         ("", "unix", False),
-        (None, "unix", False),
+        (None, "", False),
         (b"", "unix", False),
     ],
 )
@@ -29,3 +29,5 @@ def test_a_peer_is_trusted_by_its_address(peername: object, address: str, *, tru
 
 def test_unix_peers_are_trusted_by_name() -> None:
     assert trust("unix").peer("") == Peer("unix", trusted=True)
+    # A socket that was reset has no name any more, of whatever kind it is.
+    assert trust("unix", "0.0.0.0/0").peer(None) == Peer("", trusted=False)
