@@ -6,14 +6,14 @@ starts a gateway does without, since a file may have a thousand routes.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, product, zip_longest
 from typing import Final
 from urllib.parse import quote
 
 from msgspec.structs import replace
 
 from gateway.core.checks.lax import laxity
-from gateway.core.config.file import Config
+from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.words import ConfigProblem, joined
 from gateway.core.errors import Refusal
 from gateway.core.http.facts import Facts
@@ -29,6 +29,8 @@ MOST_TRIED: Final = 20_000
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 #: hosts of the file that are tried for one route
 _MOST_HOSTS: Final = 8
+#: methods and hosts with which one that a route takes is looked for
+_MOST_USUAL: Final = 32
 #: one that no file names
 _STRANGER: Final = "other.invalid"
 #: what many frameworks read a name with as that name: Rails, Spring and ASP.NET know formats
@@ -73,7 +75,7 @@ class _Try:
     """A request, and what of it differs from one that the route takes."""
 
     request: Request
-    #: method, host, case, suffix, slash or sibling
+    #: method, host, case, suffix, slash, encoded, prefix or sibling
     kind: str
     #: the segment that differs; None: none
     place: int | None = None
@@ -92,6 +94,8 @@ class Walker:
         self._patterns = [parse_pattern(route.path, ignore_case=ignore_case) for route in config.routes]
         self._named = sorted({host for route in config.routes for host in route.hosts})[:_MOST_HOSTS]
         self._methods = dict.fromkeys([*_METHODS, *(method for route in config.routes for method in route.methods)])
+        self._has_encoded = any(route.encoded_slashes == "allow" for route in config.routes)
+        self._urls = {name: upstream.url for name, upstream in upstreams_of(config).items()}
         #: requests that may still be tried
         self.left = most_tried
 
@@ -131,15 +135,15 @@ class Walker:
     def _usual(self, index: int) -> Request | None:
         """A request that the route takes, as it is meant; None: there is none, since others come first."""
         route, pattern = self._routes[index], self._patterns[index]
-        host = None if not route.hosts else _plain(route.hosts[0])
-        if host is None and self._hosts:
-            host = _plain(self._hosts[0])
-        method = route.methods[0] if route.methods else "GET"
-        for segments in (pattern.segments, (*pattern.segments, _SAMPLE)) if pattern.below else (pattern.segments,):
-            usual = Request(method, _path(segments), host)
-            taker = self._taker(usual)
-            if taker is not None and _number_of(taker) == index:
-                return usual
+        hosts: list[str | None] = [_plain(host) for host in (route.hosts or self._hosts)] or [None]
+        methods = route.methods or tuple(self._methods)
+        below = ((*pattern.segments, _SAMPLE),) if pattern.below else ()
+        for method, host in islice(product(methods, hosts), _MOST_USUAL):
+            for segments in (pattern.segments, *below):
+                usual = Request(method, _path(segments), host)
+                taker = self._taker(usual)
+                if taker is not None and _number_of(taker) == index:
+                    return usual
         return None
 
     def _tries(self, index: int, usual: Request) -> Iterator[_Try]:
@@ -153,9 +157,9 @@ class Walker:
         route, pattern = self._routes[index], self._patterns[index]
         for method in self._methods:
             yield _Try(Request(method, usual.path, usual.host), "method")
-        if route.hosts:
-            for host in (*map(_plain, self._named), *map(_plain, self._hosts[:_MOST_HOSTS]), _STRANGER):
-                yield _Try(Request(usual.method, usual.path, host), "host")
+        others = (*map(_plain, self._hosts[:_MOST_HOSTS]), _STRANGER) if route.hosts else ()
+        for host in (*map(_plain, self._named), *others):
+            yield _Try(Request(usual.method, usual.path, host), "host")
         segments = pattern.segments
         for place in range(len(segments)):
             if (text := segments[place]) is None:
@@ -166,12 +170,41 @@ class Walker:
                 yield self._spelled(usual, segments, place, quote(text, safe=_SAFE) + behind, "suffix")
         for path in (f"{usual.path}/", f"/{usual.path}", f"{usual.path}//", f"/.{usual.path}"):
             yield _Try(Request(usual.method, path, usual.host), "slash")
+        yield from self._joined(index, usual)
+        yield from self._prefixed(index, usual)
         yield from self._siblings(index, usual)
 
     def _spelled(self, usual: Request, segments: tuple[str | None, ...], place: int, written: str, kind: str) -> _Try:
         """The path with one segment written otherwise."""
         before, after = _path(segments[:place]).rstrip("/"), _path(segments[place + 1 :]).rstrip("/")
         return _Try(Request(usual.method, f"{before}/{written}{after}", usual.host), kind, place)
+
+    def _joined(self, index: int, usual: Request) -> Iterator[_Try]:
+        """The path with a slash encoded. A route that has such segments itself says how its API reads them."""
+        if not self._has_encoded or self._routes[index].encoded_slashes == "allow":
+            return
+        names = usual.path.split("/")[1:]
+        if self._patterns[index].below and len(names) == len(self._patterns[index].segments):
+            names.append(_SAMPLE)
+        for place in range(1, len(names)):
+            path = f"/{'/'.join(names[:place])}%2F{'/'.join(names[place:])}"
+            yield _Try(Request(usual.method, path, usual.host), "encoded")
+
+    def _prefixed(self, index: int, usual: Request) -> Iterator[_Try]:
+        """The paths by which other routes, with another prefix or none, ask the API for the same."""
+        own = self._routes[index]
+        api, asked = self._urls[own.upstream], self._table.match(usual.facts()).forwarded_target(usual.path.encode())
+        prefixes = {"", *(route.strip_prefix or "" for route in self._routes if self._urls[route.upstream] == api)}
+        for prefix in sorted(prefixes - {own.strip_prefix or ""}):
+            path = (_path(parse_pattern(prefix).segments) if prefix else "") + asked.decode()
+            request = Request(usual.method, path, usual.host)
+            taker = self._taker(request)
+            if (
+                taker is not None
+                and self._urls.get(taker.upstream) == api
+                and taker.forwarded_target(path.encode()) == asked
+            ):
+                yield _Try(request, "prefix")
 
     def _siblings(self, index: int, usual: Request) -> Iterator[_Try]:
         """Paths of the route that another pattern names too, where neither is within the other."""

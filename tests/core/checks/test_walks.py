@@ -7,6 +7,7 @@ import pytest
 from gateway.core.checks.walks import MOST, Walker, walks
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection
+from gateway.core.config.upstreams import UpstreamSection
 from gateway.core.errors import Refusal
 from gateway.core.routing.table import RouteTable
 from tests.signer import issuer
@@ -76,6 +77,41 @@ AROUND: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str]] = {
         [ADMIN, OPEN],
         *({"ambiguous_paths": "allow"}, "GET //admin  is taken by routes[1] /* (public)"),
     ),
+    "a host that a route in front has to itself": (
+        [{"path": "/*", "hosts": ("a.example",)}, ADMIN],
+        *(
+            {"hosts": ("a.example", "b.example")},
+            "GET http://a.example/admin  is taken by routes[0] /* (without its scopes)",
+        ),
+    ),
+    "a host that a route in front names": (
+        [{"path": "/*", "hosts": ("a.example",)}, ADMIN],
+        *({}, "GET http://a.example/admin  is taken by routes[0] /* (without its scopes)"),
+    ),
+    "a method that a route in front has to itself": (
+        [{"path": "/*", "methods": ("GET",)}, ADMIN],
+        *({"unmatched": "refuse"}, "GET /admin  is taken by routes[0] /* (without its scopes)"),
+    ),
+    "a slash that is encoded": (
+        [ADMIN, {**OPEN, "encoded_slashes": "allow"}],
+        *({}, "GET /admin%2F1  is taken by routes[1] /* (public)"),
+    ),
+    "a slash that is encoded, in the middle": (
+        [{"path": "/groups/{id}/keys", "scopes": ("a",)}, {"path": "/groups/{id}", "encoded_slashes": "allow"}],
+        *({}, "GET /groups/1%2Fkeys  is taken by routes[1] /groups/{id} (without its scopes)"),
+    ),
+    "a prefix that the API does not see": (
+        [ADMIN, {"path": "/api/*", "strip_prefix": "/api"}],
+        *({"unmatched": "refuse"}, "GET /api/admin  is taken by routes[1] /api/* (without its scopes)"),
+    ),
+    "a prefix with a variable": (
+        [ADMIN, {"path": "/t/{tenant}/*", "strip_prefix": "/t/{tenant}", "access": "optional"}],
+        *({"unmatched": "refuse"}, "GET /t/1/admin  is taken by routes[1] /t/{tenant}/* (optional)"),
+    ),
+    "the path without the prefix": (
+        [{"path": "/api/admin/*", "strip_prefix": "/api", "scopes": ("admin",)}],
+        *({}, "GET /admin  is taken by unmatched (without its scopes)"),
+    ),
     "another case, where nothing else is asked for": (
         [ADMIN, OPEN],
         *({"ambiguous_paths": "allow"}, "GET /Admin  is taken by routes[1] /* (public)"),
@@ -120,6 +156,20 @@ def test_what_gets_around_is_told(name: str) -> None:
         ([{"path": "/{any}/b", "access": "public"}, {"path": "/a/{any}/c", "scopes": ("a",)}], {"unmatched": "refuse"}),
         # The wider route asks for as much.
         ([ADMIN, {"path": "/*", "scopes": ("admin", "more")}], {}),
+        # Each reads an encoded slash as a character of its segment, or nobody has one.
+        (
+            [
+                {"path": "/groups/{id}/keys", "scopes": ("a",), "encoded_slashes": "allow"},
+                {"path": "/groups/{id}", "encoded_slashes": "allow"},
+            ],
+            {"unmatched": "refuse"},
+        ),
+        # The same path of the API, as well protected; and a route for other paths of it.
+        (
+            [{"path": "/a/{id}", "scopes": ("a",)}, {"path": "/v1/*", "strip_prefix": "/v1", "scopes": ("a",)}],
+            {"unmatched": "refuse"},
+        ),
+        ([{"path": "/a/{id}", "scopes": ("a",)}, {"path": "/v1/b", "strip_prefix": "/v1"}], {}),
         # Never reached: that is told elsewhere, and protects nothing.
         ([{"path": "/*", "scopes": ("a",)}, ADMIN], {}),
     ],
@@ -158,6 +208,12 @@ def test_a_request_that_is_refused_gets_nobody_around() -> None:
         except Refusal as refusal:
             raise AssertionError(str(request)) from refusal
     assert taken
+
+
+def test_a_prefix_of_another_api_gets_nobody_around() -> None:
+    other = {"path": "/api/*", "strip_prefix": "/api", "upstream": "other"}
+    upstreams = {"other": UpstreamSection(url="http://127.0.0.1:2")}
+    assert told({"path": "/a/{id}", "scopes": ("a",)}, other, unmatched="refuse", upstreams=upstreams) == []
 
 
 def test_a_route_is_asked_for_at_a_host_that_is_served() -> None:
