@@ -16,6 +16,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from gateway.authorities import trusting
 from gateway.core.addresses import is_fetchable, parse_url
 from gateway.core.config.issuers import Issuer
 from gateway.core.jsontext import parse_json
@@ -235,14 +236,9 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
 def trust(ca_file: str | None) -> ssl.SSLContext:
     """A client context that trusts the authorities in a file, or the system's. FetchFailed: it cannot be read."""
     try:
-        context = ssl.create_default_context(cafile=ca_file)
+        return trusting(ca_file)
     except (OSError, ValueError):
         raise FetchFailed("the ca_file cannot be read") from None
-    if ca_file is not None:
-        # Python 3.13 asks of all what RFC 5280 asks of authorities for everybody. Those of clusters and companies often
-        # leave key identifiers out, without which a chain is as good as with them.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
 
 
 def failure_sentence(error: Exception, limit: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway.authorities import trusting
 from gateway.core.config.client_authentication import ClientCertificate
 from gateway.core.config.section import FileKind, Section
 from gateway.core.config.tls import ListenerTls
@@ -54,7 +55,7 @@ def read_trust(path: str) -> ssl.SSLContext:
     # Our own reading first: OpenSSL does not say what is wrong with a file.
     read_named(path, MAX_FILE)
     try:
-        context = ssl.create_default_context(cafile=path)
+        context = trusting(path)
     except OSError:
         raise ValueError("names a file that holds no PEM certificate") from None
     if not context.cert_store_stats()["x509"]:

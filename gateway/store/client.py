@@ -23,6 +23,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from gateway.authorities import trusting
 from gateway.core.store_address import StoreAddress
 from gateway.store.connections import Credentials, connection_of
 from gateway.store.down import StoreDown
@@ -46,7 +47,7 @@ def connect(
 ) -> "Client":
     """A client for the Redis at this address; opens no connection yet."""
     # Read once, where it is first needed: all authorities of a system take their time.
-    trust = functools.cache(functools.partial(ssl.create_default_context, cafile=ca_file))
+    trust = functools.cache(functools.partial(trusting, ca_file))
     kind, arguments = connection_of(
         address, credentials=credentials, sentinel_credentials=sentinel_credentials, trust=trust
     )

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.core.config.tls import ListenerTls
 from gateway.process.secure import INTERVAL, SESSIONS, FollowedFiles, server_context
+from tests.authorities import strict_by_default
 from tests.relay.client.secured import Files, secured
 from tests.relay.test_faults import LOOPS, Run
 from tests.relay.upstream.test_dialing import Authority
@@ -152,6 +153,16 @@ def test_tls_is_as_the_configuration_has_it(files: Files) -> None:
     context, _ = server_context(section(files, client_certificates="none", client_ca=None))
     assert context.verify_mode is ssl.CERT_NONE
     assert context.num_tickets > 0
+
+
+async def test_clients_may_be_of_an_authority_that_is_not_one_for_everybody(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict_by_default(monkeypatch)
+    bare = Authority(tmp_path, "bare", identifies_keys=False)
+    async with secured(tmp_path, authority, clients=bare, asks="required") as it:
+        client = await it.client(bare.issue("a", label="shown"))
+        assert (await client.ask(get())).status == 200
 
 
 @LOOPS

@@ -31,6 +31,7 @@ from gateway.remote.http import (
     shown_address,
     trust,
 )
+from tests.authorities import strict_by_default
 from tests.issuer import PATIENCE, HostileIssuer
 from tests.kubernetes.pki import Authority
 
@@ -420,19 +421,11 @@ async def test_ca_file_is_trusted_instead_of_the_systems_authorities(
 async def test_an_authority_of_ones_own_need_not_be_one_for_everybody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in Python 3.13: certificates without key identifiers, as those of some clusters, are not accepted there."""
-    made = ssl.create_default_context
-
-    def strict(*arguments: Any, **settings: Any) -> ssl.SSLContext:
-        context = made(*arguments, **settings)
-        context.verify_flags |= ssl.VERIFY_X509_STRICT
-        return context
-
     authority = Authority(tmp_path)
     authority.issue("server", "server", addresses=("127.0.0.1",))
     both = tmp_path / "both.pem"
     both.write_bytes((tmp_path / "server.key").read_bytes() + (tmp_path / "server.crt").read_bytes())
-    monkeypatch.setattr(ssl, "create_default_context", strict)
+    strict_by_default(monkeypatch)
     async with tls_server(both) as url:
         issuer = Issuer(issuer=url, audience="a", ca_file=str(tmp_path / "ca.crt"))
         assert await fetch_json(url, issuer) == Fetched({}, None)

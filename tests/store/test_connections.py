@@ -16,6 +16,7 @@ from gateway.core.config.store import StoreSection
 from gateway.store.down import StoreDown
 from gateway.store.script import Script
 from gateway.store.store import Store
+from tests.authorities import strict_by_default
 from tests.redis_server import SECRET, RedisServer, free_port, redis_server
 from tests.relay.upstream.test_dialing import Authority
 from tests.store.heard import a_store, shared
@@ -117,6 +118,16 @@ async def test_tls_with_a_private_authority(tmp_path: Path, authority: Authority
     with with_tls(tmp_path, authority, "--requirepass", SECRET) as section:
         trusting = msgspec.structs.replace(section, ca_file=str(authority.file), password=Secret(env="P"))
         async with a_store(trusting) as store:
+            assert await works(store)
+
+
+async def test_an_authority_of_ones_own_need_not_be_one_for_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict_by_default(monkeypatch)
+    bare = Authority(tmp_path, identifies_keys=False)
+    with with_tls(tmp_path, bare) as section:
+        async with a_store(msgspec.structs.replace(section, ca_file=str(bare.file))) as store:
             assert await works(store)
 
 

@@ -117,7 +117,7 @@ class Issuer(Section, frozen=True, kw_only=True):
     ca_file: Annotated[
         str | None,
         _doc(
-            "PEM file of authorities, replacing the system's, for this issuer",
+            "PEM file of authorities, replacing the system's, for this issuer; certificates need no key identifiers",
             file="authorities",
             variable="GATEWAY_CA_FILE",
         ),

@@ -43,7 +43,11 @@ class StoreSection(Section, frozen=True, kw_only=True):
     sentinel_username: Annotated[str | None, _doc("name for the ACL of Sentinels")] = None
     sentinel_password: Annotated[Secret | None, _doc("where the password of Sentinels is, if they have one")] = None
     ca_file: Annotated[
-        str | None, _doc("PEM file of authorities, replacing the system's, for rediss", file="authorities")
+        str | None,
+        _doc(
+            "PEM file of authorities, replacing the system's, for rediss; certificates need no key identifiers",
+            file="authorities",
+        ),
     ] = None
     secrets: Annotated[
         tuple[Secret, ...],

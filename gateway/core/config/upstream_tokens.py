@@ -17,7 +17,11 @@ class TokenRequest(ClientAuthentication, frozen=True, kw_only=True):
     timeout: Annotated[Seconds, _doc("time for a response of the token endpoint, at most 1m")] = default(Seconds(5))
     ca_file: Annotated[
         str | None,
-        _doc("PEM file of authorities, replacing the system's, for the token endpoint", file="authorities"),
+        _doc(
+            "PEM file of authorities, replacing the system's, for the token endpoint; certificates need "
+            "no key identifiers",
+            file="authorities",
+        ),
     ] = None
     proxy: Annotated[
         str | None,

@@ -55,7 +55,11 @@ class UpstreamTls(Section, frozen=True, kw_only=True):
     """How the gateway knows an API that speaks https, and how the API knows the gateway."""
 
     ca_file: Annotated[
-        str | None, _doc("PEM file of authorities, replacing the system's, for this API", file="authorities")
+        str | None,
+        _doc(
+            "PEM file of authorities, replacing the system's, for this API; certificates need no key identifiers",
+            file="authorities",
+        ),
     ] = None
     certificate: Annotated[
         str | None,

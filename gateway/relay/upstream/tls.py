@@ -4,6 +4,7 @@ import logging
 import ssl
 from pathlib import Path
 
+from gateway.authorities import trusting
 from gateway.core.config.upstreams import UpstreamTls
 
 log = logging.getLogger("gateway.relay")
@@ -56,7 +57,7 @@ def _stamp_of(path: str) -> _Stamp:
 def tls_context(tls: UpstreamTls) -> ssl.SSLContext:
     """TLS as the configuration asks for. ValueError: a file of it cannot be used."""
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
+        context = trusting(tls.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ValueError(f"tls.ca_file {tls.ca_file}: {_why(error)}") from None
     context.set_alpn_protocols(["http/1.1"])

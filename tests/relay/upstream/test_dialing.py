@@ -23,6 +23,7 @@ from gateway.core.config.section import Seconds
 from gateway.core.config.upstreams import UpstreamSection, UpstreamTls
 from gateway.relay.upstream.dialing import Dialer
 from gateway.relay.upstream.tls import tls_context
+from tests.authorities import strict_by_default
 from tests.relay.test_faults import LOOPS, Run, a_gateway
 from tests.wire import OK, PATIENCE, RawUpstream, Running, Start, get, post, until
 
@@ -222,6 +223,8 @@ class Authority:
 
     directory: Path
     name: str = "ours"
+    #: certificates say which key signed them, as RFC 5280 asks of authorities for everybody
+    identifies_keys: bool = True
 
     def __post_init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -243,7 +246,7 @@ class Authority:
         now = datetime.now(UTC)
         ski = x509.SubjectKeyIdentifier.from_public_key(key)
         aki = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._subject)
@@ -251,9 +254,10 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=3))
             .not_valid_after(now + timedelta(days=days))
-            .add_extension(ski, critical=False)
-            .add_extension(aki, critical=False)
         )
+        if not self.identifies_keys:
+            return builder
+        return builder.add_extension(ski, critical=False).add_extension(aki, critical=False)
 
     def issue(self, *names: str, days: int = 1, label: str = "server") -> tuple[Path, Path]:
         """Paths of a certificate for these names or addresses, and of its key."""
@@ -336,6 +340,17 @@ def test_an_upstream_with_a_certificate_of_a_private_authority_is_reached(
                 it.upstream.conversations.clear()
 
     run(main())
+
+
+async def test_an_authority_of_ones_own_need_not_be_one_for_everybody(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict_by_default(monkeypatch)
+    bare = Authority(tmp_path, identifies_keys=False)
+    async with secure(bare.issue("127.0.0.1")) as it:
+        gateway = await start(upstream=it.url, tls=UpstreamTls(ca_file=str(bare.file)))
+        assert await ask(gateway) == b"ok"
+        it.upstream.conversations.clear()
 
 
 @LOOPS
