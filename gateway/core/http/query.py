@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 _SEPARATOR: Final = re.compile(rb"([&;?#])")
-#: where a name ends: PHP and Rack read NAME[] as an array of that name
-_END_OF_NAME: Final = re.compile(rb"=|\[|%3[dD]|%5[bB]")
+_EQUALS: Final = re.compile(rb"=|%(?:25){0,2}3[dD]")
+#: where a name ends: PHP and Rack read NAME[] as an array of that name, and qs, by which Express reads, [NAME] as NAME
+_END_OF_NAME: Final = re.compile(rb"[\[\]\0]")
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 #: how often an escape is undone: by a proxy, by an API, by whatever it calls
 _DECODED: Final = 3
@@ -32,14 +33,14 @@ def take_parameters(target: bytes, names: Sequence[bytes]) -> tuple[bytes, list[
     path, mark, query = target.partition(b"?")
     if not mark:
         return target, []
-    loose = {_loose(name): name for name in names}
+    loose = {one: name for name in names for one in _readings(name)}
     pieces = [b"&", *_SEPARATOR.split(query), b"&"]
     found: list[Found] = []
     kept: list[bytes] = []
     for index in range(1, len(pieces), 2):
         before, part, after = pieces[index - 1 : index + 2]
-        written = _END_OF_NAME.split(part, maxsplit=1)[0]
-        name = loose.get(_loose(written))
+        read = _readings(_EQUALS.split(part, maxsplit=1)[0])
+        name = next((loose[one] for one in read if one in loose), None)
         if name is None:
             kept += (before, part)
         elif before == after == b"&" and part.partition(b"=")[0] == name:
@@ -51,11 +52,16 @@ def take_parameters(target: bytes, names: Sequence[bytes]) -> tuple[bytes, list[
     return path + b"?" + b"".join(kept[1:]) if kept else path, found
 
 
-def _loose(name: bytes) -> bytes:
-    """A name as the loosest of APIs would read it."""
+def _readings(name: bytes) -> tuple[bytes, ...]:
+    """A name as the loosest of APIs would read it: with what stands in brackets left out, or PHP's underscore there."""
     for _ in range(_DECODED):
         decoded = _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), name)
         if decoded == name:
             break
         name = decoded
+    plain = _plain(_END_OF_NAME.split(name.lstrip(_BLANK + b"["), maxsplit=1)[0])
+    return (plain,) if b"[" not in name else (plain, _plain(name.replace(b"[", b"_")))
+
+
+def _plain(name: bytes) -> bytes:
     return name.strip(_BLANK).lower().translate(_LIKE_UNDERSCORE)

@@ -35,13 +35,36 @@ def test_a_cookie_is_taken_out_and_the_others_stay(value: bytes, left: bytes | N
         (b"__%48ost-token=abc; a=1", b"a=1"),
         (b"a=1,__Host-token=abc; b=2", b"a=1; b=2"),
         (b'"__Host-token"=abc', None),
+        # Python's http.cookies ends a cookie at a blank.
+        (b"a=1 __Host-token=abc", b"a=1"),
+        (b'a="1"\t__Host-token=abc b=2; c=3', b'a="1" b=2; c=3'),
+        (b"a=1; b=2 , __host-token=abc", b"a=1; b=2"),
+        # PHP's underscores, arrays and ends.
+        (b"a=1; ..Host-token=abc", b"a=1"),
+        (b"__Host-token[]=abc; a=1", b"a=1"),
+        (b"__Host-token%5B1%5D=abc; a=1", b"a=1"),
+        (b"__Host-token%00x=abc; a=1", b"a=1"),
+        (b"__%2548ost-token=abc; a=1", b"a=1"),
     ],
 )
 def test_another_spelling_is_not_read_and_is_taken_out_too(value: bytes, left: bytes | None) -> None:
     assert take_cookies(value, NAMES) == (left, [])
 
 
-@pytest.mark.parametrize("value", [b"", b"a=1", b"a=1; b=__Host-token", b"__Host-token2=1", b"; ;", b"a=1,2; b"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"a=1",
+        b"a=1; b=__Host-token",
+        b"__Host-token2=1",
+        b"; ;",
+        b"a=1,2; b",
+        b"a=1  2 3=4; b = c",
+        b"a;  ;b",
+        b"__%25252548ost-token=abc",
+    ],
+)
 def test_other_cookies_stay_as_they_are(value: bytes) -> None:
     assert take_cookies(value, NAMES) == (value, [])
 

@@ -50,6 +50,14 @@ def test_a_parameter_is_taken_out_and_every_other_byte_stays(target: bytes, left
         (b"access_token=abc;b=1", b"b=1"),
         (b"b=1?access_token=abc", b"b=1"),
         (b"access_token=abc#x", b"x"),
+        # qs
+        (b"[access_token]=abc&a=1", b"a=1"),
+        (b"%5Baccess_token%5D[]=abc&a=1", b"a=1"),
+        (b"access_token%255B%255D=abc&a=1", b"a=1"),
+        # PHP
+        (b"access[token=abc&a=1", b"a=1"),
+        (b"access_token%00x=abc&a=1", b"a=1"),
+        (b"access_token%253Dabc&a=1", b"a=1"),
     ],
 )
 def test_another_spelling_is_no_token_and_is_taken_out_too(query: bytes, left: bytes) -> None:
@@ -61,7 +69,16 @@ def test_another_spelling_is_no_token_and_is_taken_out_too(query: bytes, left: b
 
 @pytest.mark.parametrize(
     "target",
-    [b"/a", b"*", b"/a?", b"/a?b=access_token", b"/access_token=1", b"/a?xaccess_token=1", b"/a?access-token=1"],
+    [
+        b"/a",
+        b"*",
+        b"/a?",
+        b"/a?b=access_token",
+        b"/access_token=1",
+        b"/a?xaccess_token=1",
+        b"/a?access-token=1",
+        b"/a?x[access_token]=1",
+    ],
 )
 def test_what_is_not_of_the_name_stays(target: bytes) -> None:
     assert take_parameters(target, NAMES) == (target, [])

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gateway.core.config.credentials import CredentialPlace, Credentials
@@ -254,6 +254,12 @@ def test_any_bytes_in_any_place_are_one_token_or_refused(
     assert isinstance(found, bytes | type)
 
 
+@example(
+    lines=[(b"Cookie", b"__Host-token=abc"), (b"Cookie", b"__Host-token=abc")],
+    target=b"/a",
+    is_websocket=False,
+    more=(b"Authorization", b"Bearer abc"),
+)
 @given(
     lines=LINES,
     target=TARGETS,
