@@ -49,13 +49,17 @@ def certificate_problems(config: Config) -> Iterator[ConfigProblem]:
 def certificate_warnings(config: Config) -> Iterator[ConfigProblem]:
     """What may stay but ought to be known."""
     header = config.client_certificate_header
-    if header is not None and header.element == "last" and header.format == "xfcc":
-        yield ConfigProblem(
-            f"{_PATH}.element",
-            "is last, which is a proxy's own certificate where several add theirs (Istio), and which a name with a "
-            "comma in a client's certificate can be taken for; leave it out where one proxy replaces the header "
-            "(sanitize_set)",
-        )
+    if header is None or header.format != "xfcc" or header.element in (None, "first", 1):
+        return
+    if header.element in ("last", -1):
+        said = "is last, which is a proxy's own certificate where several add theirs (Istio), and which"
+    else:
+        said = f"is {header.element}, which"
+    yield ConfigProblem(
+        f"{_PATH}.element",
+        f"{said} a name with a comma in a client's certificate can be taken for; leave it out where one proxy replaces "
+        "the header (sanitize_set)",
+    )
 
 
 def _wrong_name(header: ClientCertificateHeader, config: Config) -> str | None:

@@ -62,9 +62,20 @@ def test_somebody_must_be_believed() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "warns"),
-    [(None, False), ({}, False), ({"element": "last"}, True), ({"element": "last", "format": "base64_der"}, False)],
+    [
+        (None, False),
+        ({}, False),
+        ({"element": "first"}, False),
+        ({"element": 1}, False),
+        ({"element": "last"}, True),
+        ({"element": -1}, True),
+        # A comma in the name of the first moves all that follow.
+        ({"element": 2}, True),
+        ({"element": -3}, True),
+        ({"element": "last", "format": "base64_der"}, False),
+    ],
 )
-def test_the_last_element_is_seldom_the_clients(settings: dict[str, Any] | None, *, warns: bool) -> None:
+def test_an_element_behind_the_first_is_seldom_the_clients(settings: dict[str, Any] | None, *, warns: bool) -> None:
     found = [problem.path for problem in certificate_warnings(config(settings))]
     assert found == (["client_certificate_header.element"] if warns else [])
     assert all(path in [warning.path for warning in warnings(config(settings))] for path in found)
