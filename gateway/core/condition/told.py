@@ -18,6 +18,8 @@ from gateway.core.token.payload import Extent
 MAX_PAIRS: Final = 256
 #: members of all lists within lists, times the characters of the longest text, times what is done with it: about 30 ms
 MAX_WORK: Final = 1 << 21
+#: members of all lists within lists, times the characters of the longest text, times the steps of patterns: about 30 ms
+MAX_MATCHING: Final = 1 << 19
 #: members of all lists, times those of each list that is made of one: about 30 ms
 MAX_COPIES: Final = 1 << 19
 #: steps that the library takes through lists, whatever they have
@@ -55,9 +57,9 @@ def told_of(
         elif name == "request.query":
             value = _query(facts.target)
         values[name] = value
-        if condition.depth:
+        if condition.depth or condition.steps:
             extent = extent.beside(_extent_of(value))
-    if condition.depth:
+    if condition.depth or condition.steps:
         _check_work(condition, extent)
     return values
 
@@ -129,6 +131,10 @@ def _extent_of(value: Any) -> Extent:
 def _check_work(condition: Condition, extent: Extent) -> None:
     members = extent.members + condition.text.count(",") + 1
     steps = min(members**condition.depth, MAX_STEPS)
-    if steps * extent.longest * condition.weight > MAX_WORK or steps * members * condition.copies > MAX_COPIES:
+    if (
+        (condition.depth and steps * extent.longest * condition.weight > MAX_WORK)
+        or steps * members * condition.copies > MAX_COPIES
+        or steps * extent.longest * condition.steps > MAX_MATCHING
+    ):
         told = f"{members} members and a text of {extent.longest} characters"
         raise TooMuch(f"there is more than a condition may go through: {told}, {condition.depth} deep")

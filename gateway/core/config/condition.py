@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.core.config.pattern import pattern_size
+from gateway.core.config.pattern import pattern_size, slow_size
 
 #: bytes of UTF-8
 MAX_CONDITION: Final = 1024
@@ -65,6 +65,8 @@ class Condition:
     weight: int
     #: how often it makes another list of one, which is copied for each member that is added
     copies: int
+    #: steps that all its patterns together may take for each character of a text
+    steps: int
     #: what && joins, in order: one where nothing is joined
     parts: tuple[str, ...]
 
@@ -94,6 +96,7 @@ def read_condition(text: str) -> Condition:
         depth=_depth(words),
         weight=_weight(words),
         copies=sum(word.text in _COPYING and _text(words, index + 1) == "(" for index, word in enumerate(words)),
+        steps=sum(slow_size(_pattern(words[index + 2])) for index in _matches(words)),
         parts=_parts(text, words),
     )
 
@@ -116,13 +119,23 @@ def condition_sentences(text: str) -> Iterator[str]:
         if word.text == "matches" and asked[0] == "(":
             if not _is_with_pattern(words, index):
                 yield "must have the pattern of matches as one text in it: request.path.matches('^/a/[0-9]+$')"
-            elif pattern_size(asked[1]) > MAX_PATTERN:
+            elif pattern_size(_pattern(words[index + 2])) > MAX_PATTERN:
                 yield f"must not have a pattern of more than {MAX_PATTERN} steps, each as often as it is repeated"
 
 
 def _words(text: str) -> list[_Word]:
     found = (_Word(str(match.lastgroup), match[0], match.start()) for match in _WORDS.finditer(text))
     return [word for word in found if word.kind not in {"blank", "comment"}]
+
+
+def _matches(words: list[_Word]) -> list[int]:
+    """Where `matches` stands with its pattern."""
+    return [index for index, word in enumerate(words) if word.text == "matches" and _is_with_pattern(words, index)]
+
+
+def _pattern(word: _Word) -> str:
+    """The pattern in a text, without the backslashes of that."""
+    return word.text.lstrip("rRbB").strip("\"'") if word.kind == "raw" else word.text.strip("\"'").replace("\\\\", "\\")
 
 
 def _is_with_pattern(words: list[_Word], index: int) -> bool:

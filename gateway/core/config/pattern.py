@@ -8,6 +8,20 @@ from typing import Final
 
 _REPEATED: Final = re.compile(r"\{(\d{1,4})(?:,(\d{0,4}))?\}")
 _CLASS: Final = re.compile(r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]?", re.DOTALL)
+#: a character that stands for itself, once; a repetition is none
+_LITERAL: Final = re.compile(r"(?P<repeated>\{[0-9,]*\})|(?<!\\)[A-Za-z0-9_/:@, -](?![*+?{])")
+#: letters of some script and the like: as many steps as their ranges of bytes come to
+_PROPERTY: Final = re.compile(r"\\[pP](?:\{\^?\w+\}|\w)")
+_OF_PROPERTY: Final = "(.{16})"
+#: choices of which every combination is kept at once, at most two to that power
+_FEW: Final = 12
+
+
+def slow_size(pattern: str) -> int:
+    """Steps for each character of a text, where there are too many choices to go through them all at once; else 0."""
+    spelled = _CLASS.sub(lambda found: r"\pL" if r"\p" in found[0].lower() else ".", pattern)
+    choices = _LITERAL.sub(lambda found: found["repeated"] or "", _PROPERTY.sub(".", spelled))
+    return pattern_size(_PROPERTY.sub(_OF_PROPERTY, spelled)) if pattern_size(choices) > _FEW else 0
 
 
 def pattern_size(pattern: str) -> int:

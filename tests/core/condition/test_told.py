@@ -152,6 +152,21 @@ def test_a_list_that_is_made_of_one_costs_its_square() -> None:
     assert told("token.a.all(x, x > 0)", claims={"a": [1] * 4000})
 
 
+@pytest.mark.parametrize("pattern", [r"r'[ab]*a[ab]{250}c'", r"r'^(\pL|-){20}$'", r"'^(\\pL|-){20}$'"])
+def test_a_pattern_with_many_choices_goes_through_no_long_text(pattern: str) -> None:
+    assert told(f"request.path.matches({pattern})", target=b"/" + b"a" * 1400)
+    with pytest.raises(TooMuch):
+        told(f"request.path.matches({pattern})", target=b"/" + b"a" * 2100)
+    assert told("request.path.matches('^/a+/items/[0-9]+$')", target=b"/" + b"a" * 60_000)
+
+
+def test_a_pattern_with_many_choices_counts_for_each_member() -> None:
+    text = "token.a.all(x, token.a.all(y, !y.matches('[ab]*a[ab]{250}c')))"
+    assert told(text, claims={"a": ["ab"] * 8})
+    with pytest.raises(TooMuch):
+        told(text, claims={"a": ["ab" * 50] * 20})
+
+
 def test_what_is_null_counts_for_nothing() -> None:
     text = "identity.subject == null && identity.scopes.all(s, s != '')"
     assert told(text, who={"subject": None}) == {"identity.subject": None, "identity.scopes": ["read", "write"]}

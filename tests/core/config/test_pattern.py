@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.core.config.pattern import pattern_size
+from gateway.core.config.pattern import pattern_size, slow_size
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,23 @@ from gateway.core.config.pattern import pattern_size
 )
 def test_repetitions_are_written_out(pattern: str, size: int) -> None:
     assert pattern_size(pattern) == size
+
+
+@pytest.mark.parametrize(
+    ("pattern", "size"),
+    [
+        ("", 0),
+        ("^/orders/[0-9]+/items/[a-z]+$", 0),
+        ("^app-[a-z]+-admin$", 0),
+        (r"^\pL+$", 0),
+        (r"^\p{Greek}{20}$", 322),
+        (r"^[\PL.]{20}$", 322),
+        (".*a.{8}c", 0),
+        (".*a.{14}c", 18),
+        (".*a..............c", 18),
+        ("[ab]*a[ab]{250}c", 254),
+        ("(a|b|ab|ba){5}", 45),
+    ],
+)
+def test_patterns_with_many_choices_are_slow(pattern: str, size: int) -> None:
+    assert slow_size(pattern) == size
