@@ -109,6 +109,16 @@ upstreams: {o: {url: 'http://127.0.0.1:1', authorization: {client_credentials: {
     "store": """
 store: {url: 'rediss://redis', username: g, password: {file: FILE}, ca_file: FILE, secrets: [{file: FILE}]}
 """,
+    "fetch": """
+    fetch: {origin: 'https://issuer.example', authorization: {file: FILE}}
+""",
+    "listener": """
+tls: {certificate: FILE, key: FILE, client_ca: FILE, client_certificates: optional}
+""",
+    "nonces": """
+external_url: https://api.example
+dpop: {nonce: required, nonce_key: {file: FILE}}
+""",
     "sentinels": """
 store: {url: 'redis+sentinel://a/b', sentinel_password: {file: FILE}, secrets: [{file: FILE}]}
 """,
