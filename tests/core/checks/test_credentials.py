@@ -151,6 +151,8 @@ def test_what_is_unsafe_or_odd_about_a_place_is_told() -> None:
     (ours,) = warned(Place(cookie="__Host-token"))
     assert ours.startswith("credentials[0].cookie: needs external_url or hosts for browsers that do not send ")
     assert warned(Place(cookie="__Host-token"), hosts=("api.example.com",)) == []
+    # What is wrong with the URL is said elsewhere.
+    assert warned(Place(cookie="__Host-token"), external_url="api.example.com") == []
     assert warned(Place(websocket="bearer")) == []
 
 
