@@ -201,6 +201,30 @@ def test_a_slow_client_gets_all_of_its_last_response(
 
 
 @LOOPS
+def test_no_more_is_held_for_a_client_that_takes_nothing_than_without_tls(
+    tmp_path: Path, authority: Authority, run: Run
+) -> None:
+    async def behave(upstream: Conversation) -> None:
+        await upstream.request()
+        await upstream.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+        while True:
+            await upstream.say(b"x" * 16_384)
+
+    async def main() -> None:
+        async with secured(tmp_path, authority) as it:
+            it.gateway.upstream.behaviour = behave
+            client = await it.client()
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await client.send(get())
+            connection = await it.gateway.only_connection()
+            await until(lambda: connection.wire.is_full)
+            # What was read at a time, once more than is enough.
+            assert 0 < connection.wire.untaken < handshakes.AHEAD + 300_000
+
+    run(main())
+
+
+@LOOPS
 @pytest.mark.parametrize("who", ["client", "upstream", "upstream, its side only"])
 def test_a_tunnel_works_and_ends_with_either_side(tmp_path: Path, authority: Authority, run: Run, who: str) -> None:
     async def main() -> None:

@@ -23,6 +23,8 @@ from gateway.relay.client.secure import Secure
 PART: Final = 10
 #: seconds for which a client's farewell is waited for when a connection ends (RFC 8446 section 6.1)
 FAREWELL: Final = 5.0
+#: bytes of a response from which on a client has enough to take, as without TLS; the loops would allow eight times that
+AHEAD: Final = 64 * 1024
 #: seconds between two lines of the log
 PAUSE: Final = 60.0
 
@@ -133,6 +135,7 @@ class Handshakes:
         if handshake.gave_way:
             transport.abort()
             return
+        transport.set_write_buffer_limits(high=AHEAD)
         connection = Connection(self._listener)
         transport.set_protocol(cast("asyncio.Protocol", connection))
         connection.connection_made(transport)
