@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.core.config.condition import CLAIMS, Condition
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.header_names import fold
 from gateway.core.http.hosts import host_of
 from gateway.core.http.paths import parse_path
 from gateway.core.token.identity import Identity
@@ -84,11 +85,16 @@ def _path(target: bytes, *, ignore_case: bool) -> str:
 
 
 def _headers(lines: list[HeaderLine]) -> dict[str, str]:
-    """Names in lower case; the values of a name that is repeated joined (RFC 9110 section 5.3)."""
+    """Names in lower case; the values of a name that is repeated joined (RFC 9110 section 5.3).
+
+    X_Debug is x-debug too: many APIs read one for the other, and a condition that asks for its absence means both.
+    """
     found: dict[bytes, list[bytes]] = {}
     for name, value in lines:
-        if (lower := name.lower()) not in _HIDDEN:
-            found.setdefault(lower, []).append(value)
+        lower, folded = name.lower(), fold(name)
+        if folded not in _HIDDEN:
+            for read in (lower,) if folded == lower else (lower, folded):
+                found.setdefault(read, []).append(value)
     return {name.decode("latin-1"): b", ".join(values).decode("utf-8", "replace") for name, values in found.items()}
 
 

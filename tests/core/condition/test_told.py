@@ -152,6 +152,12 @@ def test_a_list_that_is_made_of_one_costs_its_square() -> None:
     assert told("token.a.all(x, x > 0)", claims={"a": [1] * 4000})
 
 
+def test_a_header_line_counts_under_the_name_that_an_api_may_read_it_by() -> None:
+    lines = ((b"X_Debug", b"1"), (b"x-debug", b"2"), (b"X_Other", b"3"), (b"Sec_WebSocket_Protocol", b"bearer, abc"))
+    seen = told("'x-debug' in request.headers", *lines)["request.headers"]
+    assert seen == {"x_debug": "1", "x-debug": "1, 2", "x_other": "3", "x-other": "3"}
+
+
 @pytest.mark.parametrize("pattern", [r"r'[ab]*a[ab]{250}c'", r"r'^(\pL|-){20}$'", r"'^(\\pL|-){20}$'"])
 def test_a_pattern_with_many_choices_goes_through_no_long_text(pattern: str) -> None:
     assert told(f"request.path.matches({pattern})", target=b"/" + b"a" * 1400)
