@@ -11,6 +11,15 @@
 {{- $ports | uniq | toJson -}}
 {{- end -}}
 
+{{/* What the port for requests speaks; of somebody else's ConfigMap it is taken to be http. */}}
+{{- define "bearer-gateway.speaks" -}}
+{{- $config := .Values.config -}}
+{{- if kindIs "string" $config -}}
+{{- $config = fromYaml $config -}}
+{{- end -}}
+{{- ternary "https" "http" (kindIs "map" (get (default dict $config) "tls")) -}}
+{{- end -}}
+
 {{/* Whether an entry of `issuers` is this very cluster, which is asked with the token of the pod. */}}
 {{- define "bearer-gateway.asksCluster" -}}
 {{- if and (eq (toString .preset) "kubernetes") (not (or .jwks_url .jwks_file .discovery_url)) -}}
