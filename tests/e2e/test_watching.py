@@ -30,8 +30,8 @@ RUNBOOK_URL = "https://github.com/bearer-gateway/bearer-gateway/blob/main/docs/r
 SEVERITIES = {"critical", "warning", "info"}
 #: what Grafana puts in the place of variables
 VARIABLES = {"$__rate_interval": "1m", "$namespace": ".*", "$job": ".*"}
-#: what has no result here: nothing was a week ago
-WITHOUT_RESULT = ("offset 1w",)
+#: what has no result here: nothing was a week ago, and TLS is spoken elsewhere
+WITHOUT_RESULT = ("offset 1w", "gateway_tls_")
 
 
 def plain(path: Path) -> Any:
@@ -103,7 +103,7 @@ def test_every_section_of_the_runbook_says_what_it_means_where_to_look_and_what_
 def test_the_dashboard_asks_in_the_order_in_which_one_asks() -> None:
     dashboard = json.loads(DASHBOARD.read_text())
     rows = [panel["title"] for panel in dashboard["panels"] if panel["type"] == "row"]
-    assert rows == ["Is it up?", "Whom does it refuse?", "Is it slow?", "Is it the provider?", "Is it the API?", "Is it the process?", "Is it the store?", "Is it a revocation, a rate, an exchange?"]  # fmt: skip
+    assert rows == ["Is it up?", "Whom does it refuse?", "Is it slow?", "Is it the provider?", "Is it the API?", "Is it the process?", "Is it the store?", "Is it a revocation, a rate, an exchange?", "Is it TLS, a proof, a condition?"]  # fmt: skip
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
     places = sorted((panel["gridPos"]["y"], panel["gridPos"]["x"]) for panel in dashboard["panels"])
@@ -156,6 +156,7 @@ routes:
   - {{path: /gone/*, upstream: gone}}
   - {{path: /tried/*, mode: report}}
   - {{path: /counted/*, rates: [{{name: few, per: route, limit: 1, window: 1h}}]}}
+  - {{path: /told/*, condition: 'request.method == "GET"'}}
   - {{path: /*}}
 limits: {{connections: 500, drain_delay: 0s}}
 """)
@@ -170,7 +171,7 @@ limits: {{connections: 500, drain_delay: 0s}}
 
 
 #: requests that it makes
-ASKED = 9
+ASKED = 10
 
 
 async def ask_everything(gateway: GatewayProcess, issuer: DemoIssuer) -> None:
@@ -187,6 +188,7 @@ async def ask_everything(gateway: GatewayProcess, issuer: DemoIssuer) -> None:
     sent = proof(bound.encode(), htu="https://api.test/a", iat=time.time()).decode()
     proven = {"Authorization": f"DPoP {bound}", "DPoP": sent}
     assert (await gateway.ask(path="/a", headers=proven))[0] == 200
+    assert (await gateway.ask(token, path="/told/a"))[0] == 200
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -195,8 +197,8 @@ async def test_every_metric_that_is_asked_for_is_exported(
 ) -> None:
     asked = {name for one in (*expressions(), *(str(rule["expr"]) for rule in rules())) for name in metrics_of(one)}
     assert len(asked) > 25
-    # Only where TLS is spoken: tests/process/test_secure.py looks for it.
-    asked -= {"gateway_tls_certificate_expiry_timestamp_seconds"}
+    # Only where TLS is spoken: tests/process/test_secure.py and tests/relay/client/test_secure.py look for them.
+    asked -= {"gateway_tls_certificate_expiry_timestamp_seconds", "gateway_tls_handshakes_failed_total"}
     async with gateway_with_traffic(tmp_path, issuer, api, redis, workers=workers) as gateway:
         exported: set[str] = set()
         page = ""
