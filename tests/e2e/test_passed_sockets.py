@@ -1,16 +1,20 @@
 """One socket outlives three gateways: whoever connects meanwhile is refused by nobody, and waits for the next."""
 
 import asyncio
+import base64
+import hashlib
 import signal
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from process import GatewayProcess, serving
+from test_client_certificates import World, tls
 from test_workers import directory, request, upstream
 
 from gateway.demo.issuer import DemoIssuer
@@ -18,8 +22,8 @@ from tests.wire import RawUpstream, until
 
 __all__ = ["directory"]
 
-#: seconds between two connections
-EVERY = 0.005
+#: seconds between two connections, and between two that begin with a handshake of TLS
+EVERY, EVERY_SECURE = 0.005, 0.05
 #: seconds that a busy machine may take for what is not the start
 MARGIN = 2.0
 
@@ -33,11 +37,13 @@ class Clients:
     longest: float = 0.0
     lost: list[str] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    #: None: they speak no TLS
+    context: ssl.SSLContext | None = None
 
     async def ask(self, address: tuple[str, int], raw: bytes) -> None:
         began = time.monotonic()
         try:
-            reader, writer = await asyncio.open_connection(*address)
+            reader, writer = await asyncio.open_connection(*address, ssl=self.context)
             writer.write(raw)
             response = await reader.read()
             writer.close()
@@ -55,7 +61,7 @@ class Clients:
             task = asyncio.create_task(self.ask(address, raw))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(EVERY if self.context is None else EVERY_SECURE)
 
     async def more(self, count: int) -> None:
         """Waits until so many more were served."""
@@ -64,8 +70,8 @@ class Clients:
 
 
 @asynccontextmanager
-async def coming(address: tuple[str, int], raw: bytes) -> AsyncIterator[Clients]:
-    clients = Clients()
+async def coming(address: tuple[str, int], raw: bytes, context: ssl.SSLContext | None = None) -> AsyncIterator[Clients]:
+    clients = Clients(context=context)
     comes = asyncio.create_task(clients.come(address, raw))
     try:
         yield clients
@@ -82,7 +88,13 @@ def held() -> Iterator[socket.socket]:
 
 @asynccontextmanager
 async def program(
-    directory: Path, issuer: DemoIssuer, api: RawUpstream, passed: dict[str, socket.socket], *, workers: int
+    directory: Path,
+    issuer: DemoIssuer,
+    api: RawUpstream,
+    passed: dict[str, socket.socket],
+    *,
+    workers: int,
+    more: str = "",
 ) -> AsyncIterator[GatewayProcess]:
     path = directory / "gateway.yaml"
     path.write_text(f"""
@@ -91,28 +103,31 @@ admin: 127.0.0.1:0
 workers: {workers}
 issuers: [{{issuer: {issuer.url}, audience: {issuer.audience}}}]
 limits: {{drain_delay: 0.2s, drain: 10s}}
-""")
+{more}""")
     env = {"PROMETHEUS_MULTIPROC_DIR": str(directory / "metrics")}
     async with serving(config=str(path), env=env, passed=passed) as gateway:
         yield gateway
 
 
+@pytest.mark.parametrize("spoken", ["http", "https"])
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_three_starts_on_one_socket_lose_nobody(
-    directory: Path, issuer: DemoIssuer, held: socket.socket, workers: int
+    directory: Path, issuer: DemoIssuer, held: socket.socket, workers: int, spoken: str
 ) -> None:
     where = held.getsockname()
+    world = World.in_directory(directory)
+    context, more, count = (None, "", 100) if spoken == "http" else (world.context(), tls(world), 25)
     raw = request(issuer).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
     away = 0.0
     async with upstream() as api, AsyncExitStack() as stack:
-        clients = await stack.enter_async_context(coming(where, raw))
+        clients = await stack.enter_async_context(coming(where, raw, context))
         stopped = time.monotonic()
         for start in range(3):
-            async with program(directory, issuer, api, {"listen": held}, workers=workers) as gateway:
+            async with program(directory, issuer, api, {"listen": held}, workers=workers, more=more) as gateway:
                 assert gateway.url == f"http://127.0.0.1:{where[1]}"
                 await clients.more(1)
                 away = max(away, time.monotonic() - stopped)
-                await clients.more(100)
+                await clients.more(count)
                 if start == 2:
                     await stack.aclose()
                 stopped = time.monotonic()
@@ -120,9 +135,51 @@ async def test_three_starts_on_one_socket_lose_nobody(
                 assert await gateway.process.wait() == 0
             assert "cut" not in gateway.output.decode()
     assert clients.lost == []
-    assert clients.served > 300
+    assert clients.served > 3 * count
     # Whoever came while there was none stands in a queue, and that takes its time as well.
     assert clients.longest < 2 * away + MARGIN
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_tls_is_spoken_on_a_socket_that_was_passed(
+    directory: Path, issuer: DemoIssuer, held: socket.socket, workers: int, kind: str
+) -> None:
+    """With certificates of clients, who are nobody's whose proxy is trusted: a token is bound to one of them."""
+    world = World.in_directory(directory)
+    path = directory / "traffic.sock"
+    async with upstream() as api, AsyncExitStack() as stack:
+        if kind == "unix":
+            held = stack.enter_context(socket.socket(socket.AF_UNIX))
+            held.bind(str(path))
+            held.listen()
+        passed = {"listen": held}
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(world.ours[0].read_text())).digest()
+        bound = issuer.access_token(cnf={"x5t#S256": base64.urlsafe_b64encode(digest).rstrip(b"=").decode()})
+        raw = f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {bound}\r\nConnection: close\r\n\r\n".encode()
+        async with program(directory, issuer, api, passed, workers=workers, more=tls(world)) as gateway:
+            await gateway.ready()
+            gateway.secrets.append(bound)
+            for shows, status in ((world.ours, 200), (world.others, 401), (None, 401)):
+                context = world.context(shows)
+                reader, writer = (
+                    await asyncio.open_unix_connection(str(path), ssl=context, server_hostname="127.0.0.1")
+                    if kind == "unix"
+                    else await asyncio.open_connection(*held.getsockname(), ssl=context)
+                )
+                writer.write(raw)
+                assert int((await reader.read()).split()[1]) == status
+                writer.close()
+            # Nor is what speaks no TLS there served, and nobody is told of it in plain.
+            plain, writer = (
+                await asyncio.open_unix_connection(str(path))
+                if kind == "unix"
+                else await asyncio.open_connection(*held.getsockname())
+            )
+            writer.write(raw)
+            with suppress(ConnectionResetError):
+                assert b"HTTP" not in await plain.read()
+            writer.close()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
