@@ -31,6 +31,8 @@ _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _MOST_HOSTS: Final = 8
 #: methods and hosts with which one that a route takes is looked for
 _MOST_USUAL: Final = 32
+#: prefixes that are tried for one route
+_MOST_PREFIXES: Final = 32
 #: one that no file names
 _STRANGER: Final = "other.invalid"
 #: what many frameworks read a name with as that name: Rails, Spring and ASP.NET know formats
@@ -195,7 +197,7 @@ class Walker:
         own = self._routes[index]
         api, asked = self._urls[own.upstream], self._table.match(usual.facts()).forwarded_target(usual.path.encode())
         prefixes = {"", *(route.strip_prefix or "" for route in self._routes if self._urls[route.upstream] == api)}
-        for prefix in sorted(prefixes - {own.strip_prefix or ""}):
+        for prefix in sorted(prefixes - {own.strip_prefix or ""})[:_MOST_PREFIXES]:
             path = (_path(parse_pattern(prefix).segments) if prefix else "") + asked.decode()
             request = Request(usual.method, path, usual.host)
             taker = self._taker(request)
