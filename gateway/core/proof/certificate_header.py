@@ -23,7 +23,8 @@ _MAX_PAIRS: Final = 16 * MAX_ELEMENTS
 
 #: A value is quoted whole or not at all. In quotes a backslash takes the meaning from what follows it (RFC 4514 names
 #: come with it; Envoy adds it to quotes).
-_PAIR: Final = re.compile(rb'[ \t]*([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^",;]*)[ \t]*([,;]|$)', re.DOTALL)
+#: Possessive: blanks that belong to the value or stand behind it would be tried both ways, each of them.
+_PAIR: Final = re.compile(rb'[ \t]*+([A-Za-z]++)=("(?:[^"\\]|\\.)*+"|[^",;]*+)[ \t]*+([,;]|$)', re.DOTALL)
 _HASH: Final = re.compile(rb"[0-9A-Fa-f]{64}")
 #: what the certificate's holder may have chosen: Envoy does not always quote it
 _CHOSEN: Final = frozenset({b"subject", b"uri", b"dns"})

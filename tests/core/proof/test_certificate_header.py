@@ -1,5 +1,6 @@
 """A header with a client certificate gives its thumbprint, or says why nobody can tell."""
 
+import time
 from base64 import b64encode
 from hashlib import sha256
 from urllib.parse import quote
@@ -176,3 +177,22 @@ def test_time_does_not_grow_faster_than_the_header() -> None:
         for kind in ("xfcc", "pem"):
             with pytest.raises(ProofInvalid):
                 thumbprint_in(value, rules(kind))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"a=" + b" " * 30_000 + b'"',
+        b"a=" + b"\t " * 15_000 + b'"x',
+        b"a=b;" * 500 + b"a=" + b" " * 30_000 + b'"',
+        b'a="' + b"\\\\" * 15_000,
+        b'a="b"' + b" " * 30_000 + b"!",
+        b" " * 30_000 + b"!",
+    ],
+    ids=["blanks", "tabs", "pairs", "backslashes", "behind quotes", "before"],
+)
+def test_hostile_xfcc_costs_no_more_than_one_pass(value: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(ProofInvalid):
+        thumbprint_in(value, rules("xfcc", "last"))
+    assert time.process_time() - began < 0.5
