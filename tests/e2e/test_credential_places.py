@@ -37,7 +37,8 @@ class Api:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.heads.append(f"{request.raw_path} {request.headers!r}")
-        self.requests.append((request.method, request.path, request.headers.get("X-User-Id", "")))
+        if request.path != "/favicon.ico":  # which a browser asks for by itself, whenever it likes
+            self.requests.append((request.method, request.path, request.headers.get("X-User-Id", "")))
         if request.path == "/page":
             return web.Response(
                 text="<!doctype html><title>ours</title><form method=post action=/orders></form>",
