@@ -326,14 +326,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"an argument {error}", file=sys.stderr)
         return FAILED
     set_up_logging(Log(level="error", format="text"))
-    parts = urlsplit(arguments.url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    host, target = _split(arguments.url)
     explaining = explain(
         loaded.config,
         token,
         method=arguments.method,
         target=target,
-        host=parts.netloc or _usual_host(loaded.config),
+        host=host or _usual_host(loaded.config),
         certificate=certificate,
         place=place,
         headers=headers,
@@ -350,6 +349,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(as_text(explanation, color=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
     return FAILED if explanation.verdict == "refused" else OK
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Host and target. What begins with a slash is a path as it stands, two of them as well, and has no host."""
+    if url.startswith("/"):
+        return "", url.partition("#")[0]
+    parts = urlsplit(url)
+    return parts.netloc, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _usual_host(config: Config) -> str:

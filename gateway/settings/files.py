@@ -82,8 +82,11 @@ def check_client_certificate(certificate: str, key: str) -> None:
 
     ValueError carries a sentence that fits behind the key `certificate`.
     """
-    for path in (certificate, key):
-        read_named(path, MAX_FILE)
+    read_named(certificate, MAX_FILE)
+    try:
+        read_named(key, MAX_FILE)
+    except ValueError as error:
+        raise ValueError(f"needs key, which {error}") from None
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, _no_passphrase)
     except ssl.SSLError as error:

@@ -669,3 +669,26 @@ async def test_rates_are_told_of_and_not_taken_from(keys: str) -> None:
         told = {step.name: (step.passed, step.says) for step in explanation.steps}
         assert told["rates"] == (True, "all: 100 in 60s per subject: 19 of 20 left")
         assert told["bad_tokens"] == (True, "few of late came from where this one came from")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("//orders/1", "ambiguous_path"),
+        ("///orders/1", "ambiguous_path"),
+        ("http://api.example//orders/1", "ambiguous_path"),
+        ("/orders/1#part", "GET /orders/1"),
+        ("http://api.example/orders/1?a=b#part", "GET /orders/1"),
+    ],
+)
+def test_a_path_is_explained_as_it_stands(
+    keys: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str, said: str
+) -> None:
+    config, token = tmp_path / "gateway.yaml", tmp_path / "token"
+    config.write_text(
+        f"upstream: http://127.0.0.1:9\nissuers: [{{issuer: {ISSUER}, audience: {AUDIENCE}, jwks_file: {keys}}}]\n"
+        "routes: [{path: /orders/*}]\n"
+    )
+    token.write_bytes(minted())
+    main(["explain", "--config", str(config), "--url", url, str(token)])
+    assert said in capsys.readouterr().out

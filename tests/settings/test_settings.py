@@ -593,6 +593,9 @@ def test_authorities_and_a_client_certificate_are_read(file: Path, ca_file: Path
         "upstreams.shop.tls.ca_file: names a file that does not exist",
         "upstreams.shop.tls.certificate: names a file that does not exist",
     ]
+    assert told(with_shop(file, section.format(ca_file, one.certificate, "/nowhere/k"))) == [
+        "upstreams.shop.tls.certificate: needs key, which names a file that does not exist",
+    ]
     for certificate, key in ((one.key, one.key), (one.certificate, one.certificate), (file, one.key)):
         assert told(with_shop(file, section.format(ca_file, certificate, key))) == [
             "upstreams.shop.tls.certificate: names a file that cannot be used with key"

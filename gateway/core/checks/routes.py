@@ -226,7 +226,8 @@ def _issuer_meant(name: str, issuers: list[str], config: Config) -> str:
 
 def _name_problems(route: RouteSection, config: Config) -> Iterator[tuple[str, str]]:
     upstreams = upstreams_of(config)
-    if route.upstream not in upstreams:
+    # Without any that is told once, not of each route.
+    if upstreams and route.upstream not in upstreams:
         yield "upstream", f"is not one of the upstreams{did_you_mean(route.upstream, upstreams)}"
     issuers = [issuer_name(issuer) for issuer in distinct_issuers(config.issuers)]
     for index, name in enumerate(route.issuers):

@@ -12,6 +12,12 @@ class MissingCredential(Denied):
     challenge = True
 
 
+class MissingElsewhere(MissingCredential):
+    """The same, where a token in Authorization would not count."""
+
+    public = "This API needs an access token, and reads it elsewhere than in the Authorization header."
+
+
 class InvalidRequest(Denied):
     status = 400
     code = "invalid_request"

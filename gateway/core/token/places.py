@@ -11,7 +11,14 @@ from typing import Final
 from gateway.core.config.credentials import COOKIE, KINDS, Credentials, places_in
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection
-from gateway.core.errors import MisplacedToken, MissingCredential, MultipleCredentials, Refusal, TokenTooLarge
+from gateway.core.errors import (
+    MisplacedToken,
+    MissingCredential,
+    MissingElsewhere,
+    MultipleCredentials,
+    Refusal,
+    TokenTooLarge,
+)
 from gateway.core.http.cookies import take_cookies
 from gateway.core.http.cross_site import CrossSite
 from gateway.core.http.facts import Facts, HeaderLine
@@ -188,7 +195,8 @@ class RoutePlaces:
             return facts
         if self._is_optional:
             return facts.credited((), place="Authorization")
-        raise MissingCredential(f"no credential in {self._shown}")
+        missing = MissingCredential if self._authorization else MissingElsewhere
+        raise missing(f"no credential in {self._shown}")
 
     def _has_token(self, facts: Facts) -> bool:
         """Whether Authorization has one; another scheme is none."""

@@ -332,3 +332,7 @@ def test_a_path_that_could_never_match_where_case_is_ignored_is_told() -> None:
         path_case="insensitive",
     )
     assert [problem.path for problem in route_problems(made)] == ["routes[0].path", "routes[1].path"]
+
+
+def test_that_there_is_no_upstream_is_not_told_of_each_route() -> None:
+    assert told({"path": "/a"}, {"path": "/b", "upstream": "shop"}, upstream=None) == []

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from gateway.core.config.credentials import CredentialPlace, Credentials
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection
-from gateway.core.errors import MisplacedToken, MissingCredential, MultipleCredentials, Refusal, TokenTooLarge
+from gateway.core.errors import (
+    MisplacedToken,
+    MissingCredential,
+    MissingElsewhere,
+    MultipleCredentials,
+    Refusal,
+    TokenTooLarge,
+)
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.placed import Place
 from gateway.core.token.places import Places, RoutePlaces, cross_site_of, named_places, places_of, route_places_of
@@ -139,8 +146,12 @@ def test_a_route_reads_the_places_that_it_names() -> None:
     with pytest.raises(MissingCredential) as caught:
         chosen((b"X-Access-Token", b"abc"), (b"Authorization", b"Bearer abc"), credentials=other)
     assert caught.value.evidence == "no credential in X-Other"
+    # It did send Authorization: it is not told to.
+    assert isinstance(caught.value, MissingElsewhere)
+    assert "elsewhere than in the Authorization header" in caught.value.public
     with pytest.raises(MissingCredential) as caught:
         chosen()
+    assert not isinstance(caught.value, MissingElsewhere)
     assert caught.value.evidence == (
         "no credential in Authorization, X-Access-Token, cookie __Host-token, query access_token, websocket bearer"
     )
