@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 pytest_plugins = ["tests.durations", "tests.redis_server"]
 
@@ -33,9 +34,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Hypothesis makes its tables of all characters once for a clone, which takes seconds: not those of some test."""
     if any(getattr(getattr(item, "obj", None), "is_hypothesis_test", False) for item in session.items):
-        from hypothesis import given  # noqa: PLC0415 -- not where no test needs it
-        from hypothesis import strategies as st  # noqa: PLC0415 -- the same
-
         settings(max_examples=1, database=None, deadline=None, suppress_health_check=list(HealthCheck))(
             given(st.text())(lambda _: None)
         )()

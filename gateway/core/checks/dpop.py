@@ -5,7 +5,7 @@ from typing import Final
 
 from gateway.core.checks.issuers import algorithm_problems
 from gateway.core.checks.store import sharing_problems
-from gateway.core.config.file import Config
+from gateway.core.config.file import Config, takes_certificates
 from gateway.core.config.words import REQUIRED, ConfigProblem
 
 #: seconds; beyond an hour's sixth a proof is worth as much as the token
@@ -60,13 +60,12 @@ def dpop_warnings(config: Config) -> Iterator[ConfigProblem]:
 
 def _lacking(config: Config, binding: str) -> str:
     """What it takes to prove that a token is bound as an issuer demands, in words; nothing where it can be."""
-    takes_certificates = config.client_certificate_header is not None or (config.tls is not None and config.tls.asks)
     match binding:
         case "dpop" if config.dpop is None:
             return "dpop"
-        case "mtls" if not takes_certificates:
+        case "mtls" if not takes_certificates(config):
             return _CERTIFICATES
-        case "bound" if config.dpop is None and not takes_certificates:
+        case "bound" if config.dpop is None and not takes_certificates(config):
             return f"dpop, {_CERTIFICATES}"
     return ""
 

@@ -12,6 +12,7 @@ from gateway.core.addresses import parse_address, parse_url
 from gateway.core.config.file import Config, external_urls_of
 from gateway.core.errors import BadRequest
 from gateway.core.http.facts import Facts
+from gateway.core.http.hosts import HostNames
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 #: RFC 6455 section 3: Traefik and others name WebSockets by schemes of their own
@@ -71,8 +72,7 @@ class ClientUrls:
     def __init__(self, external: Iterable[ClientUrl], *, hosts: Iterable[str] = (), port: int | None = None) -> None:
         """`hosts`: names, or `*.` and a domain; `port`: that clients may name beside the scheme's own, None: any."""
         self._external: Final = tuple(external)
-        self._hosts: Final = frozenset(host.lower().removesuffix(".") for host in hosts if not host.startswith("*."))
-        self._domains: Final = tuple(host.lower().removesuffix(".")[1:] for host in hosts if host.startswith("*."))
+        self._hosts: Final = HostNames(hosts)
         self._port: Final = port
 
     def of(self, facts: Facts) -> ClientUrl | None:
@@ -117,9 +117,7 @@ class ClientUrls:
         name = name.removesuffix(".")
         if port and self._port is not None and port != str(self._port):
             return None
-        if name in self._hosts or any(name.endswith(domain) and name != domain for domain in self._domains):
-            return ClientUrl(scheme, authority, prefix)
-        return None
+        return ClientUrl(scheme, authority, prefix) if self._hosts.has(name) else None
 
 
 def client_urls_of(config: Config) -> ClientUrls | None:

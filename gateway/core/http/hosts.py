@@ -68,8 +68,9 @@ class HostNames:
         return own + self._wildcards(host) if self._below else own
 
     def _wildcards(self, host: str) -> tuple[str, ...]:
-        # No name that anybody has is longer: to look at each label of 8 KiB of dots costs time.
-        if not self._below or len(host) > MAX_HOST_NAME:
+        # No name that anybody has is longer: to look at each label of 8 KiB of dots costs time. None has an empty label
+        # in front, which would be no name below the other.
+        if not self._below or len(host) > MAX_HOST_NAME or host.startswith("."):
             return ()
         found: list[str] = []
         _, dot, rest = host.partition(".")

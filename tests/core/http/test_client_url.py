@@ -10,6 +10,7 @@ from gateway.core.config.file import Config
 from gateway.core.errors import BadRequest
 from gateway.core.http.client_url import (
     ClientUrl,
+    ClientUrls,
     client_urls_of,
     normalised,
     normalised_authority,
@@ -280,3 +281,11 @@ def test_an_authority_is_one_or_none(authority: bytes, scheme: str) -> None:
 def test_what_is_no_external_url(text: str) -> None:
     with pytest.raises(ValueError, match=r"\Amust "):
         parse_external(text)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_one"), [(b"a.example.com", True), (b".example.com", False), (b"example.com", False)]
+)
+def test_a_wildcard_of_hosts_confirms_what_is_below_it(host: bytes, *, is_one: bool) -> None:
+    urls = ClientUrls((), hosts=("*.example.com",))
+    assert (urls.of(facts(host=host)) is not None) == is_one
