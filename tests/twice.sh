@@ -1,13 +1,13 @@
 #!/bin/sh
 # pytest with these arguments; a few that failed beside others are looked at once more, by themselves: twice.sh PYTEST ...
 #
-# Three tests at a time on two cores may keep somebody waiting for longer than a test allows for. Both looks are printed, and whoever fails
+# Four tests at a time on two cores may keep somebody waiting for longer than a test allows for. Both looks are printed, and whoever fails
 # alone as well has failed. More than five are no matter of a busy machine.
 set -u
 FEW=5
 
 status=0
-"$@" -n 3 --dist worksteal || status=$?
+"$@" -n 4 --dist worksteal || status=$?
 [ "$status" -eq 1 ] || exit "$status"
 failed=$("$1" --cache-show 'cache/lastfailed' | grep -c '::')
 [ "$failed" -ge 1 ] && [ "$failed" -le "$FEW" ] || exit "$status"
