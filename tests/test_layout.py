@@ -25,6 +25,7 @@ UNMIRRORED = {
     "gateway/__main__.py": "tests/e2e runs it",
     "gateway/events.py": "structs; tests/observe/metrics/test_rare_metrics.py counts each of them",
     "gateway/messages.py": "as ports",
+    "gateway/reloading.py": "a protocol and what it gives; tests/process/test_reloader.py is about who stands behind it",
     "gateway/ports.py": "protocols; mypy checks who stands behind them",
     "gateway/relay/client/wire.py": "connections are tested on sockets: test_connection.py, test_exchange.py, test_closing.py",
     "gateway/core/config/assertion.py": "a struct; read by tests/core/config/test_conversion.py",

@@ -9,6 +9,8 @@ from gateway.core.config.words import ConfigProblem
 KUBERNETES_GRACE = 30
 #: Bytes a second: a least rate beyond that would refuse people for the networks they are in.
 MAX_RATE = 1 << 20
+#: Reading more takes longer than a reload may.
+MAX_ROUTES = 20_000
 #: A larger head or target only serves to fill our memory.
 MAX_HEAD = 1 << 20
 
@@ -39,7 +41,7 @@ def _body_problems(limits: Limits) -> Iterator[tuple[str, str]]:
 
 
 def _count_problems(limits: Limits) -> Iterator[tuple[str, str]]:
-    for key, most in (("header_count", 10_000), ("connections", 1_000_000)):
+    for key, most in (("header_count", 10_000), ("connections", 1_000_000), ("routes", MAX_ROUTES)):
         if not 1 <= getattr(limits, key) <= most:
             yield key, f"must be from 1 to {most}"
     if limits.tunnels is not None and limits.tunnels < 1:

@@ -39,6 +39,8 @@ _NEVER = {"CONNECT", "TRACE"}
 
 def route_problems(config: Config) -> Iterator[ConfigProblem]:
     """What is wrong with `routes`, route by route."""
+    if len(config.routes) > config.limits.routes:
+        yield ConfigProblem("routes", f"are {len(config.routes)}, and limits.routes is {config.limits.routes}")
     names: dict[str, str] = {}
     for index, route in enumerate(config.routes):
         path = joined("routes", index)

@@ -26,5 +26,6 @@ class Limits(Section, frozen=True, kw_only=True):
         int | None,
         _doc("WebSockets at a time, to all upstreams together; null: three quarters of each max_connections"),
     ] = None
+    routes: Annotated[int, _doc("routes of the file, at most 20000; a file with more is refused")] = 5_000
     drain_delay: Annotated[Seconds, _doc("time between not being ready and refusing, at the end")] = default(Seconds(5))
     drain: Annotated[Seconds, _doc("time for requests in flight to end, after drain_delay")] = default(Seconds(20))

@@ -14,6 +14,7 @@ from gateway.core.config.limits import Limits
         ({"uri_bytes": 32769}, ["uri_bytes: must not be larger than header_bytes, which includes the request line"]),
         ({"token_bytes": 32768}, ["token_bytes: must be smaller than header_bytes: the token arrives in a header"]),
         ({"header_count": 0}, ["header_count: must be from 1 to 10000"]),
+        ({"routes": 20_001}, ["routes: must be from 1 to 20000"]),
         ({"header_count": -1}, ["header_count: must be from 1 to 10000"]),
         ({"connections": 10**9}, ["connections: must be from 1 to 1000000"]),
         ({"header_timeout": 0}, ["header_timeout: must be longer than nothing"]),

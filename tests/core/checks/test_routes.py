@@ -10,6 +10,7 @@ from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.config.conversion import convert
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
+from gateway.core.config.limits import Limits
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.core.config.upstreams import UpstreamSection
@@ -336,3 +337,8 @@ def test_a_path_that_could_never_match_where_case_is_ignored_is_told() -> None:
 
 def test_that_there_is_no_upstream_is_not_told_of_each_route() -> None:
     assert told({"path": "/a"}, {"path": "/b", "upstream": "shop"}, upstream=None) == []
+
+
+def test_more_routes_than_were_meant_are_refused() -> None:
+    assert told({}, {}, {}, limits=Limits(routes=2)) == ["routes: are 3, and limits.routes is 2"]
+    assert told({}, {}, limits=Limits(routes=2)) == []

@@ -1,0 +1,1 @@
+"""What another configuration would change in a gateway that runs: pure, before anything is built."""
