@@ -8,8 +8,11 @@ import errno
 import functools
 import re
 import ssl
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import aiohttp
@@ -42,8 +45,10 @@ _MAX_AGE: Final = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGN
 _DIGITS: Final = re.compile(r"[0-9]{1,12}")
 
 
-#: body and max-age
-_Response = tuple[bytes, int | None]
+#: how the sentence begins for a certificate of nobody who is known; an operator has a `ca_file` to give
+NOT_ACCEPTED: Final = "its certificate is not accepted"
+#: body, max-age, and how far the server's clock is ahead
+_Response = tuple[bytes, int | None, float | None]
 
 
 class FetchFailed(Exception):
@@ -62,6 +67,8 @@ class Fetched:
     document: Any
     #: seconds it may be kept, as Cache-Control and Age say; None when they do not
     max_age: int | None
+    #: seconds by which the server's clock is ahead of ours, negative: behind; None: it has no Date that could be read
+    ahead: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +129,14 @@ async def fetch_json(
     way = _way_to(url, issuer, read)
     try:
         async with asyncio.timeout(limit):
-            body, max_age = await _first_of(functools.partial(_get, url, accept, _tls(issuer.ca_file), way), renewal)
+            get = functools.partial(_get, url, accept, _tls(issuer.ca_file), way)
+            body, max_age, ahead = await _first_of(get, renewal)
     except FetchFailed as failure:
         raise FetchFailed(f"{shown}: {failure}", status=failure.status) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise FetchFailed(f"{shown}: {failure_sentence(error, limit)}") from None
     try:
-        return Fetched(parse_json(body), max_age)
+        return Fetched(parse_json(body), max_age, ahead)
     except ValueError as error:
         raise FetchFailed(f"{shown}: {error}", status=200) from None
 
@@ -165,7 +173,7 @@ async def _first_of(get: Callable[[], Coroutine[Any, Any, _Response]], renewal: 
 
 
 async def _get(url: URL, accept: str, tls: ssl.SSLContext, way: _Way) -> _Response:
-    """Body and max-age of the 200 that `url`, or what it redirects to, responds with."""
+    """Body, max-age and clock of the 200 that `url`, or what it redirects to, responds with."""
     origin = (url.scheme, url.host, url.port)
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=tls, force_close=True),
@@ -177,7 +185,7 @@ async def _get(url: URL, accept: str, tls: ssl.SSLContext, way: _Way) -> _Respon
         for _ in range(MAX_REDIRECTS + 1):
             async with session.get(url, allow_redirects=False, headers=shown, proxy=way.proxy) as response:
                 if response.status not in _REDIRECTS:
-                    return await _read(response), _max_age(response.headers)
+                    return await _read(response), _max_age(response.headers), _ahead(response.headers)
                 location, status = response.headers.get("Location"), response.status
             url = _redirected(url, location)
             if (url.scheme, url.host, url.port) != origin:
@@ -217,8 +225,23 @@ def _max_age(headers: CIMultiDictProxy[str]) -> int | None:
     found = [int(digits) for digits in _MAX_AGE.findall(",".join(headers.getall("Cache-Control", ())))]
     if not found:
         return None
+    return max(0, min(found) - _age(headers))
+
+
+def _age(headers: CIMultiDictProxy[str]) -> int:
     age = headers.get("Age", "").strip()
-    return max(0, min(found) - (int(age) if _DIGITS.fullmatch(age) else 0))
+    return int(age) if _DIGITS.fullmatch(age) else 0
+
+
+def _ahead(headers: CIMultiDictProxy[str]) -> float | None:
+    """Seconds from our clock to the server's: its Date, and how long a cache has had it since (RFC 9110 6.6.1)."""
+    try:
+        date = parsedate_to_datetime(headers.get("Date", ""))
+        made = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        # A year, or an hour, of any length.
+        return None
+    return made + _age(headers) - time.time()
 
 
 @functools.cache
@@ -249,7 +272,7 @@ def failure_sentence(error: Exception, limit: float) -> str:
         case aiohttp.ClientConnectorCertificateError():
             cause = error.certificate_error
             why = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else type(cause).__name__
-            sentence = f"its certificate is not accepted ({why})"
+            sentence = f"{NOT_ACCEPTED} ({why})"
         case aiohttp.ClientSSLError():
             sentence = "TLS failed"
         case aiohttp.ClientHttpProxyError():

@@ -12,14 +12,8 @@ from typing import Any, Final
 
 from gateway.core.config.issuers import Issuer
 from gateway.remote.authentication import ReadSecret
-from gateway.remote.http import FETCH_TIMEOUT, FetchFailed, fetch_json, parse_fetchable, shown_address
-from gateway.remote.keys.discovery import (
-    DiscoveryRefused,
-    check_issuer,
-    discovery_addresses,
-    is_absent,
-    lifetime,
-)
+from gateway.remote.http import FETCH_TIMEOUT, FetchFailed, parse_fetchable, shown_address
+from gateway.remote.keys.discovery import fetch_discovery, lifetime
 
 #: Seconds after a failure in which it is not asked again.
 PAUSE: Final = 1.0
@@ -111,19 +105,7 @@ class Metadata:
             self._paused_until = self._monotonic() + PAUSE
 
     async def _discover(self) -> None:
-        failures: list[FetchFailed] = []
-        for address in discovery_addresses(self._issuer):
-            try:
-                fetched = await fetch_json(address, self._issuer, limit=self._limit, read=self._read)
-                self._document = check_issuer(fetched.document, self._issuer)
-            except DiscoveryRefused as refused:
-                raise FetchFailed(f"{shown_address(address)}: {refused}") from None
-            except FetchFailed as failure:
-                failures.append(failure)
-                if not is_absent(failure):
-                    break
-            else:
-                self._fresh_until = self._monotonic() + lifetime(fetched.max_age)
-                self._failure = None
-                return
-        raise FetchFailed("; ".join(str(failure) for failure in failures), status=failures[-1].status)
+        found = await fetch_discovery(self._issuer, limit=self._limit, read=self._read)
+        self._document = found.document
+        self._fresh_until = self._monotonic() + lifetime(found.max_age)
+        self._failure = None

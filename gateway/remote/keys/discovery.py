@@ -4,7 +4,8 @@ Decides when the address is asked for anew; knows nothing of when keys are fetch
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from gateway.remote.http import (
     ACCEPT_KEY_SET,
     FETCH_TIMEOUT,
     MAX_BYTES,
+    Fetched,
     FetchFailed,
     fetch_json,
     parse_fetchable,
@@ -40,6 +42,23 @@ _CANNOT_TELL: Final = frozenset({408, 421, 425, 429})
 class DiscoveryRefused(FetchFailed):
     """A discovery document came, and it is not the issuer's, or names no place for keys."""
 
+    def __init__(self, sentence: str, *, named: str | None = None) -> None:
+        """`named`: what it says its issuer is called, where that is another: text of a stranger."""
+        super().__init__(sentence)
+        self.named = named
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """A discovery document that is the issuer's."""
+
+    #: where it was
+    address: str
+    document: Mapping[str, Any] = field(repr=False)
+    #: as in `Fetched`
+    max_age: int | None
+    ahead: float | None
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -50,6 +69,8 @@ class Published:
     lifetime: float
     #: the key set as it came; None: from a file, which every replica has
     document: Any = None
+    #: what was said of it: None: nothing, or it is from a file
+    said: Fetched | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +116,34 @@ def is_absent(failure: FetchFailed) -> bool:
     return status is not None and (status < 500 or status == 501) and status not in _CANNOT_TELL
 
 
+async def fetch_discovery(
+    issuer: Issuer, *, limit: float = FETCH_TIMEOUT, renewal: float | None = None, read: ReadSecret | None = None
+) -> Discovered:
+    """The discovery document of an issuer, from the first address that has one. `limit` and so on: of `fetch_json`.
+
+    DiscoveryRefused: what stands there is another issuer's. FetchFailed: none could be had.
+    """
+    failures: list[FetchFailed] = []
+    for address in discovery_addresses(issuer):
+        try:
+            fetched = await fetch_json(address, issuer, limit=limit, renewal=renewal, read=read)
+            document = check_issuer(fetched.document, issuer)
+        except DiscoveryRefused as refused:
+            failures.append(DiscoveryRefused(f"{shown_address(address)}: {refused}", named=refused.named))
+            break
+        except FetchFailed as failure:
+            failures.append(failure)
+            if not is_absent(failure):
+                break
+        else:
+            return Discovered(address, document, fetched.max_age, fetched.ahead)
+    # What every address said: the first is the one people mean, whichever was the last to be tried.
+    sentence, last = "; ".join(map(str, failures)), failures[-1]
+    if isinstance(last, DiscoveryRefused):
+        raise DiscoveryRefused(sentence, named=last.named)
+    raise FetchFailed(sentence, status=last.status)
+
+
 def parse_discovery(document: object, issuer: Issuer) -> str:
     """The `jwks_uri` of a discovery document. DiscoveryRefused: it speaks for another issuer, or names no address."""
     address = check_issuer(document, issuer).get("jwks_uri")
@@ -115,7 +164,8 @@ def check_issuer(document: object, issuer: Issuer) -> dict[str, Any]:
         near = isinstance(named, str) and named.rstrip("/") == issuer.issuer.rstrip("/")
         hint = ": they differ in the slash at the end" if near else ""
         raise DiscoveryRefused(
-            f"the discovery document names another issuer than the configured one, {shown(named)}{hint}"
+            f"the discovery document names another issuer than the configured one, {shown(named)}{hint}",
+            named=named if isinstance(named, str) else None,
         )
     return document
 
@@ -194,25 +244,12 @@ class Publisher:
             return known.address
 
     async def _discover(self, now: float) -> str:
-        failures: list[FetchFailed] = []
-        for address in discovery_addresses(self._issuer):
-            try:
-                return await self._discover_at(address, now)
-            except FetchFailed as failure:
-                failures.append(failure)
-                if not is_absent(failure):
-                    break
-        # What every address said: the first is the one people mean, whichever was the last to be tried.
-        last = failures[-1]
-        raise type(last)("; ".join(str(failure) for failure in failures), status=last.status)
-
-    async def _discover_at(self, address: str, now: float) -> str:
-        fetched = await fetch_json(address, self._issuer, limit=self._limit, renewal=self._renewal, read=self._read)
+        found = await fetch_discovery(self._issuer, limit=self._limit, renewal=self._renewal, read=self._read)
         try:
-            jwks_uri = parse_discovery(fetched.document, self._issuer)
+            jwks_uri = parse_discovery(found.document, self._issuer)
         except DiscoveryRefused as refused:
-            raise DiscoveryRefused(f"{shown_address(address)}: {refused}") from None
-        self._location = _Location(jwks_uri, now + lifetime(fetched.max_age))
+            raise DiscoveryRefused(f"{shown_address(found.address)}: {refused}") from None
+        self._location = _Location(jwks_uri, now + lifetime(found.max_age))
         return jwks_uri
 
     async def _fetch_from(self, address: str) -> Published:
@@ -224,7 +261,7 @@ class Publisher:
             renewal=self._renewal,
             read=self._read,
         )
-        return Published(parse_key_set(fetched.document), lifetime(fetched.max_age), fetched.document)
+        return Published(parse_key_set(fetched.document), lifetime(fetched.max_age), fetched.document, fetched)
 
 
 def _read_key_set(path: str) -> KeySet:
