@@ -42,6 +42,7 @@ UNMIRRORED = {
     "gateway/core/config/userinfo.py": "a struct; tests/core/checks/test_userinfo.py says what may stand in it",
     "gateway/core/config/upstream_tokens.py": "structs; tests/core/checks/test_upstream_tokens.py reads them",
     "gateway/settings/secrets.py": "tests/settings/test_settings.py has every kind of secret",
+    "gateway/commands/finding.py": "tests/commands/test_online.py finds, and draws the table",
     "gateway/commands/demo.py": "tests/e2e/test_demo.py runs it, and tests/demo/test_alone.py its parts",
     "gateway/core/decision/envoy.py": "tests/core/decision/test_question.py asks in every style",
     "gateway/core/decision/forward.py": "as above",

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from gateway.commands.online import Finding, ask_all, table
+from gateway.commands.finding import Finding, table
+from gateway.commands.online import ask_all
 from gateway.core.config.fetch import Fetch
 from gateway.core.config.file import Config
 from gateway.core.config.introspection import Introspection
@@ -22,11 +22,13 @@ from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import UpstreamSection
 from gateway.core.config.userinfo import UserInfoSection
 from tests.commands.program import run
+from tests.commands.speaking import speaking
 from tests.issuer import HostileIssuer
 from tests.redis_server import SECRET, RedisServer
 from tests.signer import public_jwk
 
 DISCOVERY = "/.well-known/openid-configuration"
+ACCEPTS = "accepts connections, and responds"
 ME = "/me"
 
 
@@ -38,12 +40,11 @@ async def issuer() -> AsyncIterator[HostileIssuer]:
     await hostile.stop()
 
 
-@pytest.fixture
-def api() -> Any:
-    """Something that accepts connections, and says nothing."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    listener.close()
+@pytest_asyncio.fixture
+async def api() -> AsyncIterator[str]:
+    """An API that knows no path."""
+    async with speaking(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as url:
+        yield url
 
 
 def a_config(issuer: str, api: str, **settings: Any) -> Config:
@@ -61,7 +62,7 @@ async def found(config: Config, *, limit: float = 10.0) -> dict[str, tuple[str, 
 async def test_what_is_there_and_as_it_is_configured_is_well(issuer: HostileIssuer, api: str) -> None:
     assert await found(a_config(issuer.url, api)) == {
         "issuer local": ("ok", "2 keys, for ES256, RS256"),
-        "upstream default": ("ok", "accepts connections"),
+        "upstream default": ("ok", f"{ACCEPTS} (status 404 to HEAD /)"),
     }
 
 
@@ -130,7 +131,7 @@ async def test_a_userinfo_endpoint_refuses_what_nobody_issued(
     ("status", "body", "state", "says"),
     [
         (200, {"active": False}, "ok", " takes the gateway's credentials, and does not know a token made up"),
-        (200, {"active": True}, "warning", " says of a token made up that it is active: is it the endpoint?"),
+        (200, {"active": True}, "problem", " says of a token made up that it is active: it would let anybody in"),
         (
             401,
             {"error": "invalid_client"},
@@ -213,7 +214,7 @@ async def test_a_store_is_there_and_keeps_what_it_is_given(
 
 async def test_a_store_that_is_not_there_is_told(api: str, redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     redis.kill()
-    monkeypatch.setattr("gateway.commands.online.STORE_LIMIT", 0.3)
+    monkeypatch.setattr("gateway.commands.online_apis.STORE_LIMIT", 0.3)
     issuers = (Issuer(issuer="https://issuer.example", audience="a", jwks_file="/nowhere"),)
     config = Config(upstream=api, issuers=issuers, store=redis.section())
     assert (await found(config))["store"] == ("problem", "it cannot be reached")
@@ -237,29 +238,29 @@ def test_a_table_has_columns() -> None:
     assert table([]) == []
 
 
-def test_a_shell_sees_lines_a_table_and_the_exit_code(tmp_path: Path, api: str) -> None:
+async def test_a_shell_sees_lines_a_table_and_the_exit_code(tmp_path: Path, api: str) -> None:
     (tmp_path / "jwks.json").write_text(json.dumps({"keys": [public_jwk("p-256")]}))
     file = tmp_path / "gateway.yaml"
     text = (
         f"upstream: {api}\nissuers: [{{issuer: 'https://i.example', audience: a, jwks_file: {tmp_path}/jwks.json}}]\n"
     )
     file.write_text(text)
-    done = run("check", "--online", "--config", str(file))
+    done = await asyncio.to_thread(run, "check", "--online", "--config", str(file))
     assert (done.returncode, done.stderr) == (0, "")
     after = done.stdout.partition("The configuration is sound.\n")[2]
     assert re.search(r"^asked    issuer i\.example: ok after \d\.\d s$", after, re.MULTILINE)
     assert after.endswith(
         "ok       issuer i.example  1 key, for ES256\n"
-        "ok       upstream default  accepts connections\n"
+        f"ok       upstream default  {ACCEPTS} (status 404 to HEAD /)\n"
         "Of 2 that were asked, none has a problem.\n"
     )
     file.write_text(text.replace(api, "http://127.0.0.1:1"))
-    done = run("check", "--online", "--config", str(file))
+    done = await asyncio.to_thread(run, "check", "--online", "--config", str(file))
     assert done.returncode == 1
     assert done.stdout.endswith("Of 2 that were asked, 1 has a problem.\n")
     # What is not sound is not asked.
     file.write_text(text + "lissen: x\n")
-    done = run("check", "--online", "--config", str(file))
+    done = await asyncio.to_thread(run, "check", "--online", "--config", str(file))
     assert (done.returncode, "asked" in done.stdout) == (1, False)
 
 
