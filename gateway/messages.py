@@ -54,6 +54,10 @@ class Response(Protocol):
         """Hop-by-hop ones excepted; those that frame the body are among them."""
 
     @property
+    def raw(self) -> bytes | None:
+        """Status line and `headers` as they may go on, the last line end excepted; None: to be made of them."""
+
+    @property
     def content_length(self) -> int | None:
         """Length of the body in bytes as the head announces it; None when unknown."""
 

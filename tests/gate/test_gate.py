@@ -66,6 +66,7 @@ class MemoryResponse:
     status: int = 200
     reason: bytes = b"OK"
     headers: tuple[HeaderLine, ...] = ()
+    raw: bytes | None = None
     content_length: int | None = None
     whole: bytes | None = None
     is_endless: bool = False

@@ -21,7 +21,7 @@ from gateway.relay.client.listener import Listener
 from gateway.relay.client.streams import OpenStream
 from gateway.relay.client.wire import Wire
 from gateway.relay.http1 import chunk
-from gateway.relay.http1.head import response_bytes
+from gateway.relay.http1.head import head_bytes, response_bytes
 from gateway.relay.http1.request_parser import RequestHead
 from gateway.relay.http1.response_head import BODYLESS
 from gateway.relay.tunnel import Tunnel
@@ -153,21 +153,22 @@ class ClientExchange:
         if response.content_length is None and not bodyless:
             chunked = head.version >= (1, 1)
             close_delimited = not chunked
-        headers = with_lines(list(response.headers), lines)
-        if response.status == 204 or chunked or close_delimited:
-            headers = [line for line in headers if line[0].lower() != b"content-length"]
-        if chunked:
-            headers.append((b"Transfer-Encoding", b"chunked"))
+        raw = response.raw
+        if raw is None or lines or response.status == 204 or chunked or close_delimited:
+            headers = with_lines(list(response.headers), lines)
+            if response.status == 204 or chunked or close_delimited:
+                headers = [line for line in headers if line[0].lower() != b"content-length"]
+            if chunked:
+                headers.append((b"Transfer-Encoding", b"chunked"))
+            raw = head_bytes(response.status, response.reason, headers)
         whole = response.whole
         if bodyless or whole is not None:
             body = b"" if bodyless or whole is None else whole
             self.bytes_out = len(body)
             framed = chunk.whole(body) if chunked else body
-            self._wire.write(
-                self._begin(response.status, response.reason, headers, closing=close_delimited, body=framed)
-            )
+            self._wire.write(self._begin(raw, closing=close_delimited, body=framed))
         else:
-            self._wire.write(self._begin(response.status, response.reason, headers, closing=close_delimited))
+            self._wire.write(self._begin(raw, closing=close_delimited))
             streaming = self._stream(response, chunked=chunked)
             await (self._go_on(streaming, identity, seconds_left) if response.is_endless else streaming)
         if self._wire.is_full:
@@ -257,23 +258,23 @@ class ClientExchange:
         body = b"" if self._head.method == "HEAD" else body
         self.bytes_out = len(body)
         wire = self._wire
-        wire.write_own(self._begin(status, reason, with_lines(list(headers), lines), closing=closing, body=body))
+        head = head_bytes(status, reason, with_lines(list(headers), lines))
+        wire.write_own(self._begin(head, closing=closing, body=body))
         if wire.is_full:
             await wire.drained()
 
-    def _begin(
-        self, status: int, reason: bytes, headers: list[HeaderLine], *, closing: bool, body: bytes = b""
-    ) -> bytes:
-        """What is to be written first of a response."""
+    def _begin(self, head: bytes, *, closing: bool, body: bytes = b"") -> bytes:
+        """What is to be written first of a response. `head`: status line and header lines."""
         # A body that is not read to its end leaves the connection where nobody can find the next request.
         ends = closing or self._listener.draining or self._wire.is_last
         self.keep_alive = self.keep_alive and self.is_read and not ends
+        more = b"\r\n\r\n"
         if not self.keep_alive:
-            headers.append((b"Connection", b"close"))
+            more = b"\r\nConnection: close\r\n\r\n"
         elif self._head.version < (1, 1):
-            headers.append((b"Connection", b"keep-alive"))
+            more = b"\r\nConnection: keep-alive\r\n\r\n"
         self.began_at = time.perf_counter()
-        return response_bytes(status, reason, headers, body)
+        return b"".join((head, more, body))
 
     def abort(self) -> None:
         """Cuts the connection."""

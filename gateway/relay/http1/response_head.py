@@ -1,6 +1,7 @@
 """The head of an upstream's response: what goes on to the client, where the body ends, what becomes of the connection.
 
-Pure: lines in, an `ResponseHead` out. RFC 9112 sections 6.3 and 9.3, RFC 9110 section 7.6.1.
+Pure: lines in, an `ResponseHead` out. RFC 9112 sections 6.3 and 9.3, RFC 9110 section 7.6.1. All there is to know of a
+line on its own stands here, for both who read heads: `response_parser` with llhttp, and `plain_head`.
 """
 
 import re
@@ -22,6 +23,10 @@ _BEHIND_A_TYPE: Final = (b"", b";")
 #: RFC 9110 section 5.6.3: around values, which the parser leaves behind them
 _BLANKS: Final = b" \t"
 _ZERO: Final = 0x30
+#: RFC 9110 section 5.6.2
+_TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#: digits of lengths that are nobody's trick
+_FEW_DIGITS: Final = 18
 #: a scheme of RFC 4559 or its kin at the beginning of one, or what IIS says of one (`Persistent-Auth: true`)
 _CONNECTION_LOGIN: Final = re.compile(rb"[ \t]*(?:ntlm|negotiate|nego2|kerberos|true)(?:[ \t]|$)", re.IGNORECASE)
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
@@ -30,25 +35,28 @@ _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 class ResponseHead:
     """A final response's head, judged."""
 
-    __slots__ = ("bodyless", "chunked", "is_event_stream", "length", "lines", "reason", "reusable", "status")
+    __slots__ = ("_lines", "bodyless", "chunked", "is_event_stream", "length", "raw", "reason", "reusable", "status")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- as many as it has fields
         self,
         status: int,
         reason: bytes,
-        lines: list[HeaderLine],
+        lines: list[HeaderLine] | None,
         *,
         bodyless: bool,
         length: int | None,
         chunked: bool,
         reusable: bool,
         is_event_stream: bool,
+        raw: bytes | None = None,
     ) -> None:
+        """`lines` may be left to be found in `raw`."""
         self.status = status
         #: as sent
         self.reason = reason
-        #: in order and case, hop-by-hop ones left out; Content-Length is among them
-        self.lines = tuple(lines)
+        self._lines = None if lines is None else tuple(lines)
+        #: status line and `lines` as they go on to a client, the last line end excepted; None: to be made of them
+        self.raw = raw
         #: there is no body, whatever the head announces
         self.bodyless = bodyless
         #: bytes of body announced; None: chunked, or until the connection closes, or nothing said
@@ -58,6 +66,20 @@ class ResponseHead:
         self.reusable = reusable
         #: `text/event-stream`: silence is no fault
         self.is_event_stream = is_event_stream
+
+    @property
+    def lines(self) -> tuple[HeaderLine, ...]:
+        """In order and case, hop-by-hop ones left out; Content-Length is among them."""
+        lines = self._lines
+        if lines is None:
+            assert self.raw is not None  # or there would be no lines at all
+            lines = self._lines = tuple([_split(line) for line in self.raw.split(b"\r\n")[1:]])
+        return lines
+
+
+def _split(line: bytes) -> HeaderLine:
+    name, _, value = line.partition(b": ")
+    return name, value
 
 
 #: What is read of a line, by its name alone. Plain numbers: one is looked up for every line of every response.
@@ -70,6 +92,8 @@ _CONNECTION: Final = 5
 _CHALLENGE: Final = 6
 #: hop-by-hop, and a challenge
 _PROXY_CHALLENGE: Final = 7
+#: no name at all; llhttp lets none pass
+_NAMELESS: Final = 8
 
 _SPECIAL: Final = {
     b"content-length": _LENGTH,
@@ -83,6 +107,8 @@ _SPECIAL: Final = {
 
 
 def _meaning(name: bytes) -> int:
+    if not name or name.translate(None, _TOKEN):
+        return _NAMELESS
     lower = name.lower()
     return _SPECIAL.get(lower, _DROPPED if lower in HOP_BY_HOP else _PASSED)
 
@@ -94,6 +120,35 @@ def _read_options(value: bytes) -> frozenset[bytes]:
 #: names of lines, and values of Connection, as upstreams write them
 _MEANINGS: NameMemo[int] = NameMemo(_meaning)
 _OPTIONS: NameMemo[frozenset[bytes]] = NameMemo(_read_options)
+
+
+#: What a line says on its own, where it is no length, which is a number from 0 on.
+KEPT: Final = -1
+GONE: Final = -2
+#: gone, and the connection with it
+CLOSES: Final = -3
+#: only `judge_head` can tell, or nobody may
+UNUSUAL: Final = -4
+
+
+def read_line(line: bytes) -> int:
+    """What a line says that looks as nearly all do, whatever stands beside it. `line`: without control bytes."""
+    colon = line.find(b": ")
+    value = line[colon + 2 :]
+    meaning = _NAMELESS if colon < 0 or value.startswith((b" ", b"\t")) else _MEANINGS[line[:colon]]
+    if meaning == _PASSED:
+        return KEPT
+    if meaning == _DROPPED:
+        return GONE
+    if meaning == _LENGTH and value.isdigit() and len(value) <= _FEW_DIGITS:
+        return int(value) if value[0] != _ZERO or value == b"0" else UNUSUAL
+    if meaning == _CONNECTION and (options := _OPTIONS[value]) <= _STANDARD:
+        return CLOSES if b"close" in options else GONE
+    if meaning == _TYPE and not _is_event_stream(value):
+        return KEPT
+    if meaning == _CHALLENGE and not is_connection_login(value):
+        return KEPT
+    return UNUSUAL
 
 
 def judge_head(  # noqa: C901 -- one meaning a branch

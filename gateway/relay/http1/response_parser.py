@@ -1,4 +1,4 @@
-"""The bytes of one response, as an upstream sends them, to its interim responses, head and body. No sockets here.
+"""The bytes of one response to its interim responses, its head, and its body as long as it takes llhttp to find it.
 
 llhttp (httptools) reads the head and chunks. Where a body ends is our own decision: llhttp does not know the method
 of the request, has no limit on a head, and reads bytes beyond a response as the next one.
@@ -23,7 +23,8 @@ _LINE_EXTRA: Final = 4
 _USUAL: Final = "1.1"
 _USUAL_BEGINNING: Final = b"HTTP/1.1 "
 _VERSIONS: Final = (_USUAL, "1.0")
-_HEAD_END: Final = b"\r\n\r\n"
+#: empty line behind a head
+HEAD_END: Final = b"\r\n\r\n"
 #: RFC 9112 section 4
 _REASON: Final = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
 
@@ -60,7 +61,7 @@ class ResponseParser:
     """One response: what comes of each piece of it, in order.
 
     Interim*, a head, then Data* and End, and maybe Surplus; or Upgrade, and Data of the new protocol. Broken may take
-    the place of any, and is the last.
+    the place of any, and is the last. Once it `is_done` whoever feeds it counts the rest, if there is any.
     """
 
     __slots__ = (
@@ -82,9 +83,9 @@ class ResponseParser:
         "_parts",
         "_problem",
         "_reason",
-        "_remaining",
         "_size",
         "_tail",
+        "missing",
     )
 
     def __init__(self, method: str, *, accepts_upgrade: bool) -> None:
@@ -112,8 +113,8 @@ class ResponseParser:
         #: it begins as nearly all do, so that llhttp need not be asked for the version
         self._is_usual = False
         self._problem: UpstreamProtocolError | None = None
-        #: bytes of body to come, once llhttp is not needed any more; -1: until the connection closes
-        self._remaining = 0
+        #: bytes of body to come, once it is done; -1: until the connection closes, or of another protocol
+        self.missing = 0
         #: None until all of the final response's head came
         self._head: ResponseHead | None = None
         #: nothing more belongs to it
@@ -126,25 +127,23 @@ class ResponseParser:
         state = "broken" if self._problem is not None else "complete" if self._is_complete else "reading"
         return f"<ResponseParser {state}{'' if self._head is None else f', status {self._head.status}'}>"
 
+    @property
+    def is_done(self) -> bool:
+        """What may come is only to be counted."""
+        return self._llhttp is None
+
     def feed(self, data: bytes) -> list[Event]:
-        """What comes of what the upstream sent."""
+        """What comes of what the upstream sent; nothing, behind a Broken."""
         events: list[Event] = []
         self._events = events
-        if self._problem is not None:
+        if self._problem is not None or self._llhttp is None:
             return events
-        if self._tail is not None:
-            return [Data(data)]
-        was_complete, had_surplus = self._is_complete, self._has_surplus
-        if self._llhttp is None:
-            self._count(data)
-        elif self._is_http or self._begins_well(data):
+        if self._is_http or self._begins_well(data):
             self._read(self._llhttp, data)
-        self._tell(events, was_complete=was_complete)
-        if self._has_surplus and not had_surplus:
-            events.append(SURPLUS)
+        self._tell(events)
         return events
 
-    def _tell(self, events: list[Event], *, was_complete: bool) -> None:
+    def _tell(self, events: list[Event]) -> None:
         """What came of a piece, behind heads. Not in `feed`: compiled code believes what is tested there first."""
         parts = self._parts
         if parts:
@@ -152,20 +151,14 @@ class ResponseParser:
             parts.clear()
         if self._problem is not None:
             events.append(Broken(self._problem))
-        elif self._is_complete and not was_complete and self._tail is None:
+        elif self._is_complete and self._tail is None:
             events.append(END)
-        elif self._is_complete and not was_complete:
+            if self._has_surplus:
+                events.append(SURPLUS)
+        elif self._is_complete:
             events.append(UPGRADE)
             if self._tail:
                 events.append(Data(self._tail))
-
-    def end(self) -> Event:
-        """What it means, for a response that is not complete, that nothing more comes."""
-        if self._problem is None and self._llhttp is None and self._remaining < 0:
-            self._is_complete = True
-            return END
-        self._problem = UpstreamProtocolError("the connection ended within the response")
-        return Broken(self._problem)
 
     def _read(self, llhttp: HttpResponseParser, data: bytes) -> None:
         interims = self._interims
@@ -178,14 +171,14 @@ class ResponseParser:
             self._look_behind(data, self._interims - interims)
             return
         self._earlier += len(data)
-        self._last = (self._last + data)[1 - len(_HEAD_END) :]
+        self._last = (self._last + data)[1 - len(HEAD_END) :]
         self._fed = 0 if self._parts else self._fed + len(data)
         if self._fed > MAX_HEAD:
             self._problem = UpstreamProtocolError(f"more than {MAX_HEAD} bytes of head, framing or trailers")
         elif self._head is not None and not self._head.chunked:
             length = self._head.length
             self._llhttp = None
-            self._remaining = -1 if length is None else length - sum(map(len, self._parts))
+            self.missing = -1 if length is None else length - sum(map(len, self._parts))
 
     def _begins_well(self, data: bytes) -> bool:
         """Refuses other protocols: llhttp knows responses of some, and does not say which it found."""
@@ -215,6 +208,7 @@ class ResponseParser:
         head = self._head
         assert head is not None  # or nothing could be complete
         if head.status == 101:
+            self.missing = -1
             if self._tail is None:
                 self._problem = UpstreamProtocolError("101 without the lines that belong to it")
         elif not head.chunked:
@@ -224,23 +218,10 @@ class ResponseParser:
     def _head_end(self, data: bytes, interims: int) -> int:
         """Where in `data` the final head ends, behind `interims` others that end there too."""
         joined = self._last + data
-        end = joined.find(_HEAD_END)
+        end = joined.find(HEAD_END)
         for _ in range(interims):
-            end = joined.find(_HEAD_END, end + len(_HEAD_END))
-        return end + len(_HEAD_END) - len(self._last)
-
-    def _count(self, data: bytes) -> None:
-        """Body as it comes: what is left of its length, or what comes until the connection closes."""
-        remaining = self._remaining
-        if self._is_complete:
-            self._has_surplus = True
-        elif remaining < 0 or len(data) < remaining:
-            self._parts.append(data)
-            self._remaining = remaining - len(data) if remaining > 0 else -1
-        else:
-            self._parts.append(data[:remaining])
-            self._has_surplus = len(data) > remaining
-            self._is_complete = True
+            end = joined.find(HEAD_END, end + len(HEAD_END))
+        return end + len(HEAD_END) - len(self._last)
 
     # What llhttp calls
 

@@ -15,9 +15,10 @@ class UpstreamResponse:
     __slots__ = (
         "_connection",
         "_done",
+        "_head",
         "content_length",
-        "headers",
         "is_endless",
+        "raw",
         "reason",
         "status",
         "stream",
@@ -30,15 +31,21 @@ class UpstreamResponse:
         """`done` takes the connection back."""
         self._connection = connection
         self._done = done
+        self._head = head
         self.status = head.status
         self.reason = head.reason
-        self.headers: tuple[HeaderLine, ...] = head.lines
+        self.raw = head.raw
         self.content_length = None if head.chunked else head.length
         self.whole = connection.take_whole()
         self.stream: Stream | None = UpstreamStream(connection) if head.status == 101 else None
         self.is_endless = head.is_event_stream or head.status == 101
         if self.is_endless:
             connection.be_patient()
+
+    @property
+    def headers(self) -> tuple[HeaderLine, ...]:
+        """Hop-by-hop ones excepted; those that frame the body are among them."""
+        return self._head.lines
 
     async def read(self) -> bytes:
         """The next piece of the body as it arrives; empty at its end."""

@@ -1,6 +1,6 @@
 """Heads as they go on the wire."""
 
-from gateway.relay.http1.head import response_bytes, written
+from gateway.relay.http1.head import head_bytes, response_bytes, written
 
 
 def test_a_head_is_its_lines_and_an_empty_one() -> None:
@@ -16,3 +16,8 @@ def test_a_response_has_its_status_line() -> None:
     assert response_bytes(200, b"OK", (), b"ok") == b"HTTP/1.1 200 OK\r\n\r\nok"
     assert response_bytes(200, b"Fine", ((b"A", b"b"),)) == b"HTTP/1.1 200 Fine\r\nA: b\r\n\r\n"
     assert response_bytes(299, b"", ()) == b"HTTP/1.1 299 \r\n\r\n"
+
+
+def test_to_a_head_of_a_response_lines_may_be_added() -> None:
+    assert head_bytes(200, b"OK", ((b"A", b"b"), (b"C", b""))) == b"HTTP/1.1 200 OK\r\nA: b\r\nC: "
+    assert head_bytes(404, b"", ()) == b"HTTP/1.1 404 "
