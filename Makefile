@@ -50,7 +50,7 @@ check: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, layout
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_layout.py
 
-bench: $(VENV)/.dev $(COMPILED)/.done  ## the gateway beside HAProxy and Envoy; QUICK=1: a look; BEFORE=DIR: beside the wheel unpacked in DIR
+bench: $(VENV)/.dev $(COMPILED)/.done  ## the gateway beside HAProxy and Envoy; QUICK=1: a look; BEFORE=DIR: beside that wheel; BENCH_RIVALS=DIR: Go peers too
 	@sh tests/bench/system_packages.sh
 	$(RUN_COMPILED) $(BIN)/python tests/bench $(if $(QUICK),--quick) $(if $(BEFORE),--before $(BEFORE) --rounds $(or $(ROUNDS),7) --seconds 2)
 

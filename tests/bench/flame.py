@@ -1,14 +1,15 @@
 """A profile of the gateway under the load of one row, by py-spy."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from tests.bench.load import drive
+from tests.bench.load import Requests, drive
 from tests.bench.peers import Site, running
+from tests.bench.possession import Client
 from tests.bench.programs import LOAD, CannotMeasure, find_program
-from tests.bench.proof import prove_forwarding
-from tests.bench.races import Race
+from tests.bench.races import FIRST_PROOFS, SPARE, Race, prove, requests_of
 
 #: samples a second; no multiple of anything that happens regularly
 RATE: Final = 487
@@ -23,11 +24,16 @@ def profile(race: Race, site: Site, out: Path, *, seconds: int, form: str, nativ
     CannotMeasure: py-spy fails, or the load does.
     """
     side = next(iter(race.sides.values()))
-    file = site.tokens.file(race.tokens)
+    client = Client(site.tokens)
+
+    def requests(seconds: int) -> Requests:
+        return requests_of(side, site, race.tokens, client, count=int(FIRST_PROOFS * seconds * SPARE))
+
     with running(site, {side.peer: race.peers[side.peer]}) as peers:
         peer = peers[side.peer]
-        prove_forwarding(peer, side.path, site.tokens.good if side.sends else None)
-        drive(peer, side.path, seconds=MARGIN, connections=race.connections, tokens=file)
+        prove(peer, side, site, client)
+        drive(peer, requests(MARGIN), seconds=MARGIN, connections=race.connections)
+        asked = replace(requests(seconds + MARGIN), at=race.tokens // 2)
         out.parent.mkdir(parents=True, exist_ok=True)
         command = [
             find_program("taskset"), "-c", str(LOAD), find_program("py-spy"), "record", "--pid", str(peer.program.process.pid),
@@ -35,9 +41,7 @@ def profile(race: Race, site: Site, out: Path, *, seconds: int, form: str, nativ
             *(["--native"] if native else []),
         ]  # fmt: skip
         spy = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        run = drive(
-            peer, side.path, seconds=seconds + MARGIN, connections=race.connections, tokens=file, at=race.tokens // 2
-        )
+        run = drive(peer, asked, seconds=seconds + MARGIN, connections=race.connections)
         _, complaint = spy.communicate(timeout=60 + seconds)
         if spy.returncode:
             raise CannotMeasure(f"py-spy: {complaint.strip()}")

@@ -3,26 +3,26 @@
 import json
 import socket
 import socketserver
+import ssl
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from tests.bench.load import drive
+from tests.bench.load import Requests, drive
 from tests.bench.peers import Peer, Site, gateway, running
 from tests.bench.programs import START_SECONDS, CannotMeasure
-from tests.bench.proof import prove_forwarding, prove_judging
+from tests.bench.proof import bearer, prove_forwarding, prove_judging
 from tests.bench.races import Effort
 from tests.bench.results import Result, bound_result
 
 MIB: Final = 1 << 20
 BODY: Final = 100 * MIB
 #: connections that are held open without a request
-IDLE: Final = 5_000
+IDLE, IDLE_TLS = 5_000, 2_000
 #: requests that a process serves before its memory is compared, in seconds of load
 WARM_SECONDS: Final = 2
 #: seconds for memory that was let go to be so
@@ -118,7 +118,7 @@ def _bodies(site: Site, effort: Effort) -> Iterator[Result]:
             for name, transfer in transfers.items():
                 peer = started[name]
                 _until_ready(peer)
-                prove_forwarding(peer, "/", token)
+                prove_forwarding(peer, "/", lambda: bearer(token))
                 idle = peer.program.resident()
                 grown, took = [], []
                 for _ in range(times):
@@ -146,37 +146,46 @@ def _memory(site: Site, effort: Effort) -> Iterator[Result]:
         time.sleep(SETTLE)
         idle = peer.program.resident()
         yield bound_result(
-            "memory", "resident memory, idle", [idle], at_most=64, unit="MiB", details="one worker, ready"
+            "memory", "resident memory, idle", [idle], at_most=60, unit="MiB", details="one worker, ready"
         )
         prove_judging(peer, site.tokens)
         served = 0
         while served < wanted:
-            served += drive(peer, "/", seconds=3 if effort.quick else 10, tokens=file, at=served).requests
+            served += drive(peer, Requests(tokens=file, at=served), seconds=3 if effort.quick else 10).requests
         time.sleep(SETTLE)
         yield bound_result(
             "memory",
-            f"resident memory after {served:,} requests of {TOKENS:,} tokens",
+            f"resident memory after {REQUESTS:,} requests of {TOKENS:,} tokens",
             [peer.program.resident()],
-            at_most=85,
+            at_most=80,
             unit="MiB",
-            details=f"at least {wanted:,} asked for" + (", a million in a full run" if effort.quick else ""),
+            details=f"{served:,} requests" + ("; a million in a full run" if effort.quick else ""),
         )
 
 
 def _idle(site: Site, effort: Effort) -> Iterator[Result]:
+    yield _idle_result(site, IDLE, tls=False, at_most=10)
+    yield _idle_result(site, IDLE_TLS, tls=True, at_most=40)
+
+
+def _idle_result(site: Site, count: int, *, tls: bool, at_most: float) -> Result:
+    """What each of so many connections takes that have had one response. CannotMeasure."""
     token = site.tokens.good
     sockets: list[socket.socket] = []
-    with running(site, {"gateway": gateway()}) as started:
+    with running(site, {"gateway": gateway(tls=tls)}) as started:
         peer = started["gateway"]
-        prove_forwarding(peer, "/", token)
+        context = ssl.create_default_context(cafile=str(site.certificate.certificate)) if tls else None
+        prove_forwarding(peer, "/", lambda: bearer(token))
         # What a first load costs is no connection's.
-        drive(peer, "/", seconds=WARM_SECONDS, tokens=site.tokens.file(1))
+        drive(peer, Requests(tokens=site.tokens.file(1)), seconds=WARM_SECONDS)
         time.sleep(SETTLE)
         before = peer.program.resident()
         request = _head("GET", "/", token)
         try:
-            for _ in range(IDLE):
+            for _ in range(count):
                 sock = socket.create_connection(("127.0.0.1", peer.port), timeout=10)
+                if context is not None:
+                    sock = context.wrap_socket(sock, server_hostname="127.0.0.1")
                 sockets.append(sock)
                 sock.sendall(request)
                 if _read_response(sock)[0] != 200:
@@ -192,11 +201,11 @@ def _idle(site: Site, effort: Effort) -> Iterator[Result]:
         finally:
             for sock in sockets:
                 sock.close()
-    yield bound_result(
+    return bound_result(
         "idle",
-        f"{IDLE:,} idle client connections, for each",
-        [(after - before) * 1024 / IDLE],
-        at_most=20,
+        f"{count:,} idle client connections{' with TLS' if tls else ''}, for each",
+        [(after - before) * 1024 / count],
+        at_most=at_most,
         unit="KiB",
         details=f"{before:.1f} MiB before, {after:.1f} MiB with them; each has had one response",
     )
@@ -205,7 +214,7 @@ def _idle(site: Site, effort: Effort) -> Iterator[Result]:
 def _is_open(sock: socket.socket) -> bool:
     try:
         return sock.recv(1) != b""
-    except BlockingIOError:
+    except (BlockingIOError, ssl.SSLWantReadError):
         return True
 
 
@@ -216,7 +225,7 @@ def _until_ready(peer: Peer) -> None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{peer.admin}/readyz", timeout=5):
                 return
-        except urllib.error.URLError:
+        except OSError:
             time.sleep(0.05)
     raise CannotMeasure(f"{peer.program.name} is not ready: {peer.program.complaint()}")
 

@@ -26,6 +26,8 @@ class Run:
     #: microseconds
     p50: float
     p99: float
+    #: share of its core that the load used, the API behind and all else there included
+    load: float
     #: share of its core that the program under test used, 0..1
     busy: float
     #: share of its core that others used, the hypervisor among them
@@ -42,23 +44,42 @@ class Run:
         return self.rate / max(self.busy, 0.001)
 
 
-def drive(
-    peer: Peer, path: str, *, seconds: int, connections: int = CONNECTIONS, tokens: Path | None = None, at: int = 0
-) -> Run:
-    """GETs for whole seconds. `tokens`: a file of them, used in turn from the one after `at`.
+@dataclass(frozen=True)
+class Requests:
+    """What is asked for."""
+
+    path: str = "/"
+    #: plain, browser, traced, fronted, post, dpop: as load.lua has them
+    shape: str = "plain"
+    #: a file of tokens, used in turn; None: requests carry none
+    tokens: Path | None = None
+    #: how many of them come later
+    at: int = 0
+    #: a file of DPoP proofs, each used once
+    proofs: Path | None = None
+
+    def arguments(self) -> list[str]:
+        """Of load.lua."""
+        return [self.shape, str(self.tokens or "-"), str(self.at), *([] if self.proofs is None else [str(self.proofs)])]
+
+
+def drive(peer: Peer, requests: Requests, *, seconds: int, connections: int = CONNECTIONS) -> Run:
+    """Requests for whole seconds.
 
     CannotMeasure: a refused or failed request, a socket error, a program that ended or does not log as it should.
     """
     program = peer.program
     command = [
         find_program("taskset"), "-c", str(LOAD), find_program("wrk"), "--threads", "1", "--connections", str(connections),
-        "--duration", f"{seconds}s", "--timeout", "10s", "--latency", "--script", str(_SCRIPT), peer.url + path,
-        "--", str(tokens or "-"), str(at),
+        "--duration", f"{seconds}s", "--timeout", "10s", "--latency", "--script", str(_SCRIPT), peer.url + requests.path,
+        "--", *requests.arguments(),
     ]  # fmt: skip
     used, stolen = core_seconds(TESTED)
+    load, _ = core_seconds(LOAD)
     spent, began = program.processor_seconds(), time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
     spent, took = program.processor_seconds() - spent, time.monotonic() - began
+    load = core_seconds(LOAD)[0] - load
     others = sum(core_seconds(TESTED)) - used - stolen - spent if peer.tested else 0.0
     logged = program.output.read_bytes().count(b"\n")
     program.empty_output()
@@ -79,6 +100,7 @@ def drive(
         seconds=found["seconds"],
         p50=found["p50"],
         p99=found["p99"],
+        load=min(1.0, load / took),
         busy=min(1.0, spent / took),
         disturbed=max(0.0, others / took),
     )

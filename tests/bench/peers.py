@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.bench.certificate import Certificate
+from tests.bench.possession import EXTERNAL
 from tests.bench.programs import LOAD, TESTED, Program, find_program, free_port, start, wait_until_it_listens
 from tests.bench.tokens import AUDIENCE, ISSUER, Tokens
 
@@ -33,6 +35,10 @@ class Site:
     api: int
     #: what each program was configured with when it first ran
     settings: dict[str, str]
+    #: what contenders show where clients come with TLS
+    certificate: Certificate
+    #: port of the issuer that is asked about opaque tokens
+    introspection: int
 
 
 @dataclass(frozen=True)
@@ -49,10 +55,14 @@ class Peer:
     logs: bool = True
     #: whether it has the core of what is tested
     tested: bool = True
+    #: whether the API sees the token too, where that cannot be had otherwise
+    keeps_token: bool = False
+    #: who signed its certificate, in PEM; None: clients come without TLS
+    authority: Path | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.authority is None else 'https'}://127.0.0.1:{self.port}"
 
 
 #: starts a peer at a site, under a name that no other program of the site has
@@ -90,6 +100,7 @@ http {{
         listen 127.0.0.1:{port} backlog=4096;
         root {directory}/files;
         location / {{ return 200 '{response}'; }}
+        location = /jwks.json {{ alias {directory}/jwks.json; }}
         location /files/ {{ alias {directory}/files/; }}
         location = /seen {{
             return 200 '{{"user": "$http_x_user_id", "client": "$http_x_client_id", "token": "$http_authorization"}}';
@@ -114,6 +125,19 @@ def start_api(directory: Path) -> tuple[Program, int]:
     return start("nginx", command, directory, core=LOAD), port
 
 
+_ASKS = """\
+    allow_http: true
+    introspection:
+      endpoint: http://127.0.0.1:{site.introspection}/introspect
+      auth: none
+"""
+_TLS = "tls: {{certificate: {site.certificate.certificate}, key: {site.certificate.key}}}\n"
+#: tokens that are bound to a key of their client
+DPOP: Final = ("dpop: {}", f"external_url: {EXTERNAL}")
+#: a proxy in front, on this machine
+FRONTED: Final = ("trusted_proxies: [127.0.0.1/32]",)
+
+
 @dataclass(frozen=True)
 class gateway:  # noqa: N801 -- called like the other starters are
     """Starts this gateway with its defaults."""
@@ -124,6 +148,12 @@ class gateway:  # noqa: N801 -- called like the other starters are
     access: str = "all"
     #: port of the API instead of the site's
     upstream: int | None = None
+    #: YAML of further keys, a line each
+    more: tuple[str, ...] = ()
+    #: whether clients come with TLS
+    tls: bool = False
+    #: whether the issuer is asked about opaque tokens
+    asks: bool = False
     #: where another wheel than that of this run was unpacked
     wheel: Path | None = None
 
@@ -138,6 +168,9 @@ class gateway:  # noqa: N801 -- called like the other starters are
             f"  - issuer: {ISSUER}\n"
             f"    audience: {AUDIENCE}\n"
             f"    jwks_file: {site.tokens.jwks_file}\n"
+            + (_ASKS.format(site=site) if self.asks else "")
+            + (_TLS.format(site=site) if self.tls else "")
+            + "".join(f"{line}\n" for line in self.more)
             + ("" if self.access == "all" else f"log: {{access: {self.access}}}\n")
             + (f"routes:\n{listed}" if listed else "")
         )
@@ -146,7 +179,8 @@ class gateway:  # noqa: N801 -- called like the other starters are
         if self.wheel is not None:
             env["PYTHONPATH"] = str(self.wheel)
         program = start(name, command, site.directory, core=TESTED, env=env)
-        return Peer(program, port, text, admin, logs=self.access == "all")
+        authority = site.certificate.certificate if self.tls else None
+        return Peer(program, port, text, admin, logs=self.access == "all", authority=authority)
 
 
 def usual_proxy(site: Site, name: str) -> Peer:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -21,6 +22,8 @@ LOAD: Final = 1
 
 #: seconds that a program may take to listen
 START_SECONDS: Final = 20.0
+#: TCP_LISTEN in /proc/net/tcp
+_LISTEN: Final = "0A"
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -46,11 +49,28 @@ def find_program(name: str) -> str:
     return found
 
 
+#: where ports are taken from: below those that the kernel gives to connections (ip_local_port_range), which would take
+#: one before its program is there to bind it
+_PORTS: Final = range(10_240, 32_000)
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port of loopback that nobody has."""
+    """A port of loopback that nobody has, and that was not given out before."""
+    while True:
+        port = secrets.choice(_PORTS)
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @dataclass
@@ -69,8 +89,8 @@ class Program:
         return self.process.poll() is None
 
     def complaint(self) -> str:
-        """The end of what it said on standard error."""
-        return self.errors.read_text("utf-8", "replace")[-2000:].strip()
+        """The end of what it said on standard error; of its output, where that is all there is."""
+        return _end_of(self.errors) or _end_of(self.output)
 
     def _pids(self) -> Iterator[int]:
         """The process and all that descend from it."""
@@ -80,6 +100,21 @@ class Program:
                 for task in Path(f"/proc/{pid}/task").iterdir():
                     pids += map(int, (task / "children").read_text().split())
         return iter(pids)
+
+    def listens(self, port: int) -> bool:
+        """Whether it, and not somebody else, listens on a port of IPv4 (proc(5), /proc/net/tcp)."""
+        inodes = set()
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == _LISTEN and int(fields[1].partition(":")[2], 16) == port:
+                inodes.add(f"socket:[{fields[9]}]")
+        for pid in self._pids():
+            with contextlib.suppress(OSError):
+                for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                    with contextlib.suppress(OSError):
+                        if str(descriptor.readlink()) in inodes:
+                            return True
+        return False
 
     def _status(self, field: str) -> float:
         """A field of /proc/PID/status that is in kB, in MiB, summed over all processes."""
@@ -124,6 +159,12 @@ class Program:
         self.process.wait()
 
 
+def _end_of(file: Path) -> str:
+    with file.open("rb") as opened:
+        opened.seek(-min(2000, file.stat().st_size), os.SEEK_END)
+        return opened.read().decode("utf-8", "replace").strip()
+
+
 def start(
     name: str, command: Sequence[str], directory: Path, *, core: int, env: Mapping[str, str] | None = None
 ) -> Program:
@@ -145,10 +186,14 @@ def start(
 
 
 def wait_until_it_listens(program: Program, port: int) -> None:
-    """Waits until connections are accepted. CannotMeasure: it ended, or took too long."""
+    """Waits until the program, and nobody else, listens. CannotMeasure: it ended, or took too long.
+
+    Asked of the kernel, without a connection: one that is made between two sockets being bound is reset where the second
+    cannot be had, and one to a port that somebody else took says nothing about the program.
+    """
     deadline = time.monotonic() + START_SECONDS
     while program.running and time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        if program.listens(port):
             return
         time.sleep(0.02)
     raise CannotMeasure(f"{program.name} does not listen: {program.complaint()}")

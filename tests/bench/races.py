@@ -4,20 +4,25 @@ import re
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
-from tests.bench.load import CONNECTIONS, Run, drive
+from tests.bench.load import CONNECTIONS, Requests, Run, drive
 from tests.bench.peers import Peer, Site, Starter, running
+from tests.bench.possession import Client
 from tests.bench.programs import CannotMeasure
-from tests.bench.proof import prove_forwarding, prove_judging
-from tests.bench.results import SHARED, Result, ratio_result
+from tests.bench.proof import bearer, prove_asking, prove_forwarding, prove_judging, prove_possession
+from tests.bench.results import FULL_LOAD, SHARED, Result, ratio_result
 
 #: share of look-ups in which a memory of tokens may be other than a row says
 STRAY: Final = 0.02
 #: share of a core that others may have before a figure says so
 DISTURBED: Final = 0.05
+#: share of its core above which the load may be what limits
+LOADED: Final = 0.95
+#: proofs a second for the first run of a side that needs them, before its rate is known; and how many more than needed
+FIRST_PROOFS, SPARE = 10_000, 1.6
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class Side:
     judges: bool = True
     #: of the path, what comes before the API's own
     prefix: str = ""
+    #: of its requests, as load.lua has it
+    shape: str = "plain"
+    #: jwt, opaque (an issuer is asked), or bound (to the key of a client, which proves that it has it)
+    token: str = "jwt"
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,12 @@ class Comparison:
     under: str
     #: at least; None: no target
     target: float | None = None
+    #: rate: requests a second; p99: how long all but one of a hundred take at most, the other's over one's own
+    of: str = "rate"
+
+    def figure(self, run: Run) -> float:
+        """Of one contender in one round; the greater, the better."""
+        return 1 / max(run.p99, 1.0) if self.of == "p99" else run.rate
 
 
 @dataclass(frozen=True)
@@ -71,12 +86,11 @@ class Race:
 
     def measure(self, site: Site, effort: Effort) -> Iterator[Result]:
         """Proves, warms up, races. CannotMeasure."""
+        client = Client(site.tokens)
         with running(site, self.peers) as peers:
             for side in self.sides.values():
-                prove_forwarding(peers[side.peer], side.path, site.tokens.good if side.sends else None)
-                if side.judges:
-                    prove_judging(peers[side.peer], site.tokens, prefix=side.prefix)
-            runs = self._rounds(peers, site, effort)
+                prove(peers[side.peer], side, site, client)
+            runs = self._rounds(peers, site, effort, client)
         for comparison in self.comparisons:
             over, under = runs[comparison.over], runs[comparison.under]
             by_processor = median(
@@ -85,31 +99,26 @@ class Race:
             yield ratio_result(
                 self.row,
                 comparison.measure,
-                [run.rate for run in over],
-                [run.rate for run in under],
+                [comparison.figure(run) for run in over],
+                [comparison.figure(run) for run in under],
                 target=comparison.target,
                 details=f"{comparison.over} {told(over)}; {comparison.under} {told(under)}; "
                 f"{by_processor:.2f} by processor time",
             )
 
-    def _rounds(self, peers: Mapping[str, Peer], site: Site, effort: Effort) -> dict[str, list[Run]]:
+    def _rounds(self, peers: Mapping[str, Peer], site: Site, effort: Effort, client: Client) -> dict[str, list[Run]]:
         """Every contender once a round, the first of one round being the last of the next."""
-        file = site.tokens.file(self.tokens)
         #: where in the tokens the next run begins: a memory must not meet those it just saw
         at: dict[str, int] = defaultdict(int)
         runs: dict[str, list[Run]] = {name: [] for name in self.sides}
+        rates: dict[str, float] = dict.fromkeys(self.sides, FIRST_PROOFS)
 
         def one(name: str, seconds: int) -> Run:
             side = self.sides[name]
-            run = drive(
-                peers[side.peer],
-                side.path,
-                seconds=seconds,
-                connections=self.connections,
-                tokens=file if side.sends else None,
-                at=at[name],
-            )
+            asked = requests_of(side, site, self.tokens, client, count=int(rates[name] * seconds * SPARE))
+            run = drive(peers[side.peer], replace(asked, at=at[name]), seconds=seconds, connections=self.connections)
             at[name] += run.requests + self.connections
+            rates[name] = run.rate
             return run
 
         for name in self.sides:
@@ -134,13 +143,39 @@ class Race:
             raise CannotMeasure(f"the memory of {name} had {hits} hits and {misses} misses")
 
 
+def prove(peer: Peer, side: Side, site: Site, client: Client) -> None:
+    """What a contender is measured for, it does. CannotMeasure."""
+    if side.token == "bound":
+        prove_possession(peer, client)
+    elif side.token == "opaque":
+        prove_asking(peer, site.tokens)
+    else:
+        prove_forwarding(peer, side.path, lambda: bearer(site.tokens.good) if side.sends else {})
+        if side.judges:
+            prove_judging(peer, site.tokens, prefix=side.prefix)
+
+
+def requests_of(side: Side, site: Site, tokens: int, client: Client, *, count: int) -> Requests:
+    """What a side is asked. `tokens`: how many different ones; `count`: of proofs, where it needs them."""
+    if not side.sends:
+        return Requests(side.path, side.shape)
+    if side.token == "bound":
+        return Requests(side.path, side.shape, client.token_file(), proofs=client.proof_file(side.path, count))
+    return Requests(
+        side.path, side.shape, site.tokens.opaque_file() if side.token == "opaque" else site.tokens.file(tokens)
+    )
+
+
 def told(runs: list[Run]) -> str:
     """Medians of the runs of one contender, for a reader."""
     rate, p50, p99 = (median(getattr(run, what) for run in runs) for what in ("rate", "p50", "p99"))
     busy = median(run.busy for run in runs)
     disturbed = median(run.disturbed for run in runs)
     shared = f", {SHARED} {disturbed:.0%} of it" if disturbed > DISTURBED else ""
-    return f"{rate:,.0f}/s (p50 {p50 / 1000:.2f} ms, p99 {p99 / 1000:.2f} ms, core {busy:.0%}{shared})"
+    load = median(run.load for run in runs)
+    full = f", {FULL_LOAD}" if load > LOADED and busy + disturbed < LOADED else ""
+    figures = f"p50 {p50 / 1000:.2f} ms, p99 {p99 / 1000:.2f} ms, core {busy:.0%}{shared}, load's {load:.0%}{full}"
+    return f"{rate:,.0f}/s ({figures})"
 
 
 def _lookups(peer: Peer) -> tuple[int, int]:

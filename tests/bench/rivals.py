@@ -1,15 +1,13 @@
 """HAProxy and Envoy, doing the gateway's work as far as they can."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any, Final
 
-from ruamel.yaml import YAML
-
 from tests.bench.peers import Peer, Site, Starter, write
 from tests.bench.programs import TESTED, find_program, free_port, start
 from tests.bench.tokens import AUDIENCE, ISSUER
+from tests.bench.written import as_yaml
 
 #: entries in Envoy's memory of tokens: as many as the gateway's own, a hundred times its default
 ENVOY_CACHE: Final = 10_000
@@ -49,27 +47,29 @@ defaults
     option http-keep-alive
     http-reuse always
 frontend clients
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port}{tls}
 {checks}{log}    default_backend api
 backend api
     server api 127.0.0.1:{api}
 """
 
 
-def haproxy(*, checks: bool = True, access: bool = True, upstream: int | None = None) -> Starter:
-    """HAProxy with `jwt_verify`, or without any check; one thread."""
+def haproxy(*, checks: bool = True, access: bool = True, upstream: int | None = None, tls: bool = False) -> Starter:
+    """HAProxy with `jwt_verify`, or without any check; one thread. `tls`: toward clients."""
 
     def begin(site: Site, name: str) -> Peer:
         port = free_port()
         public = site.tokens.public_pem
         text = _HAPROXY.format(
             port=port,
+            tls=f" ssl crt {site.certificate.both}" if tls else "",
             api=upstream or site.api,
             checks=_HAPROXY_CHECKS.format(public=public, issuer=ISSUER, audience=AUDIENCE) if checks else "",
             log=_HAPROXY_LOG if access else "",
         )
         command = [find_program("haproxy"), "-db", "-f", str(write(site, f"{name}.cfg", text))]
-        return Peer(start(name, command, site.directory, core=TESTED), port, text, logs=access)
+        authority = site.certificate.certificate if tls else None
+        return Peer(start(name, command, site.directory, core=TESTED), port, text, logs=access, authority=authority)
 
     return begin
 
@@ -90,15 +90,6 @@ _ENVOY_LOG = {
 }
 
 
-def _yaml(value: Any) -> str:
-    writer = YAML(typ="safe", pure=True)
-    writer.default_flow_style = False
-    writer.width = 10_000
-    written = io.StringIO()
-    writer.dump(value, written)
-    return written.getvalue()
-
-
 def _typed(name: str, **fields: Any) -> dict[str, Any]:
     return {"@type": f"type.googleapis.com/envoy.extensions.{name}", **fields}
 
@@ -107,7 +98,16 @@ def _socket(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def _envoy_config(site: Site, *, port: int, admin: int, log: Path | None) -> dict[str, Any]:
+def _envoy_tls(site: Site) -> dict[str, Any]:
+    shown = {
+        "certificate_chain": {"filename": str(site.certificate.certificate)},
+        "private_key": {"filename": str(site.certificate.key)},
+    }
+    context = _typed("transport_sockets.tls.v3.DownstreamTlsContext", common_tls_context={"tls_certificates": [shown]})
+    return {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}
+
+
+def _envoy_config(site: Site, *, port: int, admin: int, log: Path | None, tls: bool, fronted: bool) -> dict[str, Any]:
     provider = {
         "issuer": ISSUER,
         "audiences": [AUDIENCE],
@@ -127,6 +127,7 @@ def _envoy_config(site: Site, *, port: int, admin: int, log: Path | None) -> dic
     manager = _typed(
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="clients",
+        **({"use_remote_address": True, "xff_num_trusted_hops": 1} if fronted else {}),
         access_log=[{"name": "file", "typed_config": logged}] if log else [],
         http_filters=[
             {"name": "envoy.filters.http.jwt_authn", "typed_config": authn},
@@ -154,7 +155,8 @@ def _envoy_config(site: Site, *, port: int, admin: int, log: Path | None) -> dic
                         {
                             "filters": [
                                 {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
-                            ]
+                            ],
+                            **(_envoy_tls(site) if tls else {}),
                         }
                     ],
                 }
@@ -170,17 +172,20 @@ def _envoy_config(site: Site, *, port: int, admin: int, log: Path | None) -> dic
     }
 
 
-def envoy(*, access: bool = True) -> Starter:
-    """Envoy with `jwt_authn` and its memory of tokens; one worker."""
+def envoy(*, access: bool = True, tls: bool = False, fronted: bool = False) -> Starter:
+    """Envoy with `jwt_authn` and its memory of tokens; one worker. `tls`: toward clients; `fronted`: behind a proxy."""
 
     def begin(site: Site, name: str) -> Peer:
         port, admin = free_port(), free_port()
         log = site.directory / f"{name}.out" if access else None
-        text = _yaml(_envoy_config(site, port=port, admin=admin, log=log))
+        text = as_yaml(_envoy_config(site, port=port, admin=admin, log=log, tls=tls, fronted=fronted))
+        authority = site.certificate.certificate if tls else None
         command = [
             find_program("envoy"), "-c", str(write(site, f"{name}.yaml", text)), "--concurrency", "1",
             "--disable-hot-restart", "-l", "warning",
         ]  # fmt: skip
-        return Peer(start(name, command, site.directory, core=TESTED), port, text, admin, logs=access)
+        return Peer(
+            start(name, command, site.directory, core=TESTED), port, text, admin, logs=access, authority=authority
+        )
 
     return begin

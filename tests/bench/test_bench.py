@@ -1,7 +1,6 @@
 """The benchmark itself: its tokens are good, its arithmetic is right, and it believes no contender that does no work."""
 
 import json
-import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,18 +10,21 @@ import pytest
 
 from gateway.core.claims import find_claim
 from gateway.core.token.jwt import parse_token
-from tests.bench import report
 from tests.bench.before import rows_against
-from tests.bench.load import drive
+from tests.bench.load import Requests, Run, drive
 from tests.bench.peers import RESPONSE, Peer, gateway
 from tests.bench.programs import LOAD, CannotMeasure, Program, start
 from tests.bench.proof import prove_judging
-from tests.bench.races import Effort, Race
-from tests.bench.results import BEHIND, CONTEXT, MEETS, Result, bound_result, failed, ratio_result
+from tests.bench.races import Comparison, Race, told
+from tests.bench.results import BEHIND, CONTEXT, FULL_LOAD, MEETS, bound_result, ratio_result
 from tests.bench.rows import ROWS
 from tests.bench.tokens import TOKEN_BYTES, Tokens, subject
 
-EFFORT = Effort(rounds=2, seconds=1, quick=True)
+#: rows with a load that two wheels can take in turn
+STEADY = {
+    "hot", "fitting", "thrashing", "browser", "traced", "fronted", "funnel", "post", "tls", "opaque", "dpop", "gate",
+    "single", "large", "routes",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -91,19 +93,19 @@ def test_a_program_that_lets_everybody_through_is_found_out(careless: Peer, toke
 def test_refused_requests_are_no_result(careless: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_Careless, "status", 401)
     with pytest.raises(CannotMeasure, match="of status"):
-        drive(careless, "/", seconds=1, connections=2)
+        drive(careless, Requests(), seconds=1, connections=2)
 
 
 def test_a_log_that_stays_empty_is_no_result(careless: Peer) -> None:
     peer = Peer(careless.program, careless.port, "", logs=True)
     with pytest.raises(CannotMeasure, match="logged 0 lines"):
-        drive(peer, "/", seconds=1, connections=8)
+        drive(peer, Requests(), seconds=1, connections=8)
 
 
 def test_a_program_that_ended_is_no_result(careless: Peer) -> None:
     careless.program.stop()
     with pytest.raises(CannotMeasure, match="ended under load"):
-        drive(careless, "/", seconds=1, connections=2)
+        drive(careless, Requests(), seconds=1, connections=2)
 
 
 def test_memory_and_time_are_those_of_the_program_and_its_children(tmp_path: Path) -> None:
@@ -121,12 +123,12 @@ def test_memory_and_time_are_those_of_the_program_and_its_children(tmp_path: Pat
 @pytest.mark.parametrize(("target", "verdict"), [(1.0, BEHIND), (0.9, MEETS), (None, CONTEXT)])
 def test_a_ratio_is_the_median_of_the_ratios_of_each_round(target: float | None, verdict: str) -> None:
     result = ratio_result("row", "measure", [90, 10, 300], [100, 20, 100], target=target, details="")
-    assert (result.found, result.spread, result.verdict) == ("0.90", "0.50 .. 3.00", verdict)
+    assert (result.found, result.range, result.verdict) == ("0.90", "0.50 .. 3.00", verdict)
 
 
 def test_of_memory_the_greatest_value_counts() -> None:
     result = bound_result("row", "measure", [1.0, 9.0, 2.0], at_most=8, unit="MiB", details="")
-    assert (result.found, result.spread, result.verdict) == ("9.0 MiB", "1.0 .. 9.0", BEHIND)
+    assert (result.found, result.range, result.verdict) == ("9.0 MiB", "1.0 .. 9.0", BEHIND)
 
 
 def test_every_row_has_a_name_of_its_own() -> None:
@@ -144,7 +146,7 @@ def test_a_wheel_races_the_one_before_on_every_side_of_every_steady_row(tmp_path
     (tmp_path / "gateway").mkdir()
     (tmp_path / "gateway" / "cli.py").touch()
     races = rows_against(tmp_path)
-    assert {race.row for race in races} == {"hot", "fitting", "thrashing", "gate", "single", "large", "routes"}
+    assert {race.row for race in races} == STEADY
     assert sum(race.row == "gate" for race in races) == 3
     for race in races:
         after, before = (race.peers[name] for name in ("after", "before"))
@@ -164,40 +166,44 @@ def test_the_usual_response_is_json_of_129_bytes() -> None:
     assert json.loads(RESPONSE)["order"]
 
 
-@pytest.fixture
-def results() -> list[Result]:
-    return [
-        ratio_result("hot", "one token", [1], [2], target=1.0, details="gateway 1/s"),
-        failed("idle", "row `idle`", "it fell over"),
+def test_no_load_is_raced_twice(tmp_path: Path) -> None:
+    (tmp_path / "gateway").mkdir()
+    (tmp_path / "gateway" / "cli.py").touch()
+    measures = [comparison.measure for race in rows_against(tmp_path) for comparison in race.comparisons]
+    assert len(set(measures)) == len(measures)
+    assert [measure for measure in measures if measure.startswith(("opaque", "dpop"))] == [
+        "opaque: this wheel against the one before",
+        "dpop: this wheel against the one before",
     ]
 
 
-def test_what_is_written_by_hand_survives(
-    results: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _run(*, rate: float, p99: float) -> Run:
+    return Run(requests=int(rate), seconds=1, p50=1, p99=p99, load=0.5, busy=1, disturbed=0)
+
+
+def test_the_slowest_of_a_hundred_count_the_other_way_round() -> None:
+    gateway_run, envoy_run = _run(rate=200, p99=5_000), _run(rate=100, p99=8_000)
+    rate, slow = Comparison("", "gateway", "envoy"), Comparison("", "gateway", "envoy", of="p99")
+    assert rate.figure(gateway_run) / rate.figure(envoy_run) == 2
+    assert slow.figure(gateway_run) / slow.figure(envoy_run) == pytest.approx(1.6)
+
+
+@pytest.mark.parametrize(
+    ("load", "busy", "disturbed", "full"),
+    [(0.99, 0.7, 0.0, True), (0.99, 0.99, 0.0, False), (0.99, 0.5, 0.49, False), (0.5, 0.7, 0.0, False)],
+)
+def test_figures_say_when_the_load_is_what_was_measured(
+    load: float,
+    busy: float,
+    disturbed: float,
+    full: bool,  # noqa: FBT001 -- a table
 ) -> None:
-    monkeypatch.setattr(report, "PAGE", tmp_path / "benchmarks.md")
-    first = report.page(results, EFFORT, {"haproxy": "global"})
-    report.PAGE.write_text(first.replace("Nothing is written here yet.", "The log: 8 %.\n\nThe rest: Python."))
-    second = report.page(results, EFFORT, {})
-    assert second.count("The log: 8 %.\n\nThe rest: Python.") == 1
-    assert "Nothing is written here yet." not in second
+    words = told([Run(requests=1, seconds=1, p50=1, p99=1, load=load, busy=busy, disturbed=disturbed)])
+    assert (FULL_LOAD in words) is full
+    assert f"load's {load:.0%}" in words
 
 
-def test_the_page_says_plainly_what_is_behind_and_what_failed(results: list[Result]) -> None:
-    page = report.page(results, EFFORT, {})
-    behind = re.search(r"## Where the project is behind\n\n(.*?)\n\n", page, re.DOTALL)
-    assert behind
-    assert behind[1].splitlines() == ["- one token: 0.50, and the target is >= 1", "- row `idle`: it fell over"]
-
-
-def test_the_page_names_the_machine_and_every_version(results: list[Result]) -> None:
-    page = report.page(results, EFFORT, {})
-    for what in ("cores", "Linux", "Python 3", "haproxy 2", "envoy 1", "nginx 1", "aiohttp 3"):
-        assert what in page
-    assert "?" not in page.partition("| measure")[0]
-
-
-@pytest.mark.parametrize(("details", "warns"), [("core 60%, OTHERS HAD 38% of it", True), ("core 99%", False)])
-def test_the_page_warns_of_a_core_that_was_shared(details: str, warns: bool) -> None:  # noqa: FBT001 -- a table
-    result = ratio_result("hot", "one token", [1], [2], target=1.0, details=details)
-    assert ("**Other programs ran" in report.page([result], EFFORT, {})) is warns
+def test_envoys_slowest_are_a_line_of_the_first_row() -> None:
+    hot = next(row for row in ROWS if row.row == "hot")
+    assert isinstance(hot, Race)
+    assert [(it.over, it.under, it.target) for it in hot.comparisons if it.of == "p99"] == [("gateway", "envoy", 1.0)]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -47,8 +48,10 @@ def subject(number: int) -> str:
     return f"user-{number:08d}"
 
 
-def _claims(number: int, *, now: int, lifetime: int, filler: int) -> dict[str, Any]:
+def _claims(number: int, *, now: int, lifetime: int, filler: int, thumbprint: str | None = None) -> dict[str, Any]:
+    confirmation = {} if thumbprint is None else {"cnf": {"jkt": thumbprint}}
     return {
+        **confirmation,
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": subject(number),
@@ -68,13 +71,14 @@ def _filler(signature_bytes: int) -> int:
     return rest * 3 // 4 - len(bare)
 
 
-def _sign(pem: bytes, numbers: Sequence[int], now: int, lifetime: int) -> list[str]:
+def _sign(pem: bytes, numbers: Sequence[int], now: int, lifetime: int, thumbprint: str | None = None) -> list[str]:
     key = load_pem_private_key(pem, None)
     assert isinstance(key, rsa.RSAPrivateKey)
     filler = _filler(key.key_size // 8)
     made = []
     for number in numbers:
-        text = f"{_HEADER}.{_part(_claims(number, now=now, lifetime=lifetime, filler=filler))}"
+        claims = _claims(number, now=now, lifetime=lifetime, filler=filler, thumbprint=thumbprint)
+        text = f"{_HEADER}.{_part(claims)}"
         made.append(f"{text}.{_base64url(key.sign(text.encode(), padding.PKCS1v15(), SHA256()))}")
     return made
 
@@ -108,6 +112,8 @@ class Tokens:
         self.jwks_file = self.directory / "jwks.json"
         self.jwks_file.write_text(json.dumps(self.jwks))
         self._made = _sign(self._pem, [0], int(time.time()), LIFETIME)
+        #: of an issuer that must be asked about it
+        self.opaque = token_urlsafe(32)
 
     @property
     def good(self) -> str:
@@ -124,6 +130,16 @@ class Tokens:
         """The good one with other claims under the same signature."""
         header, _, signature = self.good.split(".")
         return f"{header}.{_sign(self._pem, [1], int(time.time()), LIFETIME)[0].split('.')[1]}.{signature}"
+
+    def bound(self, thumbprint: str) -> str:
+        """One that is bound to a key (RFC 9449 section 6.1)."""
+        return _sign(self._pem, [0], int(time.time()), LIFETIME, thumbprint)[0]
+
+    def opaque_file(self) -> Path:
+        """A file with the opaque one."""
+        path = self.directory / "token-opaque"
+        path.write_text(self.opaque + "\n")
+        return path
 
     def file(self, count: int) -> Path:
         """A file with `count` different tokens."""

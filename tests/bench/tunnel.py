@@ -206,4 +206,4 @@ class Tunnel:
                 f"{name} {median(figures[name]):,.0f}/s (core {median(run.busy for run in runs[name]):.0%})"
                 for name in runs
             )
-            yield ratio_result(self.row, measure, figures["gateway"], figures["haproxy"], target=0.5, details=told)
+            yield ratio_result(self.row, measure, figures["gateway"], figures["haproxy"], target=0.9, details=told)
