@@ -199,7 +199,7 @@ class Tunnel:
             runs = uvloop.run(_rounds(peers, port, site.tokens.good, effort))
         for what, measure in (
             ("rate", f"WebSocket echo on {CONNECTIONS} connections, against HAProxy"),
-            ("by_processor", "the same for each second of processor time"),
+            ("by_processor", "WebSocket echo for each second of processor time, against HAProxy"),
         ):
             figures = {name: [float(getattr(run, what)) for run in runs[name]] for name in runs}
             told = "; ".join(
