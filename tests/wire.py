@@ -38,6 +38,17 @@ UPSTREAM_KEYS = set(UpstreamSection.__struct_fields__) - {"url"}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
+@dataclass
+class Way:
+    """How gateways of tests serve: nobody may notice a difference."""
+
+    #: requests take their steps within the call that brought them; else as tasks of asyncio's, in turns of the loop
+    serves_at_once: bool = True
+
+
+WAY = Way()
+
+
 @functools.cache
 def demo_issuer() -> DemoIssuer:
     """One issuer for every test: its keys take time to make. Never listens; the gateway reads its keys from a file."""
@@ -451,6 +462,7 @@ async def running(
         with contextlib.redirect_stdout(stdout):
             await gateway.start()
         await until(lambda: all(issuer.first_fetch_ended for issuer in gateway.assembly.issuers.status()))
+        it.server.listener.serves_at_once = WAY.serves_at_once
         yield it
     finally:
         for client in it.clients:

@@ -1,16 +1,25 @@
-"""How coroutines of the relay wait for what a protocol hears: one future for each wait, none while nobody waits."""
+"""How coroutines of the relay wait for what a protocol hears, at no cost while nobody waits."""
 
 import asyncio
+from collections.abc import Awaitable, Generator
+from typing import Any, Final, cast
+
+from gateway.relay.prompt import PromptTask, prompt_task
+
+#: what a coroutine gives way with, once, whose task knows what it waits for
+_ONCE: Final = (None,)
 
 
 class Signal:
     """Wakes one coroutine. Remembers nothing: whoever waits looks before, and again afterwards."""
 
-    __slots__ = ("_loop", "_waiter")
+    __slots__ = ("_loop", "_task", "_waiter")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        #: who waits: one of them
         self._waiter: asyncio.Future[None] | None = None
+        self._task: PromptTask | None = None
 
     def __repr__(self) -> str:
         return f"<Signal {'awaited' if self.is_awaited else 'not awaited'}>"
@@ -18,18 +27,43 @@ class Signal:
     @property
     def is_awaited(self) -> bool:
         """Somebody waits for it."""
-        return self._waiter is not None and not self._waiter.done()
+        return self._task is not None or (self._waiter is not None and not self._waiter.done())
 
-    def next(self) -> "asyncio.Future[None]":
-        """To be awaited: done with the next `wake`. One waits at a time: a future given earlier is forgotten."""
+    def next(self) -> Awaitable[None]:
+        """To be awaited at once: done with the next `wake`. One waits at a time: who did before is forgotten."""
+        task = prompt_task(self._loop)
+        if task is not None:
+            self._task = task
+            task.wait_for(self)
+            return self
         self._waiter = waiter = self._loop.create_future()
         return waiter
 
+    def __await__(self) -> Generator[Any, None, None]:
+        return cast("Generator[Any, None, None]", iter(_ONCE))
+
     def wake(self) -> None:
-        """Wakes the coroutine that waits, if there is one."""
+        """The coroutine that waits, if there is one, goes on in a turn of the loop to come."""
+        if (task := self._take_task()) is not None:
+            task.wake()
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+    def wake_now(self) -> None:
+        """It goes on before this returns, where its task can: whatever it does has happened then."""
+        if (task := self._take_task()) is not None:
+            task.step()
+        else:
+            self.wake()
+
+    def forget(self) -> None:
+        """Nobody waits any more."""
+        self._task = None
+
+    def _take_task(self) -> PromptTask | None:
+        task, self._task = self._task, None
+        return task
 
 
 class FlowControl:
@@ -62,6 +96,6 @@ class FlowControl:
         """Somebody waits for the other side to take more."""
         return self._drained.is_awaited
 
-    def drained(self) -> "asyncio.Future[None]":
+    def drained(self) -> Awaitable[None]:
         """To be awaited, while `is_paused`: done with the next `resume`."""
         return self._drained.next()

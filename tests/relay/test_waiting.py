@@ -20,7 +20,7 @@ async def test_a_signal_wakes_who_waits() -> None:
 async def test_a_signal_is_not_remembered() -> None:
     signal = Signal(asyncio.get_running_loop())
     signal.wake()
-    waiting = signal.next()
+    waiting = asyncio.ensure_future(signal.next())
     await asyncio.sleep(0)
     assert not waiting.done()
     signal.wake()
@@ -29,7 +29,7 @@ async def test_a_signal_is_not_remembered() -> None:
 
 async def test_who_gave_up_is_not_woken() -> None:
     signal = Signal(asyncio.get_running_loop())
-    waiting = signal.next()
+    waiting = asyncio.ensure_future(signal.next())
     waiting.cancel()
     assert not signal.is_awaited
     signal.wake()
@@ -39,8 +39,8 @@ async def test_who_gave_up_is_not_woken() -> None:
 
 async def test_each_wait_is_one_of_its_own() -> None:
     signal = Signal(asyncio.get_running_loop())
-    signal.next().cancel()
-    again = signal.next()
+    asyncio.ensure_future(signal.next()).cancel()
+    again = asyncio.ensure_future(signal.next())
     signal.wake()
     assert again.done()
     assert not again.cancelled()

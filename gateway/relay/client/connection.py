@@ -38,8 +38,8 @@ from gateway.relay.client.unreadable import Unreadable
 from gateway.relay.client.wire import Wire
 from gateway.relay.http1.events import Broken, Data, End
 from gateway.relay.http1.request_parser import Event, RequestHead, RequestParser
+from gateway.relay.prompt import PromptTask
 from gateway.relay.tunnel import Tunnel
-from gateway.relay.waiting import Signal
 
 #: bytes that are kept, as they came, of what follows the request that is served; more, and the client is made to wait
 AHEAD: Final = 64 * 1024
@@ -56,11 +56,11 @@ class Connection:
     __slots__ = (
         "_body",
         "_is_put_off",
+        "_is_serving",
         "_listener",
         "_parser",
         "_place",
         "_request",
-        "_requested",
         "_task",
         "_tunnel",
         "phase",
@@ -81,9 +81,9 @@ class Connection:
         self._request: RequestHead | Broken | None = None
         #: of the request that is read or served
         self._body: RequestBody | None = None
-        self._requested: Final = Signal(asyncio.get_running_loop())
         #: serves requests; None before the first
-        self._task: asyncio.Task[None] | None = None
+        self._task: PromptTask | asyncio.Task[None] | None = None
+        self._is_serving = False
         #: once the connection left HTTP
         self._tunnel: Tunnel | None = None
         #: it had its turn, and goes on reading in the next one
@@ -193,6 +193,7 @@ class Connection:
         if now > self.phase.deadline:
             if self.phase.state == HEAD:
                 self._hear(Broken(RequestTimeout("the head did not end within header_timeout")))
+                self._begin()
             else:
                 self.close()
         if self._body is not None:
@@ -245,6 +246,7 @@ class Connection:
                     self._listener.turns.put_off(self._go_on)
         if parser.unread > AHEAD or self.wire.is_held:
             self.wire.hold(held=parser.unread > AHEAD)
+        self._begin()
 
     def _go_on(self) -> None:
         """It is this connection's turn again."""
@@ -295,25 +297,28 @@ class Connection:
     # What is served
 
     def _ask(self, request: RequestHead | Broken) -> None:
-        """There is something to serve."""
+        """There is something to serve, once all is heard that came with it: see `_begin`."""
         self._request = request
         self._move(self._listener.under_way)
-        if self._task is None:
+
+    def _begin(self) -> None:
+        """Serves what is asked for, if it is and if nobody does yet. What waits for nothing is done afterwards."""
+        if self._request is None or self._is_serving:
+            return
+        self._is_serving = True
+        if not self._listener.serves_at_once:
             self._task = asyncio.get_running_loop().create_task(self._serve())
-        else:
-            self._requested.wake()
+            return
+        if not isinstance(self._task, PromptTask):
+            self._task = PromptTask()
+        self._task.start(self._serve())
 
     async def _serve(self) -> None:
-        """One request after another, until there is a last one."""
+        """One request after another, while there is another one."""
         listener = self._listener
         turn_ends = 0.0
         try:
-            while self.phase.state != OVER:
-                request = self._take_request()
-                if request is None:
-                    turn_ends = 0.0
-                    await self._requested.next()
-                    continue
+            while (request := self._take_request()) is not None and self.phase.state != OVER:
                 listener.count_request(1)
                 exchange = self._exchange(request)
                 written = self.wire.written
@@ -332,13 +337,15 @@ class Connection:
                     now = time.monotonic()
                     if now > turn_ends > 0:
                         turn_ends = 0.0
-                        await self._next_turn()
+                        await listener.turns.next()
                     elif not turn_ends:
                         turn_ends = now + TURN
         except Exception as error:  # noqa: BLE001 -- see below
             # Ours raise nothing, so this is a bug. The error is not shown: it may quote what was read.
             log.error("the server failed: %s", type(error).__name__)  # noqa: TRY400 -- see above
             self.wire.abort()
+        finally:
+            self._is_serving = False
 
     # Two methods, since compiled code believes for ever that what was set to None is None.
 
@@ -351,11 +358,6 @@ class Connection:
     def _is_asked(self) -> bool:
         """Whether something is to be served next."""
         return self._request is not None
-
-    def _next_turn(self) -> "asyncio.Future[None]":
-        """To be awaited: done when it is this connection's turn again."""
-        self._listener.turns.put_off(self._requested.wake)
-        return self._requested.next()
 
     def _exchange(self, request: RequestHead | Broken) -> Exchange:
         if isinstance(request, Broken):

@@ -52,6 +52,9 @@ class Listener:
         self.secure: Final = secure
         #: what time it is, in seconds of the clock
         self.now: Final = clock.now
+        #: a request takes its steps within the call that brought it; else each in a turn of the loop. Nobody but tests
+        #: has a reason to change that: they prove that it makes no difference
+        self.serves_at_once = True
         #: responses announce the end of the connection
         self.draining = False
         #: no new request is served, on connections that were open before either

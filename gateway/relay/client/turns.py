@@ -30,6 +30,12 @@ class Turns:
             self._is_due = True
             self._loop.call_soon(self._next)
 
+    def next(self) -> "asyncio.Future[None]":
+        """To be awaited: done in such a turn."""
+        turn: asyncio.Future[None] = self._loop.create_future()
+        self.put_off(lambda: None if turn.done() else turn.set_result(None))
+        return turn
+
     def _next(self) -> None:
         go_on = self._waiting.popleft()
         self._is_due = bool(self._waiting)

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import select
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, cast
 
 from gateway.core.errors import UpstreamProtocolError, UpstreamTimeout
@@ -58,6 +58,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._invited = Signal(loop)
         self._flow = FlowControl(loop)
         self._has_ended = False
+        #: an end may have come with what is received, and be told only behind it: nobody sees it in the kernel
+        self._is_tls = False
         self.idle_since = 0.0
         #: from when a new one is preferred
         self.retires_at = float("inf")
@@ -80,6 +82,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Ready for a request."""
         # uvloop's transports are no subclass of it, and have everything it has.
         self._transport = cast("asyncio.Transport", transport)
+        self._is_tls = transport.get_extra_info("sslcontext") is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tells whoever waits."""
@@ -107,7 +110,7 @@ class UpstreamConnection(asyncio.Protocol):
         """
         transport = self._transport
         assert transport is not None
-        if transport.get_extra_info("sslcontext") is not None:
+        if self._is_tls:
             return
         with contextlib.suppress(OSError, ValueError):
             descriptor = transport.get_extra_info("socket").fileno()
@@ -264,7 +267,7 @@ class UpstreamConnection(asyncio.Protocol):
             turn.raise_failure()
         return turn.head
 
-    def news(self) -> "asyncio.Future[None]":
+    def news(self) -> Awaitable[None]:
         """Done when something came, or the connection failed."""
         return self._news.next()
 
@@ -325,12 +328,16 @@ class UpstreamConnection(asyncio.Protocol):
             turn.deadline = None
         elif turn.deadline is not None:
             self._extend(turn)
+        # Whoever waits may take it all here and now, be done, and have asked for more: look at nothing but this turn.
+        if self._is_tls or self.is_lost:
+            self._news.wake()
+        else:
+            self._news.wake_now()
         if turn.held > HELD and turn.has_parts and not (turn.is_paused or turn.is_complete or self.is_lost):
             turn.is_paused = True
             turn.deadline = None
             assert self._transport is not None
             self._transport.pause_reading()
-        self._news.wake()
 
     def _extend(self, turn: Turn) -> None:
         if not turn.is_paused:

@@ -37,3 +37,13 @@ async def test_it_may_be_put_off_when_nobody_waits_any_more() -> None:
         turns.put_off(lambda count=count: heard.append(count))  # type: ignore[misc]
         await asyncio.sleep(0)
         assert heard == list(range(count + 1))
+
+
+async def test_who_awaits_a_turn_has_it_to_itself_and_who_gave_up_keeps_nobody_waiting() -> None:
+    turns = Turns()
+    first, given_up, last = turns.next(), turns.next(), turns.next()
+    given_up.cancel()
+    for done in ((True, False), (True, False), (True, True)):
+        await asyncio.sleep(0)
+        assert (first.done(), last.done()) == done
+    await asyncio.gather(first, last)
