@@ -29,6 +29,7 @@ from gateway.remote.keys.issuers import RemoteIssuers
 from gateway.remote.upstream_tokens import RemoteTokens
 from gateway.remote.userinfo import RemoteUserInfo
 from gateway.resources import PublishedResources
+from gateway.sampled import Sampler
 from gateway.settings.files import read_signing_key
 from gateway.settings.watch import FollowedSecrets
 from gateway.signing.assertions import SignedAssertions
@@ -134,7 +135,7 @@ class Current:
         self.questions.handle = assembly.sharing(assembly.decisions.handle)
 
 
-def build(
+def build(  # noqa: PLR0913 -- as many as somebody may replace
     config: Config,
     *,
     observer: Observer,
@@ -143,6 +144,7 @@ def build(
     counts: bool = True,
     keeper: Keeper | None = None,
     tokens: UpstreamTokens | None = None,
+    sampler: Sampler | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Assembly:
     """Makes it; asks nobody yet. Needs a running loop. After calling this you must call `close`.
@@ -150,7 +152,8 @@ def build(
     `config` is sound: nothing is checked here. `secrets`: what was read for each that it names. `observer`: outlives
     what is built here. `upstream`: instead of the APIs of the configuration; `tokens`: instead of those that token
     endpoints give for them. `counts`: requests, where all replicas do; False for what is only explained. `keeper`: of
-    what is revoked, beyond this process; it is closed with the rest. `clock`: seconds since the epoch.
+    what is revoked, beyond this process; it is closed with the rest. `sampler`: of
+    traces; it outlives this too. `clock`: seconds since the epoch.
     ValueError: a file was spoilt after it was checked; the sentence begins with its key.
     """
     closing = AsyncExitStack()
@@ -234,6 +237,7 @@ def build(
         userinfo=userinfo,
         tokens=tokens,
         conditions=conditions_of(config),
+        sampler=sampler,
         secrets=secrets,
         clock=clock,
     )

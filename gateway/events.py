@@ -133,6 +133,14 @@ class CertificateKnown:
     ends_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class SpansEnded:
+    """Spans that the collector took, or that were dropped. `result`: sent or dropped."""
+
+    result: str
+    count: int
+
+
 #: what happens rarely enough to be made a value of
 Event = (
     KeysFetched
@@ -150,4 +158,5 @@ Event = (
     | ProofsKnown
     | HandshakeFailed
     | CertificateKnown
+    | SpansEnded
 )  # fmt: skip

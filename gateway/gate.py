@@ -60,6 +60,7 @@ from gateway.ports import (
     UpstreamTokens,
 )
 from gateway.possession import Possession
+from gateway.sampled import Sampler
 from gateway.verifier import Verifier, digest_of
 
 CarryOut = Callable[[Ending, Admission, Exchange], Awaitable[None]]
@@ -85,6 +86,7 @@ class Gate:
         rates: Rates | None = None,
         possession: Possession | None = None,
         conditions: Conditions | None = None,
+        sampler: Sampler | None = None,
         secrets: Mapping[Secret, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -108,6 +110,7 @@ class Gate:
         self._assertions = assertions
         self._revocations = revocations
         self._conditions = conditions
+        self._sampler: Final = sampler
         self._own_paths: tuple[OwnPaths, ...] = ()
         self._tokens = tokens
         self._upstream = upstream
@@ -137,6 +140,8 @@ class Gate:
         try:
             try:
                 facts = ending.facts = exchange.read_facts()
+                if self._sampler is not None:
+                    ending, facts = self._sampler.begin(ending, facts, started)
                 for own in () if carry_out is not None else self._own_paths:
                     if own.hears(facts):
                         self.routes.check_host(facts)
@@ -210,11 +215,10 @@ class Gate:
 
         In the order of `Step`: what a token says is judged once and remembered, what depends on the request every time.
         """
-        taken = ending.account  # as enter() does, without a call a step
         if self._places is not None:
             facts = ending.facts = self._places.emptied(facts)
         self._forwarding.look(facts)
-        taken.append(ROUTE)
+        ending.enter(ROUTE)
         if (preflight := self.routes.find_preflight(facts)) is not None:
             await self._count_preflight(facts, ending, preflight[0])
             return self._admit_preflight(facts, ending, *preflight)
@@ -229,12 +233,12 @@ class Gate:
                 facts = ending.facts = route.places.choose(facts, ending)
             # Optional is no credential at all: whatever one is there must be good.
             if not route.public and (facts.authorization or not route.optional):
-                taken.append(CREDENTIAL)
+                ending.enter(CREDENTIAL)
                 presumed = presumed_token(facts.authorization, token_bytes=self._token_bytes, dpop=self._dpop)
                 digest = digest_of(presumed)
                 identity = self.verifier.recall(digest)
                 if identity is not None:
-                    taken.append(REMEMBERED)
+                    ending.enter(REMEMBERED)
                 else:
                     credential = find_credential(
                         facts.authorization, token_bytes=self._token_bytes, dpop=self._dpop, place=facts.place
@@ -243,20 +247,20 @@ class Gate:
                     sender = None if self._senders is None else self._senders.of(facts)
                     identity = await self.verifier.verify(credential, digest, ending, sender=sender)
                 if self._revocations is not None and self._revocations.is_needed:
-                    taken.append(REVOCATION)
+                    ending.enter(REVOCATION)
                     self._revocations.check(identity)
-                taken.append(BINDING)
+                ending.enter(BINDING)
                 if identity.confirmation is not None or self._asks_binding:
                     proof = self._possession.check(identity, facts, self._certificates, digest=digest, ending=ending)
                 ending.identity = identity
                 if self._cross_site is not None and facts.is_ambient:
-                    taken.append(ORIGIN)
+                    ending.enter(ORIGIN)
                     self._cross_site.check(facts, route.cors)
             if route.rates and self._rates is not None:
-                taken.append(RATES)
+                ending.enter(RATES)
                 await self._rates.check(route.rates, facts, ending)
             if (identity := ending.identity) is not None:
-                taken.append(POLICY)
+                ending.enter(POLICY)
                 if route.demands is not None:
                     route.demands.check(identity, now=self._clock())
                 check_policy(route, identity, target=facts.target)
@@ -264,10 +268,10 @@ class Gate:
                     ending.identity = await self._completer.complete(identity, facts, digest, presumed, ending)
                 if route.condition is not None:
                     assert self._conditions is not None  # or the route could not have one
-                    taken.append(CONDITION)
+                    ending.enter(CONDITION)
                     self._conditions.check(route.condition, facts, ending, self._upstream_headers)
             if proof is not None:
-                taken.append(REPLAY)
+                ending.enter(REPLAY)
                 await self._possession.use(proof, ending)
         except Refusal as refusal:
             self._possession.tell(refusal, facts, ending)
@@ -277,9 +281,9 @@ class Gate:
         if proof is not None and ending.reported is not None:
             await self._possession.use_up(proof, ending)
         if self._body_bytes is not None:
-            taken.append(BODY)
+            ending.enter(BODY)
             check_length(facts, most=self._body_bytes)
-        own = () if self._tokens is None else await self._tokens.lines(facts, ending)
+        own = ending.upstream_lines + (() if self._tokens is None else await self._tokens.lines(facts, ending))
         return self._admit_as(ending.identity, facts, route, own)
 
     def _admit_as(self, caller: Identity | None, facts: Facts, route: Route, own: tuple[HeaderLine, ...]) -> Admission:
@@ -310,6 +314,6 @@ class Gate:
         ending.route = route
         lines = route.cors.preflight_lines(facts.headers, method=method)
         ending.response_lines += lines or ()
-        headers = self._upstream_headers.compose(facts, (), route=route, preflight=True)
+        headers = self._upstream_headers.compose(facts, ending.upstream_lines, route=route, preflight=True)
         target = route.forwarded_target(facts.target)
         return Admission(route=route, identity=None, target=target, headers=headers, by_gateway=lines is not None)

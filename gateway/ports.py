@@ -231,6 +231,8 @@ class Ending(Trail):
         self.reported_at: Step | None = None
         #: what steps add to the response, whoever makes it
         self.response_lines: tuple[HeaderLine, ...] = ()
+        #: what the API is told of the trace that the request is part of; none while nothing is traced
+        self.upstream_lines: tuple[HeaderLine, ...] = ()
         #: status the client got
         self.status = status
         #: None when admitted and relayed to the end

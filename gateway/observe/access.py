@@ -24,6 +24,7 @@ from gateway.observe.access_line import AccessLine
 from gateway.observe.metrics.metrics import ADMITTED, outcome_of
 from gateway.observe.outlet import outlet_of
 from gateway.ports import Ending
+from gateway.sampled import trace_of
 
 #: W3C Trace Context section 3.2
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
@@ -183,6 +184,8 @@ class AccessLog:
         if facts is not None:
             client, method, path = facts.peer, facts.method, _without_token_of(facts, _path(facts))
             given_id, trace_id = _told_by_headers(facts.headers)
+            if ending.upstream_lines:
+                trace_id = trace_of(ending.upstream_lines)  # ours: what the request says may be none
             request_id = _without_token_of(facts, facts.request_id) if given_id else facts.request_id
         issuer = tenant = client_id = subject = token = jkt = evidence = None
         if identity is not None:

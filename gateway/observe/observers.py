@@ -3,19 +3,33 @@
 Who listens to more of it gets a line where it is told: on the way of a request no list is gone through.
 """
 
+from typing import Protocol
+
 from gateway.core.errors import Refusal
 from gateway.events import Event
 from gateway.observe.access import AccessLog
 from gateway.observe.metrics.metrics import Metrics
 from gateway.ports import Ending
+from gateway.sampled import Traced
+
+
+class Tracing(Protocol):
+    """Who makes spans."""
+
+    def request_ended(self, ending: Ending) -> None:
+        """A request is over that is traced, or that could not be read."""
+
+    def happened(self, event: Event) -> None:
+        """One of the rare facts."""
 
 
 class Observers:
     """The Observer of a running gateway: hears of everything, decides nothing."""
 
-    def __init__(self, metrics: Metrics, access: AccessLog) -> None:
+    def __init__(self, metrics: Metrics, access: AccessLog, tracing: Tracing | None = None) -> None:
         self._metrics = metrics
         self._access = access
+        self._tracing = tracing
 
     def token_looked_up(self, *, hit: bool) -> None:
         """The verified-token cache was asked."""
@@ -29,6 +43,8 @@ class Observers:
         """A request is over."""
         self._metrics.request_ended(ending)
         self._access.request_ended(ending)
+        if self._tracing is not None and (isinstance(ending, Traced) or ending.facts is None):
+            self._tracing.request_ended(ending)
 
     def connections_open(self, count: int) -> None:
         """Client connections now."""
@@ -49,6 +65,8 @@ class Observers:
     def happened(self, event: Event) -> None:
         """One of the rare facts."""
         self._metrics.happened(event)
+        if self._tracing is not None:
+            self._tracing.happened(event)
 
 
 class Unheard:

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from select import PIPE_BUF
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import generate_latest
 
@@ -45,7 +46,11 @@ from gateway.process.signals import on_drain, on_signals
 from gateway.process.summary import summary
 from gateway.process.title import DRAINED, DRAINS, SERVES, call_process
 from gateway.relay.client.server import Server
+from gateway.sampled import Sampler
 from gateway.store.revocations import Keeper
+
+if TYPE_CHECKING:
+    from gateway.observe.tracing.traces import Traces
 
 #: seconds from the last connection that the kernel lets in to the end of idle ones; halfway the listeners close
 LAST_WORDS: Final = 0.5
@@ -89,6 +94,7 @@ class Gateway:
         #: None: nothing can be revoked
         self._revoked_streams: RevokedStreams | None = None
         self._asked_streams: AskedStreams | None = None
+        self._traces: Traces | None = None
         #: where it listens, once it does
         self.address = ""
         self.decisions_address = ""
@@ -105,10 +111,10 @@ class Gateway:
         # Several processes write to one pipe: what is no larger is not torn apart (write(2), pipe(7)).
         batch = BATCH if self._inherited is None else PIPE_BUF
         self._access = AccessLog(config.log, batch=batch, dropped=self._metrics.access_lines_dropped)
-        observers = Observers(self._metrics, self._access)
         keeper = self._keeper if self._inherited is not None else open_journal(config)
         try:
-            assembly = build(config, observer=observers, secrets=self._secrets, keeper=keeper)
+            observers, sampler = self._observing(config)
+            assembly = build(config, observer=observers, secrets=self._secrets, keeper=keeper, sampler=sampler)
         except ValueError as error:
             if keeper is not None:
                 await keeper.close()
@@ -154,6 +160,21 @@ class Gateway:
         self._listeners = listeners
         if self._inherited is None:
             log.info("%s", self.summary())
+
+    def _observing(self, config: Config) -> tuple[Observers, Sampler | None]:
+        """Who hears of requests, and which are traced. ValueError: a file was spoilt after it was checked."""
+        if config.tracing is None:
+            return Observers(self._metrics, self._access), None
+        from gateway.observe.tracing.made import traces_of  # noqa: PLC0415 -- it is there only with its extra
+
+        self._traces = traces_of(
+            config.tracing,
+            config=lambda: self.assembly.config,
+            read=lambda secret: self.assembly.secrets.read(secret),  # noqa: PLW0108 -- there is none yet
+            happened=self._metrics.happened,
+            environ=os.environ,
+        )
+        return Observers(self._metrics, self._access, self._traces), self._traces.sampler
 
     def _look(self, now: float) -> None:
         flush_log()
@@ -254,6 +275,7 @@ class Gateway:
             await _pass(drain_delay, hurry)
         else:
             self._draining.cancel()
+        until = asyncio.get_running_loop().time() + drain
         last_words = min(LAST_WORDS, drain)
         if not self.others_go_on:
             for acceptor in self._acceptors:
@@ -281,6 +303,9 @@ class Gateway:
         for streams in (self._revoked_streams, self._asked_streams):
             if streams is not None:
                 streams.stop()
+        if self._traces is not None:
+            left = 0.0 if hurry.is_set() else until - asyncio.get_running_loop().time()
+            await self._traces.close(seconds=left)
         await self.assembly.close()
         self._access.close()
         self.tell_metrics()

@@ -17,6 +17,7 @@ from yarl import URL
 
 from gateway.core.addresses import parse_url
 from gateway.remote.http import FetchFailed, failure_sentence, read_bounded, shown_address, trust
+from gateway.sampled import asking
 
 #: connections to one host, and in all
 MAX_CONNECTIONS: Final = 128
@@ -53,15 +54,17 @@ class Client:
         ca_file: str | None = None,
         certificate: tuple[str, str] | None = None,
         proxy: str | None = None,
+        use: str = "question",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Opens nothing yet. `ca_file`: authorities instead of the system's. `certificate`: files of it and its key.
 
-        `proxy`: by which everybody is asked; None: directly, whatever the environment says.
+        `proxy`: by which everybody is asked; None: directly, whatever the environment says. `use`: what for, in traces.
         Both files are looked at again while running: new connections are made with what they hold then.
         """
         self._files: Files = (ca_file, certificate)
         self._proxy = proxy
+        self._use = use
         self._monotonic = monotonic
         self._session: aiohttp.ClientSession | None = None
         #: what the files were when the session was made, and when they were looked at last
@@ -124,13 +127,16 @@ class Client:
         # Accept is the caller's to say; a client of aiohttp would add one of its own.
         sent = {"Accept": "application/json", **_HEADERS, **(headers or {})}
         try:
-            async with asyncio.timeout(limit):
-                return await self._send(method, url, form, sent)
+            with asking(self._use, method, shown) as part:
+                async with asyncio.timeout(limit):
+                    asked = await self._send(method, url, form, sent)
+                part.status = asked.status
         except FetchFailed as failure:
             raise FetchFailed(f"{shown}: {failure}", status=failure.status) from None
         except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
             # RuntimeError: the session was closed meanwhile.
             raise FetchFailed(f"{shown}: {failure_sentence(error, limit)}") from None
+        return asked
 
     async def _send(self, method: str, url: URL, form: Mapping[str, str] | None, headers: Mapping[str, str]) -> Asked:
         for _ in range(MAX_RETRIES):

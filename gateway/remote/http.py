@@ -25,6 +25,7 @@ from gateway.core.config.issuers import Issuer
 from gateway.core.jsontext import parse_json
 from gateway.core.upstream.own_lines import bearer_value
 from gateway.remote.authentication import ReadSecret
+from gateway.sampled import asking
 
 #: seconds, redirects included
 FETCH_TIMEOUT: Final = 5.0
@@ -127,10 +128,13 @@ async def fetch_json(
     url = parse_fetchable(address, issuer)
     shown = shown_address(url)
     way = _way_to(url, issuer, read)
+    use = "keys" if accept == ACCEPT_KEY_SET else "discovery"
     try:
-        async with asyncio.timeout(limit):
-            get = functools.partial(_get, url, accept, _tls(issuer.ca_file), way)
-            body, max_age, ahead = await _first_of(get, renewal)
+        with asking(use, "GET", shown) as part:
+            async with asyncio.timeout(limit):
+                get = functools.partial(_get, url, accept, _tls(issuer.ca_file), way)
+                body, max_age, ahead = await _first_of(get, renewal)
+            part.status = 200
     except FetchFailed as failure:
         raise FetchFailed(f"{shown}: {failure}", status=failure.status) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:

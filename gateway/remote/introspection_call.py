@@ -62,7 +62,10 @@ class IntrospectionCall:
         self._clock = clock
         self._authentication = Authentication(section, read=read, audience=issuer.issuer, clock=clock)
         self._client = Client(
-            ca_file=issuer.ca_file, certificate=self._authentication.certificate, proxy=proxy_of(issuer)
+            ca_file=issuer.ca_file,
+            certificate=self._authentication.certificate,
+            proxy=proxy_of(issuer),
+            use="introspection",
         )
         self._metadata = Metadata(issuer, limit=self._limit, read=read)
 

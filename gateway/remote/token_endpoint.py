@@ -45,7 +45,10 @@ class TokenEndpoint:
         self._timeout = float(section.timeout)
         self._authentication = Authentication(section, read=read, audience=section.token_endpoint, clock=clock.wall)
         self._client = Client(
-            ca_file=section.ca_file, certificate=self._authentication.certificate, proxy=section.proxy
+            ca_file=section.ca_file,
+            certificate=self._authentication.certificate,
+            proxy=section.proxy,
+            use="token",
         )
         self._observer = observer
         self._clock = clock

@@ -108,7 +108,7 @@ class Asker:
         self._cache = cache
         self._observer = observer
         self._clock = clock
-        self._client = Client(ca_file=issuer.ca_file, proxy=proxy_of(issuer))
+        self._client = Client(ca_file=issuer.ca_file, proxy=proxy_of(issuer), use="userinfo")
         self._metadata = Metadata(issuer, monotonic=monotonic, read=read)
         self._flights: Flights[Obtained] = Flights()
         self._failures = Failures(self._name, clock=clock, monotonic=monotonic)

@@ -21,6 +21,11 @@ def extra_problems(config: Config) -> Iterator[ConfigProblem]:
         yield ConfigProblem(
             "store.url", "needs the package redis, which is not installed: it comes with bearer-gateway[redis]"
         )
+    if config.tracing is not None and not _has_protocol():
+        yield ConfigProblem(
+            "tracing",
+            "needs the package opentelemetry-proto, which is not installed: it comes with bearer-gateway[tracing]",
+        )
     has_cel = importlib.util.find_spec("cel_expr_python") is not None
     for index, route in enumerate(config.routes):
         if route.condition is not None and not has_cel:
@@ -41,6 +46,13 @@ def extra_problems(config: Config) -> Iterator[ConfigProblem]:
                     f"{paths[name]}.{kind}.grpc",
                     "needs the package h2, which is not installed: it comes with bearer-gateway[grpc]",
                 )
+
+
+def _has_protocol() -> bool:
+    try:
+        return importlib.util.find_spec("opentelemetry.proto.collector.trace.v1") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def environment_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[ConfigProblem]:

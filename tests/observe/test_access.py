@@ -461,3 +461,11 @@ async def test_a_reader_that_is_gone_ends_the_log_and_nothing_else(blocked: Lite
             log.flush()
             log.look(0.0)
         log.close()
+
+
+def test_where_requests_are_traced_the_trace_is_the_one_that_the_api_is_told() -> None:
+    theirs, ours = b"4bf92f3577b34da6a3ce929d0e0e4736", b"0af7651916cd43dd8448eb211c80319c"
+    made = ending(facts=facts(headers=[(b"traceparent", b"ff-%b-00f067aa0ba902b7-01" % theirs)]))
+    assert record(made)["trace_id"] == theirs.decode()
+    made.upstream_lines = ((b"traceparent", b"00-%b-00f067aa0ba902b7-00" % ours),)
+    assert record(made)["trace_id"] == ours.decode()

@@ -12,6 +12,8 @@ from gateway.observe.access import AccessLog
 from gateway.observe.metrics.metrics import Metrics
 from gateway.observe.observers import Observers, Unheard
 from gateway.ports import Ending, Observer
+from gateway.sampled import Sampler
+from tests.memory import facts
 
 
 def test_everything_heard_is_counted() -> None:
@@ -84,3 +86,32 @@ def test_nobody_may_be_told_everything() -> None:
     nobody.upstream_connections("shop", idle=1, busy=1)
     nobody.happened(KeysSuppressed("a"))
     nobody.request_ended(Ending(status=200))
+
+
+class Heard:
+    """Who makes spans."""
+
+    def __init__(self) -> None:
+        self.endings: list[Ending] = []
+        self.events: list[object] = []
+
+    def request_ended(self, ending: Ending) -> None:
+        self.endings.append(ending)
+
+    def happened(self, event: object) -> None:
+        self.events.append(event)
+
+
+def test_who_makes_spans_hears_of_traced_requests_and_of_what_could_not_be_read() -> None:
+    heard = Heard()
+    observers = Observers(Metrics(()), AccessLog(Log(access="none")), heard)
+    told = facts()
+    traced, _ = Sampler(1.0, ended=lambda part: None).begin(Ending(), told, 0.0)
+    untraced, unread = Ending(), Ending(status=400)
+    untraced.facts = told
+    for one in (traced, untraced, unread):
+        observers.request_ended(one)
+    assert heard.endings == [traced, unread]
+    event = KeysSuppressed("a")
+    observers.happened(event)
+    assert heard.events == [event]

@@ -5,8 +5,8 @@ import gzip
 import json
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,9 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.core.config.issuers import Issuer
+from gateway.ports import Ending
 from gateway.remote.client import Client
 from gateway.remote.http import (
     ACCEPT_JSON,
+    ACCEPT_KEY_SET,
     MAX_BYTES,
     Fetched,
     FetchFailed,
@@ -31,9 +33,11 @@ from gateway.remote.http import (
     shown_address,
     trust,
 )
+from gateway.sampled import Part, Sampler
 from tests.authorities import strict_by_default
 from tests.issuer import PATIENCE, HostileIssuer
 from tests.kubernetes.pki import Authority
+from tests.memory import facts
 
 GZIP = {"Content-Encoding": "gzip"}
 
@@ -468,3 +472,43 @@ async def test_a_cancelled_fetch_closes_its_connection() -> None:
             await task
         async with asyncio.timeout(PATIENCE):
             await closed.wait()
+
+
+@contextmanager
+def traced() -> Iterator[list[Part]]:
+    """On behalf of a request that is traced; what it asked of others."""
+    parts: list[Part] = []
+    Sampler(1.0, ended=parts.append).begin(Ending(), facts(), 0.0)
+    yield parts
+    Sampler(0.0, ended=parts.append).begin(Ending(), facts(), 0.0)
+
+
+async def test_what_is_fetched_for_a_traced_request_is_a_part_of_it(issuer: HostileIssuer) -> None:
+    issuer.response("/doc", "{}")
+    with traced() as parts:
+        await fetch(issuer, "/doc?secret=1")
+        await fetch_json(f"{issuer.url}/doc", Issuer(issuer=issuer.url, audience="a"), accept=ACCEPT_KEY_SET)
+        with pytest.raises(FetchFailed):
+            await fetch(issuer, "/nowhere")
+    assert [(part.use, part.method, part.status, part.error) for part in parts] == [
+        ("discovery", "GET", 200, None),
+        ("keys", "GET", 200, None),
+        ("discovery", "GET", 404, "FetchFailed"),
+    ]
+    assert parts[0].address == f"{issuer.url}/doc"
+    await fetch(issuer)
+    assert len(parts) == 3
+
+
+async def test_what_is_asked_by_the_other_client_is_one_too(issuer: HostileIssuer) -> None:
+    issuer.response("/ask", "{}", status=400)
+    client = Client(use="introspection")
+    with traced() as parts:
+        await client.post(f"{issuer.url}/ask?secret=1", form={"token": "t"}, timeout=5)
+        with pytest.raises(FetchFailed):
+            await client.get("http://127.0.0.1:1/x", timeout=5)
+    await client.close()
+    assert [(part.use, part.method, part.address, part.status, part.error) for part in parts] == [
+        ("introspection", "POST", f"{issuer.url}/ask", 400, None),
+        ("introspection", "GET", "http://127.0.0.1:1/x", None, "ClientConnectorError"),
+    ]

@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,3 +118,23 @@ def test_outside_of_a_pod_preset_kubernetes_says_what_is_missing(tmp_path: Path)
         "issuers[0].ca_file: names a file that does not exist",
         "issuers[0].fetch.authorization.file: names a file that does not exist",
     ]
+
+
+def test_traces_without_the_messages_of_their_protocol_are_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(PROBES.partition("probes:")[0] + "tracing: {endpoint: 'https://c.example'}\n")
+    assert load(str(path), {}).problems == []
+
+    found = importlib.util.find_spec
+
+    def missing(name: str) -> Any:
+        if name.startswith("opentelemetry"):
+            raise ModuleNotFoundError(name)
+        return found(name)
+
+    for find_spec in (missing, lambda name: None):
+        monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+        (problem,) = load(str(path), {}).problems
+        assert str(problem).startswith("tracing: needs the package opentelemetry-proto, which is not installed")

@@ -29,6 +29,7 @@ from gateway.core.checks.revocation import revocation_problems, revocation_warni
 from gateway.core.checks.routes import route_problems, route_warnings
 from gateway.core.checks.store import store_problems, store_warnings
 from gateway.core.checks.tls import tls_notes, tls_problems, tls_warnings
+from gateway.core.checks.tracing import tracing_problems, tracing_warnings
 from gateway.core.checks.twins import twin_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
 from gateway.core.checks.userinfo import userinfo_problems, userinfo_warnings
@@ -66,6 +67,7 @@ def problems(config: Config) -> list[ConfigProblem]:
         *certificate_problems(config),
         *limit_problems(config.limits),
         *log_problems(config),
+        *tracing_problems(config),
         *revocation_problems(config),
         *dpop_problems(config),
         *rate_problems(config),
@@ -102,6 +104,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
         *certificate_warnings(config),
         *limit_warnings(config.limits),
         *log_warnings(config),
+        *tracing_warnings(config),
         *store_warnings(config),
         *revocation_warnings(config),
         *dpop_warnings(config),

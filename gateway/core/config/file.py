@@ -23,6 +23,7 @@ from gateway.core.config.section import Section, default
 from gateway.core.config.section import described as _doc
 from gateway.core.config.store import StoreSection
 from gateway.core.config.tls import ListenerTls
+from gateway.core.config.tracing import TracingSection
 from gateway.core.config.upstreams import DEFAULT_UPSTREAM, UpstreamSection
 
 
@@ -116,6 +117,7 @@ class Config(Section, frozen=True, kw_only=True):
     readiness: Annotated[Literal["any", "all"], _doc("ready when any or all issuers have keys")] = "any"
     limits: Annotated[Limits, _doc("bounds on what a client may send and hold")] = default(Limits())
     log: Annotated[Log, _doc("what is logged, and how")] = default(Log())
+    tracing: Annotated[TracingSection | None, _doc("spans of requests, for OpenTelemetry; null: none")] = None
     assertion: Annotated[AssertionSection | None, _doc("signed proof of origin for the API; null: none")] = None
     realm: Annotated[str, _doc("the realm in challenges, a constant")] = "api"
     credentials: Annotated[

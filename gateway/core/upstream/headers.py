@@ -86,6 +86,8 @@ class UpstreamHeaders:
         names += tuple(name for upstream in upstreams.values() for name in upstream.headers)
         if config.client_certificate_header is not None:
             names += (config.client_certificate_header.name,)
+        if config.tracing is not None:
+            names += ("traceparent",)  # ours, of a span of ours
         overrides = OVERRIDES if config.routes and not config.pass_override_headers else frozenset()
         stripped = frozenset({fold(name.encode()) for name in names} | HOP_BY_HOP | _FRAMING | _OURS | overrides)
         return cls(

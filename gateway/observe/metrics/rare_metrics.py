@@ -21,6 +21,7 @@ from gateway.events import (
     ProofsKnown,
     RevocationAdded,
     RevocationsKnown,
+    SpansEnded,
     StoreKnown,
     StoreUsed,
     TokenIntrospected,
@@ -133,6 +134,12 @@ class RareMetrics:
             registry=registry,
             multiprocess_mode=_LATEST,
         )
+        self._spans = Counter(
+            "gateway_trace_spans_total",
+            "Spans that the collector took, or that were dropped.",
+            ("result",),
+            registry=registry,
+        )
         store = StoreMetrics(registry)
         self._heard: Final[dict[type, Callable[[Any], None]]] = {
             KeysFetched: self._keys_fetched,
@@ -150,6 +157,7 @@ class RareMetrics:
             TokenIntrospected: self._token_introspected,
             HandshakeFailed: self._handshake_failed,
             CertificateKnown: self._certificate_known,
+            SpansEnded: self._spans_ended,
         }
         # An increase from nothing is none: the first that fails is to be seen.
         for issuer in logouts:
@@ -213,6 +221,9 @@ class RareMetrics:
         self._introspections.labels(event.issuer, event.result).inc()
         if event.seconds is not None:
             self._introspection_seconds.observe(event.seconds)
+
+    def _spans_ended(self, event: SpansEnded) -> None:
+        self._spans.labels(event.result).inc(event.count)
 
     def _handshake_failed(self, event: HandshakeFailed) -> None:
         self._handshakes_failed.labels(event.reason).inc()

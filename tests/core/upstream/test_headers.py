@@ -12,6 +12,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.secret import Secret
+from gateway.core.config.tracing import TracingSection
 from gateway.core.config.upstreams import BasicCredential, UpstreamCredential, UpstreamSection
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.header_names import HOP_BY_HOP, fold, nominated
@@ -685,3 +686,12 @@ def test_what_of_the_clients_lines_goes_on_as_it_is_can_be_asked(*, trusted: boo
     assert [name for name, _ in compiled.passing(facts(*lines, trusted=trusted))] == told
     named = facts(*lines, (b"Connection", b"X-Two"), trusted=trusted)
     assert [name for name, _ in compiled.passing(named)] == told[:-1]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_where_requests_are_traced_the_trace_is_ours(*, trusted: bool) -> None:
+    lines = ((b"TraceParent", b"theirs"), (b"tracestate", b"a=1"), (b"baggage", b"b=2"))
+    ours = (b"traceparent", b"ours")
+    traced = config(tracing=TracingSection(endpoint="https://c.example"))
+    assert kept(*lines, identity=(ours,), configured=traced, trusted=trusted) == (*lines[1:], ours)
+    assert kept(*lines, trusted=trusted) == lines
