@@ -210,7 +210,7 @@ class Publisher:
 
     async def _fetch_key_set(self, now: float) -> Published:
         if self._issuer.jwks_file is not None:
-            return Published(_read_key_set(self._issuer.jwks_file), FILE_LIFETIME)
+            return Published(parse_key_set(read_key_file(self._issuer.jwks_file)), FILE_LIFETIME)
         if self._issuer.jwks_url is not None:
             return await self._fetch_from(self._issuer.jwks_url)
         known = self._location
@@ -264,7 +264,8 @@ class Publisher:
         return Published(parse_key_set(fetched.document), lifetime(fetched.max_age), fetched.document, fetched)
 
 
-def _read_key_set(path: str) -> KeySet:
+def read_key_file(path: str) -> Any:
+    """The document in a `jwks_file`. FetchFailed."""
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -273,8 +274,6 @@ def _read_key_set(path: str) -> KeySet:
     if len(raw) > MAX_BYTES:
         raise FetchFailed(f"the jwks_file is larger than {MAX_BYTES // 1024} KiB")
     try:
-        return parse_key_set(parse_json(raw))
-    except UnusableKeySet:
-        raise
+        return parse_json(raw)
     except ValueError as error:
         raise FetchFailed(f"the jwks_file: {error}") from None
