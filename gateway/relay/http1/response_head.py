@@ -122,7 +122,7 @@ _MEANINGS: NameMemo[int] = NameMemo(_meaning)
 _OPTIONS: NameMemo[frozenset[bytes]] = NameMemo(_read_options)
 
 
-#: What a line says on its own, where it is no length, which is a number from 0 on.
+#: What a line says on its own, where that is no length, which is a number from 0 on.
 KEPT: Final = -1
 GONE: Final = -2
 #: gone, and the connection with it
@@ -131,13 +131,14 @@ CLOSES: Final = -3
 UNUSUAL: Final = -4
 
 
-def read_line(line: bytes) -> int:
-    """What a line says that looks as nearly all do, whatever stands beside it. `line`: without control bytes."""
-    colon = line.find(b": ")
-    value = line[colon + 2 :]
-    meaning = _NAMELESS if colon < 0 or value.startswith((b" ", b"\t")) else _MEANINGS[line[:colon]]
-    if meaning == _PASSED:
-        return KEPT
+def read_name(name: bytes) -> int:
+    """What lines of this name are about, for `read_value`; KEPT or UNUSUAL: whatever their values."""
+    meaning = _meaning(name)
+    return KEPT if meaning == _PASSED else UNUSUAL if meaning in (_CODING, _PROXY_CHALLENGE, _NAMELESS) else meaning
+
+
+def read_value(meaning: int, value: bytes) -> int:
+    """What a line says whatever stands beside it. `meaning`: of its name. `value`: without control bytes."""
     if meaning == _DROPPED:
         return GONE
     if meaning == _LENGTH and value.isdigit() and len(value) <= _FEW_DIGITS:

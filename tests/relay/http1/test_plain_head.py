@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.relay.http1 import plain_head
-from gateway.relay.http1.plain_head import MAX_LINE, MAX_LINES, read_plain
+from gateway.relay.http1.plain_head import MAX_HEADS, MAX_LINE, MAX_LINES, read_plain
 from gateway.relay.http1.response_head import judge_head
 from tests.relay.hearing import Head, hear
 
@@ -139,7 +139,27 @@ def test_nothing_is_remembered_that_is_for_one_client() -> None:
     ):
         read_plain("GET", head)
     read_plain("GET", raw(LENGTH, start=b"HTTP/1.1 200 EVIL"))
-    assert not [line for line in plain_head._LINES if secret in line]
+    assert not [line for memory in (plain_head._LINES, plain_head._HEADS) for line in memory if secret in line]
+
+
+def test_heads_of_lines_that_repeat_are_remembered_up_to_a_bound() -> None:
+    plain_head._HEADS.clear()
+    server = b"Server: a"
+    for number in range(MAX_HEADS + 2):
+        head = raw(b"Content-Length: %d" % number, server)
+        assert read_plain("GET", head) is read_plain("POST", head)
+        assert len(plain_head._HEADS) <= MAX_HEADS
+    for number in range(100):
+        assert read_plain("GET", raw(b"Content-Length: 0", *[server] * number)) is not None
+    assert all(len(head) <= plain_head.MAX_HEAD for head in plain_head._HEADS)
+
+
+def test_a_head_to_head_is_not_that_of_another_method() -> None:
+    head = raw(LENGTH, b"Server: a")
+    for method, bodyless in (("HEAD", True), ("GET", False), ("HEAD", True), ("POST", False)):
+        found = read_plain(method, head)
+        assert found is not None
+        assert found.bodyless is bodyless
 
 
 # Whatever comes
