@@ -23,23 +23,20 @@ from gateway.core.token.identity import Identity
 from gateway.observe.access_line import AccessLine
 from gateway.observe.metrics.metrics import ADMITTED, outcome_of
 from gateway.observe.outlet import outlet_of
+from gateway.observe.plain_line import PIECE, PLAIN_TARGET, RUN, plain_line
 from gateway.ports import Ending
 from gateway.sampled import trace_of
 
 #: W3C Trace Context section 3.2
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
-#: characters of a token that are a piece of it, and not chance
-PIECE: Final = 16
 _STRIDE: Final = 5
 _BLOCK: Final = PIECE - _STRIDE + 1
 #: the beginning of every JWT: base64url of an object that begins with a quoted name
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]*)*")
-#: a JWT is one of these as well
-_RUN: Final = re.compile(rf"[A-Za-z0-9._~+=-]{{{PIECE},}}")
+#: characters of a path
+PATH_SHOWN: Final = 1024
 #: characters of the thumbprint of a key
 _JKT_SHOWN: Final = 8
-#: characters of a path
-_PATH_SHOWN: Final = 1024
 #: characters of credentials up to which looking for each block of a run is the cheaper way round
 _SEARCHED: Final = 4096
 #: bytes of gathered lines that are written without waiting for the turn of the loop to end
@@ -50,7 +47,7 @@ COMPLAINT: Final = 60.0
 LAST_CALL: Final = 1.0
 #: the last four characters of a time
 _MILLISECONDS: Final = tuple(f"{number:03d}Z" for number in range(1000))
-_DELETE, _QUESTION, _PERCENT, _HASH = b"\x7f?%#"
+_DELETE: Final = 0x7F
 
 
 _log: Final = logging.getLogger("gateway")
@@ -80,6 +77,8 @@ class AccessLog:
         `chance`: a number in [0, 1). `dropped` hears how many lines nobody took.
         """
         self._subject_shown = log.subject
+        #: as hex digits, or not at all
+        self._is_hashed = log.subject != "plain"
         #: what is logged of requests whose route says nothing else
         self._wanted: str = log.access
         #: share of admitted requests
@@ -180,17 +179,27 @@ class AccessLog:
     def _line(self, ending: Ending) -> bytes:
         """Printable ASCII, and a line feed."""
         facts, refusal, identity = ending.facts, ending.refusal or ending.reported, ending.identity
+        now = self._now()
         client = method = path = request_id = trace_id = kid = None
+        is_plain = False
         if facts is not None:
-            client, method, path = facts.peer, facts.method, _without_token_of(facts, _path(facts))
+            is_plain = PLAIN_TARGET.fullmatch(facts.target) is not None
+            path = _without_token_of(facts, (facts.target.decode("ascii") if is_plain else facts.path)[:PATH_SHOWN])
+            client, method = facts.peer, facts.method
             given_id, trace_id = _told_by_headers(facts.headers)
             if ending.upstream_lines:
                 trace_id = trace_of(ending.upstream_lines)  # ours: what the request says may be none
             request_id = _without_token_of(facts, facts.request_id) if given_id else facts.request_id
         issuer = tenant = client_id = subject = token = jkt = evidence = None
         if identity is not None:
-            issuer, tenant, client_id, token = identity.issuer, identity.tenant, identity.client, identity.token_id
             subject = self._subject(identity)
+            if is_plain and refusal is None and self._is_hashed and path is not None and request_id is not None:
+                written = plain_line(
+                    ending, identity, now=now, path=path, subject=subject, request_id=request_id, trace_id=trace_id
+                )
+                if written is not None:
+                    return written
+            issuer, tenant, client_id, token = identity.issuer, identity.tenant, identity.client, identity.token_id
             if identity.confirmation is not None:
                 jkt = identity.confirmation.methods.get(KEY, "")[:_JKT_SHOWN] or None
         if refusal is not None:
@@ -203,7 +212,7 @@ class AccessLog:
             evidence = identity.verdict.evidence
         return _encoded(
             AccessLine(
-                self._now(),
+                now,
                 client,
                 method,
                 path,
@@ -277,14 +286,6 @@ def _encoded(line: AccessLine) -> bytes:
     return written + b"\n"
 
 
-def _path(facts: Facts) -> str:
-    """The path as `Facts` has it, most of them read the short way."""
-    target = facts.target
-    if _QUESTION in target or _PERCENT in target or _HASH in target or not target.isascii():
-        return facts.path[:_PATH_SHOWN]
-    return target[:_PATH_SHOWN].decode("ascii")
-
-
 def _told_by_headers(headers: tuple[HeaderLine, ...]) -> tuple[bool, str | None]:
     """Whether the request has an id of its own, and the trace that it is part of."""
     given_id, trace = False, None
@@ -302,11 +303,11 @@ def _told_by_headers(headers: tuple[HeaderLine, ...]) -> tuple[bool, str | None]
 @lru_cache(maxsize=1024)
 def _is_plain(text: str) -> bool:
     """Whether nothing in it is long enough to be a piece of a token."""
-    return _RUN.search(text) is None
+    return RUN.search(text) is None
 
 
 def _without_token_of(facts: Facts | None, text: str) -> str:
-    if len(text) < PIECE or _RUN.search(text) is None:
+    if len(text) < PIECE or RUN.search(text) is None:
         return text
     if facts is None:
         return without_token(text, "")
@@ -319,9 +320,9 @@ def without_token(text: str, credentials: str) -> str:
     text = _JWT.sub("(token)", text)
     # Any PIECE characters in common hold a whole block that begins, on one side, at a multiple of STRIDE.
     if len(credentials) <= _SEARCHED:
-        return _RUN.sub(lambda run: "(token)" if _is_of(run[0], credentials) else run[0], text)
+        return RUN.sub(lambda run: "(token)" if _is_of(run[0], credentials) else run[0], text)
     blocks = {credentials[start : start + _BLOCK] for start in range(0, len(credentials), _STRIDE)}
-    return _RUN.sub(lambda run: "(token)" if _has_block(run[0], blocks) else run[0], text)
+    return RUN.sub(lambda run: "(token)" if _has_block(run[0], blocks) else run[0], text)
 
 
 def _is_of(run: str, credentials: str) -> bool:

@@ -22,6 +22,10 @@ _ESCAPED_SLASH: Final = re.compile(rb"%(?:2[fF]|5[cC])")
 ENCODED_SEPARATOR: Final = "the path has an encoded separator or control character"
 #: the same, written as they are; # never belongs to a target
 _LITERAL: Final = re.compile(rb"[\\;#]")
+#: as a number: to look for bytes in bytes, CPython first raises and swallows a TypeError
+_PERCENT: Final = 0x25
+#: a path in which nothing is escaped, hidden or separated but by slashes
+_PLAIN: Final = re.compile(rb"[ -\"$&-:<-\[\]-~]*")
 #: ASCII in upper case only as well, but letters that people write: they are folded, and are the same as ss
 _SHARP_S: Final = "\u00df\u1e9e"
 
@@ -36,6 +40,8 @@ def parse_path(
     With `keep_slashes` an encoded `/` or `\` is a character of its segment, unless dot segments stand between them.
     """
     path = target.partition(b"?")[0]
+    if not ignore_case and _PLAIN.fullmatch(path) is not None and (plain := _split(path)) is not None:
+        return plain
     if refuse_ambiguous:
         if _LITERAL.search(path):
             raise AmbiguousPath("the path has a backslash, a semicolon or a number sign")
@@ -55,6 +61,17 @@ def parse_path(
     if refuse_ambiguous and any(_turns_ascii(char) for segment in segments for char in segment):
         raise AmbiguousPath("the path has a letter that is ASCII to whoever ignores case")
     return tuple(map(_folded, segments))
+
+
+def _split(path: bytes) -> tuple[str, ...] | None:
+    """The segments of a plain path, split at once; None: there are too many, or one is empty or of dots."""
+    segments = path.decode("ascii").split("/", MAX_SEGMENTS + 2)
+    if not segments[-1]:
+        segments.pop()
+    del segments[:1]
+    if len(segments) > MAX_SEGMENTS or "" in segments or "." in segments or ".." in segments:
+        return None
+    return tuple(segments)
 
 
 def _turns_ascii(char: str) -> bool:
@@ -78,11 +95,11 @@ def _folded(segment: str) -> str:
 
 def has_slash(target: bytes) -> bool:
     r"""Whether a path has an encoded `/` or `\`."""
-    return b"%" in target and _ESCAPED_SLASH.search(target.partition(b"?")[0]) is not None
+    return _PERCENT in target and _ESCAPED_SLASH.search(target.partition(b"?")[0]) is not None
 
 
 def _decoded(segment: bytes, *, refuse_ambiguous: bool, keep_slashes: bool) -> str:
-    decoded = _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), segment) if b"%" in segment else segment
+    decoded = _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), segment) if _PERCENT in segment else segment
     if not refuse_ambiguous:
         return decoded.decode("utf-8", "surrogateescape")
     if not decoded:

@@ -18,13 +18,14 @@ from gateway.core.routing.tree import State, Tree
 _CUT: Final = re.compile(r"[?#]")
 #: the same as it stands in a target
 _ESCAPED_CUT: Final = re.compile(rb"%(?:3[fF]|23)")
+_PERCENT: Final = 0x25
 #: segments that are looked at for one path: no path that anybody means is read in more ways
 MAX_STEPS: Final = 256
 
 
 def may_be_cut(target: bytes) -> bool:
     """Whether a path has an escaped `?` or `#`."""
-    return b"%" in target and _ESCAPED_CUT.search(target.partition(b"?")[0]) is not None
+    return _PERCENT in target and _ESCAPED_CUT.search(target.partition(b"?")[0]) is not None
 
 
 def other_places(tree: Tree, segments: Sequence[str]) -> Iterator[Place]:

@@ -5,6 +5,7 @@ Knows nothing of where keys come from, of caches, or of what a token's claims ar
 
 import binascii
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.core.claims import find_first, find_words, written
@@ -44,6 +45,8 @@ _AS_BASE64: Final = bytes.maketrans(b"-_" + _FOREIGN, b"+/" + b"!" * len(_FOREIG
 _PADDING: Final = (b"", b"", b"==", b"=")
 #: RFC 4648 section 3.5: the bits that stand for no byte are zero
 _LAST: Final = (_BASE64URL, b"", _BASE64URL[::16], _BASE64URL[::4])
+#: characters of a header up to which it is remembered: an issuer has a few, a client's proofs one
+HEADER_KEPT: Final = 512
 
 
 def parse_token(raw: bytes) -> Token:
@@ -70,19 +73,30 @@ def parse_token(raw: bytes) -> Token:
     return Token(header, claims, alg=alg, kid=kid, signing_input=signing_input, signature=signature)
 
 
-def parse_parts(raw: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes, bytes]:
+def parse_parts(raw: bytes) -> tuple[Mapping[str, Any], dict[str, Any], bytes, bytes]:
     """Header, payload, signing input and signature of a compact JWS; nothing in them is judged.
 
-    TokenEncrypted: five segments. TokenMalformed: anything else that is not a JWT.
+    The header is shared with whoever has the same one, and must not be changed. TokenEncrypted: five segments.
+    TokenMalformed: anything else that is not a JWT.
     """
     segments = raw.split(b".")
     if len(segments) == 5:
         raise TokenEncrypted("five segments: a JWE")
     if len(segments) != 3:
         raise TokenMalformed(f"{len(segments)} segments, where a signed JWT has three")
-    header = _parse_object(_decode(segments[0], "header"), "header")
+    header = _known_header(segments[0]) if len(segments[0]) <= HEADER_KEPT else _parse_header(segments[0])
     claims = _parse_object(_decode(segments[1], "payload"), "payload")
     return header, claims, raw[: -len(segments[2]) - 1], _decode(segments[2], "signature")
+
+
+@lru_cache(maxsize=256)
+def _known_header(segment: bytes) -> Mapping[str, Any]:
+    """By its very bytes: what they say does not depend on whose they are. One that cannot be read is not remembered."""
+    return _parse_header(segment)
+
+
+def _parse_header(segment: bytes) -> Mapping[str, Any]:
+    return _parse_object(_decode(segment, "header"), "header")
 
 
 def _decode(segment: bytes, part: str) -> bytes:

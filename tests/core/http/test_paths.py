@@ -5,9 +5,11 @@ from unicodedata import normalize
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.core.errors import AmbiguousPath, UriTooLong
-from gateway.core.http.paths import has_slash, parse_path
+from gateway.core.http.paths import MAX_SEGMENTS, has_slash, parse_path
 
 
 @pytest.mark.parametrize(
@@ -197,3 +199,27 @@ def test_what_else_is_odd_about_it_stays_refused(target: bytes, why: str) -> Non
 @pytest.mark.parametrize("target", [b"/a", b"/a?x=%2F", b"/a%20b", b"/a%252F"])
 def test_only_a_path_has_slashes(target: bytes) -> None:
     assert not has_slash(target)
+
+
+#: what a path is plain without, and what makes it odd
+_PIECES = st.sampled_from([b"/", b"a", b"Z", b"9", b".", b"..", b"...", b" ", b'"', b"[", b"]", b"~", b"$", b"&", b":", b"<", b";", b"#", b"\\", b"\x00", b"\x1f", b"\x7f", b"\x80", b"\xc3\xa4"])  # fmt: skip
+
+
+def _outcome(target: bytes) -> tuple[str, ...] | str:
+    try:
+        return parse_path(target)
+    except (AmbiguousPath, UriTooLong) as refusal:
+        return refusal.evidence
+
+
+@settings(max_examples=400)
+@given(st.lists(_PIECES, max_size=12).map(b"".join))
+def test_a_path_that_is_split_at_once_has_the_segments_of_one_that_is_looked_at_closely(rest: bytes) -> None:
+    # An escaped letter leaves the short way, and changes no more than that.
+    assert _outcome(b"/a" + rest) == _outcome(b"/%61" + rest)
+
+
+def test_the_short_way_counts_segments_as_the_other_does() -> None:
+    most = b"/a" * MAX_SEGMENTS
+    for target in (most, most + b"/", most + b"/a", most + b"//", most + b"/a/"):
+        assert _outcome(target) == _outcome(target.replace(b"a", b"%61", 1))

@@ -29,7 +29,7 @@ from gateway.core.errors import (
     UnknownIssuer,
     WrongAudience,
 )
-from gateway.core.token.jwt import MAX_KID, MAX_TIME, check_token, find_signer, find_unread, parse_token
+from gateway.core.token.jwt import HEADER_KEPT, MAX_KID, MAX_TIME, check_token, find_signer, find_unread, parse_token
 from gateway.core.token.known import KnownIssuers
 from gateway.core.token.rules import Candidate, rules_of
 from gateway.core.trail import Step, Trail
@@ -226,6 +226,25 @@ def test_a_token_without_a_kid_has_none() -> None:
 def test_private_header_members_and_a_long_header_are_fine() -> None:
     header = some_header(nonce="n", **{"pi.atm": "1", "x5t": "abc", "org.example": ["a"] * 500})
     assert parse_token(compact(header, some_claims())).header["pi.atm"] == "1"
+
+
+def test_a_header_is_read_once_and_the_payload_each_time() -> None:
+    first, second = (parse_token(compact(some_header(), some_claims(sub=sub))) for sub in ("alice", "bob"))
+    assert first.header is second.header
+    assert (first.claims["sub"], second.claims["sub"]) == ("alice", "bob")
+    other = parse_token(compact(some_header(kid="another"), some_claims()))
+    assert (first.kid, other.kid) == (some_header()["kid"], "another")
+
+
+def test_a_long_header_and_one_that_cannot_be_read_are_not_remembered() -> None:
+    token = compact(some_header(x="y" * HEADER_KEPT), some_claims())
+    assert parse_token(token).header is not parse_token(token).header
+    rest = GOOD.partition(b".")[2]
+    for _ in range(2):
+        with pytest.raises(TokenMalformed, match="header"):
+            parse_token(base64url(b"[]") + b"." + rest)
+        with pytest.raises(CriticalHeader):
+            parse_token(compact(some_header(crit=["x"]), some_claims()))
 
 
 # Signature
