@@ -88,6 +88,7 @@ class Assembly:
 
     def look(self, now: float) -> None:
         """To be called once a second. `now`: of `time.monotonic`."""
+        self.gate.verifier.digests.forget()
         if self.revocations is not None:
             self.revocations.look(now)
         if self.replays is not None:

@@ -27,6 +27,7 @@ from gateway.core.routing.policy import check_policy
 from gateway.core.routing.route import Route
 from gateway.core.routing.table import RouteTable
 from gateway.core.token.credential import find_credential, presumed_token
+from gateway.core.token.digests import digest_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.places import cross_site_of, places_of
 from gateway.core.trail import (
@@ -61,7 +62,7 @@ from gateway.ports import (
 )
 from gateway.possession import Possession
 from gateway.sampled import Sampler
-from gateway.verifier import Verifier, digest_of
+from gateway.verifier import Verifier
 
 CarryOut = Callable[[Ending, Admission, Exchange], Awaitable[None]]
 
@@ -235,7 +236,7 @@ class Gate:
             if not route.public and (facts.authorization or not route.optional):
                 ending.enter(CREDENTIAL)
                 presumed = presumed_token(facts.authorization, token_bytes=self._token_bytes, dpop=self._dpop)
-                digest = digest_of(presumed)
+                digest = self.verifier.digests.of(presumed)
                 identity = self.verifier.recall(digest)
                 if identity is not None:
                     ending.enter(REMEMBERED)

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from functools import partial
-from hashlib import sha256
 from typing import Any, Final
 
 from gateway.core.claims import find_claims, is_scope
@@ -23,6 +22,7 @@ from gateway.core.token.believed import Believed, believe
 from gateway.core.token.confirmation import parse_confirmation
 from gateway.core.token.credential import Credential
 from gateway.core.token.details import Kept
+from gateway.core.token.digests import RecentDigests, digest_of
 from gateway.core.token.handles import fixed_part, handles_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.introspected import IntrospectionResponse, judge_jwt, judge_opaque
@@ -38,18 +38,9 @@ from gateway.core.upstream.identity_headers import identity_lines
 from gateway.ports import Introspections, Issuers, Observer, Rates
 from gateway.signature import signer_of
 
-#: copied for each token: cheaper than asking OpenSSL for the algorithm each time
-_SHA256: Final = sha256()
 #: seconds from one attempt at that which failed to the next
 RENEWAL_PAUSE: Final = 1.0
 _NEVER: Final = float("inf")
-
-
-def digest_of(token: bytes) -> bytes:
-    """What a token is remembered by: its SHA-256."""
-    digest = _SHA256.copy()
-    digest.update(token)
-    return digest.digest()
 
 
 class Verifier:
@@ -89,6 +80,8 @@ class Verifier:
         self._clock = clock
         self._bad_tokens = None if rates is None else rates.bad_tokens
         self._verified = VerifiedTokens()
+        #: what tokens of this moment are remembered by
+        self.digests: Final = RecentDigests()
         #: by name of an issuer of which a token was verified: whether any named its session
         self._names_sessions: dict[str, bool] = {}
 

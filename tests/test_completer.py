@@ -13,12 +13,13 @@ from gateway.core.config.routes import RouteSection
 from gateway.core.config.userinfo import UserInfoSection
 from gateway.core.errors import ClaimMismatch, IdentityClaimMissing, InsufficientScope, Refusal, UserInfoUnavailable
 from gateway.core.routing.admission import Admission
+from gateway.core.token.digests import digest_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.userinfo import Obtained
 from gateway.core.trail import Step
 from gateway.gate import Gate
 from gateway.ports import Ending
-from gateway.verifier import Verifier, digest_of
+from gateway.verifier import Verifier
 from tests.memory import MemoryIssuers, Nowhere, Recorder, facts, identity
 from tests.signer import NOW, issuer, sign, some_claims
 

@@ -129,3 +129,15 @@ async def test_an_issuer_is_shown_the_token_that_its_file_has_now(jwks: str, tmp
     finally:
         await made.close()
         await issuer.stop()
+
+
+async def test_no_token_is_kept_beyond_the_second_in_which_it_came(jwks: str) -> None:
+    made = assembly(jwks)
+    try:
+        digests = made.gate.verifier.digests
+        digests.of(b"token")
+        digests.of(b"token")
+        made.look(0.0)
+        assert repr(digests) == "RecentDigests(0 tokens, in use)"
+    finally:
+        await made.close()

@@ -37,11 +37,12 @@ from gateway.core.rates.bad_tokens import BadTokens
 from gateway.core.routing.policy import check_claims
 from gateway.core.routing.route import compile_route
 from gateway.core.token.credential import Credential
+from gateway.core.token.digests import digest_of
 from gateway.core.token.handles import index_value
 from gateway.core.token.identity import Identity
 from gateway.core.token.keys import KeySet
 from gateway.core.trail import Step, Trail
-from gateway.verifier import Verifier, digest_of
+from gateway.verifier import Verifier
 from tests.memory import MemoryIssuers, Recorder, key_set
 from tests.signer import ISSUER, NOW, compact, issuer, key, sign, some_claims, some_header
 

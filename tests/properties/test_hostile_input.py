@@ -14,13 +14,14 @@ from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.errors import Refusal, UnknownKey
 from gateway.core.jsontext import parse_json
 from gateway.core.token.credential import Credential, find_credential
+from gateway.core.token.digests import digest_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.jwt import parse_token
 from gateway.core.token.keys import Key, KeySet, parse_key_set
 from gateway.core.trail import Trail
 from gateway.core.upstream.headers import parse_request_id, response_headers
 from gateway.observe.observers import Unheard
-from gateway.verifier import Verifier, digest_of
+from gateway.verifier import Verifier
 from tests.properties.json_values import TEXT, VALUES, objects
 from tests.signer import (
     AUDIENCE,

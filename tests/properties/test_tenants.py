@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from gateway.core.config.file import Config
 from gateway.core.errors import Refusal, UnknownIssuer
 from gateway.core.token.credential import Credential
+from gateway.core.token.digests import digest_of
 from gateway.core.trail import Trail
-from gateway.verifier import Verifier, digest_of
+from gateway.verifier import Verifier
 from tests.memory import MemoryIssuers, Recorder, key_set
 from tests.signer import NOW, issuer, sign, some_claims
 
