@@ -1,12 +1,12 @@
 """The access log: one JSON object a line on standard output. Never a token, a query string or an unverified subject."""
 
-import asyncio
 import json
 import logging
 import os
 import re
 import sys
 import time
+from asyncio import get_running_loop
 from collections.abc import Callable
 from functools import lru_cache
 from random import random
@@ -117,7 +117,7 @@ class AccessLog:
             self.flush()
         if not self._lines:
             try:
-                asyncio.get_running_loop().call_soon(self.flush)
+                get_running_loop().call_soon(self.flush)
             except RuntimeError:
                 # No loop, no turn to wait for.
                 self._lines.append(line)

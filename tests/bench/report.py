@@ -35,7 +35,7 @@ _METHOD: Final = """\
 - An opaque token is known after its first question to the issuer, and asked about again in the background. Proofs (DPoP,
   ES256) are made by the load before each run, and each is used once; the gateway verifies every one.
 - **Access logs are on everywhere**: one JSON object a line with the same kind of fields, written to a file (oauth2-proxy:
-  its own line of text); the rows that say so are without. The gateway and Envoy count requests for their metrics as
+  its own line of text; Oathkeeper: three lines, since it has no other log); the rows that say so are without. The gateway and Envoy count requests for their metrics as
   they do by default.
 - The gateway runs with its defaults, compiled as its wheel is. It writes three identity headers, `X-Forwarded-For`,
   `-Proto` and `-Host` and a request id; HAProxy writes two identity headers and nothing else, which is in its favour;
