@@ -144,6 +144,13 @@ class ClientExchange:
         seconds_left: float | None = None,
     ) -> None:
         """The upstream's response: its head as it is, `lines` excepted, its body as it comes."""
+        raw, whole = response.raw, response.whole
+        if raw is not None and whole is not None and not lines and response.status != 204:
+            self.bytes_out = len(whole)
+            self._wire.write(self._begin(raw, closing=False, body=whole))
+            if self._wire.is_full:
+                await self._wire.drained()
+            return
         if response.stream is not None:
             await self._tunnel(response, response.stream, lines, identity, seconds_left)
             return
@@ -153,7 +160,6 @@ class ClientExchange:
         if response.content_length is None and not bodyless:
             chunked = head.version >= (1, 1)
             close_delimited = not chunked
-        raw = response.raw
         if raw is None or lines or response.status == 204 or chunked or close_delimited:
             headers = with_lines(list(response.headers), lines)
             if response.status == 204 or chunked or close_delimited:
@@ -161,7 +167,6 @@ class ClientExchange:
             if chunked:
                 headers.append((b"Transfer-Encoding", b"chunked"))
             raw = head_bytes(response.status, response.reason, headers)
-        whole = response.whole
         if bodyless or whole is not None:
             body = b"" if bodyless or whole is None else whole
             self.bytes_out = len(body)
