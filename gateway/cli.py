@@ -10,7 +10,7 @@ import sys
 #: commands that probes and hooks call: run without argparse and whatever else takes as long as they do
 _PROBES = ("health", "drain")
 #: in the order of --help; each is a module of `commands`
-COMMANDS = ("init", "serve", "check", "rehearse", "schema", "explain", "revoke", "inject", "demo", *_PROBES)
+COMMANDS = ("init", "serve", "check", "rehearse", "schema", "explain", "revoke", "console", "inject", "demo", *_PROBES)
 
 
 def main(argv: list[str] | None = None) -> int:

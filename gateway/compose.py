@@ -146,6 +146,7 @@ def build(  # noqa: PLR0913 -- as many as somebody may replace
     keeper: Keeper | None = None,
     tokens: UpstreamTokens | None = None,
     sampler: Sampler | None = None,
+    beside: Assembly | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Assembly:
     """Makes it; asks nobody yet. Needs a running loop. After calling this you must call `close`.
@@ -153,8 +154,9 @@ def build(  # noqa: PLR0913 -- as many as somebody may replace
     `config` is sound: nothing is checked here. `secrets`: what was read for each that it names. `observer`: outlives
     what is built here. `upstream`: instead of the APIs of the configuration; `tokens`: instead of those that token
     endpoints give for them. `counts`: requests, where all replicas do; False for what is only explained. `keeper`: of
-    what is revoked, beyond this process; it is closed with the rest. `sampler`: of
-    traces; it outlives this too. `clock`: seconds since the epoch.
+    what is revoked, beyond this process; it is closed with the rest. `sampler`: of traces; it outlives this too.
+    `beside`: what serves, where this only explains: its keys and its list of what is revoked. `clock`: seconds since
+    the epoch.
     ValueError: a file was spoilt after it was checked; the sentence begins with its key.
     """
     closing = AsyncExitStack()
@@ -174,8 +176,11 @@ def build(  # noqa: PLR0913 -- as many as somebody may replace
         closing.push_async_callback(signer.stop)
     # Memory has nothing that was not fetched by this process.
     place = None if store.shared is None else store.cache("keys", value_bytes=KEPT_BYTES)
-    issuers = RemoteIssuers(config.issuers, observer=observer, place=place, read=followed.read)
-    closing.push_async_callback(issuers.stop)
+    if beside is None:
+        issuers = RemoteIssuers(config.issuers, observer=observer, place=place, read=followed.read)
+        closing.push_async_callback(issuers.stop)
+    else:
+        issuers = beside.issuers
     rates = rate_limits(config, store, counts=counts)
     senders = client_addresses_of(config)
     replays = replays_of(config, store, observer=observer, clock=clock, counts=counts)
@@ -210,8 +215,8 @@ def build(  # noqa: PLR0913 -- as many as somebody may replace
             read=followed.read,
         )
         closing.push_async_callback(userinfo.stop)
-    revocations = _revocations(config, store, keeper, observer=observer, clock=clock)
-    if revocations is not None:
+    revocations = beside.revocations if beside is not None else _revocations(config, store, keeper, observer, clock)
+    if revocations is not None and beside is None:
         closing.push_async_callback(revocations.close)
     remote = None
     if tokens is None and any(map(token_requests_of, upstreams_of(config).values())):
@@ -287,7 +292,7 @@ def conditions_of(config: Config) -> Conditions | None:
 
 
 def _revocations(
-    config: Config, store: Store, keeper: Keeper | None, *, observer: Observer, clock: Callable[[], float]
+    config: Config, store: Store, keeper: Keeper | None, observer: Observer, clock: Callable[[], float]
 ) -> Revocations | None:
     """What is revoked, where that is configured: in the store, where there is one that replicas share."""
     if config.revocation is None:

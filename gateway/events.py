@@ -57,7 +57,7 @@ class RevocationAdded:
     """Something was revoked."""
 
     kind: str
-    #: `command`, `logout`, or `store`: another process has heard of it first
+    #: `command`, `console`, `logout`, or `store`: another process has heard of it first
     source: str
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from gateway.core.claims import find_claims, is_scope
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.errors import (
+    IdToken,
     Refusal,
     Suspect,
     TokenInactive,
@@ -232,7 +233,7 @@ class Verifier:
             believed = believe(raw, response)
             return self._compile(judged.claims, judged.candidate, digest, key=key, believed=believed)
         except Refusal as refusal:
-            refusal.suspect = self._suspect(token, names, digest[:6].hex())
+            refusal.suspect = self._suspect(token, names, digest[:6].hex(), is_id=isinstance(refusal, IdToken))
             if refusal.is_bad_token and self._bad_tokens is not None:
                 self._bad_tokens.count(sender)
             raise
@@ -296,11 +297,11 @@ class Verifier:
         """Whether tokens of the issuer of this name were verified, and none said of which session it is."""
         return self._names_sessions.get(issuer) is False
 
-    def _suspect(self, token: Token | None, names: tuple[str, ...] | None, token_id: str) -> Suspect:
+    def _suspect(self, token: Token | None, names: tuple[str, ...] | None, token_id: str, *, is_id: bool) -> Suspect:
         """What a log may say of a token that was refused. `names`: of the issuers that may be asked about it."""
         if token is None:
             return Suspect(token_id, None, names[0] if names is not None and len(names) == 1 else None)
-        return self._known.suspect(token, token_id)
+        return self._known.suspect(token, token_id, is_id=is_id)
 
     def _compile(
         self,

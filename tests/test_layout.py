@@ -41,6 +41,8 @@ UNMIRRORED = {
     "gateway/core/config/revocation.py": "a struct; tests/core/checks/test_revocation.py reads it",
     "gateway/core/config/userinfo.py": "a struct; tests/core/checks/test_userinfo.py says what may stand in it",
     "gateway/core/config/upstream_tokens.py": "structs; tests/core/checks/test_upstream_tokens.py reads them",
+    "gateway/console/sources.py": "as ports",
+    "gateway/process/consoled.py": "protocols, and the way to process/console, whose tests go it",
     "gateway/settings/secrets.py": "tests/settings/test_settings.py has every kind of secret",
     "gateway/commands/finding.py": "tests/commands/test_online.py finds, and draws the table",
     "gateway/commands/demo.py": "tests/e2e/test_demo.py runs it, and tests/demo/test_alone.py its parts",

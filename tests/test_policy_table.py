@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway.commands.explain import explain
 from gateway.core.config.limits import Limits
 from gateway.core.config.log import Log
 from gateway.core.config.section import Seconds
+from gateway.explaining.explanation import explain
 from tests.policy_table import ISSUERS, KEYS, Row, authorization, config_of, part_of, parts
 from tests.signer import public_jwk
 from tests.wire import RawUpstream, running

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import generate_latest
 
-from gateway.commands.explain import as_text, explain
+from gateway.commands.explain import as_text
 from gateway.core.checks.problems import problems, warnings
 from gateway.core.config.backchannel_logout import BackchannelLogout
 from gateway.core.config.conversion import convert
@@ -20,6 +20,7 @@ from gateway.core.config.rates import Rate
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.section import Seconds
 from gateway.core.token.logout import EVENT
+from gateway.explaining.explanation import explain
 from gateway.settings.document import parse_document
 from tests.test_logouts import asked, logout, logout_token
 from tests.wire import RawClient, Running, Start, config_for, demo_issuer, starting

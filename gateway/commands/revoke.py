@@ -14,21 +14,17 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, cast
 
 from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.core.config.file import Config
-from gateway.core.config.issuers import distinct_issuers, issuer_name
+from gateway.core.config.issuers import issuer_name
 from gateway.core.config.revocation import Revocation, socket_of
 from gateway.core.config.secret import Secret
-from gateway.core.errors import Refusal
-from gateway.core.revocation.entry import Entry, Kind, lifting, revoking
+from gateway.core.revocation.asked import SELECTORS, entries_for, issuer_meant
+from gateway.core.revocation.entry import Entry, Kind, lifting
 from gateway.core.shown import shown
-from gateway.core.token.handles import fixed_part
-from gateway.core.token.jwt import parse_token
-from gateway.core.token.tenants import template_of
 from gateway.observe.observers import Unheard
 from gateway.process.revoking import Deed, parse_response, request_of, user_name
 from gateway.settings.settings import load
@@ -46,7 +42,6 @@ DESCRIPTION: Final = (
 MAX_TOKEN: Final = 1 << 20
 #: seconds for the gateway to respond
 PATIENCE: Final = 15.0
-_SELECTORS: Final = ("subject", "sid", "jti", "client", "token")
 
 
 class _CannotAsk(Exception):
@@ -115,47 +110,23 @@ def _section(config: Config) -> Revocation:
 
 def _wanted(arguments: argparse.Namespace, config: Config, section: Revocation, *, now: float) -> tuple[Entry, ...]:
     """The entries that are asked for. _CannotAsk. ValueError."""
-    given = [name for name in _SELECTORS if getattr(arguments, name) is not None] + ["all"] * arguments.all
+    given = [name for name in SELECTORS if getattr(arguments, name) is not None] + ["all"] * arguments.all
     if len(given) != 1:
         wrong = f"--{given[0]} and --{given[1]} cannot be given together" if given else "it is not said what to revoke"
-        raise _CannotAsk(f"{wrong}: give one of {', '.join(f'--{name}' for name in (*_SELECTORS, 'all'))}")
+        raise _CannotAsk(f"{wrong}: give one of {', '.join(f'--{name}' for name in (*SELECTORS, 'all'))}")
     before = None if arguments.before is None else parse_time(arguments.before)
-    common: dict[str, Any] = {"now": now, "keep": float(section.keep), "reason": arguments.reason}
     if given in (["token"], ["jti"]) and before is not None:
         raise _CannotAsk("--before has no effect on one token")
+    common: dict[str, Any] = {"before": before, "reason": arguments.reason, "now": now}
     if given == ["token"]:
-        token = _read_token(arguments.token)
-        return (revoking("token", value=sha256(fixed_part(token)).hexdigest(), expires_at=_expiry(token), **common),)
-    issuer = _issuer(config, arguments.issuer)
+        token = _read_token(arguments.token).decode("utf-8", "surrogateescape")
+        return entries_for("token", section, value=token, **common)
+    issuer = issuer_meant(config, arguments.issuer, how="give --issuer")
     if given == ["all"]:
-        return (revoking("issuer", issuer=issuer, before=before, **common),)
-    kinds: tuple[Kind, ...] = (cast("Kind", given[0]),)
-    if given == ["subject"] and arguments.deed == "lift":
-        kinds = (*kinds, "sessionless")
-    value = getattr(arguments, given[0])
-    return tuple(revoking(kind, issuer=issuer, value=value, before=before, **common) for kind in kinds)
-
-
-def _issuer(config: Config, wanted: str | None) -> str:
-    """The `iss` of the issuer that is meant. _CannotAsk."""
-    known = {issuer_name(issuer): issuer for issuer in config.issuers}
-    names = ", ".join(known)
-    if wanted is None:
-        if len(distinct_issuers(config.issuers)) > 1:
-            raise _CannotAsk(f"there are several issuers: give --issuer, one of {names}")
-        wanted = next(iter(known))
-    found = known.get(wanted)
-    if found is not None and (template := template_of(found)) is not None:
-        # What is revoked is always one tenant's: the alice of another is somebody else.
-        raise _CannotAsk(f"{wanted} has tenants: give --issuer with that of one, such as {template.fill('TENANT')}")
-    if found is not None:
-        return found.issuer
-    for issuer in config.issuers:
-        template = template_of(issuer)
-        tenant = None if template is None else template.find_tenant(wanted)
-        if wanted == issuer.issuer or (template is not None and tenant is not None and template.takes(tenant)):
-            return wanted
-    raise _CannotAsk(f"there is no such issuer; known are {names}")
+        return entries_for("issuer", section, issuer=issuer, **common)
+    kind = cast("Kind", given[0])
+    value, lifts = getattr(arguments, given[0]), arguments.deed == "lift"
+    return entries_for(kind, section, value=value, issuer=issuer, is_lifting=lifts, **common)
 
 
 def parse_time(text: str) -> float:
@@ -184,15 +155,6 @@ def _read_token(path: str) -> bytes:
     if not text:
         raise _CannotAsk("there is no token in the file")
     return text
-
-
-def _expiry(token: bytes) -> float | None:
-    """What a token says of its end; nobody has verified it. None: nothing."""
-    try:
-        exp = parse_token(token).claims.get("exp")
-    except Refusal:
-        return None
-    return float(exp) if isinstance(exp, int | float) and not isinstance(exp, bool) and exp > 0 else None
 
 
 def _tell(section: Revocation, deed: Deed, entries: Sequence[Entry]) -> tuple[list[Entry], int]:

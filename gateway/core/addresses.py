@@ -177,6 +177,14 @@ def is_wildcard(host: str) -> bool:
     return host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 
 
+def same_address(one: Address, other: Address) -> bool:
+    """Whether two listeners would stand in each other's way."""
+    if one.path is not None or other.path is not None:
+        return one.path == other.path
+    hosts = {one.host, other.host}
+    return one.port == other.port != 0 and (len(hosts) == 1 or any(map(is_wildcard, hosts)))
+
+
 def is_fetchable(url: str, *, issuer: str, allow_http: bool) -> bool:
     """Whether discovery, keys and the like may be asked of `url` on behalf of `issuer`. Never raises.
 

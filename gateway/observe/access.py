@@ -178,28 +178,40 @@ class AccessLog:
 
     def _line(self, ending: Ending) -> bytes:
         """Printable ASCII, and a line feed."""
+        facts, identity = ending.facts, ending.identity
+        if (
+            facts is not None
+            and identity is not None
+            and self._is_hashed
+            and ending.refusal is None
+            and ending.reported is None
+            and PLAIN_TARGET.fullmatch(facts.target) is not None
+        ):
+            request_id, trace_id = _ids(facts, ending)
+            written = plain_line(
+                ending,
+                identity,
+                now=self._now(),
+                path=_without_token_of(facts, facts.target[:PATH_SHOWN].decode("ascii")),
+                subject=identity.hashed_subject,
+                request_id=request_id,
+                trace_id=trace_id,
+            )
+            if written is not None:
+                return written
+        return _encoded(self.line_of(ending))
+
+    def line_of(self, ending: Ending) -> AccessLine:
+        """What there is to say of a request, whether that is logged or not."""
         facts, refusal, identity = ending.facts, ending.refusal or ending.reported, ending.identity
-        now = self._now()
         client = method = path = request_id = trace_id = kid = None
-        is_plain = False
         if facts is not None:
-            is_plain = PLAIN_TARGET.fullmatch(facts.target) is not None
-            path = _without_token_of(facts, (facts.target.decode("ascii") if is_plain else facts.path)[:PATH_SHOWN])
-            client, method = facts.peer, facts.method
-            given_id, trace_id = _told_by_headers(facts.headers)
-            if ending.upstream_lines:
-                trace_id = trace_of(ending.upstream_lines)  # ours: what the request says may be none
-            request_id = _without_token_of(facts, facts.request_id) if given_id else facts.request_id
+            client, method, path = facts.peer, facts.method, _without_token_of(facts, facts.path[:PATH_SHOWN])
+            request_id, trace_id = _ids(facts, ending)
         issuer = tenant = client_id = subject = token = jkt = evidence = None
         if identity is not None:
-            subject = self._subject(identity)
-            if is_plain and refusal is None and self._is_hashed and path is not None and request_id is not None:
-                written = plain_line(
-                    ending, identity, now=now, path=path, subject=subject, request_id=request_id, trace_id=trace_id
-                )
-                if written is not None:
-                    return written
             issuer, tenant, client_id, token = identity.issuer, identity.tenant, identity.client, identity.token_id
+            subject = self._subject(identity)
             if identity.confirmation is not None:
                 jkt = identity.confirmation.methods.get(KEY, "")[:_JKT_SHOWN] or None
         if refusal is not None:
@@ -210,33 +222,31 @@ class AccessLog:
                     issuer, tenant, token = refusal.suspect.issuer, refusal.suspect.tenant, refusal.suspect.token_id
         elif identity is not None:
             evidence = identity.verdict.evidence
-        return _encoded(
-            AccessLine(
-                now,
-                client,
-                method,
-                path,
-                ending.status,
-                None if ending.route is None else ending.route.name,
-                ADMITTED if refusal is None else outcome_of(ending),
-                None if refusal is None else refusal.reason,
-                evidence if evidence is None or _is_plain(evidence) else _without_token_of(facts, evidence),
-                refusal.rate if isinstance(refusal, RateLimited) else None,
-                issuer,
-                tenant,
-                client_id,
-                subject,
-                kid,
-                token,
-                None if facts is None or facts.place == "Authorization" else facts.place,
-                jkt,
-                _milliseconds(ending.duration),
-                None if ending.upstream_duration is None else _milliseconds(ending.upstream_duration),
-                ending.bytes_in,
-                ending.bytes_out,
-                request_id,
-                trace_id,
-            )
+        return AccessLine(
+            self._now(),
+            client,
+            method,
+            path,
+            ending.status,
+            None if ending.route is None else ending.route.name,
+            ADMITTED if refusal is None else outcome_of(ending),
+            None if refusal is None else refusal.reason,
+            evidence if evidence is None or _is_plain(evidence) else _without_token_of(facts, evidence),
+            refusal.rate if isinstance(refusal, RateLimited) else None,
+            issuer,
+            tenant,
+            client_id,
+            subject,
+            kid,
+            token,
+            None if facts is None or facts.place == "Authorization" else facts.place,
+            jkt,
+            _milliseconds(ending.duration),
+            None if ending.upstream_duration is None else _milliseconds(ending.upstream_duration),
+            ending.bytes_in,
+            ending.bytes_out,
+            request_id,
+            trace_id,
         )
 
     def _now(self) -> str:
@@ -273,6 +283,14 @@ def _binary(stream: TextIO) -> BinaryIO | None:
 
 def _milliseconds(seconds: float) -> float:
     return int(seconds * 1e6 + 0.5) / 1000
+
+
+def _ids(facts: Facts, ending: Ending) -> tuple[str, str | None]:
+    """That of the request, and that of the trace that it is part of."""
+    given_id, trace_id = _told_by_headers(facts.headers)
+    if ending.upstream_lines:
+        trace_id = trace_of(ending.upstream_lines)  # ours: what the request says may be none
+    return _without_token_of(facts, facts.request_id) if given_id else facts.request_id, trace_id
 
 
 def _encoded(line: AccessLine) -> bytes:

@@ -3,6 +3,7 @@
 Who listens to more of it gets a line where it is told: on the way of a request no list is gone through.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from gateway.core.errors import Refusal
@@ -26,10 +27,19 @@ class Tracing(Protocol):
 class Observers:
     """The Observer of a running gateway: hears of everything, decides nothing."""
 
-    def __init__(self, metrics: Metrics, access: AccessLog, tracing: Tracing | None = None) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        access: AccessLog,
+        tracing: Tracing | None = None,
+        *,
+        refused: Callable[[Ending], None] | None = None,
+    ) -> None:
+        """`refused`: hears of requests that were refused, or would have been."""
         self._metrics = metrics
         self._access = access
         self._tracing = tracing
+        self._refused = refused
 
     def token_looked_up(self, *, hit: bool) -> None:
         """The verified-token cache was asked."""
@@ -45,6 +55,8 @@ class Observers:
         self._access.request_ended(ending)
         if self._tracing is not None and (isinstance(ending, Traced) or ending.facts is None):
             self._tracing.request_ended(ending)
+        if self._refused is not None and (ending.refusal is not None or ending.reported is not None):
+            self._refused(ending)
 
     def connections_open(self, count: int) -> None:
         """Client connections now."""

@@ -26,6 +26,7 @@ from gateway.observe.metrics.metrics import Metrics
 from gateway.observe.metrics.program_metrics import ProgramMetrics
 from gateway.observe.metrics.shared_metrics import keep_private
 from gateway.observe.observers import Observers
+from gateway.process.consoled import Console, console_of, teller_of
 from gateway.process.endings import AskedStreams, RevokedStreams
 from gateway.process.listening import (
     ADMIN_CONNECTIONS,
@@ -99,8 +100,9 @@ class Gateway:
         self.address = ""
         self.decisions_address = ""
         self.admin_address = ""
+        self._console: Console | None = None
 
-    async def start(self) -> None:
+    async def start(self) -> None:  # noqa: C901, PLR0912, PLR0915 -- one part behind the other
         """Listens, and begins to fetch keys; waits for nobody else. CannotStart."""
         config = self._config
         self._metrics = Metrics(
@@ -124,9 +126,11 @@ class Gateway:
             self._secure = _secure(config)
             if assembly.revocations is not None and self._inherited is None:
                 self._revoking = await RevokingSocket.start(assembly.revocations, config)
+            if self.teller is not None and self._inherited is None:
+                self._console = await console_of(self, self.teller, self._secure)
             listeners = bind_listeners(config, self._passed) if self._inherited is None else self._inherited
         except CannotStart:
-            await self._stop_revoking()
+            await self._stop_asides()
             await assembly.close()
             raise
         if self._secure is not None:
@@ -156,6 +160,11 @@ class Gateway:
             verifier = assembly.gate.verifier
             self._asked_streams = AskedStreams(self._server, reask=verifier.reask, is_due=verifier.is_due)
             looks.append(self._asked_streams.look)
+        if self.teller is not None:
+            self.teller.attach(lambda: self.assembly, self._server, self._secure)
+        if self._console is not None:
+            self._console.look(0.0)
+            looks.append(self._console.look)
         self._pulse = Pulse(self._metrics.loop_lagged, looks)
         self._listeners = listeners
         if self._inherited is None:
@@ -163,8 +172,11 @@ class Gateway:
 
     def _observing(self, config: Config) -> tuple[Observers, Sampler | None]:
         """Who hears of requests, and which are traced. ValueError: a file was spoilt after it was checked."""
+        #: None: there is no console
+        self.teller = teller_of(config, self._metrics, self._access)
+        refused = None if self.teller is None else self.teller.refused
         if config.tracing is None:
-            return Observers(self._metrics, self._access), None
+            return Observers(self._metrics, self._access, refused=refused), None
         from gateway.observe.tracing.made import traces_of  # noqa: PLC0415 -- it is there only with its extra
 
         self._traces = traces_of(
@@ -174,7 +186,7 @@ class Gateway:
             happened=self._metrics.happened,
             environ=os.environ,
         )
-        return Observers(self._metrics, self._access, self._traces), self._traces.sampler
+        return Observers(self._metrics, self._access, self._traces, refused=refused), self._traces.sampler
 
     def _look(self, now: float) -> None:
         flush_log()
@@ -191,6 +203,11 @@ class Gateway:
     def assembly(self) -> Assembly:
         """What serves now."""
         return self._current.assembly
+
+    @property
+    def is_draining(self) -> bool:
+        """It is to end, and serves on."""
+        return self._is_stopping or self._draining is not None
 
     def summary(self) -> str:
         """What runs here, in one line."""
@@ -298,7 +315,7 @@ class Gateway:
             await self._admin_acceptor.close()
             await self._admin_server.drain(seconds=0)
             self._admin_acceptor.bound.unlink()
-        await self._stop_revoking()
+        await self._stop_asides()
         self._pulse.stop()
         for streams in (self._revoked_streams, self._asked_streams):
             if streams is not None:
@@ -311,10 +328,13 @@ class Gateway:
         self.tell_metrics()
         log.info("stopped")
 
-    async def _stop_revoking(self) -> None:
+    async def _stop_asides(self) -> None:
         if self._revoking is not None:
             await self._revoking.close()
             self._revoking = None
+        if self._console is not None:
+            await self._console.stop()
+            self._console = None
 
 
 def _secure(config: Config) -> FollowedFiles | None:

@@ -65,7 +65,19 @@ def read_trust(path: str) -> ssl.SSLContext:
 
 def read_certificate(path: str) -> bytes:
     """The first certificate of a PEM file, in DER. ValueError: a sentence to follow what names the file."""
-    content = read_named(path, MAX_FILE).decode("ascii", "replace")
+    try:
+        return parse_certificate(read_named(path, MAX_FILE))
+    except _NoCertificate:
+        raise ValueError("names a file that holds no PEM certificate") from None
+
+
+class _NoCertificate(ValueError):
+    """There is none in it."""
+
+
+def parse_certificate(pem: bytes) -> bytes:
+    """The first certificate in a PEM text, in DER. ValueError: there is none."""
+    content = pem.decode("ascii", "replace")
     begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
     found = content.find(begin)
     try:
@@ -73,7 +85,7 @@ def read_certificate(path: str) -> bytes:
     except ValueError:
         certificate = b""
     if not certificate:
-        raise ValueError("names a file that holds no PEM certificate")
+        raise _NoCertificate("holds no PEM certificate")
     return certificate
 
 

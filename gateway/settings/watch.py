@@ -42,6 +42,10 @@ class FollowedSecrets:
         """What a secret of the configuration is now. KeyError: it is none of those that were read at start."""
         return self._secrets[secret]
 
+    def all(self) -> Mapping[Secret, str]:
+        """What each of them is now."""
+        return self._secrets
+
     async def start(self) -> None:
         """Begins to look at them, if there are any."""
         if self._uses:

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from gateway.cli import main
-from gateway.commands.explain import STEPS, Explanation, as_json, as_text, explain, explanation_of
+from gateway.commands.explain import as_text
 from gateway.core.config.assertion import AssertionSection
 from gateway.core.config.credentials import CredentialPlace
 from gateway.core.config.dpop import DPoPSection
@@ -62,6 +62,7 @@ from gateway.core.errors import (
 from gateway.core.http.placed import Place
 from gateway.core.proof.nonces import Nonces
 from gateway.core.revocation.entry import Entry
+from gateway.explaining.explanation import STEPS, Explanation, as_json, explain, explanation_of
 from gateway.gate import Gate
 from gateway.ports import Ending
 from gateway.settings.files import read_certificate

@@ -16,6 +16,7 @@ from gateway.core.addresses import (
     parse_networks,
     parse_upstream,
     parse_url,
+    same_address,
 )
 
 
@@ -223,3 +224,20 @@ def test_networks_are_those_of_trusted_proxies_without_unix() -> None:
         "192.0.2.1/32",
         "2001:db8::/32",
     ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("127.0.0.1:80", "127.0.0.1:80", True),
+        ("127.0.0.1:80", ":80", True),
+        ("127.0.0.1:80", "127.0.0.2:80", False),
+        ("127.0.0.1:80", "127.0.0.1:81", False),
+        (":0", ":0", False),
+        ("unix:/a", "unix:/a", True),
+        ("unix:/a", "unix:/b", False),
+        ("unix:/a", ":80", False),
+    ],
+)
+def test_two_listeners_stand_in_each_others_way_on_one_port_of_one_host(one: str, other: str, same: object) -> None:
+    assert same_address(parse_address(one), parse_address(other)) is same

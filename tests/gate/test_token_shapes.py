@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
-from gateway.commands.explain import explain
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
 from gateway.core.errors import IdToken, InvalidToken, LogoutToken, OtherToken, RefreshToken, Refusal, UnclassifiedToken
 from gateway.core.token.keys import Key, KeySet, parse_key_set
 from gateway.core.trail import Step
 from gateway.demo.issuer import sign
+from gateway.explaining.explanation import explain
 from gateway.gate import Gate
 from gateway.ports import Ending
 from tests.memory import Nowhere, Recorder, facts

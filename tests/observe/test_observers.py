@@ -115,3 +115,13 @@ def test_who_makes_spans_hears_of_traced_requests_and_of_what_could_not_be_read(
     event = KeysSuppressed("a")
     observers.happened(event)
     assert heard.events == [event]
+
+
+def test_whoever_wants_to_hear_of_refusals_hears_of_those_alone() -> None:
+    heard: list[Ending] = []
+    observers = Observers(Metrics(("a",)), AccessLog(Log(), io.StringIO()), refused=heard.append)
+    admitted, refused, reported = Ending(status=200), Ending(status=401, refusal=UnknownKey()), Ending(status=200)
+    reported.reported = UnknownKey()
+    for ending in (admitted, refused, reported):
+        observers.request_ended(ending)
+    assert heard == [refused, reported]

@@ -4,10 +4,12 @@ import asyncio
 import gzip
 import json
 import ssl
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,26 @@ async def fetch(issuer: HostileIssuer, path: str = "/doc", *, limit: float = 5.0
 async def test_a_json_document_is_fetched(issuer: HostileIssuer) -> None:
     issuer.response("/doc", '{"a": [1, 2.5, "é"]}')
     assert await fetch(issuer) == Fetched({"a": [1, 2.5, "é"]}, None)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Date": 600}, 600),
+        ({"Date": -600}, -600),
+        ({"Date": -600, "Age": "600"}, 0),
+        ({"Date": -600, "Age": "old"}, -600),
+        ({"Date": "yesterday"}, None),
+    ],
+)
+async def test_a_document_says_how_far_the_clock_of_its_sender_is_ahead(
+    issuer: HostileIssuer, headers: dict[str, Any], seconds: int | None
+) -> None:
+    if isinstance(headers["Date"], int):
+        headers = {**headers, "Date": formatdate(time.time() + headers["Date"], usegmt=True)}
+    issuer.response("/doc", "{}", headers=headers)
+    ahead = (await fetch(issuer)).ahead
+    assert ahead is None if seconds is None else ahead == pytest.approx(seconds, abs=30)
 
 
 async def test_json_is_asked_for_by_name_and_anything_else_is_better_than_nothing(issuer: HostileIssuer) -> None:

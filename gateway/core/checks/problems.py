@@ -7,10 +7,11 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from gateway.core.addresses import Address, is_wildcard, parse_address
+from gateway.core.addresses import Address, parse_address, same_address
 from gateway.core.checks.assertion import assertion_problems, assertion_warnings
 from gateway.core.checks.backchannel_logout import logout_notes, logout_problems, logout_warnings
 from gateway.core.checks.client_certificates import certificate_problems, certificate_warnings
+from gateway.core.checks.console import console_problems
 from gateway.core.checks.cors import cors_problems, cors_warnings
 from gateway.core.checks.credentials import credential_problems, credential_warnings
 from gateway.core.checks.demands import demand_problems, demand_warnings
@@ -124,10 +125,11 @@ def _address_problems(config: Config) -> Iterator[ConfigProblem]:
                 bound[key] = parse_address(text)
         except ValueError as error:
             yield ConfigProblem(key, str(error))
-    if {"listen", "admin"} <= bound.keys() and _clash(bound["listen"], bound["admin"]):
+    if {"listen", "admin"} <= bound.keys() and same_address(bound["listen"], bound["admin"]):
         yield ConfigProblem("admin", "must not be the address of listen: metrics are not for clients")
     if "decisions" in bound:
         yield from _decision_problems(config, bound)
+    yield from console_problems(config, bound)
     yield from upstream_problems(config, bound)
     yield from probe_problems(config, bound)
 
@@ -135,7 +137,7 @@ def _address_problems(config: Config) -> Iterator[ConfigProblem]:
 def _decision_problems(config: Config, bound: dict[str, Address]) -> Iterator[ConfigProblem]:
     address = bound["decisions"]
     for key in ("listen", "admin"):
-        if key in bound and _clash(address, bound[key]):
+        if key in bound and same_address(address, bound[key]):
             yield ConfigProblem("decisions", f"must not be the address of {key}")
     if not any((proxy == "unix") == (address.path is not None) for proxy in config.trusted_proxies):
         needed = "unix" if address.path is not None else "the proxies' addresses"
@@ -151,13 +153,6 @@ def _decision_problems(config: Config, bound: dict[str, Address]) -> Iterator[Co
 def _worker_problems(workers: int) -> Iterator[ConfigProblem]:
     if not 1 <= workers <= MAX_WORKERS:
         yield ConfigProblem("workers", f"must be from 1 to {MAX_WORKERS}")
-
-
-def _clash(one: Address, other: Address) -> bool:
-    if one.path is not None or other.path is not None:
-        return one.path == other.path
-    hosts = {one.host, other.host}
-    return one.port == other.port != 0 and (len(hosts) == 1 or any(map(is_wildcard, hosts)))
 
 
 def _proxy_problems(proxies: tuple[str, ...]) -> Iterator[ConfigProblem]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from gateway.core.config.assertion import ASSERTION_HEADER, AssertionSection
 from gateway.core.config.client_certificates import ClientCertificateHeader
+from gateway.core.config.console import ConsoleSection
 from gateway.core.config.cors import Cors
 from gateway.core.config.credentials import USUAL, Credentials
 from gateway.core.config.dpop import DPoPSection
@@ -48,6 +49,10 @@ class Config(Section, frozen=True, kw_only=True):
     admin: Annotated[str, _doc("address:port of /livez, /readyz and /metrics", variable="GATEWAY_ADMIN")] = ":9090"
     decisions: Annotated[
         str | None, _doc("address:port of the decision API, for proxies that only ask; needs trusted_proxies")
+    ] = None
+    console: Annotated[
+        str | ConsoleSection | None,
+        _doc("address:port of the operator's console, or the long form; null: none", variable="GATEWAY_CONSOLE"),
     ] = None
     external_url: Annotated[
         str | tuple[str, ...] | None,

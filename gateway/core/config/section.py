@@ -12,7 +12,7 @@ FileKind = Literal[
     "key set", "authorities", "client certificate", "server certificate", "key of a certificate", "signing key"
 ]
 #: what a secret must be where it is used; `core.upstream.own_lines` has a check for each
-SecretKind = Literal["line", "bearer", "header", "client key", "seal"]
+SecretKind = Literal["line", "bearer", "header", "client key", "seal", "operator"]
 
 #: where a Meta has it
 _KNOWN: Final = "known"

@@ -115,6 +115,7 @@ from gateway.core.errors.token import (
     UnclassifiedToken,
     UnknownIssuer,
     UnknownKey,
+    UntimelyToken,
     WrongAudience,
 )
 
@@ -198,6 +199,7 @@ __all__ = [
     "UnknownHost",
     "UnknownIssuer",
     "UnknownKey",
+    "UntimelyToken",
     "UntrustedProxy",
     "UpstreamBusy",
     "UpstreamClosed",

@@ -1,6 +1,6 @@
 """What every refusal is: an exception that knows its status, its reason and its public sentence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 
@@ -16,6 +16,8 @@ class Suspect:
     issuer: str | None = None
     #: which of its tenants, where it has some
     tenant: str | None = None
+    #: the client that it says it was issued to, cut and fit to be shown; not verified
+    client: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,17 +91,24 @@ class BadSignature(InvalidToken):
     is_bad_token = True
 
 
-class TokenExpired(InvalidToken):
+class UntimelyToken(InvalidToken):
+    def __init__(self, evidence: str = "", *, seconds: float | None = None) -> None:
+        """`seconds`: until it would be good by our clock; below 0: since it was. None: nobody says."""
+        super().__init__(evidence)
+        self.seconds = seconds
+
+
+class TokenExpired(UntimelyToken):
     reason = "token_expired"
     public = "The access token has expired."
 
 
-class TokenNotYetValid(InvalidToken):
+class TokenNotYetValid(UntimelyToken):
     reason = "token_not_yet_valid"
     public = "The access token is not valid yet."
 
 
-class TokenFromTheFuture(InvalidToken):
+class TokenFromTheFuture(UntimelyToken):
     reason = "token_from_the_future"
     public = "The access token claims to have been issued in the future."
 

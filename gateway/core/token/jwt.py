@@ -177,11 +177,11 @@ def check_times(claims: Mapping[str, Any], rules: IssuerRules, *, now: float) ->
     if exp is None:
         raise MissingClaim("there is no exp")
     if now >= exp + rules.leeway:
-        raise TokenExpired(f"expired {now - exp:.0f} s ago; the leeway is {rules.leeway:.0f} s")
+        raise TokenExpired(f"expired {now - exp:.0f} s ago; the leeway is {rules.leeway:.0f} s", seconds=exp - now)
     if nbf is not None and nbf > now + rules.leeway:
-        raise TokenNotYetValid(f"valid in {nbf - now:.0f} s; the leeway is {rules.leeway:.0f} s")
+        raise TokenNotYetValid(f"valid in {nbf - now:.0f} s; the leeway is {rules.leeway:.0f} s", seconds=nbf - now)
     if iat is not None and iat > now + rules.leeway:
-        raise TokenFromTheFuture(f"issued in {iat - now:.0f} s; the leeway is {rules.leeway:.0f} s")
+        raise TokenFromTheFuture(f"issued in {iat - now:.0f} s; the leeway is {rules.leeway:.0f} s", seconds=iat - now)
     if rules.max_lifetime is not None:
         if iat is None:
             raise MissingClaim(f"there is no iat, which {rules.lifetime_key} needs")

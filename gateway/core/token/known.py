@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from gateway.core.errors import Suspect, UnknownIssuer
-from gateway.core.shown import shown
+from gateway.core.shown import SHOWN, shown
 from gateway.core.token.keys import shown_kid
 from gateway.core.token.rules import IssuerRules, Token
 
@@ -12,6 +12,9 @@ from gateway.core.token.rules import IssuerRules, Token
 LISTED: Final = 5
 #: tenants whose rules are remembered
 MAX_REMEMBERED: Final = 1024
+#: where most providers say which client a token was issued to; of an ID token its audience says it, last
+_CLIENTS: Final = ("client_id", "azp", "cid", "appid")
+_AUDIENCE: Final = "aud"
 
 
 class KnownIssuers:
@@ -41,13 +44,17 @@ class KnownIssuers:
             raise UnknownIssuer(f"{self._stranger(iss)}{found}")
         return found
 
-    def suspect(self, token: Token, token_id: str) -> Suspect:
-        """What a log may say of a token that was refused, none of it verified."""
+    def suspect(self, token: Token, token_id: str, *, is_id: bool = False) -> Suspect:
+        """What a log may say of a token that was refused, none of it verified. `is_id`: its audience is its client."""
         iss = token.claims.get("iss")
         rules = self._exact.get(iss) if isinstance(iss, str) else None
         found = self._find_tenant(iss, token.claims) if rules is None else rules
         kid = None if token.kid is None else shown_kid(token.kid)
-        return Suspect(token_id, kid) if isinstance(found, str) else Suspect(token_id, kid, found.name, found.tenant)
+        claims = _CLIENTS if isinstance(found, str) else found.client_claims
+        client = _client_of(token.claims, (*claims, _AUDIENCE) if is_id else claims)
+        if isinstance(found, str):
+            return Suspect(token_id, kid, client=client)
+        return Suspect(token_id, kid, found.name, found.tenant, client)
 
     def _find_tenant(self, iss: object, claims: Mapping[str, Any]) -> IssuerRules | str:
         """The rules of a tenant; a text: what else there is to say of a token that is nobody's of ours."""
@@ -86,3 +93,14 @@ class KnownIssuers:
         if isinstance(iss, str) and any(iss.rstrip("/") == other.rstrip("/") for other in all_known):
             near = "; they differ by the slash at the end"
         return f"{says}; configured: {known or 'none'}{more}{near}"
+
+
+def _client_of(claims: Mapping[str, Any], names: Iterable[str]) -> str | None:
+    """The client that a token says it was issued to, as it may be shown."""
+    for name in names:
+        value = claims.get(name)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, str) and value:
+            return shown(value)[1:-1] if len(value) < SHOWN else shown(value)[1:]
+    return None

@@ -98,6 +98,11 @@ def _check_seal(secret: str) -> None:
         raise ValueError(f"must hold at least {MIN_SEAL} bytes, such as those of: openssl rand -base64 32")
 
 
+def _check_operator(secret: str) -> None:
+    bearer_value(secret)
+    _check_seal(secret)
+
+
 #: what a secret must be, by where it is used
 _CHECKS: Final[Mapping[SecretKind, Callable[[str], object]]] = {
     "line": _check_line,
@@ -105,4 +110,5 @@ _CHECKS: Final[Mapping[SecretKind, Callable[[str], object]]] = {
     "header": header_value,
     "client key": parse_client_key,
     "seal": _check_seal,
+    "operator": _check_operator,
 }

@@ -215,6 +215,18 @@ class Metrics:
         if told is not None:
             self._count_refusal(told, ending)
 
+    def totals(self) -> dict[tuple[str, str, str, int], int]:
+        """How many requests have ended so far, by route, outcome, reason and class of status."""
+        return {key: count.total for key, count in self._ended.items()}
+
+    def own_times(self) -> list[list[int]]:
+        """How many responses took how long of our own part, by `OWN_BUCKETS`: of each route."""
+        return [timing.buckets.copy() for timing in self._own_durations.values()]
+
+    def upstream_times(self) -> dict[str, list[int]]:
+        """The same of the upstreams' part, by `BUCKETS`, and by upstream."""
+        return {name: timing.buckets.copy() for name, timing in self._upstream_durations.items()}
+
     def _count_condition(self, route: str, result: str) -> None:
         count = self._conditions.get((route, result))
         if count is None:

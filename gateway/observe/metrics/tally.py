@@ -58,6 +58,11 @@ class Timing:
         self._buckets[bucket] += 1
         self._sum += amount
 
+    @property
+    def buckets(self) -> list[int]:
+        """How many observations each bucket has, the infinite one last."""
+        return self._buckets
+
     def tell(self) -> None:
         """Hands over what was observed since the last time."""
         total, buckets = self._sum, self._buckets.copy()

@@ -136,6 +136,11 @@ class Streams:
         self._open.pop(opened, None)
         opened.end(why, goodbye=SHORT_GOODBYE)
 
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
     def wind_down(self, *, seconds: float) -> None:
         """Ends the first one now, the others evenly, all within that time. Whatever is opened later has as long.
 

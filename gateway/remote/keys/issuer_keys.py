@@ -62,6 +62,11 @@ class IssuerStatus:
     stale: bool
     #: seconds since another replica fetched what is served; None: this one did, or there is nothing
     kept_for: float | None = None
+    #: how many keys there are, and seconds until they are fetched again
+    keys: int = 0
+    due_in: float = 0.0
+    #: seconds by which the issuer's clock was ahead of ours when its keys were fetched; None: it did not say
+    clock_ahead: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,7 @@ class IssuerKeys:
         self._nap: asyncio.Future[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._stopped = False
+        self._clock_ahead: float | None = None
 
     def find(self, *, alg: str, kid: str | None) -> tuple[Key, ...]:
         """Keys known now that may have signed; none when they are too old."""
@@ -157,7 +163,15 @@ class IssuerKeys:
             age=now - copy.loaded_at if copy.loaded_at > _NEVER else None,
             stale=self._failures > 0,
             kept_for=now - copy.loaded_at if copy.is_kept and now < copy.usable_until else None,
+            keys=len(copy.keys.keys) if now < copy.usable_until else 0,
+            due_in=max(0.0, self._due - now) if self._ended else 0.0,
+            clock_ahead=self._clock_ahead,
         )
+
+    async def refresh(self) -> None:
+        """Fetches them now, or waits for a fetch under way. IssuerUnavailable: it may not be asked again yet."""
+        flight = self._flight or self._begin_on_demand(sparing=False)
+        await asyncio.wait({flight})
 
     async def take_kept(self) -> None:
         """Takes what another replica left, where there is nothing better."""
@@ -281,6 +295,7 @@ class IssuerKeys:
             _LOG.exception("issuer %s: its keys could not be read", self._name)
             self._failed(f"internal error ({type(error).__name__})")
         else:
+            self._clock_ahead = None if published.said is None else published.said.ahead
             self._loaded(published.keys, published.lifetime)
         finally:
             self._flight = None

@@ -38,6 +38,8 @@ class RemoteIssuers:
         """
         clock = clock or Clock()
         self._keys: dict[str, IssuerKeys] = {}
+        #: by that of a tenant which has keys of its own: the configured name of its issuer
+        self._names: dict[str, str] = {}
         #: by issuer: the configured names under which it has keys
         names: dict[str, list[str]] = {}
         for issuer in issuers:
@@ -49,6 +51,7 @@ class RemoteIssuers:
                 publishing = {iss: replace(issuer, issuer=iss, tenants=None) for iss in filled(issuer)}
             else:
                 names.setdefault(issuer.issuer, []).append(name)
+            self._names |= dict.fromkeys(publishing, name)
             for which, one in publishing.items():
                 self._keys[which] = IssuerKeys(
                     which, one, observer=hears, clock=clock, limit=fetch_timeout, place=place, read=read
@@ -84,6 +87,16 @@ class RemoteIssuers:
     def status(self) -> list[IssuerStatus]:
         """Every issuer, and every tenant that has keys of its own, in the order of the configuration."""
         return [keys.status() for keys in self._keys.values()]
+
+    async def refresh(self, name: str) -> None:
+        """Fetches the keys of the issuer of this name now, those of all its tenants too. KeyError: there is none.
+
+        IssuerUnavailable: it may not be asked again yet, or it failed while this waited.
+        """
+        asked = [keys for which, keys in self._keys.items() if which == name or self._names.get(which) == name]
+        if not asked:
+            raise KeyError(name)
+        await asyncio.gather(*(keys.refresh() for keys in asked))
 
     def find_keys(self, issuer: str, *, alg: str, kid: str | None) -> tuple[Key, ...]:
         """Keys known now that may have signed; empty when there are none. Touches no network."""

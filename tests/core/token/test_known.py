@@ -112,3 +112,25 @@ def test_a_log_may_name_the_tenant_of_a_token_that_was_refused() -> None:
     assert (suspect.token_id, suspect.kid, suspect.issuer, suspect.tenant) == ("0123", "k", "local", "a")
     nameless = parse_token(compact(some_header(kid=...), some_claims(iss="https://else.example")))
     assert LISTED.suspect(nameless, "0").kid is None
+
+
+@pytest.mark.parametrize(
+    ("claims", "is_id", "client"),
+    [
+        ({"client_id": "spa", "azp": "other"}, False, "spa"),
+        ({"azp": "spa", "client_id": None}, False, "spa"),
+        ({"azp": ["x"], "client_id": None}, False, "x"),
+        ({"azp": 7, "client_id": "", "aud": "api"}, False, None),
+        ({"client_id": None, "aud": "spa"}, True, "spa"),
+        ({"client_id": None, "aud": ["spa"]}, True, "spa"),
+        ({"client_id": None, "aud": ["spa", "other"]}, True, None),
+        ({"client_id": "a\nb"}, False, "a\\nb"),
+        ({"client_id": "x" * 200}, False, "x" * 79 + "..."),
+    ],
+)
+@pytest.mark.parametrize("iss", ["https://login.example/a/v2.0", "https://elsewhere.example"])
+def test_a_client_is_shown_as_a_token_names_it(
+    claims: dict[str, Any], is_id: Any, client: str | None, iss: str
+) -> None:
+    token = parse_token(compact(some_header(), {**some_claims(iss=iss, tid="a"), "azp": None, **claims}))
+    assert LISTED.suspect(token, "0123", is_id=is_id).client == client

@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from gateway.core.config.console import ConsoleSection, Operators
 from gateway.core.config.file import Config
 from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import BasicCredential, UpstreamCredential, UpstreamSection
@@ -144,3 +145,13 @@ def test_every_upstream_has_its_lines_the_short_form_too() -> None:
         "default": (),
         "b": ((b"X-Key", b"abc"),),
     }
+
+
+def test_a_secret_of_operators_is_long_and_can_be_sent_as_a_bearer_token() -> None:
+    section = ConsoleSection(address="127.0.0.1:0", operators=Operators(secret=A))
+    (use,) = secret_uses(Config(issuers=(), console=section))
+    assert use.path == "console.operators.secret"
+    use.check("x" * 32)
+    for secret, sentence in (("x" * 31, "at least 32 bytes"), ("x" * 32 + " ", "one bearer token")):
+        with pytest.raises(ValueError, match=sentence):
+            use.check(secret)

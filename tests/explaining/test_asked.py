@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.commands.asked import UPGRADE, parse_header, parse_place, with_token
 from gateway.core.http.facts import HeaderLine
+from gateway.explaining.asked import UPGRADE, parse_header, parse_place, with_token
 
 
 @pytest.mark.parametrize(

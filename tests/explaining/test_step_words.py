@@ -1,7 +1,7 @@
 """Every step has words, which are about what it saw and nothing else."""
 
-from gateway.commands.step_words import WORDS
 from gateway.core.trail import Step
+from gateway.explaining.step_words import WORDS
 from gateway.ports import Ending
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from base64 import urlsafe_b64encode
 
-from gateway.commands.unasked import Shown
+from gateway.explaining.unasked import Shown
 
 
 def test_a_certificate_is_shown_by_its_thumbprint() -> None:

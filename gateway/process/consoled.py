@@ -1,0 +1,71 @@
+"""What the process and its console are to each other, as small protocols; and the way to one where it is configured.
+
+Imports nothing of the console: without that section nothing of it is there.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from gateway.compose import Assembly
+from gateway.core.config.file import Config
+from gateway.observe.access import AccessLog
+from gateway.observe.metrics.metrics import Metrics
+from gateway.ports import Ending
+from gateway.process.secure import FollowedFiles
+from gateway.relay.client.server import Server
+
+
+class HasEnd(Protocol):
+    """TLS toward clients, as far as the console tells of it."""
+
+    @property
+    def ends_at(self) -> float:
+        """When its certificate does, in seconds since the epoch."""
+
+
+class Teller(Protocol):
+    """What a gateway tells the console."""
+
+    def refused(self, ending: Ending) -> None:
+        """A request was refused, or would have been."""
+
+    def attach(self, assembly: Callable[[], Assembly], server: Server, secure: HasEnd | None) -> None:
+        """From now on it tells of this gateway: of what serves now, of the traffic, and of TLS toward clients."""
+
+
+class Console(Protocol):
+    """A console that is there."""
+
+    #: where it listens
+    address: str
+
+    def look(self, now: float) -> None:
+        """To be called once a second."""
+
+    async def stop(self) -> None:
+        """Ends it."""
+
+
+class Reloads(Protocol):
+    """Who reads the configuration anew."""
+
+    async def reload(self) -> dict[str, Any]:
+        """Serves by it from now on, if it is sound; what came of it."""
+
+
+def teller_of(config: Config, metrics: Metrics, access: AccessLog) -> Teller | None:
+    """What tells; None: there is no console."""
+    if config.console is None:
+        return None
+    from gateway.process.console.teller import GatewayTeller  # noqa: PLC0415 -- see above
+
+    return GatewayTeller(metrics, access)
+
+
+async def console_of(gateway: Any, teller: Teller, files: FollowedFiles | None) -> Console:
+    """The console of a gateway that is one process. `files`: of its TLS. CannotStart."""
+    from gateway.process.console.alone import ConsoleAlone  # noqa: PLC0415 -- see above
+    from gateway.process.console.teller import GatewayTeller  # noqa: PLC0415 -- see above
+
+    assert isinstance(teller, GatewayTeller)  # made above
+    return await ConsoleAlone.start(gateway, teller, files)
