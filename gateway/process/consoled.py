@@ -69,3 +69,49 @@ async def console_of(gateway: Any, teller: Teller, files: FollowedFiles | None) 
 
     assert isinstance(teller, GatewayTeller)  # made above
     return await ConsoleAlone.start(gateway, teller, files)
+
+
+class Consulted(Protocol):
+    """A worker's side of the console."""
+
+    def tell(self, *, pause: float = 1.0) -> None:
+        """Tells what there is, unless it has just done so: `pause` in seconds."""
+
+    def hear(self, line: bytes) -> bool:
+        """A line of the supervisor; False: it is about something else."""
+
+    def stop(self) -> None:
+        """Ends what is under way."""
+
+
+class SharedConsole(Console, Protocol):
+    """A supervisor's console."""
+
+    async def start(self) -> None:
+        """Listens. CannotStart."""
+
+    def hear(self, worker: Any, line: bytes) -> bool:
+        """A line of a worker; False: it is about something else."""
+
+    def gone(self, worker: Any) -> None:
+        """A worker has ended."""
+
+
+def consulted_of(teller: Teller | None, write: Callable[[bytes], None]) -> Consulted | None:
+    """What a worker tells its supervisor, and does for it; None: there is no console."""
+    if teller is None:
+        return None
+    from gateway.process.console.shared import Consulted as Made  # noqa: PLC0415 -- see above
+    from gateway.process.console.teller import GatewayTeller  # noqa: PLC0415 -- see above
+
+    assert isinstance(teller, GatewayTeller)  # made above
+    return Made(teller, write)
+
+
+def shared_console_of(config: Config, **parts: Any) -> SharedConsole | None:
+    """The console of a supervisor, which is to be started; None: there is none. `parts`: see `ConsoleShared`."""
+    if config.console is None:
+        return None
+    from gateway.process.console.shared import ConsoleShared  # noqa: PLC0415 -- see above
+
+    return ConsoleShared(config, **parts)

@@ -25,6 +25,7 @@ from gateway.core.config.secret import Secret
 from gateway.observe.log import flush_log
 from gateway.observe.metrics import shared_metrics
 from gateway.observe.metrics.program_metrics import ProgramMetrics
+from gateway.process.consoled import SharedConsole, shared_console_of
 from gateway.process.listening import ADMIN_CONNECTIONS, Acceptor, Bound, CannotStart, bind_listeners
 from gateway.process.notify import UNHEARD, Notifier
 from gateway.process.revoking import MAX_LINE
@@ -102,11 +103,13 @@ class _Worker:
         """DRAIN, STOP or HURRY, or what is revoked."""
         self._writer.write(what)
 
-    async def ended(self, sharing: Sharing | None) -> int:
-        """Listens to it until it ends; its exit code, negative for a signal. `sharing`: hears what is no report."""
+    async def ended(self, sharing: Sharing | None, console: SharedConsole | None) -> int:
+        """Listens to it until it ends; its exit code, negative for a signal. The others hear what is no report."""
         with contextlib.suppress(ConnectionError):
             while line := await self._reader.readline():
                 with contextlib.suppress(ValueError):
+                    if console is not None and console.hear(self, line):
+                        continue
                     if sharing is not None and not line.startswith(b"{"):
                         sharing.hear(self, line)
                         continue
@@ -156,6 +159,7 @@ class Supervisor:
         self._secrets = secrets
         self._workers: dict[int, _Worker] = {}
         self._sharing: Sharing | None = None
+        self._console: SharedConsole | None = None
         self._deaths: deque[float] = deque()
         self._is_draining = self._is_stopping = False
         self._stop = asyncio.Event()
@@ -199,6 +203,9 @@ class Supervisor:
                 await signer.start()
             on_drain(self.drain)
             call_process(SERVES)
+            self._console = self._console_made()
+            if self._console is not None:
+                await self._console.start()
             log.info("%s", summary(config, self._listeners))
             try:
                 async with (
@@ -209,12 +216,26 @@ class Supervisor:
                 ):
                     await self._serve()
             finally:
+                if self._console is not None:
+                    await self._console.stop()
                 if signer is not None:
                     await signer.stop()
                 await acceptor.close()
                 await server.drain(seconds=0)
         log.info("stopped")
         return 1 if self._failed else 0
+
+    def _console_made(self) -> SharedConsole | None:
+        bound = {"listen": self._listeners.traffic, "decisions": self._listeners.decisions}
+        bound["admin"] = self._listeners.admin
+        return shared_console_of(
+            self._config,
+            workers=lambda: tuple(worker for worker in self._workers.values() if worker.readiness is not None),
+            readiness=self.readiness,
+            is_draining=lambda: self._is_draining or self._is_stopping,
+            addresses={key: one.where for key, one in bound.items() if one is not None},
+            secrets=self._secrets,
+        )
 
     def drain(self) -> None:
         """Has the workers drain, and serve on: those that are started later as well. May be called again."""
@@ -292,7 +313,9 @@ class Supervisor:
                 worker.tell(DRAIN)
             if self._is_stopping:
                 worker.tell(HURRY if self._hurry.is_set() else STOP)
-            code = await worker.ended(self._sharing)
+            code = await worker.ended(self._sharing, self._console)
+            if self._console is not None:
+                self._console.gone(worker)
             del self._workers[place]
             shared_metrics.forget(self._directory, place)
             if code == 0:
@@ -331,6 +354,8 @@ class Supervisor:
             flush_log()
             if self._sharing is not None:
                 self._sharing.revocations.look()
+            if self._console is not None:
+                self._console.look(asyncio.get_running_loop().time())
             for place, worker in self._workers.items():
                 if worker.is_silent(self._silent):
                     log.error("worker %d (process %d) has not been heard of for too long: killed", place, worker.pid)

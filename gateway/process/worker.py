@@ -23,6 +23,7 @@ from gateway.core.config.secret import Secret
 from gateway.observe.log import set_up_logging
 from gateway.observe.metrics.shared_metrics import share
 from gateway.process.app import Gateway
+from gateway.process.consoled import Consulted, consulted_of
 from gateway.process.listening import Bound, CannotStart, HandedOn, Listeners
 from gateway.process.memory import settle_memory
 from gateway.process.revoking import MAX_LINE
@@ -132,8 +133,9 @@ async def _serve(job: Job, supervisor: socket.socket) -> None:
     await gateway.start()
     settle_memory()
     log.info("worker %d serves", job.place)
-    reporting = asyncio.create_task(_report(gateway, writer, heartbeat=job.heartbeat))
-    listening = asyncio.create_task(_listen(reader, gateway, stop, hurry, supplied))
+    consulted = consulted_of(gateway.teller, writer.write)
+    reporting = asyncio.create_task(_report(gateway, writer, consulted, heartbeat=job.heartbeat))
+    listening = asyncio.create_task(_listen(reader, gateway, stop, hurry, supplied, consulted))
     await stop.wait()
     await gateway.stop(hurry=hurry)
     for task in (reporting, listening):
@@ -148,12 +150,15 @@ async def _listen(
     stop: asyncio.Event,
     hurry: asyncio.Event,
     supplied: SuppliedList | None,
+    consulted: Consulted | None,
 ) -> None:
     """Does as the supervisor says, and stops when there is none any more: so do all the others then."""
     with contextlib.suppress(ConnectionError):
         said = [] if supplied is None else supplied.unheard
         while line := said.pop(0) if said else await reader.readline():
             if supplied is not None and supplied.hear(line):
+                continue
+            if consulted is not None and consulted.hear(line):
                 continue
             if line == DRAIN:
                 gateway.drain()
@@ -164,13 +169,17 @@ async def _listen(
             stop.set()
     if supplied is not None:
         supplied.lost()
+    if consulted is not None:
+        consulted.stop()
     if not stop.is_set():
         log.warning("the supervisor is gone: draining")
     gateway.others_go_on = False
     stop.set()
 
 
-async def _report(gateway: Gateway, writer: asyncio.StreamWriter, *, heartbeat: float) -> None:
+async def _report(
+    gateway: Gateway, writer: asyncio.StreamWriter, consulted: Consulted | None, *, heartbeat: float
+) -> None:
     """Says how it is, at once when that changes and once a heartbeat when it does not."""
     told = None
     with contextlib.suppress(ConnectionError):
@@ -183,4 +192,6 @@ async def _report(gateway: Gateway, writer: asyncio.StreamWriter, *, heartbeat: 
             told = now
             gateway.tell_metrics()
             writer.write(encode_report(now))
+            if consulted is not None:
+                consulted.tell(pause=heartbeat)
             await writer.drain()
