@@ -83,7 +83,7 @@ def parse_json(raw: bytes) -> Any:
     if end != len(text):
         raise ValueError("the text is not JSON")
     # RFC 8259 section 8.2: half a surrogate pair is no character. All begin with d, or D.
-    if "\\ud" in text or "\\uD" in text:
+    if "\\" in text and ("\\ud" in text or "\\uD" in text):
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError:

@@ -5,7 +5,7 @@ audiences that are configured, and never raises, whatever JSON stands in the tok
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -53,15 +53,13 @@ _REFUSALS: dict[str, type[InvalidToken]] = {
     OTHER: OtherToken,
 }
 
-#: Which values have which shape; null has none, and nothing that is empty has one.
-_SHAPES: dict[Shape, Callable[[object], bool]] = {
-    Shape.TEXT: lambda value: isinstance(value, str) and value != "",
-    Shape.TEXTS: lambda value: bool(_texts(value)),
-    Shape.LIST: lambda value: isinstance(value, list) and value != [],
-    Shape.OBJECT: lambda value: isinstance(value, dict) and value != {},
-    Shape.BOOLEAN: lambda value: isinstance(value, bool),
-    Shape.ANY: lambda value: value is not None and value not in ("", [], {}),
-}
+# On the way of a token: `Shape.TEXT` costs as much as a call does, and to hash one as two.
+_TEXT: Final = Shape.TEXT
+_TEXTS: Final = Shape.TEXTS
+_LIST: Final = Shape.LIST
+_OBJECT: Final = Shape.OBJECT
+_BOOLEAN: Final = Shape.BOOLEAN
+_ANY: Final = Shape.ANY
 
 _QUOTABLE: Final = re.compile(r"[A-Za-z0-9_+./-]{1,40}")
 
@@ -108,7 +106,7 @@ def _weigh(header: Mapping[str, Any], claims: Mapping[str, Any], preset: Preset 
     if found is not None and found.kind in (ACCESS, SURE):
         return Verdict(ACCESS, found.evidence)
     # OpenID Connect Core section 2: the nonce binds an ID token to the client's session.
-    if _fits(claims.get("nonce"), Shape.TEXT) and not _fits(claims.get("scp"), Shape.TEXTS):
+    if _fits(claims.get("nonce"), _TEXT) and not _fits(claims.get("scp"), _TEXTS):
         return Verdict(ID, "payload nonce is present, and no scp")
     if found is not None:
         return Verdict(ACCESS, found.evidence)
@@ -128,10 +126,13 @@ def _heaviest(header: Mapping[str, Any], claims: Mapping[str, Any], table: _Tabl
     """What the heaviest of the markers says that the token has: its kind, `hint` and `sure` too, and its evidence."""
     found, found_at, shown = None, -1, None
     # A token has few members and the tables have many markers: only those that it may have are looked at.
-    for where, members in ((HEADER, {**header, "typ": _type(header.get("typ"))}), (PAYLOAD, claims)):
+    for where, members in ((HEADER, header), (PAYLOAD, claims)):
         named = table[where]
-        for name, value in members.items():
-            for place, marker in named.get(name, ()):
+        for name, member in members.items():
+            if name not in named:
+                continue
+            value = _type(member) if where == HEADER and name == "typ" else member
+            for place, marker in named[name]:
                 if (found is None or place < found_at) and _holds(marker, value, claims):
                     found, found_at, shown = marker, place, value
     return None if found is None else Verdict(found.kind, _evidence(found, shown))
@@ -162,7 +163,7 @@ def _holds(marker: Marker, value: object, claims: Mapping[str, Any]) -> bool:
         return False
     # The claims beside it come first: for most tokens these few look-ups are all that it takes.
     for name in marker.without:
-        if _fits(claims.get(name), Shape.ANY):
+        if _fits(claims.get(name), _ANY):
             return False
     for name, expected in marker.beside:
         if not _fits(claims.get(name), expected):
@@ -186,8 +187,23 @@ def _fits(value: object, expected: Expected) -> bool:
     if value is None:
         return False
     if isinstance(expected, Shape):
-        return _SHAPES[expected](value)
+        return _has_shape(value, expected)
     return any(_matches(text, expected) for text in _texts(value))
+
+
+def _has_shape(value: object, shape: Shape) -> bool:
+    """Null has none, and nothing that is empty has one."""
+    if shape is _TEXT:
+        return isinstance(value, str) and value != ""
+    if shape is _TEXTS:
+        return bool(_texts(value))
+    if shape is _LIST:
+        return isinstance(value, list) and value != []
+    if shape is _OBJECT:
+        return isinstance(value, dict) and value != {}
+    if shape is _BOOLEAN:
+        return isinstance(value, bool)
+    return value is not None and value not in ("", [], {})
 
 
 def _matches(text: str, expected: frozenset[str] | re.Pattern[str]) -> bool:

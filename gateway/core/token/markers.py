@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 from sys import intern
-from typing import Final, NamedTuple
+from typing import Final
 
 from gateway.core.errors import IdToken, RefreshToken
 
@@ -46,18 +46,29 @@ HEADER, PAYLOAD = "header", "payload"
 ID, REFRESH, LOGOUT, OTHER, ACCESS, HINT, SURE = "id", "refresh", "logout", "other", "access", "hint", "sure"
 
 
-class Marker(NamedTuple):
+class Marker:
     """One piece of evidence: `kind` is shown by member `name` of `where`, if it is as `expected`."""
 
-    kind: str
-    where: str
-    name: str
-    expected: Expected
-    source: str
-    #: payload claims that must be there too
-    beside: tuple[tuple[str, Expected], ...] = ()
-    #: payload claims that must be absent
-    without: tuple[str, ...] = ()
+    __slots__ = ("beside", "expected", "kind", "name", "source", "where", "without")
+
+    def __init__(
+        self,
+        kind: str,
+        where: str,
+        name: str,
+        expected: Expected,
+        source: str,
+        beside: tuple[tuple[str, Expected], ...] = (),
+        without: tuple[str, ...] = (),
+    ) -> None:
+        """`beside`: payload claims that must be there too; `without`: those that must be absent."""
+        self.kind: Final = kind
+        self.where: Final = where
+        self.name: Final = name
+        self.expected: Final = expected
+        self.source: Final = source
+        self.beside: Final = beside
+        self.without: Final = without
 
 
 def words(*values: str) -> frozenset[str]:
