@@ -132,16 +132,12 @@ def _read_status(first: bytes) -> int:
 
 def _read_line(line: bytes) -> int:
     """What a line says on its own, remembered where others may say the same."""
-    colon = line.find(b":")
-    behind = colon + 2
-    if colon < 0 or len(line) < behind or line[colon + 1] != _BLANK or _has_controls(line):
+    name, separator, value = line.partition(b": ")
+    if not separator or _has_controls(line) or (value and (value[0] == _BLANK or value[0] == _TAB)):
         return UNUSUAL
-    if len(line) > behind and (line[behind] == _BLANK or line[behind] == _TAB):
-        return UNUSUAL
-    name = line[:colon]
     meaning = _NAMES[name]
     if meaning != KEPT and meaning != UNUSUAL:  # noqa: PLR1714 -- compiled, two numbers
-        meaning = read_value(meaning, line[behind:])
+        meaning = read_value(meaning, value)
     if meaning != UNUSUAL and name.lower() in _REPEATED and len(line) <= MAX_LINE:
         if len(_LINES) >= MAX_LINES:
             _LINES.clear()

@@ -279,11 +279,6 @@ class ResponseParser:
         if self._size > MAX_HEAD:
             raise UpstreamProtocolError(f"heads of more than {MAX_HEAD} bytes")
 
-    def on_chunk_header(self) -> None:
-        """A chunk begins."""
-        if self._is_complete:
-            self._has_surplus = True
-
     def on_body(self, data: bytes) -> None:
         """Body, without chunk framing."""
         if self._is_complete:

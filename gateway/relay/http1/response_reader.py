@@ -69,20 +69,18 @@ class ResponseReader:
             self._count(data)
             return None
         self.has_begun = True
-        end = data.find(HEAD_END, 0, MAX_HEAD)
-        head = None if end < 0 else read_plain(self._method, data[:end])
+        # Of what finds bytes within bytes, this takes the fewest steps.
+        raw, end, body = data.partition(HEAD_END)
+        head = read_plain(self._method, raw) if end and len(raw) <= MAX_HEAD - len(HEAD_END) else None
         if head is None:
             self._parser = parser = ResponseParser(self._method, accepts_upgrade=self._accepts_upgrade)
             return self._parse(parser, data)
         self.head = head
         length = head.length
-        if head.bodyless or length is None or length == 0:
-            self.is_complete = True
-            self.has_surplus = len(data) > end + len(HEAD_END)
-        else:
-            self._missing = length
-            if len(data) > end + len(HEAD_END):
-                self._count(data[end + len(HEAD_END) :])
+        self._missing = 0 if head.bodyless or length is None else length
+        self.is_complete = self._missing == 0
+        if body:
+            self._count(body)
         return None
 
     def _count(self, data: bytes) -> None:
