@@ -13,9 +13,14 @@ if [ $# -eq 0 ]; then
     need curl curl       # pastes what the demo prints
     need haproxy haproxy # a peer in the benchmark, which has tests of its own
     need nginx nginx-light # runs deploy/nginx
+    need php php-cli     # reads the identity as docs/identity.md shows it
     need promtool prometheus # judges /metrics and the rules of deploy/prometheus, which Prometheus itself evaluates
     need redis-sentinel redis-sentinel # says which Redis is the master
     need redis-server redis-server # what replicas share
+    need ruby ruby       # as php
+    ruby -r jwt -e 1 2>/dev/null || missing="$missing ruby-jwt" # checks the assertion there
+    ruby -r rack -e 1 2>/dev/null || missing="$missing ruby-rack" # and serves it
+    ruby -r webrick -e 1 2>/dev/null || missing="$missing ruby-webrick" # as above
     need slowhttptest slowhttptest # clients that take their time
     need systemd-analyze systemd # judges and runs deploy/systemd, in namespaces of its own
     need wrk wrk         # the load of the benchmark
