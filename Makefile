@@ -21,7 +21,7 @@ ON_TWO := -n 2 --dist worksteal
 # The container image, by docker, podman or buildah: deploy/image/build.sh has the variables that it takes.
 IMAGE ?= bearer-gateway:$(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' gateway/__init__.py)
 
-.PHONY: demo test test-source test-kubernetes check bench profile wheel image sbom chart docs help format lock clean system
+.PHONY: demo test test-source test-kubernetes check bench profile wheel image sbom chart docs site help format lock clean system
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -30,7 +30,7 @@ help:  ## what there is
 demo: $(VENV)/.runtime  ## run an issuer, an echo API and the gateway between them
 	@$(BIN)/python -m gateway demo
 
-test: $(VENV)/.dev system  ## every test; sets up what they need
+test: $(VENV)/.dev $(VENV)/.site system  ## every test; sets up what they need
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=recurse test-source $(COMPILED)/.done
 	$(RUN_COMPILED) sh tests/twice.sh $(BIN)/pytest tests --ignore=tests/core --ignore=tests/kubernetes -o pythonpath='$(COMPILED) . tests tests/e2e deploy/image'
 
@@ -44,8 +44,8 @@ test-kubernetes: $(VENV)/.kubernetes  ## on a whole Kubernetes of real parts; ro
 	$(BIN)/python -m tests.kubernetes.run --durations=10
 
 check: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, layout
-	$(BIN)/ruff format --check gateway tests deploy/image hatch_build.py
-	$(BIN)/ruff check gateway tests deploy/image hatch_build.py
+	$(BIN)/ruff format --check gateway tests deploy/image docs/site hatch_build.py
+	$(BIN)/ruff check gateway tests deploy/image docs/site hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_layout.py
@@ -60,8 +60,8 @@ profile: $(VENV)/.dev $(if $(NATIVE),$(COMPILED)/.done)  ## a flame graph of the
 		$(if $(FOR),--seconds $(FOR)) $(if $(FORMAT),--format $(FORMAT)) $(if $(NATIVE),--native)
 
 format: $(VENV)/.dev  ## let ruff write the code its way
-	$(BIN)/ruff format gateway tests deploy/image hatch_build.py
-	$(BIN)/ruff check --fix gateway tests deploy/image hatch_build.py
+	$(BIN)/ruff format gateway tests deploy/image docs/site hatch_build.py
+	$(BIN)/ruff check --fix gateway tests deploy/image docs/site hatch_build.py
 
 wheel: $(COMPILED)/.done  ## what to install elsewhere, in dist/
 	@mkdir -p dist && cp build/*.whl dist/ && ls dist/*.whl
@@ -82,6 +82,9 @@ chart: $(VENV)/.dev  ## write the README of the chart from its values; needs Go
 docs: $(VENV)/.dev  ## write the parts of docs/ that are made from the code
 	PYTHONPATH=. $(BIN)/python tests/documents.py
 
+site: $(VENV)/.site  ## docs/ as a site with search, in build/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict -f docs/site/mkdocs.yml -d '$(CURDIR)/build/site'
+
 # Each lock is a closure and is installed without resolving, so that nothing but what stands in it is ever asked for. Source archives
 # are left out: they would be built by whatever is newest that day. The small locks start from the big one and keep its versions.
 lock: $(VENV)/.dev  ## pin every dependency anew, with all it needs
@@ -89,6 +92,7 @@ lock: $(VENV)/.dev  ## pin every dependency anew, with all it needs
 	cp requirements-dev.txt requirements-build.txt && $(PIN) --group build -o requirements-build.txt
 	cp requirements-dev.txt requirements-extras.txt && $(PIN) --all-extras -o requirements-extras.txt
 	cp requirements-dev.txt requirements-kubernetes.txt && $(PIN) --group kubernetes -o requirements-kubernetes.txt
+	cp requirements-dev.txt requirements-site.txt && $(PIN) --group site -o requirements-site.txt
 	cp requirements-dev.txt requirements.txt && $(PIN) -o requirements.txt
 
 clean:  ## forget everything that was set up
@@ -126,4 +130,8 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml | $(VENV)/.build
 
 $(VENV)/.kubernetes: requirements-kubernetes.txt $(VENV)/.dev
 	$(PIP) install --no-deps --require-hashes -r requirements-kubernetes.txt
+	@touch $@
+
+$(VENV)/.site: requirements-site.txt | $(VENV)/bin/python
+	$(PIP) install --no-deps --require-hashes -r requirements-site.txt
 	@touch $@

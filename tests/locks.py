@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 LOCKS = ("requirements.txt", "requirements-extras.txt", "requirements-build.txt", "requirements-dev.txt")
 #: of what `make test-kubernetes` installs besides: tests/kubernetes/test_locks.py
 KUBERNETES = "requirements-kubernetes.txt"
+#: of what `make site` installs besides: tests/test_site.py
+SITE = "requirements-site.txt"
 
 _PIN = re.compile(
     r"^(?P<name>[\w.-]+)==(?P<version>\S+?)(?: ; (?P<marker>.+?))?(?P<hashes>(?: \\\n +--hash=sha256:[0-9a-f]{64})+)$",

@@ -12,6 +12,8 @@ if [ $# -eq 0 ]; then
     need chromium chromium # a single-page app
     need curl curl       # pastes what the demo prints
     need haproxy haproxy # a peer in the benchmark, which has tests of its own
+    need javac default-jdk-headless # reads the identity as docs/identity.md shows it for Spring
+    need mvn maven       # and gets what that needs
     need nginx nginx-light # runs deploy/nginx
     need php php-cli     # reads the identity as docs/identity.md shows it
     need promtool prometheus # judges /metrics and the rules of deploy/prometheus, which Prometheus itself evaluates

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.locks import KUBERNETES, LOCKS, ROOT, Pin, closure, pins
+from tests.locks import KUBERNETES, LOCKS, ROOT, SITE, Pin, closure, pins
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = {
@@ -21,6 +21,7 @@ GROUPS = {
     "requirements-build.txt": ["build"],
     "requirements-dev.txt": ["dev"],
     KUBERNETES: ["kubernetes"],
+    SITE: ["site"],
 }
 #: the lock that every optional feature has what it needs from
 EXTRAS = "requirements-extras.txt"
@@ -106,9 +107,10 @@ def test_locks_agree() -> None:
     plain, extras, build, everything_there_is = ({pin.name for pin in read(lock)} for lock in LOCKS)
     assert plain < extras < everything_there_is
     assert plain < build < everything_there_is
-    on_kubernetes = read(KUBERNETES)
-    assert plain < {pin.name for pin in on_kubernetes}
-    assert [pin for pin in on_kubernetes if everything.get(pin.name) not in (None, (pin.version, pin.hashes))] == []
+    for lock in (KUBERNETES, SITE):
+        beside = read(lock)
+        assert plain < {pin.name for pin in beside}
+        assert [pin for pin in beside if everything.get(pin.name) not in (None, (pin.version, pin.hashes))] == [], lock
 
 
 def test_what_is_tested_is_what_is_locked() -> None:
@@ -147,7 +149,7 @@ def test_nothing_is_installed_by_resolving() -> None:
         assert "-r" in words or words[-1].endswith(".whl") or words[-1] == ".", (place, command)
         if "-r" in words:
             assert "--require-hashes" in words, (place, command)
-            assert words[words.index("-r") + 1] in (*LOCKS, KUBERNETES), (place, command)
+            assert words[words.index("-r") + 1] in (*LOCKS, KUBERNETES, SITE), (place, command)
         if words[-1] == ".":
             assert "--no-build-isolation" in words, (place, command)
 
