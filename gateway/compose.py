@@ -17,11 +17,13 @@ from gateway.core.errors import LogoutFailed
 from gateway.core.http.client_address import client_addresses_of
 from gateway.core.revocation.entry import Entry
 from gateway.core.upstream.own_lines import own_lines, secret_uses
+from gateway.decisions.calls import Calls
 from gateway.decisions.http import Decisions
 from gateway.gate import Gate
 from gateway.logouts import BackchannelLogouts
 from gateway.ports import Conditions, Exchange, Observer, Upstream, UpstreamTokens
 from gateway.possession import Possession
+from gateway.relay.client.peer import TrustedProxies
 from gateway.relay.upstream.upstreams import HttpUpstreams
 from gateway.remote.introspections import RemoteIntrospections
 from gateway.remote.keys.issuer_keys import Clock
@@ -52,6 +54,8 @@ class Assembly:
     config: Config
     gate: Gate
     decisions: Decisions
+    #: what is asked over gRPC
+    calls: Calls
     issuers: RemoteIssuers
     #: None: nobody is asked about tokens
     introspections: RemoteIntrospections | None
@@ -119,9 +123,10 @@ class Current:
     """The assembly that serves. Another in its place serves every request from then on."""
 
     def __init__(self, assembly: Assembly) -> None:
-        #: of the traffic listener, and of the decision listener
+        #: of the traffic listener, of the decision listener, and of the one over gRPC
         self.traffic = Door(assembly.sharing(assembly.gate.handle))
         self.questions = Door(assembly.sharing(assembly.decisions.handle))
+        self.calls = Door(assembly.sharing(assembly.calls.handle))
         self._assembly = assembly
 
     @property
@@ -134,6 +139,7 @@ class Current:
         self._assembly = assembly
         self.traffic.handle = assembly.sharing(assembly.gate.handle)
         self.questions.handle = assembly.sharing(assembly.decisions.handle)
+        self.calls.handle = assembly.sharing(assembly.calls.handle)
 
 
 def build(  # noqa: PLR0913 -- as many as somebody may replace
@@ -268,6 +274,7 @@ def build(  # noqa: PLR0913 -- as many as somebody may replace
         config=config,
         gate=gate,
         decisions=Decisions(gate, config),
+        calls=Calls(gate, config, peer_of=TrustedProxies.of(config).peer),
         issuers=issuers,
         introspections=introspections,
         signer=signer,

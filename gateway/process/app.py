@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from select import PIPE_BUF
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from prometheus_client import generate_latest
 
@@ -28,6 +27,7 @@ from gateway.observe.metrics.shared_metrics import keep_private
 from gateway.observe.observers import Observers
 from gateway.process.consoled import Console, console_of, teller_of
 from gateway.process.endings import AskedStreams, RevokedStreams
+from gateway.process.extras import Extras
 from gateway.process.listening import (
     ADMIN_CONNECTIONS,
     AT_ONCE,
@@ -49,9 +49,6 @@ from gateway.process.title import DRAINED, DRAINS, SERVES, call_process
 from gateway.relay.client.server import Server
 from gateway.sampled import Sampler
 from gateway.store.revocations import Keeper
-
-if TYPE_CHECKING:
-    from gateway.observe.tracing.traces import Traces
 
 #: seconds from the last connection that the kernel lets in to the end of idle ones; halfway the listeners close
 LAST_WORDS: Final = 0.5
@@ -95,7 +92,7 @@ class Gateway:
         #: None: nothing can be revoked
         self._revoked_streams: RevokedStreams | None = None
         self._asked_streams: AskedStreams | None = None
-        self._traces: Traces | None = None
+        self._extras = Extras(lambda: self.assembly)
         #: where it listens, once it does
         self.address = ""
         self.decisions_address = ""
@@ -128,7 +125,7 @@ class Gateway:
                 self._revoking = await RevokingSocket.start(assembly.revocations, config)
             if self.teller is not None and self._inherited is None:
                 self._console = await console_of(self, self.teller, self._secure)
-            listeners = bind_listeners(config, self._passed) if self._inherited is None else self._inherited
+            listeners = await self._bind(config)
         except CannotStart:
             await self._stop_asides()
             await assembly.close()
@@ -175,18 +172,13 @@ class Gateway:
         #: None: there is no console
         self.teller = teller_of(config, self._metrics, self._access)
         refused = None if self.teller is None else self.teller.refused
-        if config.tracing is None:
-            return Observers(self._metrics, self._access, refused=refused), None
-        from gateway.observe.tracing.made import traces_of  # noqa: PLC0415 -- it is there only with its extra
+        return self._extras.observing(config, self._metrics, self._access, refused=refused)
 
-        self._traces = traces_of(
-            config.tracing,
-            config=lambda: self.assembly.config,
-            read=lambda secret: self.assembly.secrets.read(secret),  # noqa: PLW0108 -- there is none yet
-            happened=self._metrics.happened,
-            environ=os.environ,
-        )
-        return Observers(self._metrics, self._access, self._traces, refused=refused), self._traces.sampler
+    async def _bind(self, config: Config) -> Listeners:
+        if self._inherited is not None:
+            return self._inherited
+        await self._extras.listen(config, self._current, is_ready=self._is_ready)
+        return bind_listeners(config, self._passed)
 
     def _look(self, now: float) -> None:
         flush_log()
@@ -211,7 +203,7 @@ class Gateway:
 
     def summary(self) -> str:
         """What runs here, in one line."""
-        return summary(self._config, self._listeners)
+        return summary(self._config, self._listeners, grpc=self._extras.grpc_address)
 
     def _serve(self, bound: Bound, server: Server) -> None:
         # A worker that took all there is at once would be left with it, and the others without.
@@ -220,7 +212,7 @@ class Gateway:
         self._servers.append(server)
 
     def _serve_admin(self, bound: Bound, assembly: Assembly) -> None:
-        program = ProgramMetrics(self._config, is_ready=lambda: self._admin is not None and self._admin.is_ready)
+        program = ProgramMetrics(self._config, is_ready=self._is_ready)
         self._admin = Admin(
             readiness=self.readiness,
             render=lambda: program.render(generate_latest(self._metrics.registry)),
@@ -233,6 +225,9 @@ class Gateway:
         )
         self._admin_acceptor = Acceptor(bound, self._admin_server)
         self.admin_address = bound.where
+
+    def _is_ready(self) -> bool:
+        return self._admin is not None and self._admin.is_ready
 
     def readiness(self) -> Readiness:
         """Whether this process can respond."""
@@ -306,7 +301,9 @@ class Gateway:
             server.close_idle()
             server.wind_down(seconds=drain - last_words)
         drains = (server.drain(seconds=drain - last_words, hurry=hurry) for server in self._servers)
+        calls = asyncio.create_task(self._extras.stop_listening(seconds=drain - last_words, hurry=hurry))
         cut = sum(await asyncio.gather(*drains))
+        await calls
         if cut:
             log.warning("%d connections were cut: their requests did not end within drain", cut)
         for acceptor in self._acceptors:
@@ -320,15 +317,14 @@ class Gateway:
         for streams in (self._revoked_streams, self._asked_streams):
             if streams is not None:
                 streams.stop()
-        if self._traces is not None:
-            left = 0.0 if hurry.is_set() else until - asyncio.get_running_loop().time()
-            await self._traces.close(seconds=left)
+        await self._extras.close(seconds=0.0 if hurry.is_set() else until - asyncio.get_running_loop().time())
         await self.assembly.close()
         self._access.close()
         self.tell_metrics()
         log.info("stopped")
 
     async def _stop_asides(self) -> None:
+        await self._extras.stop_listening(seconds=0.0, hurry=asyncio.Event())
         if self._revoking is not None:
             await self._revoking.close()
             self._revoking = None

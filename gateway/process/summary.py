@@ -12,8 +12,8 @@ from gateway.process.listening import Listeners
 IS_COMPILED: Final = not str(gate.__file__).endswith(".py")
 
 
-def summary(config: Config, listeners: Listeners) -> str:
-    """In one line. Addresses of upstreams are there as configured, secrets never."""
+def summary(config: Config, listeners: Listeners, *, grpc: str = "") -> str:
+    """In one line. Addresses of upstreams are there as configured, secrets never. `grpc`: where Envoy asks so."""
     traffic, decisions, admin = listeners.traffic, listeners.decisions, listeners.admin
     issuers = "; ".join(
         f"{issuer_name(issuer)} for {', '.join(audiences_of(issuer))}"
@@ -29,6 +29,7 @@ def summary(config: Config, listeners: Listeners) -> str:
         f"bearer-gateway {__version__} {'(compiled) ' if IS_COMPILED else ''}listens on {traffic.where}, "
         + (f"admin on {admin.where}, " if admin else "")
         + (f"decisions on {decisions.where}, " if decisions else "")
+        + (f"decisions over gRPC on {grpc}, " if grpc else "")
         + f"in front of {upstreams}; "
         + ("" if config.tls is None else f"TLS, client certificates: {config.tls.client_certificates}; ")
         + (f"{len(config.routes)} routes; " if config.routes else "every path needs an access token; ")

@@ -21,11 +21,18 @@ def extra_problems(config: Config) -> Iterator[ConfigProblem]:
         yield ConfigProblem(
             "store.url", "needs the package redis, which is not installed: it comes with bearer-gateway[redis]"
         )
-    if config.tracing is not None and not _has_protocol():
+    if config.tracing is not None and not _has("opentelemetry.proto.collector.trace.v1"):
         yield ConfigProblem(
             "tracing",
             "needs the package opentelemetry-proto, which is not installed: it comes with bearer-gateway[tracing]",
         )
+    if config.decisions_grpc is not None:
+        for module, package in (("grpc", "grpcio"), ("google.protobuf", "protobuf")):
+            if not _has(module):
+                yield ConfigProblem(
+                    "decisions_grpc",
+                    f"needs the package {package}, which is not installed: it comes with bearer-gateway[grpc]",
+                )
     has_cel = importlib.util.find_spec("cel_expr_python") is not None
     for index, route in enumerate(config.routes):
         if route.condition is not None and not has_cel:
@@ -48,9 +55,9 @@ def extra_problems(config: Config) -> Iterator[ConfigProblem]:
                 )
 
 
-def _has_protocol() -> bool:
+def _has(module: str) -> bool:
     try:
-        return importlib.util.find_spec("opentelemetry.proto.collector.trace.v1") is not None
+        return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
 

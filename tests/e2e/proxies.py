@@ -6,7 +6,7 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from process import ROOT, START_SECONDS, STOP_SECONDS, GatewayProcess, serving
 
 DEPLOY = ROOT / "deploy"
 #: the ports as the examples write them: where clients come, where the gateway decides, where it responds, where the API is
-CLIENTS, DECISIONS, TRAFFIC, API = "8080", "8081", "8082", "3000"
+CLIENTS, DECISIONS, TRAFFIC, API, GRPC = "8080", "8081", "8082", "3000", "9001"
 
 _NGINX = """
 daemon off;
@@ -78,6 +78,7 @@ def _envoy(directory: Path, example: Path) -> list[str]:
 NGINX = Program("nginx", "nginx/gateway.conf", _nginx)
 CADDY = Program("caddy", "caddy/Caddyfile", _caddy)
 ENVOY = Program("envoy", "envoy/envoy.yaml", _envoy)
+ENVOY_GRPC = Program("envoy over gRPC", "envoy/envoy-grpc.yaml", _envoy)
 
 
 @dataclass
@@ -119,8 +120,38 @@ def decisions_file(directory: Path, *, api: str, issuer: str, dead_issuer: str) 
     dead = f"  - {{issuer: {dead_issuer}, audience: https://api.example.com, name: dead}}"
     text = text.replace("routes:", f"{dead}\nresources: {{tools: {{identifier: https://api.test/mcp}}}}\nroutes:")
     path = directory / "gateway.yaml"
-    path.write_text(text + "limits: {drain_delay: 0}\n")
+    path.write_text(text + "decisions_grpc: 127.0.0.1:0\nlimits: {drain_delay: 0}\n")
     return str(path)
+
+
+@asynccontextmanager
+async def proxy(program: Program, directory: Path, ports: Mapping[str, str]) -> AsyncIterator[str]:
+    """The proxy with its example, and where it listens; killed at the end. `ports`: in place of those of the example."""
+    port = free_port()
+    found = {**ports, CLIENTS: port}
+    example = directory / Path(program.example).name
+    example.write_text(re.sub(r"\b(?:8080|8081|8082|3000|9001)\b", lambda match: found[match[0]], program.text))
+    with (directory / "output").open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *program.command(directory, example),
+            cwd=directory,
+            env={"HOME": str(directory), "PATH": "/usr/bin:/bin"},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            await _until_it_listens(process, port)
+            yield f"127.0.0.1:{port}"
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(STOP_SECONDS / 4):
+                        await process.wait()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
 
 @asynccontextmanager
@@ -128,34 +159,11 @@ async def asking(program: Program, directory: Path, *, config: str, api: str) ->
     """The proxy with its example, the gateway and the API; the proxy is killed at the end."""
     async with serving(config=config) as gateway:
         await gateway.ready()
-        decisions = (await gateway.wait_for(r"decisions on \S+:(\d+),"))[1]
-        port = free_port()
         ports = {
-            CLIENTS: port,
-            DECISIONS: decisions,
+            DECISIONS: (await gateway.wait_for(r"decisions on \S+:(\d+),"))[1],
+            GRPC: (await gateway.wait_for(r"decisions over gRPC on \S+:(\d+),"))[1],
             TRAFFIC: gateway.url.rpartition(":")[2],
             API: api.rpartition(":")[2],
         }
-        example = directory / Path(program.example).name
-        example.write_text(re.sub(r"\b(?:8080|8081|8082|3000)\b", lambda match: ports[match[0]], program.text))
-        with (directory / "output").open("wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                *program.command(directory, example),
-                cwd=directory,
-                env={"HOME": str(directory), "PATH": "/usr/bin:/bin"},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-            try:
-                await _until_it_listens(process, port)
-                yield Asking(f"127.0.0.1:{port}", gateway)
-            finally:
-                if process.returncode is None:
-                    process.terminate()
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(STOP_SECONDS / 4):
-                            await process.wait()
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
+        async with proxy(program, directory, ports) as address:
+            yield Asking(address, gateway)

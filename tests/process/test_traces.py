@@ -139,7 +139,7 @@ async def test_what_the_store_was_asked_is_a_part(start: Start, collector: Colle
 async def test_a_collector_that_stands_still_costs_a_request_nothing_and_the_end_little(
     start: Start, collector: CollectorServer
 ) -> None:
-    gateway = await start(tracing=tracing(collector), limits={"drain": Seconds(1)})
+    gateway = await start(tracing=tracing(collector), limits={"drain": Seconds(0.2)})
     collector.awake.clear()
     client = await gateway.client()
     for _ in range(20):

@@ -138,3 +138,15 @@ def test_traces_without_the_messages_of_their_protocol_are_a_problem(
         monkeypatch.setattr(importlib.util, "find_spec", find_spec)
         (problem,) = load(str(path), {}).problems
         assert str(problem).startswith("tracing: needs the package opentelemetry-proto, which is not installed")
+
+
+def test_calls_over_grpc_without_its_library_are_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "gateway.yaml"
+    more = "decisions_grpc: 127.0.0.1:9001\ntrusted_proxies: [10.0.0.0/8]\n"
+    path.write_text(PROBES.partition("probes:")[0] + more)
+    assert load(str(path), {}).problems == []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert [str(problem) for problem in load(str(path), {}).problems] == [
+        f"decisions_grpc: needs the package {package}, which is not installed: it comes with bearer-gateway[grpc]"
+        for package in ("grpcio", "protobuf")
+    ]

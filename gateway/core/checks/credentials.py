@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 from gateway.core.checks.headers import find_taker
 from gateway.core.config.credentials import KINDS, CredentialPlace, Credentials, places_in
-from gateway.core.config.file import Config, assertion_header_of, external_urls_of, identity_headers_of, upstreams_of
+from gateway.core.config.file import (
+    Config,
+    assertion_header_of,
+    external_urls_of,
+    identity_headers_of,
+    is_asked,
+    upstreams_of,
+)
 from gateway.core.config.words import ConfigProblem, joined
 from gateway.core.http.grammar import FIELD_NAME
 from gateway.core.http.header_names import fold
@@ -36,7 +43,7 @@ def credential_problems(config: Config) -> Iterator[ConfigProblem]:
                 yield ConfigProblem(key, f"is {joined(path, first)} again")
             elif (wrong := _wrong(kind, name, taken)) is not None:
                 yield ConfigProblem(key, wrong)
-    if config.decisions_sources == "all" and config.decisions is None:
+    if config.decisions_sources == "all" and not is_asked(config):
         yield ConfigProblem("decisions_sources", "has no effect without decisions")
     yield from _idle_problems(config)
 
@@ -68,9 +75,9 @@ def credential_warnings(config: Config) -> Iterator[ConfigProblem]:
         if kind == "cookie" and not (external_urls_of(config) or config.hosts):
             sentence = "needs external_url or hosts for browsers that do not send Sec-Fetch-Site: no Origin is ours"
             yield ConfigProblem(where, sentence)
-        if kind != "header" and config.decisions is not None and config.decisions_sources == "headers":
+        if kind != "header" and is_asked(config) and config.decisions_sources == "headers":
             yield ConfigProblem(where, "is refused by the decision API: the proxy that asks would hand it on")
-    if config.decisions is not None and config.decisions_sources == "all":
+    if is_asked(config) and config.decisions_sources == "all":
         sentence = (
             "is unsafe: the proxy that asks hands tokens in cookies and queries on, unless it takes them out itself"
         )

@@ -5,7 +5,7 @@ from typing import Final
 
 from gateway.core.checks.issuers import algorithm_problems
 from gateway.core.checks.store import sharing_problems
-from gateway.core.config.file import Config, takes_certificates
+from gateway.core.config.file import Config, is_asked, takes_certificates
 from gateway.core.config.words import REQUIRED, ConfigProblem
 
 #: seconds; beyond an hour's sixth a proof is worth as much as the token
@@ -30,7 +30,7 @@ def dpop_problems(config: Config) -> Iterator[ConfigProblem]:
             "needs external_url, or hosts: a proof is for one URL, and a Host that nothing confirms is what its sender "
             "likes",
         )
-    elif config.decisions is not None and config.external_url is None:
+    elif is_asked(config) and config.external_url is None:
         yield ConfigProblem("dpop", "needs external_url with decisions: the proxy that asks says what the Host was")
     if section.nonce == "required" and section.nonce_key is None and not config.store.secrets:
         yield ConfigProblem(

@@ -14,6 +14,7 @@ from gateway.core.checks.client_certificates import certificate_problems, certif
 from gateway.core.checks.console import console_problems
 from gateway.core.checks.cors import cors_problems, cors_warnings
 from gateway.core.checks.credentials import credential_problems, credential_warnings
+from gateway.core.checks.decisions_grpc import grpc_problems, grpc_warnings
 from gateway.core.checks.demands import demand_problems, demand_warnings
 from gateway.core.checks.dpop import dpop_problems, dpop_warnings
 from gateway.core.checks.external_url import external_url_problems, external_url_warnings
@@ -34,7 +35,7 @@ from gateway.core.checks.tracing import tracing_problems, tracing_warnings
 from gateway.core.checks.twins import twin_warnings
 from gateway.core.checks.upstreams import upstream_problems, upstream_warnings
 from gateway.core.checks.userinfo import userinfo_problems, userinfo_warnings
-from gateway.core.config.file import Config, identity_headers_of
+from gateway.core.config.file import Config, grpc_decisions_of, identity_headers_of, is_asked
 from gateway.core.config.words import ConfigProblem, joined, named
 
 #: More processes than that do not share one listener well: replicas do.
@@ -81,6 +82,7 @@ def warnings(config: Config) -> list[ConfigProblem]:
     """What may stay but ought to be known."""
     return [
         *tls_warnings(config),
+        *grpc_warnings(config),
         *upstream_warnings(config),
         *external_url_warnings(config),
         *issuer_warnings(config),
@@ -119,7 +121,9 @@ def notes(config: Config) -> list[ConfigProblem]:
 
 def _address_problems(config: Config) -> Iterator[ConfigProblem]:
     bound: dict[str, Address] = {}
-    for key, text in (("listen", config.listen), ("admin", config.admin), ("decisions", config.decisions)):
+    grpc = grpc_decisions_of(config)
+    asked = (("decisions", config.decisions), ("decisions_grpc", None if grpc is None else grpc.address))
+    for key, text in (("listen", config.listen), ("admin", config.admin), *asked):
         try:
             if text is not None:
                 bound[key] = parse_address(text)
@@ -130,6 +134,9 @@ def _address_problems(config: Config) -> Iterator[ConfigProblem]:
     if "decisions" in bound:
         yield from _decision_problems(config, bound)
     yield from console_problems(config, bound)
+    yield from grpc_problems(config, bound)
+    if is_asked(config):
+        yield from _joined_problems(config)
     yield from upstream_problems(config, bound)
     yield from probe_problems(config, bound)
 
@@ -142,6 +149,9 @@ def _decision_problems(config: Config, bound: dict[str, Address]) -> Iterator[Co
     if not any((proxy == "unix") == (address.path is not None) for proxy in config.trusted_proxies):
         needed = "unix" if address.path is not None else "the proxies' addresses"
         yield ConfigProblem("decisions", f"needs {needed} in trusted_proxies: every question would be refused")
+
+
+def _joined_problems(config: Config) -> Iterator[ConfigProblem]:
     headers = identity_headers_of(config)
     paths = named("identity_headers", headers)
     for name, header in headers.items():

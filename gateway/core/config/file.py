@@ -10,6 +10,7 @@ from gateway.core.config.client_certificates import ClientCertificateHeader
 from gateway.core.config.console import ConsoleSection
 from gateway.core.config.cors import Cors
 from gateway.core.config.credentials import USUAL, Credentials
+from gateway.core.config.decisions_grpc import GrpcDecisions
 from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS, IdentityHeader
 from gateway.core.config.issuers import Issuer
@@ -53,6 +54,13 @@ class Config(Section, frozen=True, kw_only=True):
     console: Annotated[
         str | ConsoleSection | None,
         _doc("address:port of the operator's console, or the long form; null: none", variable="GATEWAY_CONSOLE"),
+    ] = None
+    decisions_grpc: Annotated[
+        str | GrpcDecisions | None,
+        _doc(
+            "address:port where Envoy asks over gRPC, or the long form; needs trusted_proxies and the extra grpc",
+            stand_in="127.0.0.1:1",
+        ),
     ] = None
     external_url: Annotated[
         str | tuple[str, ...] | None,
@@ -163,6 +171,17 @@ def upstreams_of(config: Config) -> dict[str, UpstreamSection]:
     if config.upstream is None or DEFAULT_UPSTREAM in config.upstreams:
         return config.upstreams.copy()
     return {**config.upstreams, DEFAULT_UPSTREAM: UpstreamSection(url=config.upstream)}
+
+
+def grpc_decisions_of(config: Config) -> GrpcDecisions | None:
+    """Where Envoy asks over gRPC, in the long form; None: nowhere."""
+    asked = config.decisions_grpc
+    return GrpcDecisions(address=asked) if isinstance(asked, str) else asked
+
+
+def is_asked(config: Config) -> bool:
+    """Whether proxies ask, and forward by themselves."""
+    return config.decisions is not None or config.decisions_grpc is not None
 
 
 def external_urls_of(config: Config) -> tuple[str, ...]:

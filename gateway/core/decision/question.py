@@ -13,7 +13,8 @@ from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS
 from gateway.core.config.limits import Limits
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.upstreams import asserted_of, token_requests_of
-from gateway.core.decision import envoy
+from gateway.core.decision import attributes, envoy
+from gateway.core.decision.attributes import Attributes
 from gateway.core.decision.forward import FORWARD
 from gateway.core.decision.nginx import INGRESS, nginx
 from gateway.core.decision.source import Source
@@ -95,13 +96,32 @@ class DecisionRules:
             facts = envoy.read(subrequest)
         else:
             raise NoRoute("the decision API has /nginx, /ingress-nginx, /forward and /envoy/...")
+        self._check_target(facts)
+        self._check_headers(facts)
+        self._check_places(facts)
+        return facts
+
+    def asked_over_grpc(self, told: Attributes, *, peer: str, trusted: bool, new_id: str) -> Facts:
+        """The request that Envoy asks about over gRPC. Every header can be taken out: none is refused for its name.
+
+        UntrustedProxy, UndecidableCredential, and what `attributes.read` and `check_request_line` raise. `peer`: who
+        asks. `new_id`: of a request that has none.
+        """
+        if not trusted:
+            raise UntrustedProxy(f"{peer} is none of trusted_proxies")
+        facts = attributes.read(told, peer=peer, trusted=trusted, limits=self.limits, new_id=new_id)
+        self._check_target(facts)
+        self._check_places(facts)
+        return facts
+
+    def _check_target(self, facts: Facts) -> None:
         if _TARGET.fullmatch(facts.target) is None and (facts.method, facts.target) != ("OPTIONS", b"*"):
             raise UnclearSubrequest("the target is not a path")
         check_request_line(facts.method, facts.target, self.limits)
-        self._check_headers(facts)
+
+    def _check_places(self, facts: Facts) -> None:
         if self.undecidable is not None and self.undecidable.has_any(facts):
             raise UndecidableCredential("a credential stands where the proxy that asks would leave it")
-        return facts
 
     def _check_headers(self, facts: Facts) -> None:
         # As on the traffic port: nobody has judged the method of a preflight, so nothing may change it.
