@@ -1,8 +1,8 @@
 """Leaves of an environment what the gateway runs on: the first stage of Dockerfile, never anything else.
 
-Takes out distributions that belong to no extra that was asked for, and of the rest tests, headers and sources of what
-is compiled; strips shared objects; writes byte-code that does not ask how old its source is, and beside each
-distribution which archive it came out of.
+Takes out distributions that belong to no extra that was asked for, and of the rest tests, headers, sources of what is
+compiled and what nobody imports; strips shared objects; writes byte-code that does not ask how old its source is, and
+beside each distribution which archive it came out of.
 """
 
 import argparse
@@ -25,6 +25,8 @@ PROJECT: Final = "bearer-gateway"
 #: what no program imports: sources of extension modules, their headers, stubs
 _SOURCES: Final = frozenset({".c", ".cc", ".cpp", ".h", ".hpp", ".pxd", ".pxi", ".pyi", ".pyx", ".rs"})
 _TESTS: Final = frozenset({"test", "tests"})
+#: extensions of CEL's library, each with the whole library in it, which no condition of a route can name: 26 MiB
+_UNUSED: Final = ("cel_expr_python/ext",)
 #: what pip wrote of itself: true no longer, and of files as they were before they were stripped
 _NOTES: Final = frozenset({"RECORD", "direct_url.json"})
 #: kept of bin/: no scripts to activate it, no tools of the packages
@@ -119,6 +121,8 @@ def _write_archive(item: dict[str, Any], packages: Path) -> None:
 
 
 def _leave_out(packages: Path) -> None:
+    for folder in _UNUSED:
+        rmtree(packages / folder, ignore_errors=True)
     for path in sorted(packages.rglob("*"), reverse=True):
         if path.is_dir():
             if path.name in _TESTS or path.name == "__pycache__":

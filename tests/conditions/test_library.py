@@ -1,5 +1,8 @@
 """What Google's CEL makes of a text and of values, as far as the gateway relies on it."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,3 +149,14 @@ def test_what_is_no_condition_does_not_start(library: Library, text: str, senten
         library.compile(text)
     assert str(mistake.value).startswith(sentence)
     assert "\n" not in str(mistake.value)
+
+
+def test_nothing_of_it_needs_the_extensions_that_the_image_leaves_out() -> None:
+    program = (
+        "import sys; sys.modules['cel_expr_python.ext'] = None; from gateway.conditions import library, conditions; "
+        "print([name for name in sys.modules if name.startswith('cel_expr_python.ext.')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.stdout == "[]\n"

@@ -17,7 +17,7 @@ def distribution(
 ) -> None:
     """Installs one by hand, version 1, with these files of no content."""
     info = packages / f"{name.replace('-', '_')}-1.dist-info"
-    info.mkdir(parents=True)
+    info.mkdir(parents=True, exist_ok=True)
     lines = ["Metadata-Version: 2.4", f"Name: {name}", "Version: 1"]
     lines += [f"Requires-Dist: {line}" for line in requires] + [f"Provides-Extra: {extra}" for extra in extras]
     (info / "METADATA").write_text("\n".join(lines) + "\n")
@@ -108,6 +108,13 @@ def test_sources_headers_tests_and_tools_go_and_the_rest_is_byte_code_that_asks_
     assert {path.read_bytes()[4:8] for path in packages.rglob("*.pyc")} == {b"\1\0\0\0"}
     assert not list(packages.glob("*.dist-info/RECORD"))
     assert {path.name for path in (root / "bin").iterdir()} == {"python", "python3", "python3.13", "bearer-gateway"}
+
+
+def test_what_nobody_imports_goes_too(root: Path) -> None:
+    packages = root / "lib" / "python3.13" / "site-packages"
+    distribution(packages, "hiredis", "cel_expr_python/cel.py", "cel_expr_python/ext/ext_math.py")
+    trim(root, "all", installed())
+    assert {path.name for path in (packages / "cel_expr_python").rglob("*.py")} == {"cel.py"}
 
 
 def test_each_says_which_archive_it_came_out_of_and_not_where_that_lay(root: Path) -> None:

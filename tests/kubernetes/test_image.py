@@ -30,7 +30,17 @@ SIZE = 200
 #: the same without what only extras need
 SIZE_WITHOUT_EXTRAS = 150
 #: what those are called in site-packages
-OF_EXTRAS = ("cel_expr_python", "bazel-project", "redis", "h2", "hpack", "hyperframe")
+OF_EXTRAS = (
+    "cel_expr_python",
+    "bazel-project",
+    "redis",
+    "h2",
+    "hpack",
+    "hyperframe",
+    "grpc",
+    "google",
+    "opentelemetry",
+)
 #: seconds from the start of the process to its first response
 FIRST_RESPONSE = 1.5
 OURS = "opt/bearer-gateway/"
