@@ -36,8 +36,8 @@ _KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _LABEL: Final = re.compile(r"(!?)([A-Za-z0-9][-A-Za-z0-9_./]*)(?:(=|==|!=)([-A-Za-z0-9_.]*))?")
 #: options that are shown again in the commands of further steps
 _SHOWN: Final = (
-    "filename", "config", "config_map", "issuer", "audience", "preset", "secret", "files", "image", "listen", "admin",
-    "container", "take_port", "loopback", "target_port", "name", "selector", "metrics_from", "unsafe",
+    "filename", "config", "config_map", "issuer", "audience", "preset", "tracing", "secret", "files", "image", "listen",
+    "admin", "container", "take_port", "loopback", "target_port", "name", "selector", "metrics_from", "unsafe",
 )  # fmt: skip
 _DEFAULTS: Final[dict[str, object]] = {
     "image": f"bearer-gateway:{__version__}",
@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     told.add_argument("--issuer", metavar="URL", help="whose tokens are accepted; without a file")
     told.add_argument("--audience", metavar="NAME", help="what they must be for; with --issuer")
     told.add_argument("--preset", metavar="NAME", help="which provider that is; with --issuer")
+    told.add_argument("--tracing", metavar="URL", help="a collector of OpenTelemetry (http://host:4318)")
     told.add_argument(
         "--secret", metavar="NAME[:KEY]", type=_secret, action="append", default=[],
         help="a Secret, as files in /etc/bearer-gateway/secrets/NAME; again for more",
@@ -146,7 +147,7 @@ def _told(arguments: argparse.Namespace, text: str) -> Judged:
     addresses = addresses_of(arguments.listen, arguments.admin, take_port=arguments.take_port)
     variables = {
         f"GATEWAY_{name.upper()}": value
-        for name in ("issuer", "audience", "preset")
+        for name in ("issuer", "audience", "preset", "tracing")
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.config is not None and arguments.config_map is not None:

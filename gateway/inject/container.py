@@ -104,6 +104,10 @@ def _mounted(wanted: Wanted, config_map: str | None) -> list[tuple[dict[str, Any
     return found
 
 
+#: by the names of OpenTelemetry's conventions
+_POD_ATTRIBUTES: Final = "k8s.pod.name=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE)"
+
+
 def _environment(wanted: Wanted, guarded: Guarded, config_map: str | None) -> list[dict[str, Any]]:
     listen, _ = listens(wanted, guarded)
     found: list[dict[str, Any]] = []
@@ -113,6 +117,13 @@ def _environment(wanted: Wanted, guarded: Guarded, config_map: str | None) -> li
     found.append({"name": "GATEWAY_ADMIN", "value": str(wanted.admin)})
     if wanted.upstream is None:
         found.append({"name": "GATEWAY_UPSTREAM", "value": f"http://127.0.0.1:{guarded.number}"})
+    if "GATEWAY_TRACING" in wanted.variables:
+        # Which pod a span is of.
+        found += [
+            {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+            {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": _POD_ATTRIBUTES},
+        ]
     if config_map is not None:
         key = wanted.config_map[1] if wanted.config_map is not None else CONFIG_KEY
         found.append({"name": "GATEWAY_CONFIG", "value": f"{CONFIG_AT}/{key}"})

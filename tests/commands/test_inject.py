@@ -312,3 +312,12 @@ def test_what_the_image_has_is_not_asked_of_this_machine(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     done = run("inject", "-f", str(api), "--config", str(config), "--loopback")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_collector_of_traces_is_one_option(run: Run, api: Path) -> None:
+    done = run("inject", "-f", str(api), *ISSUER, "--tracing", "http://collector.observability:4318")
+    assert done.returncode == 0, done.stderr
+    assert "GATEWAY_TRACING" in done.stdout
+    assert "OTEL_RESOURCE_ATTRIBUTES" in done.stdout
+    assert "--tracing http://collector.observability:4318" in done.stderr
+    assert "tracing.endpoint" in run("inject", "-f", str(api), *ISSUER, "--tracing", "collector:4318").stderr

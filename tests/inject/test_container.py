@@ -116,3 +116,17 @@ def test_volumes_are_its_own() -> None:
 
 def test_who_asks_the_cluster_for_keys_keeps_its_token() -> None:
     assert [volume["name"] for volume in volumes(wanted(needs_token=True), config_map=None)] == ["bearer-gateway-tmp"]
+
+
+def test_where_requests_are_traced_spans_say_of_which_pod_they_are() -> None:
+    (pod, namespace, attributes) = [
+        entry
+        for entry in container(
+            wanted(variables={"GATEWAY_TRACING": "http://c:4318"}), GUARDED, config_map=None, taken=set()
+        )["env"]
+        if not entry["name"].startswith("GATEWAY_")
+    ]
+    assert pod == {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    assert namespace == {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}
+    assert attributes["value"] == "k8s.pod.name=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE)"
+    assert "POD_NAME" not in [entry["name"] for entry in built()["env"]]

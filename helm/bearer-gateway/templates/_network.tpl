@@ -11,6 +11,15 @@
 {{- $ports | uniq | toJson -}}
 {{- end -}}
 
+{{/* Whether the configuration says that requests are traced: `true` or empty; of somebody else's ConfigMap nothing is known. */}}
+{{- define "bearer-gateway.traces" -}}
+{{- $config := .Values.config -}}
+{{- if kindIs "string" $config -}}
+{{- $config = fromYaml $config -}}
+{{- end -}}
+{{- ternary "true" "" (kindIs "map" (get (default dict $config) "tracing")) -}}
+{{- end -}}
+
 {{/* What the port for requests speaks; of somebody else's ConfigMap it is taken to be http. */}}
 {{- define "bearer-gateway.speaks" -}}
 {{- $config := .Values.config -}}
@@ -121,6 +130,8 @@ yes
 {{- $urls = concat $urls (include "bearer-gateway.upstreamUrls" $upstream | fromJsonArray) -}}
 {{- end -}}
 {{- end -}}
+{{- $tracing := default dict $config.tracing -}}
+{{- $urls = append $urls (get (ternary $tracing dict (kindIs "map" $tracing)) "endpoint") -}}
 {{- $found := include "bearer-gateway.portsOf" $urls | fromJsonArray -}}
 {{- $section := default dict $config.store -}}
 {{- $store := default (get (ternary $section dict (kindIs "map" $section)) "url") .Values.store.url -}}

@@ -17,6 +17,17 @@
   value: {{ . | quote }}
 {{- end }}
 {{- end }}
+{{- if and (include "bearer-gateway.traces" .) (not (hasKey $given "OTEL_RESOURCE_ATTRIBUTES")) (not .Values.envFrom) }}
+# Which pod a span is of.
+{{- range $name, $field := dict "POD_NAME" "metadata.name" "POD_NAMESPACE" "metadata.namespace" }}
+{{- if not (hasKey $given $name) }}
+- name: {{ $name }}
+  valueFrom: {fieldRef: {fieldPath: {{ $field }}}}
+{{- end }}
+{{- end }}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: k8s.pod.name=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE)
+{{- end }}
 {{- with .Values.env }}
 {{ toYaml . }}
 {{- end }}
