@@ -292,8 +292,8 @@ class Gate:
         lines = own if caller is None else caller.headers + own
         if caller is not None and self._assertions is not None:
             lines = (*lines, *self._assertions.lines(caller, upstream=route.upstream))
-        headers = self._upstream_headers.compose(facts, lines, route=route)
-        return Admission(route=route, identity=caller, target=route.forwarded_target(facts.target), headers=headers)
+        outgoing = self._upstream_headers.compose(facts, lines, route=route)
+        return Admission(route=route, identity=caller, target=route.forwarded_target(facts.target), lines=outgoing)
 
     async def _count_preflight(self, facts: Facts, ending: Ending, route: Route) -> None:
         """One that reaches the API counts as any request does, as far as that needs no token. RateLimited."""
@@ -315,6 +315,6 @@ class Gate:
         ending.route = route
         lines = route.cors.preflight_lines(facts.headers, method=method)
         ending.response_lines += lines or ()
-        headers = self._upstream_headers.compose(facts, ending.upstream_lines, route=route, preflight=True)
+        outgoing = self._upstream_headers.compose(facts, ending.upstream_lines, route=route, preflight=True)
         target = route.forwarded_target(facts.target)
-        return Admission(route=route, identity=None, target=target, headers=headers, by_gateway=lines is not None)
+        return Admission(route=route, identity=None, target=target, lines=outgoing, by_gateway=lines is not None)

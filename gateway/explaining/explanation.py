@@ -18,6 +18,7 @@ from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import UpstreamSection, asserted_of, token_requests_of
 from gateway.core.errors import MethodNotAllowed, NoRoute, Refusal
 from gateway.core.http.facts import HeaderLine
+from gateway.core.http.field_line import FieldLine
 from gateway.core.http.hosts import WILDCARD
 from gateway.core.http.placed import Place
 from gateway.core.revocation.entry import Entry
@@ -134,7 +135,7 @@ async def explain(  # noqa: PLR0913 -- as many as a request has parts
             method=method,
             target=raw,
             version=(1, 1),
-            headers=lines,
+            lines=tuple(FieldLine(name, value) for name, value in lines),
             peer=Peer("127.0.0.1", trusted=False, certificate=Shown(certificate)),
             limits=config.limits,
             upgrade=set(UPGRADE) <= set(lines),

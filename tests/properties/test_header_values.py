@@ -93,7 +93,7 @@ def compose(lines: list[HeaderLine], *, trusted: bool) -> tuple[HeaderLine, ...]
         trusted=trusted,
         request_id="r1",
     )
-    return UpstreamHeaders.of(CONFIG).compose(facts, IDENTITY, route=EVERYTHING)
+    return UpstreamHeaders.of(CONFIG).compose(facts, IDENTITY, route=EVERYTHING).headers
 
 
 @given(respelled(OURS))

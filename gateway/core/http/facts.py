@@ -6,6 +6,7 @@ Plain classes with Final attributes: one of each is made for every request, and 
 import re
 from typing import Final, Protocol
 
+from gateway.core.http.field_line import FieldLine
 from gateway.core.http.placed import Placed
 
 #: where a path ends for whoever reads it once, twice or as a browser would
@@ -27,12 +28,13 @@ class Facts:
     """What a request says, read in one pass over its raw header lines (RFC 9112 section 3)."""
 
     __slots__ = (
+        "_headers",
+        "_lines",
         "authorization",
         "certificate",
         "chunked",
         "content_length",
         "expects_continue",
-        "headers",
         "host",
         "is_question",
         "is_websocket",
@@ -53,7 +55,8 @@ class Facts:
         method: str,
         target: bytes,
         version: tuple[int, int],
-        headers: tuple[HeaderLine, ...],
+        headers: tuple[HeaderLine, ...] | None = None,
+        lines: tuple[FieldLine, ...] | None = None,
         authorization: tuple[bytes, ...],
         host: bytes | None,
         content_length: int | None,
@@ -69,12 +72,14 @@ class Facts:
         placed: tuple[Placed, ...] = (),
         place: str = "Authorization",
     ) -> None:
+        """`lines`: the header lines as they were read; without them they are made of `headers`."""
         self.method: Final = method
         #: origin-form or `*`, byte for byte as it will be forwarded
         self.target: Final = target
         #: (major, minor)
         self.version: Final = version
-        self.headers: Final = headers
+        self._headers = headers
+        self._lines = lines
         #: every Authorization value, in order
         self.authorization: Final = authorization
         #: authority the client named, or None (HTTP/1.0 without Host)
@@ -106,22 +111,39 @@ class Facts:
         return f"Facts({self.method} {self.path} from {self.peer}, request {self.request_id})"
 
     @property
+    def headers(self) -> tuple[HeaderLine, ...]:
+        """Header lines as names and values."""
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = tuple([line.pair for line in self._lines or ()])
+        return headers
+
+    @property
+    def lines(self) -> tuple[FieldLine, ...]:
+        """The same as they were read, or as if they had been."""
+        lines = self._lines
+        if lines is None:
+            lines = self._lines = tuple([FieldLine(name, value) for name, value in self._headers or ()])
+        return lines
+
+    @property
     def is_ambient(self) -> bool:
         """A browser sends its token by itself, whatever page had it do so."""
         return self.place.startswith("cookie ")
 
     def emptied(self, *, target: bytes, headers: tuple[HeaderLine, ...], placed: tuple[Placed, ...]) -> "Facts":
         """The same request without what stood in places of a token."""
-        return self._with(target, headers, self.authorization, placed, self.place)
+        return self._with(target, headers, None, self.authorization, placed, self.place)
 
     def credited(self, authorization: tuple[bytes, ...], *, place: str) -> "Facts":
         """The same request, its token taken for one in Authorization. That is forwarded no more than it was."""
-        return self._with(self.target, self.headers, authorization, self.placed, place)
+        return self._with(self.target, self._headers, self._lines, authorization, self.placed, place)
 
     def _with(
         self,
         target: bytes,
-        headers: tuple[HeaderLine, ...],
+        headers: tuple[HeaderLine, ...] | None,
+        lines: tuple[FieldLine, ...] | None,
         authorization: tuple[bytes, ...],
         placed: tuple[Placed, ...],
         place: str,
@@ -131,6 +153,7 @@ class Facts:
             target=target,
             version=self.version,
             headers=headers,
+            lines=lines,
             authorization=authorization,
             host=self.host,
             content_length=self.content_length,

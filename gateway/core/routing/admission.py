@@ -3,6 +3,7 @@
 from typing import Final
 
 from gateway.core.http.facts import HeaderLine
+from gateway.core.http.outgoing import Outgoing
 from gateway.core.routing.route import Route
 from gateway.core.token.identity import Identity
 
@@ -10,7 +11,7 @@ from gateway.core.token.identity import Identity
 class Admission:
     """A decided yes: by which route, who, and what the upstream gets."""
 
-    __slots__ = ("by_gateway", "headers", "identity", "route", "target")
+    __slots__ = ("by_gateway", "identity", "lines", "route", "target")
 
     def __init__(
         self,
@@ -18,7 +19,7 @@ class Admission:
         route: Route,
         identity: Identity | None,
         target: bytes,
-        headers: tuple[HeaderLine, ...],
+        lines: Outgoing,
         by_gateway: bool = False,
     ) -> None:
         self.route: Final = route
@@ -26,9 +27,14 @@ class Admission:
         #: the route only reports
         self.identity: Final = identity
         self.target: Final = target
-        self.headers: Final = headers
+        self.lines: Final = lines
         #: a preflight that the gateway itself responds to: the upstream does not get it
         self.by_gateway: Final = by_gateway
+
+    @property
+    def headers(self) -> tuple[HeaderLine, ...]:
+        """The lines as names and values."""
+        return self.lines.headers
 
     def __repr__(self) -> str:
         return f"Admission(route {self.route.name}, identity {self.identity})"

@@ -14,6 +14,7 @@ from gateway.core.config.file import Config, assertion_header_of, identity_heade
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS
 from gateway.core.config.secret import Secret
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.field_line import FieldLine
 from gateway.core.http.header_names import (
     CONNECTION_OPTIONS,
     HOP_BY_HOP,
@@ -23,6 +24,7 @@ from gateway.core.http.header_names import (
     is_forwarding,
     nominated,
 )
+from gateway.core.http.outgoing import Outgoing
 from gateway.core.memory import NameMemo
 from gateway.core.routing.route import Route
 from gateway.core.token.credential import is_ours
@@ -120,46 +122,51 @@ class UpstreamHeaders:
 
     def compose(
         self, facts: Facts, identity: tuple[HeaderLine, ...], *, route: Route, preflight: bool = False
-    ) -> tuple[HeaderLine, ...]:
+    ) -> Outgoing:
         """The lines for the upstream: the client's in their order, less what is stripped, then ours.
 
         `preflight`: nobody judged who sent it; it has no credential of a client, and stays a preflight behind us.
         """
         credential = not preflight and route.upstream not in self.has_credential
-        kept: list[HeaderLine] = []
+        kept: list[FieldLine] = []
         received: dict[bytes, list[bytes]] = {}
         nominates = has_host = False
         meanings = self.meanings[facts.trusted, preflight]
-        for line in facts.headers:
-            name, value = line
-            meaning = meanings[name]
+        for line in facts.lines:
+            meaning = line.meaning
+            if line.judge is not meanings:
+                meaning = line.meaning = meanings[line.name]
+                line.judge = meanings
             if meaning == _KEPT:
                 kept.append(line)
             elif meaning == _HOST:
                 # Once, where the client had it, as the facts have it.
                 if facts.host is not None and not has_host:
-                    kept.append((name, facts.host))
+                    kept.append(line if line.value == facts.host else FieldLine(line.name, facts.host))
                     has_host = True
             elif meaning == _CONNECTION:
-                nominates = nominates or value not in CONNECTION_OPTIONS
+                nominates = nominates or line.value not in CONNECTION_OPTIONS
             elif (
-                (meaning == _AUTHORIZATION and credential and self._passes(value, route))
+                (meaning == _AUTHORIZATION and credential and self._passes(line.value, route))
                 or (meaning == _PROOF and credential and route.upstream in self.keeps_authorization)
                 # RFC 9110 section 10.1.1: 100-continue from a client that may wait for it; there is no other.
                 or (meaning == _EXPECT and facts.expects_continue)
             ):
                 kept.append(line)
             elif meaning == _FORWARDED:
-                received.setdefault(name.lower(), []).append(value)
+                received.setdefault(line.name.lower(), []).append(line.value)
         if nominates and (gone := nominated(facts.headers)):
-            kept = [line for line in kept if line[0].lower() not in gone]
+            kept = [line for line in kept if line.name.lower() not in gone]
         if facts.host is not None and not has_host:
-            kept.insert(0, (b"Host", facts.host))
+            kept.insert(0, FieldLine(b"Host", facts.host))
+        ours: list[HeaderLine] = []
         if self.via:
-            kept.append((b"Via", b"%d.%d bearer-gateway" % facts.version))
-        _add_forwarding(kept, facts, received, prefix=route.prefix_of(facts.target))
-        kept.append((b"X-Request-Id", facts.request_id.encode("ascii")))
-        return (*kept, *identity, *self.own.get(route.upstream, ()))
+            ours.append((b"Via", b"%d.%d bearer-gateway" % facts.version))
+        _add_forwarding(ours, facts, received, prefix=route.prefix_of(facts.target))
+        ours.append((b"X-Request-Id", facts.request_id.encode("ascii")))
+        ours += identity
+        ours += self.own.get(route.upstream, ())
+        return Outgoing(kept, ours)
 
     def passing(self, facts: Facts) -> list[HeaderLine]:
         """The client's lines that go upstream as they are, or are a trusted proxy's word."""
@@ -225,8 +232,8 @@ class ForwardingNotice:
         """Says it of the first request that has such headers."""
         if self._said or facts.trusted:
             return
-        for name, _ in facts.headers:
-            if _IS_FORWARDING[name]:
+        for line in facts.lines:
+            if _IS_FORWARDING[line.name]:
                 self._said = True
                 advice = f"if that is your proxy, configure trusted_proxies: [{facts.peer}]"
                 self._say(f"forwarding headers of {facts.peer} were dropped; {advice}")

@@ -37,14 +37,14 @@ from gateway.relay.client.turns import TURN
 from gateway.relay.client.unreadable import Unreadable
 from gateway.relay.client.wire import Wire
 from gateway.relay.http1.events import Broken, Data, End
-from gateway.relay.http1.request_parser import Event, RequestHead, RequestParser
+from gateway.relay.http1.request_head import RequestHead
+from gateway.relay.http1.request_parser import Event, RequestParser
 from gateway.relay.prompt import PromptTask
 from gateway.relay.tunnel import Tunnel
 
 #: bytes that are kept, as they came, of what follows the request that is served; more, and the client is made to wait
 AHEAD: Final = 64 * 1024
-#: seconds for which what is still sent is read and dropped, so that the last response is not lost in a reset; until
-#: the next look at it, that is
+#: seconds, and until the next look at it, for which what still comes is dropped, so that no reset loses a response
 LINGERS: Final = 0.9
 
 log = logging.getLogger("gateway.relay")
@@ -73,7 +73,7 @@ class Connection:
     def __init__(self, listener: Listener) -> None:
         """Needs a running loop."""
         self._listener: Final = listener
-        self._parser: Final = RequestParser(listener.limits)
+        self._parser: Final = RequestParser(listener.limits, listener.lines)
         self.phase: Final = Phase(listener.now() + listener.header_timeout)
         #: in the crowd of those that have nothing under way
         self._place = NOWHERE

@@ -22,7 +22,7 @@ from gateway.relay.client.streams import OpenStream
 from gateway.relay.client.wire import Wire
 from gateway.relay.http1 import chunk
 from gateway.relay.http1.head import head_bytes, response_bytes
-from gateway.relay.http1.request_parser import RequestHead
+from gateway.relay.http1.request_head import RequestHead
 from gateway.relay.http1.response_head import BODYLESS
 from gateway.relay.tunnel import Tunnel
 
@@ -81,7 +81,7 @@ class ClientExchange:
             method=head.method,
             target=head.target,
             version=head.version,
-            headers=head.headers,
+            lines=head.lines,
             peer=wire.peer,
             limits=self._listener.limits,
             upgrade=head.upgrades,

@@ -11,7 +11,8 @@ from typing import Final
 from gateway.core.addresses import is_authority
 from gateway.core.config.limits import Limits
 from gateway.core.errors import BadRequest, TooLarge, VersionNotSupported
-from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.facts import Facts
+from gateway.core.http.field_line import FieldLine
 from gateway.core.http.request_line import check_request_line
 from gateway.core.memory import NameMemo
 from gateway.core.upstream.headers import parse_request_id
@@ -57,7 +58,7 @@ def read_facts(
     method: str,
     target: bytes,
     version: tuple[int, int],
-    headers: tuple[HeaderLine, ...],
+    lines: tuple[FieldLine, ...],
     peer: Peer,
     limits: Limits,
     upgrade: bool = False,
@@ -69,7 +70,7 @@ def read_facts(
     if version not in ((1, 0), (1, 1)):
         raise VersionNotSupported(f"HTTP/{version[0]}.{version[1]}")
     check_request_line(method, target, limits)
-    found = _look_at(headers, limits, size=len(method) + len(target) + _REQUEST_LINE_EXTRA)
+    found = _look_at(lines, limits, size=len(method) + len(target) + _REQUEST_LINE_EXTRA)
     if b"host" not in found and version == (1, 1):
         raise BadRequest("no Host")
     if _OLD_WEBSOCKET in found:
@@ -87,7 +88,7 @@ def read_facts(
         method=method,
         target=target,
         version=version,
-        headers=headers,
+        lines=lines,
         authorization=tuple(found.get(b"authorization", ())),
         host=host or None,
         content_length=content_length,
@@ -109,25 +110,27 @@ def read_facts(
     )
 
 
-def _look_at(headers: tuple[HeaderLine, ...], limits: Limits, *, size: int) -> dict[bytes, list[bytes]]:
+def _look_at(lines: tuple[FieldLine, ...], limits: Limits, *, size: int) -> dict[bytes, list[bytes]]:
     """The values of the lines that matter, by name. TooLarge, BadRequest. `size`: bytes of the head without them."""
     found: dict[bytes, list[bytes]] = {}
-    size += _LINE_EXTRA * len(headers)
-    for name, value in headers:
-        size += len(name) + len(value)
-        lower = _NAMES[name]
+    size += _LINE_EXTRA * len(lines)
+    for line in lines:
+        size += len(line.name) + len(line.value)
+        lower = line.read_as
+        if lower == b"":
+            lower = line.read_as = _NAMES[line.name]
         if lower is None:
             continue
         if lower not in found:
-            found[lower] = [value]
+            found[lower] = [line.value]
         elif lower in _ONCE:
             raise BadRequest(f"more than one {lower.decode('ascii')}")
         else:
-            found[lower].append(value)
+            found[lower].append(line.value)
     if size > limits.header_bytes:
         raise TooLarge(f"the head has {size} bytes; {limits.header_bytes} are accepted")
-    if len(headers) > limits.header_count:
-        raise TooLarge(f"{len(headers)} header lines; {limits.header_count} are accepted")
+    if len(lines) > limits.header_count:
+        raise TooLarge(f"{len(lines)} header lines; {limits.header_count} are accepted")
     return found
 
 

@@ -12,6 +12,7 @@ from gateway.relay.client.peer import Peer, TrustedProxies
 from gateway.relay.client.secure import Secure, secured
 from gateway.relay.client.streams import Streams
 from gateway.relay.client.turns import Turns
+from gateway.relay.http1.plain_request import LineMemory
 from gateway.relay.sweep import Clock
 
 
@@ -36,6 +37,8 @@ class Listener:
         self.under_way: Final = TAKING if own_pages else NOWHERE
         #: bounds on what a client may send
         self.limits: Final = config.limits
+        #: reads heads, and remembers what they have in common
+        self.lines: Final = LineMemory()
         self.body_bytes: Final[int | None] = config.limits.body_bytes
         #: seconds
         self.header_timeout: Final = float(config.limits.header_timeout)

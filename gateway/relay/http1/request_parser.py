@@ -1,6 +1,7 @@
 """The bytes of a client to events, one at a time and only when asked for: what nobody asked for stays as it came.
 
-llhttp (httptools) reads them, strictly; what it takes and this gateway does not is refused in `facts`.
+A head that is plain and came in one piece is read in `plain_request`, all else by llhttp (httptools), strictly; what it
+takes and this gateway does not is refused in `facts`.
 """
 
 from typing import Final
@@ -9,10 +10,12 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 
 from gateway.core.config.limits import Limits
 from gateway.core.errors import BadRequest, Refusal, TooLarge, UriTooLong
-from gateway.core.http.facts import HeaderLine
+from gateway.core.http.field_line import FieldLine
 from gateway.relay.http1.events import END, UPGRADE, Broken, Data, End, Upgrade
 from gateway.relay.http1.framing import parse_length
 from gateway.relay.http1.parser_errors import parser_refusal
+from gateway.relay.http1.plain_request import LineMemory, PlainReader
+from gateway.relay.http1.request_head import RequestHead
 
 #: bytes of empty lines before a request
 MAX_EMPTY: Final = 16
@@ -26,38 +29,6 @@ _BLANKS: Final = b" \t"
 _LENGTH: Final = b"content-length"
 _CODING: Final = b"transfer-encoding"
 _UPGRADE: Final = b"upgrade"
-
-
-class RequestHead:
-    """A request as it was sent, its body apart. Behind it: Data, as often as some comes, and End or Upgrade."""
-
-    __slots__ = ("closes", "has_body", "headers", "method", "target", "upgrades", "version")
-
-    def __init__(
-        self,
-        *,
-        method: str,
-        target: bytes,
-        version: tuple[int, int],
-        headers: tuple[HeaderLine, ...],
-        has_body: bool,
-        closes: bool,
-        upgrades: bool,
-    ) -> None:
-        self.method: Final = method
-        self.target: Final = target
-        self.version: Final = version
-        self.headers: Final = headers
-        #: it announces one that is not empty, or comes in chunks
-        self.has_body: Final = has_body
-        #: the connection is to end behind it
-        self.closes: Final = closes
-        #: it asks for another protocol, in Connection and Upgrade together
-        self.upgrades: Final = upgrades
-
-    def __repr__(self) -> str:
-        body = ", body" if self.has_body else ""
-        return f"<RequestHead {self.method}, {len(self.headers)} lines{body}{', closes' if self.closes else ''}>"
 
 
 Event = RequestHead | Data | End | Upgrade | Broken
@@ -76,20 +47,24 @@ class RequestParser:
         "_head",
         "_header_bytes",
         "_header_count",
+        "_is_counted",
         "_last",
         "_length",
         "_lines",
         "_llhttp",
         "_missing",
         "_parts",
+        "_plain",
         "_problem",
         "_size",
         "_target",
         "_uri_bytes",
     )
 
-    def __init__(self, limits: Limits) -> None:
-        """`limits`: on heads."""
+    def __init__(self, limits: Limits, memory: LineMemory) -> None:
+        """`limits`: on heads. `memory`: of lines that many heads have."""
+        #: None: what follows is for llhttp, which knows that nothing should
+        self._plain: PlainReader | None = PlainReader(memory)
         self._header_bytes = int(limits.header_bytes)
         self._header_count = limits.header_count
         self._uri_bytes = int(limits.uri_bytes)
@@ -107,12 +82,14 @@ class RequestParser:
         self._last = b""
         #: bytes of the body that is read that are still to come; -1: it comes in chunks; 0: no body is read
         self._missing = 0
+        #: that of a plain head, which is as long as was announced: llhttp has not heard of it
+        self._is_counted = False
         #: what llhttp found in what it was fed last
         self._head: RequestHead | None = None
         self._parts: list[bytes] | None = None
         self._problem: Refusal | None = None
         #: of the head that is read; None: none is
-        self._lines: list[HeaderLine] | None = None
+        self._lines: list[FieldLine] | None = None
         self._target = b""
         #: what it says of a body: digits of its length, and whether it is coded
         self._length = b""
@@ -147,7 +124,7 @@ class RequestParser:
 
     def close(self) -> None:
         """Nothing will come any more, or nobody cares."""
-        self._following = self._llhttp = None
+        self._following = self._llhttp = self._plain = None
         self._data, self._at = b"", 0
 
     def next_event(self) -> Event | None:
@@ -158,6 +135,8 @@ class RequestParser:
             return following
         event: Event | None = None
         try:
+            if self._plain is not None and not self._size and not self._missing and self.unread:
+                event = self._read_plain(self._plain)
             while event is None and self._llhttp is not None:
                 end = self._find_end()
                 if end == self._at:
@@ -185,8 +164,6 @@ class RequestParser:
         if self._missing:
             # The end of chunks looks like that of a head.
             size = min(size, start + _CHUNKS)
-        elif not self._size:
-            start = self._at = self._skip_empty_lines(start)
         if self._last:
             found = (self._last + data[start : start + len(_MARK) - 1]).find(_MARK)
             if found >= 0:
@@ -203,6 +180,31 @@ class RequestParser:
             if self._empty > MAX_EMPTY:
                 raise BadRequest("empty lines where a request was due")
         return start
+
+    def _read_plain(self, reader: PlainReader) -> RequestHead | None:
+        """The head that is here, where all of it is and it is plain. BadRequest: empty lines in its place."""
+        data = self._data
+        start = self._at = self._skip_empty_lines(self._at)
+        head = None
+        end = len(data)
+        # Nearly always there is one head and nothing else; where there is more, that is found out once.
+        if start == 0 and end <= self._header_bytes and data.endswith(_MARK):
+            head = reader.read(data)
+        if head is None:
+            found = data.find(_MARK, start, start + self._header_bytes)
+            if found < 0 or (found + len(_MARK) == end and start == 0):
+                return None
+            end = found + len(_MARK)
+            head = reader.read(data[start:end])
+        if head is None or len(head.lines) > self._header_count or len(head.target) > self._uri_bytes:
+            return None
+        self._at = end
+        self._empty = 0
+        self._missing = head.length
+        self._is_counted = head.has_body
+        if not head.has_body:
+            self._following = END
+        return head
 
     def _read(self, end: int) -> Event | None:
         """What comes of one piece; None: of its own nothing. A Refusal: nobody can tell what it means."""
@@ -221,16 +223,24 @@ class RequestParser:
             return None
         self._head = None
         self._size, self._last, self._empty = 0, b"", 0
+        if head.closes:
+            self._plain = None
         if is_upgrade and head.has_body:
             self._begin_body()
         elif is_upgrade:
-            self._llhttp = None
+            self._llhttp = self._plain = None
             self._following = UPGRADE
         elif not head.has_body:
             self._following = END
         return head
 
     def _read_body(self, piece: bytes) -> Event | None:
+        if self._is_counted:
+            self._missing -= len(piece)
+            if not self._missing:
+                self._is_counted = False
+                self._following = END
+            return Data(piece)
         self._feed(piece)
         parts, self._parts = self._parts, None
         if self._lines is not None:
@@ -308,7 +318,7 @@ class RequestParser:
             return
         if value and (value[-1] == 0x20 or value[-1] == 0x09):
             value = value.rstrip(_BLANKS)
-        lines.append((name, value))
+        lines.append(FieldLine(name, value))
         size = len(name)
         if size == len(_LENGTH) and name.lower() == _LENGTH:
             self._length = value
@@ -332,8 +342,8 @@ class RequestParser:
             method=llhttp.get_method().decode("ascii"),
             target=self._target,
             version=_VERSIONS.get(version) or _parse_version(version),
-            headers=tuple(lines),
-            has_body=self._missing != 0,
+            lines=tuple(lines),
+            length=self._missing,
             closes=self._asks_upgrade or upgrades or not llhttp.should_keep_alive(),
             upgrades=upgrades,
         )

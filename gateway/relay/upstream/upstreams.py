@@ -16,7 +16,6 @@ from gateway.core.errors import Overloaded, UpstreamClosed
 from gateway.core.http.facts import Facts
 from gateway.core.routing.admission import Admission
 from gateway.ports import Exchange, Observer
-from gateway.relay.http1.head import written
 from gateway.relay.http1.response_head import ResponseHead, is_connection_login
 from gateway.relay.sweep import Clock, Sweep
 from gateway.relay.upstream.connection import Closed, UpstreamConnection
@@ -137,19 +136,29 @@ class HttpUpstream:
 
     def _head(self, facts: Facts, admission: Admission, *, closes: bool) -> bytes:
         """Request line and lines as they are, then framing from the parsed message (RFC 9112 section 6)."""
-        headers = admission.headers
+        parts = [facts.method.encode("ascii"), b" ", admission.target, b" HTTP/1.1\r\n"]
+        kept = admission.lines.kept
         if facts.host is None or self._own_host:
-            headers = ((b"Host", self._authority), *(line for line in headers if line[0].lower() != b"host"))
-        more = b""
+            parts += [b"Host: ", self._authority, b"\r\n"]
+            kept = [line for line in kept if line.name.lower() != b"host"]
+        for line in kept:
+            parts.append(line.wire)
+        for name, value in admission.lines.ours:
+            # One by one: compiled, an append costs a tenth of what a tuple and its unpacking do.
+            parts.append(name)
+            parts.append(b": ")
+            parts.append(value)
+            parts.append(b"\r\n")
         if facts.chunked:
-            more = b"\r\nTransfer-Encoding: chunked"
+            parts.append(b"Transfer-Encoding: chunked\r\n")
         elif facts.content_length is not None:
-            more = b"\r\nContent-Length: %d" % facts.content_length
+            parts.append(b"Content-Length: %d\r\n" % facts.content_length)
         if facts.is_websocket:
-            more += b"\r\nConnection: Upgrade\r\nUpgrade: websocket"
+            parts.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
         elif closes:
-            more += b"\r\nConnection: close"
-        return written(b"%b %b HTTP/1.1" % (facts.method.encode("ascii"), admission.target), headers, more=more)
+            parts.append(b"Connection: close\r\n")
+        parts.append(b"\r\n")
+        return b"".join(parts)
 
     def sweep(self, now: float) -> None:
         """Ends what is silent or idle for too long, and tells how many are left. `now`: loop time."""

@@ -13,6 +13,7 @@ import gateway.core.token.identity
 import gateway.core.token.rules
 from gateway.core.config.routes import RouteSection
 from gateway.core.http.facts import Facts
+from gateway.core.http.outgoing import Outgoing
 from gateway.core.routing.admission import Admission
 from gateway.core.routing.route import compile_route
 from gateway.core.token.believed import Believed
@@ -71,7 +72,7 @@ def identity() -> Identity:
         facts(),
         identity(),
         Credential(SECRET.encode()),
-        Admission(route=ROUTE, identity=identity(), target=b"/", headers=LINES),
+        Admission(route=ROUTE, identity=identity(), target=b"/", lines=Outgoing([], list(LINES))),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -15,6 +15,7 @@ from gateway.core.config.secret import Secret
 from gateway.core.config.tracing import TracingSection
 from gateway.core.config.upstreams import BasicCredential, UpstreamCredential, UpstreamSection
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.field_line import FieldLine
 from gateway.core.http.header_names import HOP_BY_HOP, fold, nominated
 from gateway.core.routing.route import compile_route
 from gateway.core.upstream.headers import ForwardingNotice, UpstreamHeaders, parse_request_id, response_headers
@@ -51,7 +52,7 @@ def facts(*headers: HeaderLine, **settings: Any) -> Facts:
         "trusted": False,
         "request_id": "r1",
     }
-    return Facts(headers=headers, **(defaults | settings))
+    return Facts(**({"headers": headers} | defaults | settings))
 
 
 def compose(
@@ -64,7 +65,8 @@ def compose(
     **settings: Any,
 ) -> tuple[HeaderLine, ...]:
     compiled = UpstreamHeaders.of(configured or config(), secrets=secrets)
-    return compiled.compose(facts(*headers, **settings), identity, route=compile_route(route), preflight=preflight)
+    composed = compiled.compose(facts(*headers, **settings), identity, route=compile_route(route), preflight=preflight)
+    return composed.headers
 
 
 def kept(*headers: HeaderLine, **settings: Any) -> tuple[HeaderLine, ...]:
@@ -644,9 +646,24 @@ def test_a_name_means_the_same_the_second_time_and_in_another_place() -> None:
     untrusted = (HOST, lines[2], lines[4], *ADDED)
     trusted = (HOST, *lines[1:3], lines[4], *ADDED)
     for _ in range(2):
-        assert compiled.compose(facts(*lines), (), route=route) == untrusted
-        assert compiled.compose(facts(*lines, trusted=True), (), route=route) == trusted
-        assert compiled.compose(facts(*lines), (), route=route, preflight=True) == (HOST, lines[4], *ADDED)
+        assert compiled.compose(facts(*lines), (), route=route).headers == untrusted
+        assert compiled.compose(facts(*lines, trusted=True), (), route=route).headers == trusted
+        assert compiled.compose(facts(*lines), (), route=route, preflight=True).headers == (HOST, lines[4], *ADDED)
+
+
+def test_a_line_that_comes_again_is_judged_by_the_rules_that_hold_then() -> None:
+    route = compile_route(EVERYTHING)
+    line = (b"X-Tenant", b"forged")
+    lines = tuple(FieldLine(name, value) for name, value in (HOST, line, (b"X-Forwarded-Port", b"1")))
+    kept = UpstreamHeaders.of(config())
+    ours = UpstreamHeaders.of(config(identity_headers={"X-Tenant": IdentityHeader(claim="tenant")}))
+    for _ in range(2):
+        for trusted, passes in ((False, ()), (True, (lines[2].pair,))):
+            request = facts(headers=None, lines=lines, trusted=trusted)
+            assert kept.compose(request, (), route=route).headers == (HOST, line, *passes, *ADDED)
+            for _ in range(2):
+                assert ours.compose(request, (), route=route).headers == (HOST, *passes, *ADDED)
+            assert kept.with_own({}).compose(request, (), route=route).headers == (HOST, line, *passes, *ADDED)
 
 
 def test_connection_options_nominate_no_header_and_what_stands_beside_them_does() -> None:
@@ -666,9 +683,9 @@ def test_a_secret_that_was_replaced_changes_the_lines_of_ours_and_nothing_else()
     before = UpstreamHeaders.of(OWN, secrets=SECRETS)
     after = before.with_own(own_lines(OWN, dict.fromkeys(SECRETS, "neu")))
     route = compile_route(RouteSection(path="/*", upstream="bearer"))
-    lines = after.compose(facts(HOST), (), route=route)
+    lines = after.compose(facts(HOST), (), route=route).headers
     assert lines == (HOST, *ADDED, (b"Authorization", b"Bearer neu"), (b"X-Api_Key", b"neu"))
-    assert before.compose(facts(HOST), (), route=route) == (HOST, *ADDED, BEARER, API_KEY)
+    assert before.compose(facts(HOST), (), route=route).headers == (HOST, *ADDED, BEARER, API_KEY)
 
 
 @pytest.mark.parametrize("trusted", [False, True])

@@ -14,6 +14,7 @@ from gateway.core.errors import (
     VersionNotSupported,
 )
 from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.field_line import FieldLine
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.peer import Peer
 
@@ -31,7 +32,7 @@ def facts(
         method=method,
         target=target,
         version=version,
-        headers=headers,
+        lines=tuple(FieldLine(name, value) for name, value in headers),
         peer=Peer("10.0.0.1", trusted=False),
         limits=limits or Limits(),
     )

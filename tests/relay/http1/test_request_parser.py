@@ -13,7 +13,9 @@ from gateway.core.config.section import Size
 from gateway.core.errors import Refusal
 from gateway.core.http.facts import HeaderLine
 from gateway.relay.http1.events import Broken, Data, Upgrade
-from gateway.relay.http1.request_parser import Event, RequestHead, RequestParser
+from gateway.relay.http1.plain_request import LineMemory
+from gateway.relay.http1.request_head import RequestHead
+from gateway.relay.http1.request_parser import Event, RequestParser
 from tests.relay.smuggling import CASES
 from tests.wire import chunked, chunks, get, post
 
@@ -34,7 +36,7 @@ class Heard(NamedTuple):
 
 
 def parser(limits: Limits | None = None) -> RequestParser:
-    return RequestParser(limits or Limits())
+    return RequestParser(limits or Limits(), LineMemory())
 
 
 def events(reads: RequestParser) -> Iterator[Event]:
@@ -42,9 +44,9 @@ def events(reads: RequestParser) -> Iterator[Event]:
         yield event
 
 
-def hear(pieces: Iterable[bytes]) -> tuple[list[Heard], str | None, bytes]:
+def hear(pieces: Iterable[bytes], memory: LineMemory | None = None) -> tuple[list[Heard], str | None, bytes]:
     """The requests, the evidence of the refusal that ends them, and the bytes behind an upgrade."""
-    reads = parser()
+    reads = RequestParser(Limits(), memory or LineMemory())
     problem = None
     heard: list[Heard] = []
     ended: list[bool] = []
