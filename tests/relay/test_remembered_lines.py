@@ -7,7 +7,7 @@ import pytest
 from tests.relay.smuggling import CASES
 from tests.relay.test_transparency import nothing_differs
 from tests.relay.transparency import ROWS, Row
-from tests.wire import Running, Start, bearer, get
+from tests.wire import RawClient, Running, Start, bearer, get, until
 
 #: parts in which tables are run: one would take too long
 PARTS = 4
@@ -97,3 +97,10 @@ async def test_what_one_connection_sent_is_told_of_no_other(gateway: Running) ->
     kept = gateway.server.listener.lines.lines
     assert set(kept) == {b"Host: api.test\r\n", b"Accept: */*\r\n"}
     assert not any(word in line for line in kept for word in (b"one", b"two", b"Bearer"))
+
+
+async def test_no_credential_is_kept_for_longer_than_a_second(gateway: Running, client: RawClient) -> None:
+    assert (await client.ask(get())).status == 200
+    lines = gateway.server.listener.lines
+    await until(lambda: not lines.credentials)
+    assert (await client.ask(get())).status == 200

@@ -9,7 +9,7 @@ from typing import Final
 class FieldLine:
     """A header line as it was written. One that comes again and again may be one and the same object."""
 
-    __slots__ = ("announces", "is_shared", "judge", "meaning", "name", "pair", "read_as", "value", "wire")
+    __slots__ = ("announces", "forwards", "is_shared", "judge", "meaning", "name", "pair", "read_as", "value", "wire")
 
     def __init__(
         self, name: bytes, value: bytes, wire: bytes = b"", announces: int = -1, *, is_shared: bool = False
@@ -25,8 +25,10 @@ class FieldLine:
         self.is_shared: Final = is_shared
         #: bytes of a body, where whoever read the line knows that it says so; -1: it does not, or nobody knows
         self.announces: Final = announces
-        #: the name in lower case, where `relay.client.facts` reads such lines; None: it does not; empty: nobody asked
-        self.read_as: bytes | None = b""
+        #: what `relay.client.facts` reads it for; -1: it was not asked
+        self.read_as = -1
+        #: whether only a proxy would say so, as `upstream.headers` knows; -1: it was not asked
+        self.forwards = -1
         #: what becomes of the line upstream, by the rules of that one object: nobody else's word counts
         self.judge: object = None
         self.meaning = 0

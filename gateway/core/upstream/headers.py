@@ -194,24 +194,25 @@ def _meaning(name: bytes, *, stripped: frozenset[bytes], trusted: bool) -> int:
 
 
 def _add_forwarding(
-    lines: list[HeaderLine], facts: Facts, received: Mapping[bytes, list[bytes]], *, prefix: bytes
+    lines: list[HeaderLine], facts: Facts, received: dict[bytes, list[bytes]], *, prefix: bytes
 ) -> None:
     """Adds what the gateway says of the client: its address, how it came, which host and prefix it asked for."""
-    addresses = [value for value in received.get(b"x-forwarded-for", ()) if value]
-    if facts.peer != "unix":
-        addresses.append(facts.peer.encode("ascii"))
-    if addresses:
-        lines.append((b"X-Forwarded-For", b", ".join(addresses)))
-    if protos := received.get(b"x-forwarded-proto"):
-        lines.append((b"X-Forwarded-Proto", b", ".join(protos)))
-    else:
-        lines.append(_PROTO[facts.scheme])
-    if hosts := received.get(b"x-forwarded-host"):
+    address = b"" if facts.peer == "unix" else facts.peer.encode("ascii")
+    if received and (told := [value for value in received.get(b"x-forwarded-for", ()) if value]):
+        address = b", ".join([*told, address] if address else told)
+    if address:
+        lines.append((b"X-Forwarded-For", address))
+    protos = received.get(b"x-forwarded-proto") if received else None
+    lines.append((b"X-Forwarded-Proto", b", ".join(protos)) if protos else _PROTO[facts.scheme])
+    hosts = received.get(b"x-forwarded-host") if received else None
+    if hosts:
         lines.append((b"X-Forwarded-Host", b", ".join(hosts)))
     elif facts.host is not None:
         lines.append((b"X-Forwarded-Host", facts.host))
-    if prefixes := b"".join(received.get(b"x-forwarded-prefix", ())) + prefix:
-        lines.append((b"X-Forwarded-Prefix", prefixes))
+    if received:
+        prefix = b"".join(received.get(b"x-forwarded-prefix", ())) + prefix
+    if prefix:
+        lines.append((b"X-Forwarded-Prefix", prefix))
 
 
 _IS_FORWARDING: Final = NameMemo(is_forwarding)
@@ -233,7 +234,10 @@ class ForwardingNotice:
         if self._said or facts.trusted:
             return
         for line in facts.lines:
-            if _IS_FORWARDING[line.name]:
+            forwards = line.forwards
+            if forwards < 0:
+                forwards = line.forwards = int(_IS_FORWARDING[line.name])
+            if forwards:
                 self._said = True
                 advice = f"if that is your proxy, configure trusted_proxies: [{facts.peer}]"
                 self._say(f"forwarding headers of {facts.peer} were dropped; {advice}")

@@ -35,22 +35,40 @@ _ONCE: Final = frozenset(
         b"user-agent",
     }
 )
-#: that of a WebSocket before RFC 6455: eight bytes follow, which no framing announces
-_OLD_WEBSOCKET: Final = b"sec-websocket-key1"
-#: the header lines that are looked at
-_READ: Final = _ONCE | {b"authorization", b"x-request-id", b"expect", b"upgrade", _OLD_WEBSOCKET}
+#: The lines that are looked at, a bit for each name; those first of which values are read. A WebSocket before RFC 6455
+#: has Sec-WebSocket-Key1: eight bytes follow, which no framing announces.
+_LISTED: Final = (
+    b"host",
+    b"authorization",
+    b"content-length",
+    b"transfer-encoding",
+    b"x-request-id",
+    b"expect",
+    b"upgrade",
+    b"sec-websocket-key1",
+)
+_HOST: Final = 1 << 0
+_AUTHORIZATION: Final = 1 << 1
+_LENGTH: Final = 1 << 2
+_CODING: Final = 1 << 3
+_REQUEST_ID: Final = 1 << 4
+_EXPECT: Final = 1 << 5
+_UPGRADE: Final = 1 << 6
+_OLD_WEBSOCKET: Final = 1 << 7
+#: below it are those of which values are read
+_UNREAD: Final = 1 << 8
+_BITS: Final = {name: 1 << bit for bit, name in enumerate((*_LISTED, *sorted(_ONCE.difference(_LISTED))))}
+_ONCE_BITS: Final = sum(_BITS[name] for name in _ONCE)
+#: ids of requests that are made at once
+_IDS_AT_A_TIME: Final = 64
 #: a header line's colon, blank and line end; a request line's blanks, version and line end, and the empty line
 _LINE_EXTRA: Final = 4
 _REQUEST_LINE_EXTRA: Final = 14
 
-
-def _read_name(name: bytes) -> bytes | None:
-    lower = name.lower()
-    return lower if lower in _READ else None
-
-
-#: header names as clients write them, and what they are in lower case when they are looked at here, else None
-_NAMES: NameMemo[bytes | None] = NameMemo(_read_name)
+#: header names as clients write them, to their bits; 0: not looked at
+_NAMES: NameMemo[int] = NameMemo(lambda name: _BITS.get(name.lower(), 0))
+#: what was found to be the authority of a host, or none
+_AUTHORITIES: NameMemo[bool] = NameMemo(is_authority)
 
 
 def read_facts(
@@ -70,77 +88,98 @@ def read_facts(
     if version not in ((1, 0), (1, 1)):
         raise VersionNotSupported(f"HTTP/{version[0]}.{version[1]}")
     check_request_line(method, target, limits)
-    found = _look_at(lines, limits, size=len(method) + len(target) + _REQUEST_LINE_EXTRA)
-    if b"host" not in found and version == (1, 1):
+    seen, found = _look_at(lines, limits, size=len(method) + len(target) + _REQUEST_LINE_EXTRA)
+    if not seen & _HOST and version == (1, 1):
         raise BadRequest("no Host")
-    if _OLD_WEBSOCKET in found:
+    if seen & _OLD_WEBSOCKET:
         raise BadRequest("a WebSocket older than RFC 6455")
-    chunked = b"transfer-encoding" in found
+    chunked = seen & _CODING != 0
     if chunked:
         # RFC 9112 section 6.1: a coding in HTTP/1.0 is a sign of trouble; any other than chunked we cannot forward.
         if version == (1, 0):
             raise BadRequest("Transfer-Encoding in HTTP/1.0")
-        if not _says(found[b"transfer-encoding"], b"chunked"):
+        if not _says(found[_CODING], b"chunked"):
             raise BadRequest("a Transfer-Encoding other than chunked")
-    content_length = _parse_length(found[b"content-length"][0]) if b"content-length" in found else None
-    target, host = _origin_form(method, target, found[b"host"][0] if b"host" in found else None)
+    content_length = _parse_length(found[_LENGTH][0]) if seen & _LENGTH else None
+    target, host = _origin_form(method, target, found[_HOST][0] if seen & _HOST else None)
     return Facts(
         method=method,
         target=target,
         version=version,
         lines=lines,
-        authorization=tuple(found.get(b"authorization", ())),
+        authorization=tuple(found[_AUTHORIZATION]) if seen & _AUTHORIZATION else (),
         host=host or None,
         content_length=content_length,
         chunked=chunked,
         scheme=peer.scheme,
         peer=peer.address,
         trusted=peer.trusted,
-        request_id=(parse_request_id(found[b"x-request-id"]) if b"x-request-id" in found else None) or _new_id(),
-        expects_continue=b"expect" in found and version == (1, 1) and _says(found[b"expect"], b"100-continue"),
+        request_id=(parse_request_id(found[_REQUEST_ID]) if seen & _REQUEST_ID else None) or _IDS.next(),
+        expects_continue=bool(seen & _EXPECT) and version == (1, 1) and _says(found[_EXPECT], b"100-continue"),
         # RFC 6455 section 4.1. Any other upgrade is ignored, as RFC 9110 section 7.8 allows.
         is_websocket=(
             upgrade
             and version == (1, 1)
             and method == "GET"
-            and _says(found.get(b"upgrade", ()), b"websocket")
+            and bool(seen & _UPGRADE)
+            and _says(found[_UPGRADE], b"websocket")
             and not (chunked or content_length)
         ),
         certificate=peer.certificate,
     )
 
 
-def _look_at(lines: tuple[FieldLine, ...], limits: Limits, *, size: int) -> dict[bytes, list[bytes]]:
-    """The values of the lines that matter, by name. TooLarge, BadRequest. `size`: bytes of the head without them."""
-    found: dict[bytes, list[bytes]] = {}
+def _look_at(lines: tuple[FieldLine, ...], limits: Limits, *, size: int) -> tuple[int, dict[int, list[bytes]]]:
+    """Which lines that matter there are, and the values of those that are read. TooLarge, BadRequest.
+
+    `size`: bytes of the head without its lines.
+    """
+    seen = 0
+    found: dict[int, list[bytes]] = {}
     size += _LINE_EXTRA * len(lines)
     for line in lines:
         size += len(line.name) + len(line.value)
-        lower = line.read_as
-        if lower == b"":
-            lower = line.read_as = _NAMES[line.name]
-        if lower is None:
+        bit = line.read_as
+        if bit < 0:
+            bit = line.read_as = _NAMES[line.name]
+        if not bit:
             continue
-        if lower not in found:
-            found[lower] = [line.value]
-        elif lower in _ONCE:
-            raise BadRequest(f"more than one {lower.decode('ascii')}")
+        if not seen & bit:
+            seen |= bit
+            if bit < _UNREAD:
+                found[bit] = [line.value]
+        elif bit & _ONCE_BITS:
+            raise BadRequest(f"more than one {line.name.lower().decode('ascii')}")
         else:
-            found[lower].append(line.value)
+            found[bit].append(line.value)
     if size > limits.header_bytes:
         raise TooLarge(f"the head has {size} bytes; {limits.header_bytes} are accepted")
     if len(lines) > limits.header_count:
         raise TooLarge(f"{len(lines)} header lines; {limits.header_count} are accepted")
-    return found
+    return seen, found
 
 
 def _says(values: Sequence[bytes], word: bytes) -> bool:
     return len(values) == 1 and values[0].lower() == word
 
 
-def _new_id() -> str:
-    """32 hex digits. Unique, and no secret: no need to ask the kernel for each."""
-    return random.getrandbits(128).to_bytes(16, "big").hex()
+class _Ids:
+    """Ids of requests that have none: 32 hex digits. Unique, and no secret: no need to ask the kernel for each."""
+
+    def __init__(self) -> None:
+        self._made = ""
+        self._at = 0
+
+    def next(self) -> str:
+        """Another one. They are made a few at a time."""
+        if self._at == len(self._made):
+            self._made = random.randbytes(_IDS_AT_A_TIME * 16).hex()  # noqa: S311 -- see above
+            self._at = 0
+        self._at += 32
+        return self._made[self._at - 32 : self._at]
+
+
+_IDS: Final = _Ids()
 
 
 def _parse_length(digits: bytes) -> int:
@@ -165,6 +204,6 @@ def _origin_form(method: str, target: bytes, host: bytes | None) -> tuple[bytes,
         target = rest if rest.startswith(b"/") else b"/" + rest
         if not host:
             raise BadRequest("the target has no host")
-    if host and not is_authority(host):
+    if host and not _AUTHORITIES[host]:
         raise BadRequest("Host, or the target's authority, is not a host with an optional port")
     return target, host

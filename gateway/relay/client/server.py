@@ -67,6 +67,7 @@ class Server:
     def _look(self, now: float) -> None:
         """At what is late, and at what changed."""
         self.listener.tell()
+        self.listener.lines.forget()
         for connection in tuple(self.open):
             connection.check(now)
         if self.handshakes is not None:

@@ -14,6 +14,9 @@ from gateway.relay.http1.request_head import RequestHead
 #: lines that are remembered, and bytes of the longest
 MAX_LINES: Final = 1024
 MAX_LINE: Final = 256
+#: credentials that are kept for a second, and bytes of the longest
+MAX_CREDENTIALS: Final = 512
+MAX_CREDENTIAL: Final = 2048
 #: Names of lines that tell what program a client is, what it can read, and which host it means: none is a secret, or
 #: tells one client from all others. Only these are kept; in particular no credential, cookie, address or id.
 REPEATED: Final = frozenset(
@@ -92,16 +95,22 @@ class _Name:
 class LineMemory:
     """Lines that were read, of all connections of a listener: bounded, and emptied when it is full."""
 
-    __slots__ = ("is_on", "lines", "names")
+    __slots__ = ("credentials", "is_on", "lines", "names")
 
     def __init__(self, *, is_on: bool = True) -> None:
         """`is_on`: False keeps nothing, and changes nothing but what a request costs."""
         self.is_on = is_on
         self.lines: Final[dict[bytes, FieldLine]] = {}
         self.names: Final[NameMemo[_Name]] = NameMemo(_Name)
+        #: Authorization lines that came since the last `forget`, each for the one connection that knows its place
+        self.credentials: Final[list[FieldLine]] = []
 
     def __repr__(self) -> str:
         return f"<LineMemory {'on' if self.is_on else 'off'}, {len(self.lines)} lines>"
+
+    def forget(self) -> None:
+        """To be called once a second: no credential is kept for longer."""
+        self.credentials.clear()
 
     def read(self, row: bytes) -> FieldLine | None:
         """A line with its end. None: it is not plain, or it is none."""
@@ -139,12 +148,14 @@ class LineMemory:
 class PlainReader:
     """The plain heads of one connection."""
 
-    __slots__ = ("_last", "_memory")
+    __slots__ = ("_credential", "_last", "_memory")
 
     def __init__(self, memory: LineMemory) -> None:
         self._memory: Final = memory
         #: of the last head the lines that the memory had, each at its place: nothing of the client's own
         self._last: tuple[FieldLine | None, ...] = ()
+        #: where its last credential stands among those that came within the second, if it still does
+        self._credential = 0
 
     def read(self, head: bytes) -> RequestHead | None:
         """A head, from its request line to its empty line. None: it is not plain, or it is more than one."""
@@ -165,7 +176,7 @@ class PlainReader:
             row = rows[index]
             line = last[index - 1] if index <= count else None
             if line is None or line.wire != row:
-                line = memory.read(row)
+                line = memory.read(row) if len(row) <= MAX_LINE else self._read_long(row)
                 if line is None:
                     return None
                 is_new = is_new or line.is_shared
@@ -177,3 +188,17 @@ class PlainReader:
         if is_new:
             self._last = tuple([line if line.is_shared else None for line in lines])
         return RequestHead(method=method, target=target, version=_HTTP_1_1, lines=tuple(lines), length=max(0, length))
+
+    def _read_long(self, row: bytes) -> FieldLine | None:
+        """A line that is too long to be remembered, but for a second if it has a credential."""
+        memory, at = self._memory, self._credential
+        credentials = memory.credentials
+        if at < len(credentials) and (known := credentials[at]).wire == row:
+            return known
+        line = memory.read(row)
+        if line is None or line.name.lower() != b"authorization" or not memory.is_on:
+            return line
+        if len(credentials) < MAX_CREDENTIALS and line.wire == row and len(row) <= MAX_CREDENTIAL:
+            self._credential = len(credentials)
+            credentials.append(line)
+        return line

@@ -133,9 +133,11 @@ class RequestParser:
         if following is not None:
             self._following = None
             return following
+        if self._at == len(self._data):
+            return None
         event: Event | None = None
         try:
-            if self._plain is not None and not self._size and not self._missing and self.unread:
+            if self._plain is not None and not self._size and not self._missing:
                 event = self._read_plain(self._plain)
             while event is None and self._llhttp is not None:
                 end = self._find_end()

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from gateway.core.config.limits import Limits
 from gateway.core.config.section import Size
-from gateway.relay.http1.plain_request import MAX_LINE, MAX_LINES, REPEATED, LineMemory, PlainReader
+from gateway.relay.http1.plain_request import (
+    MAX_CREDENTIAL,
+    MAX_CREDENTIALS,
+    MAX_LINE,
+    MAX_LINES,
+    REPEATED,
+    LineMemory,
+    PlainReader,
+)
 from gateway.relay.http1.request_head import RequestHead
 from gateway.relay.http1.request_parser import RequestParser
 from tests.relay.http1.test_request_parser import Heard, hear
@@ -145,7 +153,7 @@ _request = st.tuples(
 
 
 @given(st.lists(_request, min_size=1, max_size=3), st.integers(1, 3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_requests_are_read_as_llhttp_reads_them(raws: list[bytes], times: int) -> None:
     three_ways(raws * times)
 
@@ -183,6 +191,55 @@ def test_a_connection_keeps_nothing_of_its_client_s_own() -> None:
     assert all(memory.lines[line.wire] is line for line in kept)
 
 
+def bearer_of(token: bytes) -> bytes:
+    return lines(b"Authorization: Bearer %b\r\n" % token)
+
+
+def test_a_credential_is_known_again_on_its_connection_within_the_second_and_then_no_more() -> None:
+    memory = LineMemory()
+    one, other = PlainReader(memory), PlainReader(memory)
+    a, b = bearer_of(b"a" * 300), bearer_of(b"b" * 300)
+    first, again, strange = one.read(a), one.read(a), other.read(a)
+    assert first is not None
+    assert again is not None
+    assert strange is not None
+    assert again.lines[1] is first.lines[1]
+    for reader, raw in ((other, b), (one, a), (one, b), (other, a), (other, b), (one, b)):
+        head = reader.read(raw)
+        assert head is not None
+        assert head.headers[1][1] == b"Bearer " + (b"a" if raw is a else b"b") * 300
+    assert first.lines[1] not in memory.lines.values()
+    memory.forget()
+    assert memory.credentials == []
+    # What stands in its place now is another's.
+    assert other.read(b) is not None
+    later = one.read(a)
+    assert later is not None
+    assert later.headers[1] == first.headers[1]
+    assert later.lines[1] is not first.lines[1]
+
+
+def test_few_credentials_are_kept_and_no_other_long_line() -> None:
+    memory = LineMemory()
+    reader = PlainReader(memory)
+    long = b"x" * MAX_LINE
+    for rest in (
+        b"Cookie: a=%b",
+        b"DPoP: %b",
+        b"X-Api-Key: %b",
+        b"Accept: %b",
+        b"Authorization:  %b",
+        b"Proxy-Authorization: %b",
+    ):
+        assert reader.read(lines(rest % long + b"\r\n")) is not None
+    assert reader.read(bearer_of(b"x" * MAX_CREDENTIAL)) is not None
+    assert memory.credentials == []
+    assert PlainReader(LineMemory(is_on=False)).read(bearer_of(long)) is not None
+    for number in range(MAX_CREDENTIALS + 10):
+        assert reader.read(bearer_of(b"%d" % number + long)) is not None
+    assert len(memory.credentials) == MAX_CREDENTIALS
+
+
 def test_the_memory_has_a_bound() -> None:
     memory = LineMemory()
     for number in range(MAX_LINES + 10):
@@ -199,7 +256,8 @@ def test_a_memory_that_is_off_keeps_nothing() -> None:
     memory = LineMemory(is_on=False)
     for _ in range(2):
         assert read(BROWSER, memory) is not None
-    assert len(memory.lines) == 0
+        assert read(bearer_of(b"a" * 300), memory) is not None
+    assert len(memory.lines) == len(memory.credentials) == 0
     assert "off" in repr(memory)
 
 
