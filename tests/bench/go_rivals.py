@@ -84,7 +84,7 @@ def _heimdall_command(binary: Path, site: Site, name: str, port: int) -> tuple[l
     }
     headers = {"X-User-Id": "{{ .Subject.ID }}", "X-Client-Id": '{{ index .Subject.Attributes "client_id" }}'}
     rules = {
-        "version": "1beta1",
+        "version": "1alpha4",
         "name": "bench",
         "rules": [
             {
