@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from gateway.cli import COMMANDS
 from gateway.core.checks.problems import problems
 from gateway.core.config.conversion import convert
 from gateway.core.config.file import Config
@@ -66,6 +67,12 @@ def test_the_demo_in_the_readme_is_what_it_prints() -> None:
     shown = re.search(r"\$ make demo\n(.*?)\n\.\.\.\n", (ROOT / "README.md").read_text(), re.DOTALL)
     assert shown
     assert printed.startswith(shown[1])
+
+
+def test_every_command_is_told_of() -> None:
+    table = re.findall(r"^\| (`[a-z`, ]+`) \|", (ROOT / "docs" / "commands.md").read_text(), re.MULTILINE)
+    named = [name for cell in table for name in re.findall(r"`([a-z]+)`", cell)]
+    assert [name for name in COMMANDS if name not in named] == [], "not in the table of docs/commands.md"
 
 
 def test_the_annotations_for_ingress_nginx_ask_where_it_is_understood_and_copy_every_identity_header() -> None:

@@ -9,6 +9,9 @@ import pytest
 from gateway.commands.rotation import Entry, Line, entries_of, rehearsed, spoken
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.section import Seconds
+from gateway.remote.keys.issuer_keys import Clock
+from gateway.remote.keys.issuers import RemoteIssuers
+from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
 from tests.signer import public_jwk
 
 WEAK = {"kty": "RSA", "kid": "weak", "n": "AQAB", "e": "AQAB"}
@@ -149,3 +152,36 @@ def test_times_are_said_as_people_say_them() -> None:
     assert [spoken(s) for s in (0.2, 45.0, 119.0, 120.0, 510.0, 7199.0, 7200.0, 87_000.0)] == [
         "1 s", "45 s", "119 s", "2 min", "8.5 min", "120 min", "2 h", "24.2 h",
     ]  # fmt: skip
+
+
+async def test_what_is_said_of_a_key_that_goes_is_what_the_gateway_does() -> None:
+    hostile, clock = HostileIssuer(), SimulatedClock()
+    await hostile.start()
+    latest = Clock(wall=clock.wall, monotonic=clock.monotonic, sleep=clock.sleep, chance=lambda: 0.999_999)
+    configured = Issuer(issuer=hostile.url, audience="a", name="local", jwks_max_stale=Seconds(300))
+    remote = RemoteIssuers([configured], observer=RecordingObserver(), clock=latest)
+    try:
+        await remote.start()
+        await clock.idle()
+        document = hostile.jwks()
+        first, second = document["keys"]
+        lines = list(rehearsed(document, configured, max_age=None, lifetime=600.0))
+        assert "8.5 min later at the latest" in of(lines, "gone")[0]
+        # It goes at once, and is known until the next refresh.
+        hostile.response("/jwks", json.dumps({"keys": [second]}))
+        await clock.advance(8.5 * 60 - 1)
+        assert remote.find_keys("local", alg=first["alg"], kid=first["kid"])
+        await clock.advance(1)
+        assert not remote.find_keys("local", alg=first["alg"], kid=first["kid"])
+        assert remote.find_keys("local", alg=second["alg"], kid=second["kid"])
+        # The last one goes, and is served as if the provider were down.
+        lines = list(rehearsed({"keys": [second]}, configured, max_age=None, lifetime=600.0))
+        assert "for 15 min after the last good fetch" in of(lines, "gone")[0]
+        hostile.response("/jwks", '{"keys": []}')
+        await clock.advance(15 * 60 - 10)
+        assert remote.find_keys("local", alg=second["alg"], kid=second["kid"])
+        await clock.advance(20)
+        assert not remote.find_keys("local", alg=second["alg"], kid=second["kid"])
+    finally:
+        await remote.stop()
+        await hostile.stop()
