@@ -42,7 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the API is called at the provider, and aud of its tokens must name; again for more",
     )  # fmt: skip
     parser.add_argument("--upstream", metavar="URL", help="where the API is, such as http://127.0.0.1:3000")
-    parser.add_argument("--output", "-o", metavar="FILE", help="where to write it; a file that is there is left alone")
+    parser.add_argument(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="where to write it, -: standard output; a file that is there is left alone",
+    )
     parser.add_argument("--force", action="store_true", help="write over the file that is there")
     parser.add_argument(
         "--sidecar", action="store_true",
@@ -96,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _is_there(arguments: argparse.Namespace) -> bool:
-    return arguments.output is not None and Path(arguments.output).exists()
+    return arguments.output not in {None, "-"} and Path(arguments.output).exists()
 
 
 def _plan(arguments: argparse.Namespace, met: Met, preset: str | None) -> Plan:
@@ -150,7 +155,7 @@ def _written(arguments: argparse.Namespace, plan: Plan) -> int:
         _say("warning", sentence)
     if problems:
         return _failed("nothing is written: give other options")
-    name = arguments.output
+    name = None if arguments.output == "-" else arguments.output
     if name is None:
         sys.stdout.write(text)
     else:

@@ -6,7 +6,7 @@ Shares the way of asking with the gateway (`remote`); what goes wrong leaves her
 import re
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.core.addresses import is_fetchable, is_loopback, parse_url
@@ -16,7 +16,7 @@ from gateway.core.token.keys import KeySet, UnusableKeySet
 from gateway.core.token.presets import suggest_preset
 from gateway.core.token.recognised import Recognised, recognise
 from gateway.remote.http import NOT_ACCEPTED, FetchFailed, shown_address
-from gateway.remote.keys.discovery import Discovered, DiscoveryRefused, Publisher, fetch_discovery
+from gateway.remote.keys.discovery import Discovered, DiscoveryRefused, Publisher, fetch_discovery, is_absent
 
 #: characters of an issuer that is named to people
 _LONGEST: Final = 300
@@ -183,10 +183,14 @@ def _hints(issuer: Issuer, failure: Exception) -> tuple[str, ...]:
         )
     if "TLS failed" in sentence:
         return (f"does {host} speak plain http there? An issuer is what iss of its tokens says",)
-    status: Any = getattr(failure, "status", None)
-    if status is None:
+    if not isinstance(failure, FetchFailed):
+        return ()
+    if failure.status is None:
         return (f"is {host} the name by which this machine finds it? --discovery-url URL says where else it is",)
+    if not is_absent(failure):
+        return ("it is there, and cannot say now: try again later",)
     return (
         "is its path missing? Keycloak has /realms/NAME, Okta /oauth2/NAME, Entra /TENANT-ID/v2.0",
         "iss of a token is the issuer: `bearer-gateway explain < token` shows it",
+        "a provider without a discovery document needs its keys named in the file: jwks_url, docs/configuration.md",
     )

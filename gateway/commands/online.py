@@ -13,7 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from gateway.commands.finding import Finding, Question, State, Wrong, table
-from gateway.commands.online_apis import ask_store, ask_token_endpoint, ask_upstream
+from gateway.commands.online_apis import ask_collector, ask_store, ask_token_endpoint, ask_upstream
 from gateway.commands.online_issuers import ask_introspection, ask_issuer, ask_userinfo
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.issuers import issuer_name
@@ -52,6 +52,8 @@ def questions_of(config: Config, secrets: Mapping[Secret, str]) -> Iterator[tupl
         yield f"upstream {names[name]}", partial(ask_upstream, upstream)
         for section in token_requests_of(upstream).values():
             yield f"token for {names[name]}", partial(ask_token_endpoint, name, section, secrets)
+    if config.tracing is not None:
+        yield "tracing", partial(ask_collector, config.tracing, secrets)
 
 
 async def ask_all(

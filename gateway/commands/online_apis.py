@@ -12,6 +12,7 @@ from gateway.commands.finding import State, Wrong
 from gateway.core.addresses import parse_upstream
 from gateway.core.config.file import Config
 from gateway.core.config.secret import Secret
+from gateway.core.config.tracing import TracingSection
 from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
 from gateway.core.config.upstreams import UpstreamSection
 from gateway.core.errors import ExchangeRefused, ExchangeUnavailable
@@ -138,6 +139,25 @@ async def ask_token_endpoint(
     finally:
         await endpoint.close()
     return "warning", f"{shown} gives a token in exchange for one made up: is it the endpoint?"
+
+
+async def ask_collector(tracing: TracingSection, secrets: Mapping[Secret, str]) -> tuple[State, str]:
+    """Does it take spans: a batch without any is sent. Where it does not, requests go on and traces are lost."""
+    from gateway.observe.tracing.made import collector_of  # noqa: PLC0415 -- it needs the extra
+    from gateway.observe.tracing.otlp import NotTaken  # noqa: PLC0415 -- as above
+
+    shown = shown_address(tracing.endpoint)
+    try:
+        collector = collector_of(tracing, read=secrets.__getitem__, environ={})
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    try:
+        await collector.send(())
+    except NotTaken as failure:
+        return "warning", f"{shown} takes no spans: {failure}; requests go on without traces"
+    finally:
+        await collector.close()
+    return "ok", f"{shown} takes spans"
 
 
 async def ask_store(config: Config, secrets: Mapping[Secret, str]) -> tuple[State, str]:

@@ -57,8 +57,9 @@ async def test_what_is_written_is_sound_by_check_at_once(
     told = capsys.readouterr()
     assert "warning" not in told.out
     # To standard output it is the same.
-    assert await init(issuer.url, *BOTH) == 0
-    assert capsys.readouterr().out == file.read_text()
+    for more in ((), ("-o", "-")):
+        assert await init(issuer.url, *BOTH, *more) == 0
+        assert capsys.readouterr().out == file.read_text()
 
 
 async def test_a_file_that_is_there_is_left_alone(issuer: HostileIssuer, tmp_path: Path, capsys: Captured) -> None:

@@ -148,6 +148,8 @@ async def test_who_cannot_be_asked_is_told_with_what_helps(issuer: HostileIssuer
     error = await refused(f"{issuer.url}/realms")
     assert "has status 404" in str(error)
     assert "/realms/NAME" in error.hints[0]
+    issuer.response(DISCOVERY, b"", status=503)
+    assert (await refused(issuer.url)).hints == ("it is there, and cannot say now: try again later",)
     issuer.response(DISCOVERY, "<html>")
     issuer.response("/.well-known/oauth-authorization-server", "[]")
     assert "is not an object" in str(await refused(issuer.url))

@@ -14,11 +14,12 @@ import pytest_asyncio
 
 from gateway.commands.finding import Wrong
 from gateway.commands.online import ask_all
-from gateway.commands.online_apis import ask_token_endpoint, ask_upstream
+from gateway.commands.online_apis import ask_collector, ask_token_endpoint, ask_upstream
 from gateway.core.config.file import Config
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
+from gateway.core.config.tracing import TracingSection
 from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
 from gateway.core.config.upstreams import UpstreamCredential, UpstreamSection, UpstreamTls
 from tests.commands.speaking import speaking
@@ -156,3 +157,32 @@ async def test_each_token_is_asked_for_and_named_by_its_upstream() -> None:
     findings = await ask_all(config, {SECRET: "hidden-secret"}, told=lambda _: None)
     (found,) = [finding for finding in findings if finding.about == "token for orders"]
     assert (found.state, found.says) == ("problem", "http://127.0.0.1:1/issue: it cannot be reached (ECONNREFUSED)")
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "says"),
+    [
+        (200, "ok", " takes spans"),
+        (401, "warning", " takes no spans: the response has status 401; requests go on without traces"),
+    ],
+)
+async def test_a_collector_takes_spans(endpoint: HostileIssuer, status: int, state: str, says: str) -> None:
+    endpoint.response("/v1/traces", b"", status=status)
+    tracing = TracingSection(endpoint=endpoint.url, headers={"Authorization": SECRET})
+    assert await outcome(ask_collector(tracing, {SECRET: "Bearer of-ours"})) == (state, endpoint.url + says)
+    assert endpoint.authorization == "Bearer of-ours"
+
+
+async def test_a_collector_that_is_not_there_is_told(tmp_path: Path) -> None:
+    state, says = await outcome(ask_collector(TracingSection(endpoint="http://127.0.0.1:1"), {}))
+    assert state == "warning"
+    assert "it cannot be asked" in says
+    spoilt = TracingSection(endpoint="https://127.0.0.1:1", ca_file=str(tmp_path / "nowhere"))
+    assert await outcome(ask_collector(spoilt, {})) == ("problem", "tracing.ca_file cannot be read")
+    config = Config(
+        upstream="http://127.0.0.1:1",
+        tracing=TracingSection(endpoint="http://127.0.0.1:1"),
+        issuers=(Issuer(issuer="https://i.example", audience="a", jwks_file="/nowhere"),),
+    )
+    findings = await ask_all(config, {}, told=lambda _: None)
+    assert findings[-1].about == "tracing"

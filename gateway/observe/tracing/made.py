@@ -25,6 +25,12 @@ def traces_of(
 
     `config`: the one that serves now. `read`: what a secret is now. ValueError: the `ca_file` was spoilt.
     """
+    collector = collector_of(tracing, read=read, environ=environ)
+    return Traces(tracing.sample, teller=Teller(config), sink=collector, happened=happened)
+
+
+def collector_of(tracing: TracingSection, *, read: Callable[[Secret], str], environ: Mapping[str, str]) -> Collector:
+    """Where spans go. After calling this you must call `close`. ValueError: the `ca_file` was spoilt."""
 
     def headers() -> dict[str, str]:
         return {name: read(value) if isinstance(value, Secret) else value for name, value in tracing.headers.items()}
@@ -33,5 +39,4 @@ def traces_of(
         tls = None if tracing.ca_file is None else trusting(tracing.ca_file)
     except (OSError, ValueError):
         raise ValueError("tracing.ca_file cannot be read") from None
-    collector = Collector(tracing.endpoint, resource=resource_of(environ), headers=headers, tls=tls)
-    return Traces(tracing.sample, teller=Teller(config), sink=collector, happened=happened)
+    return Collector(tracing.endpoint, resource=resource_of(environ), headers=headers, tls=tls)
