@@ -21,6 +21,9 @@ from tests import documents
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 
+#: what stands beside what it is about
+BESIDE = sorted(page for folder in ("deploy", "helm") for page in (ROOT / folder).rglob("*.md"))
+
 
 @pytest.mark.parametrize(("page", "text"), documents.made().items(), ids=lambda value: getattr(value, "name", ""))
 def test_a_page_made_from_the_code_is_not_stale(page: Path, text: str) -> None:
@@ -31,6 +34,26 @@ def test_a_page_made_from_the_code_is_not_stale(page: Path, text: str) -> None:
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def slugs(page: Path) -> set[str]:
+    """The anchors that a forge gives to the headings of a page."""
+    text = re.sub(r"^( *)(```|~~~).*?^\1\2", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found: dict[str, int] = {}
+    for heading in re.findall(r"^#+ +(.*?) *$", text, re.MULTILINE):
+        shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
+        found[slug] = found.get(slug, -1) + 1
+        if found[slug]:
+            found[f"{slug}-{found[slug]}"] = 0
+    return found.keys() | set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
+
+
+@pytest.mark.parametrize("page", [*PAGES, *BESIDE], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_anchor_leads_to_a_heading(page: Path) -> None:
+    for path, anchor in re.findall(r"\]\(([^)#:\s]*)#([^)]+)\)", page.read_text()):
+        meant = (page.parent / path).resolve() if path else page
+        assert anchor in slugs(meant), f"{path}#{anchor}"
 
 
 def test_the_configuration_in_the_readme_is_sound(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from gateway.remote.authentication import ReadSecret
 from gateway.remote.http import FetchFailed, shown_address
 from gateway.remote.keys.discovery import Publisher, read_key_file
 from gateway.settings.settings import load
+from gateway.settings.variables import CONFIG
 
 HELP: Final = "rehearse a rotation of an issuer's keys: which there are, how long they are kept, what ends with each"
 DESCRIPTION: Final = (
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints it; 1 when there is a problem."""
     loaded = load(arguments.config, os.environ)
-    is_given = arguments.config is not None or bool(loaded.origins)
+    is_given = arguments.config is not None or any(os.environ.get(name) for name in (CONFIG, "GATEWAY_ISSUER"))
     if is_given and loaded.config is None:
         print_problems(loaded, file=sys.stderr)
         return FAILED
@@ -56,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     except Wrong as wrong:
         print(f"problem  {wrong}", file=sys.stderr)
         return FAILED
+    if len({issuer.issuer for issuer in issuers}) < len(issuers):
+        print("note     the issuer has keys at several places, told one by one: those of the others count as well")
     codes = [asyncio.run(_rehearse(issuer, loaded.secrets.__getitem__, is_ours=bool(configured))) for issuer in issuers]
     return max(codes)
 

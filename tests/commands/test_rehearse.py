@@ -72,6 +72,26 @@ async def test_a_configured_one_is_meant_by_its_name_or_url(
     assert "note     it is not in the configuration" in capsys.readouterr().out
 
 
+async def test_several_places_of_one_issuer_are_told_one_by_one(
+    issuer: HostileIssuer, tmp_path: Path, capsys: Captured
+) -> None:
+    places = [f"issuer: '{issuer.url}', name: {name}, jwks_url: '{issuer.url}/jwks?{name}'" for name in "ab"]
+    file = a_file(tmp_path / "g.yaml", *places)
+    assert await rehearse(issuer.url, "--config", file) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("note     the issuer has keys at several places")
+    assert out.count("Nothing stands in the way") == 2
+    assert await rehearse("b", "--config", file) == 0
+    assert "note " not in capsys.readouterr().out
+
+
+async def test_variables_of_another_sort_are_no_configuration(
+    issuer: HostileIssuer, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_LISTEN", ":8080")
+    assert await rehearse(issuer.url) == 0
+
+
 async def test_without_a_configuration_a_name_says_nothing(capsys: Captured) -> None:
     assert await rehearse("local") == 1
     assert "--config FILE has the names, or give its URL" in capsys.readouterr().err
