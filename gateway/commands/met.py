@@ -157,18 +157,18 @@ async def _another(issuer: Issuer, refused: DiscoveryRefused) -> NotMet:
         f"{shown(issuer.issuer)} calls itself {shown(meant)}"
         f"{', which differs in the slash at the end' if near else ''}: its tokens have that as iss, to the letter"
     )
-    where = issuer.discovery_url or (None if near else await _apart(issuer, meant))
+    where = issuer.discovery_url or (None if near or await _is_found(issuer, meant) else refused.address)
     hints = () if where is None else ("it is found where you found it, and not under its own name",)
     return NotMet(sentence, *hints, issuer=meant, discovery_url=where)
 
 
-async def _apart(issuer: Issuer, meant: str) -> str | None:
-    """Where its document has to be asked for, since it is not found under the name that it gives itself."""
+async def _is_found(issuer: Issuer, meant: str) -> bool:
+    """Whether there is a document under the name that an issuer gives itself."""
     try:
         await fetch_discovery(Issuer(issuer=meant, audience="-", ca_file=issuer.ca_file, allow_http=issuer.allow_http))
     except FetchFailed:
-        return f"{issuer.issuer.rstrip('/')}/.well-known/openid-configuration"
-    return None
+        return False
+    return True
 
 
 def _hints(issuer: Issuer, failure: Exception) -> tuple[str, ...]:

@@ -77,6 +77,11 @@ async def test_another_name_is_told_and_where_it_is_found(issuer: HostileIssuer)
     says(issuer, issuer="http://127.0.0.1:1/realms/a")
     error = await refused(issuer.url)
     assert (error.issuer, error.discovery_url) == ("http://127.0.0.1:1/realms/a", f"{issuer.url}{DISCOVERY}")
+    # Wherever its document stands.
+    issuer.response(DISCOVERY, b"", status=404)
+    says(issuer, "/.well-known/oauth-authorization-server", issuer="http://127.0.0.1:1/realms/a")
+    assert (await refused(issuer.url)).discovery_url == f"{issuer.url}/.well-known/oauth-authorization-server"
+    says(issuer, issuer="http://127.0.0.1:1/realms/a")
     # As it was said before.
     error = await refused("http://127.0.0.1:1", discovery_url=f"{issuer.url}{DISCOVERY}")
     assert error.discovery_url == f"{issuer.url}{DISCOVERY}"

@@ -42,10 +42,14 @@ _CANNOT_TELL: Final = frozenset({408, 421, 425, 429})
 class DiscoveryRefused(FetchFailed):
     """A discovery document came, and it is not the issuer's, or names no place for keys."""
 
-    def __init__(self, sentence: str, *, named: str | None = None) -> None:
-        """`named`: what it says its issuer is called, where that is another: text of a stranger."""
+    def __init__(self, sentence: str, *, named: str | None = None, address: str | None = None) -> None:
+        """`named`: what it says its issuer is called, where that is another: text of a stranger.
+
+        `address`: where it stands; None: whoever asked for it knows.
+        """
         super().__init__(sentence)
         self.named = named
+        self.address = address
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,8 @@ async def fetch_discovery(
             fetched = await fetch_json(address, issuer, limit=limit, renewal=renewal, read=read)
             document = check_issuer(fetched.document, issuer)
         except DiscoveryRefused as refused:
-            failures.append(DiscoveryRefused(f"{shown_address(address)}: {refused}", named=refused.named))
+            sentence = f"{shown_address(address)}: {refused}"
+            failures.append(DiscoveryRefused(sentence, named=refused.named, address=address))
             break
         except FetchFailed as failure:
             failures.append(failure)
@@ -140,7 +145,7 @@ async def fetch_discovery(
     # What every address said: the first is the one people mean, whichever was the last to be tried.
     sentence, last = "; ".join(map(str, failures)), failures[-1]
     if isinstance(last, DiscoveryRefused):
-        raise DiscoveryRefused(sentence, named=last.named)
+        raise DiscoveryRefused(sentence, named=last.named, address=last.address)
     raise FetchFailed(sentence, status=last.status)
 
 
