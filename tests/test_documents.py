@@ -1,12 +1,14 @@
 """The documentation says what is true today."""
 
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from gateway.cli import COMMANDS
+from gateway.commands.parser import _parser
 from gateway.core.checks.problems import problems
 from gateway.core.config.conversion import convert
 from gateway.core.config.file import Config
@@ -90,6 +92,23 @@ def test_the_demo_in_the_readme_is_what_it_prints() -> None:
     shown = re.search(r"\$ make demo\n(.*?)\n\.\.\.\n", (ROOT / "README.md").read_text(), re.DOTALL)
     assert shown
     assert printed.startswith(shown[1])
+
+
+def shown_commands() -> list[tuple[str, str]]:
+    """Each command line of a console that runs the program: the page it stands on, and its words."""
+    found = []
+    for page in [*PAGES, *BESIDE]:
+        for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL):
+            for line in re.findall(r"^\$ (.*)", block.replace("\\\n", " "), re.MULTILINE):
+                found += [(page.name, words) for words in re.findall(r"(?:^|\s)bearer-gateway (\w[^|<>&]*)", line)]
+    return found
+
+
+@pytest.mark.parametrize(("page", "words"), shown_commands())
+def test_a_command_line_that_is_shown_is_one(page: str, words: str) -> None:
+    name, *_ = arguments = shlex.split(words.partition(" #")[0])
+    assert name in COMMANDS
+    _parser(COMMANDS, arguments).parse_args(arguments)
 
 
 def test_every_command_is_told_of() -> None:
