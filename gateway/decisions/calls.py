@@ -36,6 +36,10 @@ class Peer(Protocol):
         """It is one of `trusted_proxies`."""
 
 
+#: connections of proxies that ask: each has few of them
+MAX_CONNECTIONS: Final = 256
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Admitted:
     """A yes, and what the proxy changes of the request and of its response."""

@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 
 from gateway.core.addresses import Address
-from gateway.decisions.calls import Call
+from gateway.decisions.calls import MAX_CONNECTIONS, Call
 from gateway.decisions.grpc_messages import Unreadable, parse_check, write_verdict
 
 #: calls at a time, over all connections; one more is refused (RESOURCE_EXHAUSTED)
@@ -21,8 +21,6 @@ MAX_CALLS: Final = 1024
 MAX_MESSAGE: Final = 64 << 10
 #: bytes of the metadata of a call
 _MAX_METADATA: Final = 16 << 10
-#: connections: proxies have few of them
-_MAX_CONNECTIONS: Final = 256
 SERVICE: Final = "envoy.service.auth.v3.Authorization"
 _HEALTH: Final = "grpc.health.v1.Health"
 #: HealthCheckResponse with its one field, the status: 1 is SERVING, 2 NOT_SERVING
@@ -38,7 +36,7 @@ _OPTIONS: Final = (
     ("grpc.max_metadata_size", _MAX_METADATA),
     ("grpc.absolute_max_metadata_size", _MAX_METADATA),
     ("grpc.max_concurrent_streams", MAX_CALLS),
-    ("grpc.max_allowed_incoming_connections", _MAX_CONNECTIONS),
+    ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
     ("grpc.server_handshake_timeout_ms", 10_000),
     # A proxy that is gone without a word is heard of within a minute and a half.
     ("grpc.keepalive_time_ms", 60_000),

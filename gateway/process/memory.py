@@ -8,6 +8,7 @@ import resource
 from typing import Final
 
 from gateway.core.config.file import Config, upstreams_of
+from gateway.decisions.calls import MAX_CONNECTIONS
 from gateway.process.listening import ADMIN_CONNECTIONS, DECISION_CONNECTIONS
 
 #: descriptors for everything that is neither a client's nor the upstream's connection
@@ -31,6 +32,7 @@ def room_for_connections(config: Config) -> int:
     needed = wanted + sum(upstream.max_connections for upstream in upstreams_of(config).values())
     needed += ADMIN_CONNECTIONS + RESERVED_DESCRIPTORS
     needed += DECISION_CONNECTIONS if config.decisions is not None else 0
+    needed += MAX_CONNECTIONS if config.decisions_grpc is not None else 0
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)

@@ -86,11 +86,14 @@ class Traces:
             ending.is_over = True
         elif not self.sampler.takes_unread():
             return
-        if len(self._waiting) >= self._most:
-            self._happened(SpansEnded("dropped", 1))
-            return
-        for span in self._teller.of_request(ending):
-            self._add(span)
+        if self._has_room():
+            try:
+                spans = self._teller.of_request(ending)
+            except Exception as error:  # noqa: BLE001 -- a bug, of which a request must not hear; it may quote what came
+                log.error("a span could not be made: %s", type(error).__name__)  # noqa: TRY400
+                return
+            for span in spans:
+                self._add(span)
 
     def part_ended(self, part: Part) -> None:
         """Somebody was asked on behalf of a traced request."""
@@ -105,13 +108,18 @@ class Traces:
                 part.started -= event.seconds
                 part.end(error=None if event.result == "ok" else event.result)
 
-    def _add(self, span: Span) -> None:
-        if len(self._waiting) >= self._most:
+    def _has_room(self) -> bool:
+        if self._is_closed or len(self._waiting) >= self._most:
             self._happened(SpansEnded("dropped", 1))
+            return False
+        return True
+
+    def _add(self, span: Span) -> None:
+        if not self._has_room():
             return
         self._waiting.append(span)
         self._some.set()
-        if self._sending is None and not self._is_closed:
+        if self._sending is None:
             # In no request's context, in which it would go on for good.
             self._sending = asyncio.create_task(self._keep_sending(), name="spans", context=Context())
         if len(self._waiting) >= BATCH:

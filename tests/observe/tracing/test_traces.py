@@ -182,7 +182,7 @@ async def test_the_end_takes_along_what_waits() -> None:
     await it.traces.close()
     assert it.sink.closed == 2
     it.request()
-    assert it.traces._sending is None
+    assert (repr(it.traces), it.counts["dropped"]) == ("<Traces 0 waiting, 0 under way>", 1)
 
 
 async def test_the_end_waits_no_longer_than_it_may() -> None:
@@ -214,6 +214,15 @@ async def test_of_what_could_not_be_read_a_share_is_told() -> None:
     async with running(share=0.0) as it:
         it.traces.request_ended(Ending(status=400, refusal=BadRequest("no Host")))
         assert repr(it.traces) == "<Traces 0 waiting, 0 under way>"
+
+
+async def test_a_bug_in_what_is_told_ends_no_request(caplog: pytest.LogCaptureFixture) -> None:
+    async with running() as it:
+        request, _ = it.traces.sampler.begin(Ending(), facts(), 0.0)
+        assert isinstance(request, Traced)
+        request.times.append(1.0)
+        it.traces.request_ended(request)
+        assert "a span could not be made: ValueError" in caplog.text
 
 
 async def test_the_store_is_a_part_and_other_facts_are_none() -> None:
