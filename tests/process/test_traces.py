@@ -2,17 +2,25 @@
 
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest_asyncio
+from aiohttp import web
 
+from gateway.core.config.introspection import Introspection
+from gateway.core.config.issuers import Issuer
 from gateway.core.config.rates import Rate
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from gateway.core.config.store import StoreSection
 from gateway.core.config.tracing import TracingSection
+from gateway.core.config.upstream_tokens import TokenExchange
+from gateway.core.config.upstreams import UpstreamCredential
 from tests.collector import CollectorServer, collecting
+from tests.issuer import HostileIssuer
 from tests.redis_server import SECRET, RedisServer, redis
+from tests.token_endpoint import TokenEndpoint
 from tests.wire import Message, Start, get, good_token, until
 
 __all__ = ["redis"]
@@ -163,3 +171,51 @@ async def test_a_decision_is_a_span_without_one_of_the_api(start: Start, collect
     await gateway.stop()
     (server,) = await collector.until(1)
     assert (server.trace, server.parent) == (TRACE, PARENT)
+
+
+async def test_whoever_was_asked_on_behalf_of_a_request_is_a_part_of_it(
+    start: Start, collector: CollectorServer
+) -> None:
+    issuer, endpoint = HostileIssuer(), TokenEndpoint()
+    await issuer.start()
+    await endpoint.start()
+    word = Secret(file="word")
+    active = {"active": True, "iss": issuer.url, "aud": issuer.audience}
+    issuer.response_by("/introspect", lambda request: told_as_json(active))
+    client: dict[str, Any] = {"client_id": "gateway", "client_secret": word}
+    try:
+        gateway = await start(
+            tracing=tracing(collector),
+            issuers=(
+                Issuer(
+                    issuer=issuer.url,
+                    audience=issuer.audience,
+                    introspection=Introspection(tokens="all", endpoint=f"{issuer.url}/introspect", **client),
+                ),
+            ),
+            authorization=UpstreamCredential(exchange=TokenExchange(token_endpoint=endpoint.url, **client)),
+            secrets={word: "secret-word"},
+        )
+        issuer.rotate()
+        token = issuer.access_token(exp=4_000_000_000)
+        request = f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"
+        assert (await (await gateway.client()).ask(request.encode())).status == 200, await gateway.ended()
+        # What is remembered is asked of nobody.
+        assert (await (await gateway.client()).ask(request.encode())).status == 200
+        await gateway.stop()
+    finally:
+        await issuer.stop()
+        await endpoint.stop()
+    await collector.until(7)
+    first = next(span for span in collector.taken if span.name == "POST token").parent
+    parts = [span.name for span in collector.taken if span.parent == first]
+    assert parts == ["GET keys", "POST introspection", "POST token", "GET"]
+    (second,) = [span for span in collector.taken if span.is_server and span.id != first]
+    assert [span.name for span in collector.taken if span.parent == second.id] == ["GET"]
+    said = b"".join(collector.bodies)
+    assert b"secret-word" not in said
+    assert token.encode()[-40:] not in said
+
+
+async def told_as_json(document: object) -> web.Response:
+    return web.json_response(document)
