@@ -17,8 +17,6 @@ from gateway.ports import Ending
 
 _TRACEPARENT: Final = b"traceparent"
 _TRACESTATE: Final = b"tracestate"
-#: hex digits of a trace-id; those of a span-id stand behind it
-_TRACE: Final = 32
 
 
 class Traced(Ending):
@@ -153,21 +151,25 @@ class Sampler:
         told = parse_traceparent(named) if named is not None and count == 1 else None
         # Whoever may say 01 has all of their requests recorded: only those who speak for others are believed.
         is_sampled = told.is_sampled if told is not None and facts.trusted else self._chance() < self._share
-        if told is None:
-            drawn = b"%048x" % random.getrandbits(192)
-            trace_id, span_id, parent_id = drawn[:_TRACE], drawn[_TRACE:], None
-            if has_state:
-                # W3C Trace Context section 4.3: what vendors noted of another trace is not true of this one.
-                facts = ending.facts = _without_state(facts)
-        else:
-            trace_id, span_id, parent_id = told.trace_id, new_span_id(), told.parent_id
+        if told is None and has_state:
+            # W3C Trace Context section 4.3: what vendors noted of another trace is not true of this one.
+            facts = ending.facts = _without_state(facts)
         if is_sampled:
+            trace_id = new_span_id() + new_span_id() if told is None else told.trace_id
+            parent_id = None if told is None else told.parent_id
             traced = Traced(facts, started, trace_id, parent_id, ended=self._ended)
             ending, span_id = traced, traced.upstream_span_id
             _CURRENT.set(traced)
-        elif _CURRENT.get() is not None:
-            # Of a request before this one on the same connection.
-            _CURRENT.set(None)
+        else:
+            if _CURRENT.get() is not None:
+                # Of a request before this one on the same connection.
+                _CURRENT.set(None)
+            if told is None:
+                # What nearly every request takes: both ids at once, as they stand in the line.
+                drawn: str = random.getrandbits(192).to_bytes(24, "big").hex("-", -16)
+                ending.upstream_lines = ((_TRACEPARENT, b"00-" + drawn.encode("ascii") + b"-00"),)
+                return ending, facts
+            trace_id, span_id = told.trace_id, new_span_id()
         is_random = told is not None and told.is_random
         line = write_traceparent(trace_id, span_id, is_sampled=is_sampled, is_random=is_random)
         ending.upstream_lines = ((_TRACEPARENT, line),)
