@@ -97,7 +97,7 @@ lock: $(VENV)/.dev  ## pin every dependency anew, with all it needs
 
 clean:  ## forget everything that was set up
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis tests/artifacts
-	rm -rf tests/e2e/oidc/node_modules tests/e2e/routers/node_modules tests/e2e/conformance/node_modules
+	rm -rf tests/e2e/oidc/node_modules tests/e2e/routers/node_modules tests/e2e/conformance/node_modules tests/e2e/axe/node_modules
 
 system:
 	@sh tests/system_packages.sh

@@ -106,6 +106,7 @@ VALUES: dict[str, Any] = {
     "labels": _LABELS,
     "replicas": _COUNT,
     "ports": _section(http=_CONTAINER_PORT, admin=_CONTAINER_PORT, decisions=_or_null(_CONTAINER_PORT)),
+    "console": _section(enabled=_BOOL, port=_CONTAINER_PORT),
     "resources": _MAPPING,
     "terminationGracePeriodSeconds": {"type": "integer", "minimum": 1},
     "minReadySeconds": _COUNT,

@@ -151,7 +151,8 @@ function takeSteps(told) {
 }
 
 function showTraffic() {
-  const last = Math.floor(state.now / state.step) * state.step;
+  // What is under way is not drawn: it would seem to fall.
+  const last = (Math.floor(state.now / state.step) - 1) * state.step;
   const times = Array.from({ length: 180 }, (_, index) => last - (179 - index) * state.step);
   const steps = times.map((at) => state.steps.get(at));
   const sums = (outcome) => steps.map((step) => (step?.counts ?? []).filter((one) => one.outcome === outcome).reduce((sum, one) => sum + one.count, 0) / state.step);
@@ -236,7 +237,7 @@ async function explain(event) {
       told.headers.length ? el("h3", {}, "What the API would receive") : "",
       told.headers.length ? el("dl", {}, ...told.headers.flatMap(([name, value]) => [el("dt", {}, name), el("dd", { class: "mono" }, value)])) : "");
   } catch (error) {
-    out.replaceChildren(el("p", { class: "state bad" }, error.message));
+    out.replaceChildren(el("p", { class: "note bad" }, error.message));
   }
 }
 
@@ -273,7 +274,7 @@ async function change(path, method, body, says, then) {
     byId("done").className = "";
   } catch (error) {
     byId("done").textContent = error.message;
-    byId("done").className = "state bad";
+    byId("done").className = "note bad";
   }
   await then?.().catch(() => {});
   await look();

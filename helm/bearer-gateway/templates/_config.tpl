@@ -142,6 +142,9 @@ yes
 {{- fail "config: the text has a control character, which YAML does not allow" -}}
 {{- end -}}
 {{- range $index, $variable := $values.env -}}
+{{- if and $values.console.enabled (eq $variable.name "GATEWAY_CONSOLE") -}}
+{{- fail (printf "env[%d]: GATEWAY_CONSOLE is set by console.enabled" $index) -}}
+{{- end -}}
 {{- if has $variable.name (list "GATEWAY_CONFIG" "GATEWAY_LISTEN" "GATEWAY_ADMIN") -}}
 {{- fail (printf "env[%d]: %s is set by the chart; its values are config and ports" $index $variable.name) -}}
 {{- end -}}
@@ -162,6 +165,16 @@ yes
 {{- $grace := mul $values.terminationGracePeriodSeconds 1000 -}}
 {{- if and $delay $drain (ge (add (int64 $delay) (int64 $drain)) (int64 $grace)) -}}
 {{- fail (printf "config.limits: drain_delay and drain are %vms together, and the pod is killed after %vms: make terminationGracePeriodSeconds longer" (add (int64 $delay) (int64 $drain)) $grace) -}}
+{{- end -}}
+{{- end -}}
+{{- if $values.console.enabled -}}
+{{- if and (kindIs "map" $values.config) (hasKey $values.config "console") -}}
+{{- fail "config.console: is given, and console.enabled is true; give one of them" -}}
+{{- end -}}
+{{- range $name, $port := dict "http" $values.ports.http "admin" $values.ports.admin "decisions" $values.ports.decisions -}}
+{{- if eq (int64 (default 0 $port)) (int64 $values.console.port) -}}
+{{- fail (printf "console.port: is that of ports.%s" $name) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if eq (int64 $values.ports.http) (int64 $values.ports.admin) -}}

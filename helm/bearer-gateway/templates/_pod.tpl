@@ -6,6 +6,10 @@
   value: {{ printf ":%d" (int64 .Values.ports.http) | quote }}
 - name: GATEWAY_ADMIN
   value: {{ printf ":%d" (int64 .Values.ports.admin) | quote }}
+{{- if .Values.console.enabled }}
+- name: GATEWAY_CONSOLE
+  value: {{ printf "127.0.0.1:%d" (int64 .Values.console.port) | quote }}
+{{- end }}
 {{- $given := dict }}
 {{- range .Values.env }}
 {{- $_ := set $given .name true }}
