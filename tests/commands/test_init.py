@@ -15,6 +15,7 @@ from gateway.cli import main
 from gateway.settings.document import parse_document
 from tests.issuer import HostileIssuer
 
+DATA = Path(__file__).parents[1] / "data" / "discovery"
 DISCOVERY = "/.well-known/openid-configuration"
 API = "https://api.example.com"
 UPSTREAM = "http://127.0.0.1:3000"
@@ -192,3 +193,22 @@ def test_without_an_issuer_the_command_line_is_wrong(capsys: Captured) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["init"])
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "preset", "title"),
+    [("keycloak", "/realms/demo", "keycloak", "Keycloak"), ("hydra", "", "ory-hydra", "Ory Hydra"), ("spring", "", "spring", "Spring Authorization Server")],
+)  # fmt: skip
+async def test_what_real_providers_say_of_themselves_gives_a_file_for_them(
+    issuer: HostileIssuer, name: str, path: str, preset: str, title: str, capsys: Captured
+) -> None:
+    text = await asyncio.to_thread((DATA / f"{name}.json").read_text)
+    named = json.loads(text)["issuer"]
+    document = json.loads(text.replace(named, issuer.url + path))
+    issuer.response(path + DISCOVERY, json.dumps({**document, "jwks_uri": f"{issuer.url}/jwks"}))
+    assert await init(issuer.url + path, *BOTH) == 0
+    told = capsys.readouterr()
+    (written,) = parse_document(told.out).values["issuers"]
+    assert written == {"issuer": issuer.url + path, "audience": API, "preset": preset}
+    assert f"next     set it up at {title}: the file says how" in told.err
+    assert f"# At {title} (docs/providers.md#" in told.out
