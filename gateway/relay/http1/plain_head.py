@@ -28,32 +28,10 @@ MAX_HEADS: Final = 256
 MAX_HEAD: Final = 1024
 #: Names of lines that say the same from response to response, and nothing of whoever gets it: only these are kept.
 _REPEATED: Final = frozenset(
-    {
-        b"accept-ranges",
-        b"access-control-allow-credentials",
-        b"access-control-allow-headers",
-        b"access-control-allow-methods",
-        b"allow",
-        b"cache-control",
-        b"connection",
-        b"content-encoding",
-        b"content-language",
-        b"content-length",
-        b"content-type",
-        b"date",
-        b"expires",
-        b"keep-alive",
-        b"permissions-policy",
-        b"pragma",
-        b"referrer-policy",
-        b"server",
-        b"strict-transport-security",
-        b"vary",
-        b"x-content-type-options",
-        b"x-frame-options",
-        b"x-powered-by",
-        b"x-xss-protection",
-    }
+    b"accept-ranges access-control-allow-credentials access-control-allow-headers access-control-allow-methods allow "
+    b"cache-control connection content-encoding content-language content-length content-type date expires keep-alive "
+    b"permissions-policy pragma referrer-policy server strict-transport-security vary x-content-type-options "
+    b"x-frame-options x-powered-by x-xss-protection".split()
 )
 #: what whole lines say
 _LINES: Final[dict[bytes, int]] = {}
