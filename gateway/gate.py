@@ -15,7 +15,7 @@ from gateway.completer import Completer, UserInfo
 from gateway.core.config.file import Config, counts_senders
 from gateway.core.config.rates import PER_CALLER
 from gateway.core.config.secret import Secret
-from gateway.core.errors import ClientDisconnected, Draining, InternalError, InvalidToken, Refusal, TooLarge
+from gateway.core.errors import ClientDisconnected, InternalError, Refusal, TooLarge
 from gateway.core.http.body_limit import check_length
 from gateway.core.http.client_address import client_addresses_of
 from gateway.core.http.facts import Facts, HeaderLine
@@ -45,6 +45,7 @@ from gateway.core.trail import (
     UPSTREAM,
 )
 from gateway.core.upstream.headers import ForwardingNotice, UpstreamHeaders
+from gateway.endless import Endless
 from gateway.messages import OwnResponse
 from gateway.ports import (
     Assertions,
@@ -127,10 +128,6 @@ class Gate:
         """From now on requests to these paths are for whoever has them."""
         self._own_paths = (*self._own_paths, own)
 
-    def lacks_sessions(self, issuer: str) -> bool:
-        """Whether tokens of the issuer of this name were verified, and none said of which session it is."""
-        return self.verifier.lacks_sessions(issuer)
-
     async def handle(self, exchange: Exchange, *, carry_out: CarryOut | None = None) -> None:
         """One request to its end. Raises nothing but CancelledError; the observer hears how it ended.
 
@@ -165,8 +162,11 @@ class Gate:
             if isinstance(gone, CancelledError):
                 raise
         finally:
-            ending.measure(exchange, started, time.perf_counter())
-            self._observer.request_ended(ending)
+            if ending.endless is None:
+                ending.measure(exchange, started, time.perf_counter())
+                self._observer.request_ended(ending)
+            else:  # nothing of this gate is held by what goes on for hours
+                exchange.go_on(Endless(ending, exchange, ending.endless, self._observer, started=started))
 
     async def _relay(self, ending: Ending, admission: Admission, exchange: Exchange) -> None:
         assert ending.facts is not None  # read before it was admitted
@@ -181,28 +181,29 @@ class Gate:
         finally:
             ending.waited = time.perf_counter() - asked
         try:
-            ending.upstream_duration = ending.waited
-            ending.status = response.status
+            ending.upstream_duration, ending.status = ending.waited, response.status
             if response.status == 401 and self._tokens is not None:
                 self._tokens.unwelcome(ending.facts, admission)
             caller = admission.identity
             is_endless = caller is None or (caller.believed is not None and caller.believed.is_end)
-            left = None if caller is None or is_endless else caller.ends_at - self._clock()
+            ending.seconds_left = None if caller is None or is_endless else caller.ends_at - self._clock()
             lines = ending.response_lines
             if ending.facts.placed:
                 lines += placed_lines(ending.facts, status=response.status, headers=tuple(response.headers))
-            await exchange.relay(response, lines=lines, identity=caller, seconds_left=left)
+            if response.is_endless:
+                ending.endless, ending.response_lines = response, lines
+            else:
+                await exchange.relay(response, lines=lines)
         finally:
-            response.close()
+            if ending.endless is None:
+                response.close()
 
     async def _refuse(self, refusal: Refusal, exchange: Exchange, ending: Ending) -> None:
         """Responds with a refusal, unless a response has begun or nobody is there: then the connection is cut."""
         if isinstance(refusal, ClientDisconnected):
             raise refusal
         if exchange.has_begun:
-            # A stream that outlived its token or the gateway ends as well; what it had so far was whole.
-            if not isinstance(refusal, InvalidToken | Draining):
-                exchange.abort()
+            exchange.abort()
             return
         ending.status = refusal.status
         refusal.asked = None if ending.route is None else asked_of(ending.route, refusal, ending.identity)

@@ -188,14 +188,18 @@ class Exchange(Protocol):
         lines: tuple[HeaderLine, ...] = (),
         identity: Identity | None = None,
         seconds_left: float | None = None,
+        facts: Facts | None = None,
     ) -> None:
         """Writes a response of somebody else, the upstream, with `lines` in place of what it says there itself.
 
         ClientDisconnected, what its `read` raises.
 
         `identity`: whose response it is; `seconds_left`: how long their token lives. An endless response ends with it.
-        InvalidToken: it did.
+        InvalidToken: it did. `facts`: of the request, to be judged by again; an endless response has them.
         """
+
+    def go_on(self, rest: "Rest") -> None:
+        """The request is handled but for this, which whoever had it handled is to run."""
 
     async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """Writes a response of ours that is no refusal, with further header lines. ClientDisconnected."""
@@ -205,6 +209,13 @@ class Exchange(Protocol):
 
     def abort(self) -> None:
         """Cuts the connection, so that nobody takes what was sent for a whole response."""
+
+
+class Rest(Protocol):
+    """What is left of a request that was handled: a response that does not end by itself."""
+
+    async def run(self) -> None:
+        """To its end. Raises nothing but CancelledError."""
 
 
 class Service(Protocol):
@@ -247,6 +258,10 @@ class Ending(Trail):
         self.own_duration: float | None = None
         self.bytes_in = 0
         self.bytes_out = 0
+        #: the response that goes on once the request is handled, and for how many seconds its token lives; None: for
+        #: as long as it likes, or there is none
+        self.endless: Response | None = None
+        self.seconds_left: float | None = None
 
     def report(self, refusal: Refusal) -> None:
         """The step that was entered last refuses, and the route lets pass nevertheless."""

@@ -86,6 +86,10 @@ class Verifier:
         #: by name of an issuer of which a token was verified: whether any named its session
         self._names_sessions: dict[str, bool] = {}
 
+    def inherit(self, other: "Verifier") -> None:
+        """Goes on with what another one remembers; every setting that an identity depends on is the same for both."""
+        self._verified, self._names_sessions = other._verified, other._names_sessions  # noqa: SLF001 -- one of its own kind
+
     def recall(self, digest: bytes) -> Identity | None:
         """The identity behind a token that was verified before, if it is there and would pass now. See `digest_of`.
 

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from joserfc.jwk import ECKey
 
-from gateway.compose import Assembly, Current, build, signing_keys
+from gateway.assembly import Assembly, Current
+from gateway.compose import build, signing_keys
 from gateway.core.config.assertion import AssertionSection, KeyFile
 from gateway.core.config.fetch import Fetch
 from gateway.core.config.file import Config
@@ -80,12 +81,12 @@ async def test_another_assembly_serves_from_the_next_request_on(tmp_path: Path, 
         config = msgspec.structs.replace(before.config, routes=(RouteSection(path="/b"),))
         after = build(config, observer=RecordingObserver())
         await after.start()
-        gateway.gateway._current.assembly = after
+        gateway.gateway._current.replace(after)
         try:
             assert (await client.ask(get("/b"))).body == b"ok"
             assert (await client.ask(get("/a"))).status == 404
         finally:
-            gateway.gateway._current.assembly = before
+            gateway.gateway._current.replace(before)
             await after.close()
 
 
@@ -94,7 +95,7 @@ async def test_each_listener_asks_for_its_own_part(jwks: str) -> None:
     current = Current(one)
     try:
         for made in (one, other):
-            current.assembly = made
+            current.replace(made)
             assert current.traffic.handle == made.gate.handle
             assert current.questions.handle == made.decisions.handle
     finally:

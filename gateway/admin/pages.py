@@ -72,6 +72,11 @@ class Admin:
         #: the gateway is stopping: not ready whatever the issuers say
         self.draining = False
 
+    def reconfigure(self, *, key_set: Callable[[], bytes] | None, probes: Probes) -> None:
+        """From now on."""
+        self._key_set, self._probes = key_set, probes
+        self._rendered_at = float("-inf")
+
     async def handle(self, exchange: Exchange) -> None:
         """One request to its end."""
         with contextlib.suppress(ClientDisconnected):

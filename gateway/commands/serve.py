@@ -11,13 +11,14 @@ import uvloop
 
 from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.observe.log import set_up_logging
-from gateway.process.app import run as run_gateway
+from gateway.process.alone import run as run_gateway
 from gateway.process.listening import CannotStart
 from gateway.process.notify import Notifier
 from gateway.process.passed import take_passed
-from gateway.process.signals import ignore_drain
+from gateway.process.signals import ignore_drain, ignore_hang_up
 from gateway.process.supervisor import Supervisor
 from gateway.settings.settings import load
+from gateway.settings.source import Source
 
 HELP: Final = "run the gateway until SIGTERM"
 DESCRIPTION: Final = HELP
@@ -33,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serves; 1 when the configuration or the machine does not allow it."""
     ignore_drain()
+    ignore_hang_up()
     notifier = Notifier.take(os.environ)
+    source = Source(arguments.config, os.environ)
     loaded = load(arguments.config, os.environ)
     if loaded.config is None:
         print_problems(loaded, file=sys.stderr)
@@ -45,9 +48,15 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         passed = take_passed(os.environ)
         if loaded.config.workers > 1:
-            supervisor = Supervisor(loaded.config, secrets=loaded.secrets, passed=passed, notifier=notifier)
+            supervisor = Supervisor(
+                loaded.config, secrets=loaded.secrets, passed=passed, notifier=notifier, source=source, loaded=loaded
+            )
             return asyncio.run(supervisor.run())
-        uvloop.run(run_gateway(loaded.config, secrets=loaded.secrets, passed=passed, notifier=notifier))
+        uvloop.run(
+            run_gateway(
+                loaded.config, secrets=loaded.secrets, passed=passed, notifier=notifier, source=source, loaded=loaded
+            )
+        )
     except CannotStart as error:
         log.error("%s", error)  # noqa: TRY400 -- the sentence is the whole story
         notifier.failed(str(error))

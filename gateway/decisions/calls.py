@@ -21,7 +21,7 @@ from gateway.core.token.identity import Identity
 from gateway.decisions.http import REASON_HEADER
 from gateway.gate import Gate
 from gateway.messages import Body, OwnResponse, Response
-from gateway.ports import Ending, Exchange
+from gateway.ports import Ending, Exchange, Rest
 
 
 class Peer(Protocol):
@@ -115,9 +115,14 @@ class Call:
         lines: tuple[HeaderLine, ...] = (),
         identity: Identity | None = None,
         seconds_left: float | None = None,
+        facts: Facts | None = None,
     ) -> None:
         """Never: nothing is forwarded."""
         raise TypeError("a response of an upstream to a question")
+
+    def go_on(self, rest: Rest) -> None:
+        """Never, either."""
+        raise TypeError("a response that goes on to what has none")
 
     async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """Never: a yes is more than a response."""

@@ -11,7 +11,7 @@ from gateway.core.routing.admission import Admission
 from gateway.core.token.identity import Identity
 from gateway.gate import Gate
 from gateway.messages import Body, OwnResponse, Response
-from gateway.ports import Ending, Exchange
+from gateway.ports import Ending, Exchange, Rest
 
 #: what a client is told with a yes as well, if the proxy passes it on
 TOLD = RATE_FIELDS | {b"DPoP-Nonce"}
@@ -68,9 +68,14 @@ class Subrequest:
         lines: tuple[HeaderLine, ...] = (),
         identity: Identity | None = None,
         seconds_left: float | None = None,
+        facts: Facts | None = None,
     ) -> None:
         """Never: nothing is forwarded."""
         raise TypeError("a response of an upstream to a question")
+
+    def go_on(self, rest: Rest) -> None:
+        """Never: there is no response that could."""
+        raise TypeError("a response that goes on to what has none")
 
     async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """A yes."""

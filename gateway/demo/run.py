@@ -12,7 +12,8 @@ from gateway.core.errors import IdToken, MissingCredential, TokenExpired, WrongA
 from gateway.demo.echo import EchoApi
 from gateway.demo.issuer import DemoIssuer
 from gateway.observe.log import set_up_logging
-from gateway.process.app import Gateway, run
+from gateway.process.alone import run
+from gateway.process.app import Gateway
 
 #: taken when they are free, so that a pasted line works again tomorrow
 GATEWAY_PORT, ADMIN_PORT, ISSUER_PORT, API_PORT = 8080, 9090, 8090, 3000

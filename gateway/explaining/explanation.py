@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from gateway.compose import Assembly, build
+from gateway.assembly import Assembly
+from gateway.compose import build
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import UpstreamSection, asserted_of, token_requests_of

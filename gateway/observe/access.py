@@ -76,13 +76,7 @@ class AccessLog:
 
         `chance`: a number in [0, 1). `dropped` hears how many lines nobody took.
         """
-        self._subject_shown = log.subject
-        #: as hex digits, or not at all
-        self._is_hashed = log.subject != "plain"
-        #: what is logged of requests whose route says nothing else
-        self._wanted: str = log.access
-        #: share of admitted requests
-        self._sample = float(log.sample)
+        self.reconfigure(log)
         self._chance = chance
         self._stream = stream or sys.stdout
         self._outlet = outlet_of(self._stream) if log.blocked == "drop" else None
@@ -101,6 +95,16 @@ class AccessLog:
         #: the second that was written last, and how
         self._second = -1
         self._second_written = ""
+
+    def reconfigure(self, log: Log) -> None:
+        """What is logged from now on; where to stays."""
+        self._subject_shown = log.subject
+        #: as hex digits, or not at all
+        self._is_hashed = log.subject != "plain"
+        #: what is logged of requests whose route says nothing else
+        self._wanted: str = log.access
+        #: share of admitted requests
+        self._sample = float(log.sample)
 
     def request_ended(self, ending: Ending) -> None:
         """One line, unless the configuration says otherwise."""

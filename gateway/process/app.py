@@ -3,30 +3,26 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from select import PIPE_BUF
 from types import MappingProxyType
 from typing import Final
 
-from prometheus_client import generate_latest
-
 from gateway.admin.pages import Admin
 from gateway.admin.probes import Probes
 from gateway.admin.readiness import Readiness, readiness_of
-from gateway.compose import Assembly, Current, build
+from gateway.assembly import Assembly, Current, Former
+from gateway.compose import build
 from gateway.core.config.file import Config, upstreams_of
-from gateway.core.config.issuers import issuer_name
 from gateway.core.config.secret import Secret
 from gateway.events import CertificateKnown
 from gateway.observe.access import BATCH, AccessLog
 from gateway.observe.log import flush_log
 from gateway.observe.metrics.metrics import Metrics
 from gateway.observe.metrics.program_metrics import ProgramMetrics
-from gateway.observe.metrics.shared_metrics import keep_private
 from gateway.observe.observers import Observers
 from gateway.process.consoled import Console, console_of, teller_of
-from gateway.process.endings import AskedStreams, RevokedStreams
+from gateway.process.endings import AskedStreams, RevokedStreams, WithdrawnStreams
 from gateway.process.extras import Extras
 from gateway.process.listening import (
     ADMIN_CONNECTIONS,
@@ -38,16 +34,16 @@ from gateway.process.listening import (
     Listeners,
     bind_listeners,
 )
-from gateway.process.memory import room_for_connections, settle_memory
-from gateway.process.notify import UNHEARD, Notifier
+from gateway.process.memory import room_for_connections
 from gateway.process.pulse import Pulse
+from gateway.process.replacing import Replacing, Wanted
 from gateway.process.revoking import RevokingSocket, open_journal
-from gateway.process.secure import FollowedFiles
-from gateway.process.signals import on_drain, on_signals
-from gateway.process.summary import summary
-from gateway.process.title import DRAINED, DRAINS, SERVES, call_process
+from gateway.process.secure import FollowedFiles, secured
+from gateway.process.summary import counted, summary
 from gateway.relay.client.server import Server
+from gateway.reloading import Reloads
 from gateway.sampled import Sampler
+from gateway.settings.source import authorities
 from gateway.store.revocations import Keeper
 
 #: seconds from the last connection that the kernel lets in to the end of idle ones; halfway the listeners close
@@ -67,13 +63,15 @@ class Gateway:
         inherited: Listeners | None = None,
         passed: Mapping[str, Bound] = MappingProxyType({}),
         keeper: Keeper | None = None,
+        let_go: Callable[[], None] = lambda: None,
     ) -> None:
         """`config` is sound: nothing is checked here. `secrets`: what was read for each that it names.
 
         `inherited`: what somebody else has bound, and other processes share. `passed`: what `take_passed` found.
-        `keeper`: of what is revoked, where that is somebody else's.
+        `keeper`: of what is revoked, where that is somebody else's. `let_go`: frees what a reload leaves.
         """
         self._keeper = keeper
+        self._let_go = let_go
         self._revoking: RevokingSocket | None = None
         self._config = config
         self._secrets = secrets
@@ -93,38 +91,46 @@ class Gateway:
         self._revoked_streams: RevokedStreams | None = None
         self._asked_streams: AskedStreams | None = None
         self._extras = Extras(lambda: self.assembly)
+        self._program: ProgramMetrics | None = None
+        self._pulse: Pulse | None = None
+        #: who has the configuration read anew; None: nobody does
+        self.reloads: Reloads | None = None
         #: where it listens, once it does
         self.address = ""
         self.decisions_address = ""
         self.admin_address = ""
         self._console: Console | None = None
 
-    async def start(self) -> None:  # noqa: C901, PLR0912, PLR0915 -- one part behind the other
+    async def start(self) -> None:  # noqa: PLR0915 -- one part behind the other
         """Listens, and begins to fetch keys; waits for nobody else. CannotStart."""
         config = self._config
-        self._metrics = Metrics(
-            tuple(issuer_name(issuer) for issuer in config.issuers),
-            report_routes=sum(route.mode == "report" for route in config.routes),
-            logouts=tuple(issuer_name(issuer) for issuer in config.issuers if issuer.backchannel_logout is not None),
-        )
+        issuers, reports, logouts = counted(config)
+        self._metrics = Metrics(issuers, report_routes=reports, logouts=logouts)
         # Several processes write to one pipe: what is no larger is not torn apart (write(2), pipe(7)).
         batch = BATCH if self._inherited is None else PIPE_BUF
         self._access = AccessLog(config.log, batch=batch, dropped=self._metrics.access_lines_dropped)
         keeper = self._keeper if self._inherited is not None else open_journal(config)
         try:
-            observers, sampler = self._observing(config)
-            assembly = build(config, observer=observers, secrets=self._secrets, keeper=keeper, sampler=sampler)
+            self.observer, self.sampler = self._observing(config)
+            assembly = build(
+                config,
+                observer=self.observer,
+                secrets=self._secrets,
+                keeper=keeper,
+                sampler=self.sampler,
+                files=authorities(config),
+            )
         except ValueError as error:
             if keeper is not None:
                 await keeper.close()
             raise CannotStart(str(error)) from None
         self._current = Current(assembly)
         try:
-            self._secure = _secure(config)
+            self._secure = secured(config)
             if assembly.revocations is not None and self._inherited is None:
                 self._revoking = await RevokingSocket.start(assembly.revocations, config)
             if self.teller is not None and self._inherited is None:
-                self._console = await console_of(self, self.teller, self._secure)
+                self._console = await console_of(self, self.teller, self._secure, lambda: self.reloads)
             listeners = await self._bind(config)
         except CannotStart:
             await self._stop_asides()
@@ -135,7 +141,7 @@ class Gateway:
         room = room_for_connections(config)
         self._metrics.connections_limit(room)
         self._server = Server(
-            self._current.traffic, config, max_connections=room, observer=observers, secure=self._secure
+            self._current.traffic, config, max_connections=room, observer=self.observer, secure=self._secure
         )
         self._serve(listeners.traffic, self._server)
         self.address = listeners.traffic.where
@@ -148,15 +154,9 @@ class Gateway:
         if listeners.admin is not None:
             self._serve_admin(listeners.admin, assembly)
         await assembly.start()
+        self._withdrawn_streams = WithdrawnStreams(self._server, lambda: self.assembly)
+        self._follow_streams(assembly, before=None)
         looks: list[Callable[[float], None]] = [self._access.look, self._look]
-        if assembly.revocations is not None:
-            self._revoked_streams = RevokedStreams(self._server, assembly.revocations)
-            assembly.revocations.subscribe(self._revoked_streams.changed)
-            looks.append(self._revoked_streams.look)
-        if assembly.introspections is not None:
-            verifier = assembly.gate.verifier
-            self._asked_streams = AskedStreams(self._server, reask=verifier.reask, is_due=verifier.is_due)
-            looks.append(self._asked_streams.look)
         if self.teller is not None:
             self.teller.attach(lambda: self.assembly, self._server, self._secure)
         if self._console is not None:
@@ -164,6 +164,7 @@ class Gateway:
             looks.append(self._console.look)
         self._pulse = Pulse(self._metrics.loop_lagged, looks)
         self._listeners = listeners
+        self.replacing = Replacing(self, let_go=self._let_go)
         if self._inherited is None:
             log.info("%s", self.summary())
 
@@ -186,7 +187,61 @@ class Gateway:
             self._tell_certificate(self._secure)
             if "client_ca" in changed:
                 self._server.make_last()
+        for streams in (self._revoked_streams, self._asked_streams):
+            if streams is not None:
+                streams.look(now)
         self.assembly.look(now)
+
+    def _follow_streams(self, assembly: Assembly, *, before: Assembly | None) -> None:
+        """Ends streams by what this assembly knows of tokens."""
+        if assembly.revocations is not None and (before is None or before.revocations is not assembly.revocations):
+            if self._revoked_streams is not None:
+                self._revoked_streams.stop()
+            self._revoked_streams = RevokedStreams(self._server, assembly.revocations)
+            assembly.revocations.subscribe(self._revoked_streams.changed)
+        if self._asked_streams is not None:
+            self._asked_streams.stop()
+        self._asked_streams = None
+        if assembly.introspections is not None:
+            verifier = assembly.gate.verifier
+            self._asked_streams = AskedStreams(self._server, reask=verifier.reask, is_due=verifier.is_due)
+
+    def use(self, assembly: Assembly, *, secure: FollowedFiles | None) -> Former:
+        """From now on this serves; what served before, whose requests end as they began. See `Replacing`."""
+        config, former = assembly.config, self._current.replace(assembly)
+        self._config = config
+        room = room_for_connections(config)
+        self._metrics.connections_limit(room)
+        issuers, reports, logouts = counted(config)
+        self._metrics.reconfigure(issuers, report_routes=reports, logouts=logouts)
+        self._access.reconfigure(config.log)
+        logging.getLogger().setLevel(config.log.level.upper())
+        for server, most in zip(self._servers, (room, DECISION_CONNECTIONS), strict=False):
+            server.reconfigure(config, max_connections=most)
+        if self._secure is not None and secure is not None:
+            if self._secure.become(secure):
+                self._server.make_last()
+            self._tell_certificate(self._secure)
+        if self._admin is not None and self._program is not None:
+            self._program.reconfigure(config)
+            self._admin.reconfigure(
+                key_set=None if assembly.signer is None else assembly.signer.published, probes=Probes(config.probes)
+            )
+        self._follow_streams(assembly, before=former.assembly)
+        self._withdrawn_streams.changed()
+        return former
+
+    async def replace(self, wanted: Wanted) -> Sequence[str]:
+        """Has another configuration used, or says in sentences why not."""
+        if problems := await self.replacing.prepare(wanted):
+            return problems
+        await self.replacing.commit()
+        return ()
+
+    def reloaded(self, *, is_sound: bool) -> None:
+        """The configuration was read anew: whether it is in use."""
+        if self._program is not None:
+            self._program.reloaded(is_sound=is_sound)
 
     def _tell_certificate(self, secure: FollowedFiles) -> None:
         self._metrics.happened(CertificateKnown("listen", secure.ends_at))
@@ -212,10 +267,10 @@ class Gateway:
         self._servers.append(server)
 
     def _serve_admin(self, bound: Bound, assembly: Assembly) -> None:
-        program = ProgramMetrics(self._config, is_ready=self._is_ready)
+        program = self._program = ProgramMetrics(self._config, is_ready=self._is_ready)
         self._admin = Admin(
             readiness=self.readiness,
-            render=lambda: program.render(generate_latest(self._metrics.registry)),
+            render=lambda: program.render(program.narrowed(self._metrics.registry)),
             key_set=None if assembly.signer is None else assembly.signer.published,
             probes=Probes(self._config.probes),
         )
@@ -231,13 +286,16 @@ class Gateway:
 
     def readiness(self) -> Readiness:
         """Whether this process can respond."""
-        assembly = self.assembly
+        return self.readiness_of(self.assembly)
+
+    def readiness_of(self, assembly: Assembly) -> Readiness:
+        """Whether it could, were this what serves."""
         return readiness_of(
             assembly.issuers.status(),
-            all_issuers=self._config.readiness == "all",
+            all_issuers=assembly.config.readiness == "all",
             store=assembly.store,
             tokens=() if assembly.tokens is None else assembly.tokens.status(),
-            upstreams=len(upstreams_of(self._config)),
+            upstreams=len(upstreams_of(assembly.config)),
             asked=() if assembly.introspections is None else assembly.introspections.status(),
         )
 
@@ -313,10 +371,12 @@ class Gateway:
             await self._admin_server.drain(seconds=0)
             self._admin_acceptor.bound.unlink()
         await self._stop_asides()
-        self._pulse.stop()
-        for streams in (self._revoked_streams, self._asked_streams):
+        if self._pulse is not None:
+            self._pulse.stop()
+        for streams in (self._revoked_streams, self._asked_streams, self._withdrawn_streams):
             if streams is not None:
                 streams.stop()
+        await self.replacing.stop()
         await self._extras.close(seconds=0.0 if hurry.is_set() else until - asyncio.get_running_loop().time())
         await self.assembly.close()
         self._access.close()
@@ -333,52 +393,7 @@ class Gateway:
             self._console = None
 
 
-def _secure(config: Config) -> FollowedFiles | None:
-    """TLS of the traffic listener, where it has any. CannotStart: its files were spoilt after they were checked."""
-    if config.tls is None:
-        return None
-    try:
-        return FollowedFiles(config.tls)
-    except ValueError as error:
-        raise CannotStart(str(error)) from None
-
-
 async def _pass(seconds: float, hurry: asyncio.Event) -> None:
     """Lets the time pass, unless `hurry` is set."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(hurry.wait(), seconds)
-
-
-async def run(
-    config: Config,
-    *,
-    secrets: Mapping[Secret, str] = MappingProxyType({}),
-    passed: Mapping[str, Bound] = MappingProxyType({}),
-    notifier: Notifier = UNHEARD,
-    started: Callable[[Gateway], None] | None = None,
-) -> None:
-    """Serves until a signal says stop, then drains; a second one cuts the draining short. CannotStart.
-
-    `passed`: sockets that take the place of configured addresses. `notifier`: hears of it.
-    """
-    stop, hurry = asyncio.Event(), asyncio.Event()
-    on_signals(lambda: hurry.set() if stop.is_set() else stop.set(), hang_up=stop.set)
-    keep_private()
-    gateway = Gateway(config, secrets=secrets, passed=passed)
-
-    def drain() -> None:
-        if gateway.drain(drained=partial(call_process, DRAINED)):
-            call_process(DRAINS)
-
-    # Before it says that it listens: whoever has read that may tell it.
-    on_drain(drain)
-    call_process(SERVES)
-    await gateway.start()
-    settle_memory()
-    if started is not None:
-        started(gateway)
-    async with notifier.serving(summary=gateway.summary(), readiness=gateway.readiness):
-        await stop.wait()
-        log.info("stopping: draining")
-        notifier.stopping()
-        await gateway.stop(hurry=hurry)

@@ -6,13 +6,14 @@ Imports nothing of the console: without that section nothing of it is there.
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from gateway.compose import Assembly
+from gateway.assembly import Assembly
 from gateway.core.config.file import Config
 from gateway.observe.access import AccessLog
 from gateway.observe.metrics.metrics import Metrics
 from gateway.ports import Ending
 from gateway.process.secure import FollowedFiles
 from gateway.relay.client.server import Server
+from gateway.reloading import Reloads
 
 
 class HasEnd(Protocol):
@@ -46,11 +47,29 @@ class Console(Protocol):
         """Ends it."""
 
 
-class Reloads(Protocol):
-    """Who reads the configuration anew."""
+class Asking:
+    """Has the configuration read anew, for a console that was there before whoever does it."""
+
+    def __init__(self, find: Callable[[], Reloads | None]) -> None:
+        """`find`: who does it; None: nobody does."""
+        self._find = find
 
     async def reload(self) -> dict[str, Any]:
-        """Serves by it from now on, if it is sound; what came of it."""
+        """Serves by it from now on, if it is sound; what came of it, as the console tells it."""
+        reloads = self._find()
+        if reloads is None:
+            return {"ok": False, "says": "This gateway does not read its configuration while it runs: restart it."}
+        result = await reloads.reload()
+        told = {
+            "hash": result.hash,
+            "problems": result.problems,
+            "changed": result.changed,
+            "warnings": result.warnings,
+        }
+        if not result.is_sound:
+            return {"ok": False, "says": f"The configuration stays as it was: {result.problems[0]}", **told}
+        says = f"Another configuration is in use: {result.hash}." if result.changed else "It has not changed."
+        return {"ok": True, "says": says, **told}
 
 
 def teller_of(config: Config, metrics: Metrics, access: AccessLog) -> Teller | None:
@@ -62,13 +81,15 @@ def teller_of(config: Config, metrics: Metrics, access: AccessLog) -> Teller | N
     return GatewayTeller(metrics, access)
 
 
-async def console_of(gateway: Any, teller: Teller, files: FollowedFiles | None) -> Console:
-    """The console of a gateway that is one process. `files`: of its TLS. CannotStart."""
+async def console_of(
+    gateway: Any, teller: Teller, files: FollowedFiles | None, find: Callable[[], Reloads | None]
+) -> Console:
+    """The console of a gateway that is one process. `files`: of its TLS. `find`: who reloads it. CannotStart."""
     from gateway.process.console.alone import ConsoleAlone  # noqa: PLC0415 -- see above
     from gateway.process.console.teller import GatewayTeller  # noqa: PLC0415 -- see above
 
     assert isinstance(teller, GatewayTeller)  # made above
-    return await ConsoleAlone.start(gateway, teller, files)
+    return await ConsoleAlone.start(gateway, teller, files, reloads=Asking(find))
 
 
 class Consulted(Protocol):

@@ -5,11 +5,16 @@ A request is judged when it comes, and these go on for hours. Nothing here is on
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Final
 
-from gateway.core.errors import Refusal, TokenRevoked
+from gateway.assembly import Assembly
+from gateway.core.config.issuers import Issuer, issuer_name
+from gateway.core.errors import NoLongerAdmitted, Refusal, TokenRevoked
+from gateway.core.http.facts import Facts
+from gateway.core.routing.policy import check_policy
 from gateway.core.token.identity import Identity
 from gateway.ports import Revocations
 from gateway.relay.client.server import Server
@@ -125,3 +130,82 @@ class AskedStreams:
             refused = {one: refusal for one, refusal in zip(batch, verdicts, strict=True) if refusal is not None}
             if refused and (ended := await self._server.end_streams(refused.get)):
                 log.info("%d streams and tunnels were ended: their tokens are not active any more", ended)
+
+
+#: seconds from a reload to the look at what is open
+SETTLED: Final = 1.0
+
+
+class WithdrawnStreams:
+    """Ends what was opened under another configuration, where its issuer is gone or its route does not admit it now.
+
+    After making it you must call `stop`.
+    """
+
+    def __init__(self, server: Server, current: Callable[[], Assembly]) -> None:
+        """Needs a running loop."""
+        self._server = server
+        self._current = current
+        self._soon: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    def changed(self) -> None:
+        """Another configuration is in use: in a second they are judged by that of then."""
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(SETTLED, self._look)
+
+    def stop(self) -> None:
+        """No more looks. May be called twice."""
+        for pending in (self._soon, self._ending):
+            if pending is not None:
+                pending.cancel()
+
+    def _look(self) -> None:
+        self._soon = None
+        if self._ending is not None:
+            self._ending.cancel()
+        self._ending = asyncio.create_task(self._end(), name="end what is not admitted any more")
+
+    async def _end(self) -> None:
+        if ended := await self._server.end_unadmitted(self._judge):
+            log.info("%d streams and tunnels were ended: the configuration does not admit them any more", ended)
+
+    def _judge(self, facts: Facts, identity: Identity | None) -> Refusal | None:
+        # By that of now, so that none is held.
+        return withdrawn(self._current(), facts, identity)
+
+
+def withdrawn(assembly: Assembly, facts: Facts, identity: Identity | None) -> Refusal | None:
+    """Why what this request opened would not be opened now; None: it would, as far as is known without its token.
+
+    Rates and proofs are asked of requests, not of what is open; and that time went by has not changed anything.
+    """
+    try:
+        route = assembly.gate.routes.match(facts)
+    except Refusal as refusal:
+        return NoLongerAdmitted(refusal.evidence or refusal.reason)
+    if route.public or route.reports or (identity is None and route.optional):
+        return None
+    if identity is None:
+        return NoLongerAdmitted(f"{route.name} needs a token")
+    if not any(_issues(issuer, identity) for issuer in assembly.config.issuers):
+        return NoLongerAdmitted(f"{identity.issuer} is no issuer any more, or not of such tokens")
+    try:
+        if route.demands is not None:
+            route.demands.check(identity, now=time.time() if identity.auth_time is None else identity.auth_time)
+        check_policy(route, identity, target=facts.target)
+        if route.condition is not None and assembly.check_condition is not None:
+            assembly.check_condition(route.condition, facts, identity)
+    except Refusal as refusal:
+        return NoLongerAdmitted(f"{route.name}: {refusal.reason}")
+    return None
+
+
+def _issues(issuer: Issuer, identity: Identity) -> bool:
+    if issuer_name(issuer) != identity.issuer:
+        return False
+    if issuer.clients and identity.client not in issuer.clients:
+        return False
+    if identity.tenant is None:
+        return issuer.issuer == identity.iss
+    return issuer.tenants == "any" or identity.tenant in (issuer.tenants or ())

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gateway.compose import Assembly, Current
+from gateway.assembly import Assembly, Current
 from gateway.core.config.file import Config, grpc_decisions_of
 from gateway.observe.access import AccessLog
 from gateway.observe.metrics.metrics import Metrics

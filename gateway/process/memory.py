@@ -28,11 +28,7 @@ log = logging.getLogger("gateway")
 
 def room_for_connections(config: Config) -> int:
     """How many client connections may be open: as configured, or what the process's descriptors leave."""
-    wanted = config.limits.connections
-    needed = wanted + sum(upstream.max_connections for upstream in upstreams_of(config).values())
-    needed += ADMIN_CONNECTIONS + RESERVED_DESCRIPTORS
-    needed += DECISION_CONNECTIONS if config.decisions is not None else 0
-    needed += MAX_CONNECTIONS if config.decisions_grpc is not None else 0
+    wanted, needed = config.limits.connections, _needed(config)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
@@ -42,6 +38,27 @@ def room_for_connections(config: Config) -> int:
     left = max(1, soft - (needed - wanted))
     log.warning("limits.connections is %d, but %d file descriptors leave room for %d", wanted, soft, left)
     return left
+
+
+def _needed(config: Config) -> int:
+    """Descriptors for all that is configured."""
+    needed = config.limits.connections + sum(upstream.max_connections for upstream in upstreams_of(config).values())
+    needed += ADMIN_CONNECTIONS + RESERVED_DESCRIPTORS
+    needed += DECISION_CONNECTIONS if config.decisions is not None else 0
+    return needed + (MAX_CONNECTIONS if config.decisions_grpc is not None else 0)
+
+
+def lacks_room(config: Config) -> bool:
+    """Whether more client connections are configured than the descriptors of this process can become."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return most != resource.RLIM_INFINITY and most < _needed(config)
+
+
+def let_go() -> None:
+    """What was let go is freed, although it was spared at some start: in one collection, some tens of milliseconds."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def settle_memory() -> None:

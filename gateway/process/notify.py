@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from typing import Final
 
@@ -37,6 +38,8 @@ class Notifier:
         self._watchdog = watchdog
         self._is_stopping = False
         self._has_failed = False
+        #: what to say while it is ready, and what was said last
+        self._summary = self._told = ""
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str]) -> "Notifier":
@@ -73,6 +76,18 @@ class Notifier:
         """Why the program ends without having served."""
         self.tell(_status(sentence))
 
+    def reloading(self) -> None:
+        """The configuration is read anew (systemd.service(5), notify-reload). `reloaded` is to follow."""
+        microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self.tell("RELOADING=1", f"MONOTONIC_USEC={microseconds}", _status("reads its configuration anew"))
+
+    def reloaded(self, summary: str) -> None:
+        """It was, and the program serves: from now on by `summary` in words."""
+        self._summary = summary
+        self._told = _status(summary)
+        if not self._is_stopping:
+            self.tell("READY=1", self._told)
+
     def stopping(self) -> None:
         """The program serves what it has accepted, and ends. The sign of life goes on while it does."""
         self._is_stopping = True
@@ -89,7 +104,8 @@ class Notifier:
         if self._address is None:
             yield
             return
-        telling = asyncio.create_task(self._keep_telling(summary, readiness, is_alive))
+        self._summary = summary
+        telling = asyncio.create_task(self._keep_telling(readiness, is_alive))
         try:
             yield
         finally:
@@ -97,23 +113,21 @@ class Notifier:
             with contextlib.suppress(asyncio.CancelledError):
                 await telling
 
-    async def _keep_telling(
-        self, summary: str, readiness: Callable[[], Readiness], is_alive: Callable[[], bool]
-    ) -> None:
+    async def _keep_telling(self, readiness: Callable[[], Readiness], is_alive: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
-        is_served, told, feed_at = False, "", loop.time()
+        is_served, feed_at = False, loop.time()
         half = float("inf") if self._watchdog is None else self._watchdog / 2
         while True:
-            lives, status, assignments = is_alive(), told, []
+            lives, status, assignments = is_alive(), self._told, []
             if lives and not is_served:
                 assignments.append("READY=1")
-            if not self._is_stopping and (status := _status(_in_words(summary, readiness()))) != told:
+            if not self._is_stopping and (status := _status(_in_words(self._summary, readiness()))) != self._told:
                 assignments.append(status)
             if must_feed := lives and self._watchdog is not None and loop.time() >= feed_at:
                 assignments.append("WATCHDOG=1")
             # What did not arrive is told anew.
             if assignments and self.tell(*assignments):
-                is_served, told = is_served or lives, status
+                is_served, self._told = is_served or lives, status
                 feed_at = loop.time() + half if must_feed else feed_at
             await asyncio.sleep(min(_LOOK, half / 2) if is_served else _SOON)
 

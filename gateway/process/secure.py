@@ -6,7 +6,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from gateway.core.config.file import Config
 from gateway.core.config.tls import ListenerTls
+from gateway.process.listening import CannotStart
 from gateway.settings.files import MAX_FILE, certificate_end, check_client_certificate, read_named, read_trust
 
 #: seconds between two looks at the files
@@ -27,18 +29,30 @@ class FollowedFiles:
 
     def __init__(self, tls: ListenerTls) -> None:
         """ValueError: a file cannot be used; the sentence begins with its key."""
-        self._tls: Final = tls
+        self._tls = tls
         self._wrong = ""
         self._looked_at: float | None = None
         #: when a context was last made, of the looks
         self._made_at: float | None = None
         self._stamps: tuple[_Stamp, ...] | None = self._stamp()
-        self._digests: Final = _digests(tls)
+        self._digests = _digests(tls)
         #: for the next connection; and when its certificate ends, in seconds since the epoch
         self.context, self.ends_at = server_context(tls)
 
     def __repr__(self) -> str:
         return f"<FollowedFiles of {self._tls.certificate}{', which cannot be used now' if self._wrong else ''}>"
+
+    def become(self, other: "FollowedFiles") -> bool:
+        """Goes on as another one, of other files or demands; whether clients may be known by other authorities then."""
+        ours, theirs = self._tls, other._tls  # noqa: SLF001 -- one of its own kind
+        is_another = (ours.client_certificates, self._digests.get("client_ca")) != (
+            theirs.client_certificates,
+            other._digests.get("client_ca"),  # noqa: SLF001 -- one of its own kind
+        )
+        self._tls, self._wrong, self._made_at = theirs, "", None
+        self._stamps, self._digests = other._stamps, other._digests  # noqa: SLF001 -- one of its own kind
+        self.context, self.ends_at = other.context, other.ends_at
+        return is_another
 
     @property
     def asks(self) -> bool:
@@ -143,3 +157,13 @@ def server_context(tls: ListenerTls) -> tuple[ssl.SSLContext, float]:
         context.num_tickets = 0
         context.options |= ssl.OP_NO_TICKET
     return context, ends_at
+
+
+def secured(config: Config) -> FollowedFiles | None:
+    """TLS of the traffic listener, where it has any. CannotStart: its files were spoilt after they were checked."""
+    if config.tls is None:
+        return None
+    try:
+        return FollowedFiles(config.tls)
+    except ValueError as error:
+        raise CannotStart(str(error)) from None

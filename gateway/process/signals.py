@@ -1,7 +1,4 @@
-"""What signals say: SIGTERM and SIGINT stop, a second one hurries; SIGHUP stops, and never hurries; SIGUSR1 drains.
-
-There is no reading of the configuration anew yet, so a hang-up is no reason to lose requests, and none to go on.
-"""
+"""What signals say: SIGTERM and SIGINT stop, a second one hurries; SIGHUP reloads; SIGUSR1 drains."""
 
 import asyncio
 import signal
@@ -34,3 +31,9 @@ def ignore_drain() -> None:
 def on_drain(drain: Callable[[], None]) -> None:
     """Has the running loop call it for each SIGUSR1."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, drain)
+
+
+def ignore_hang_up() -> None:
+    """Has SIGHUP do nothing, where it would end the process: until `on_hang_up`, or for a worker."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)

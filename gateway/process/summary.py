@@ -39,3 +39,10 @@ def summary(config: Config, listeners: Listeners, *, grpc: str = "") -> str:
         + f"issuers: {issuers}"
         + (f"; {config.workers} workers" if config.workers > 1 else "")
     )
+
+
+def counted(config: Config) -> tuple[tuple[str, ...], int, tuple[str, ...]]:
+    """What metrics know of a configuration: issuers, how many routes report, and issuers whose logouts are heard."""
+    logouts = (issuer_name(issuer) for issuer in config.issuers if issuer.backchannel_logout is not None)
+    reports = sum(route.mode == "report" for route in config.routes)
+    return tuple(map(issuer_name, config.issuers)), reports, tuple(logouts)

@@ -5,40 +5,40 @@ Serves nothing but the admin listener, which speaks for all of them. What a work
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
-import socket
-import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from gateway.admin.pages import Admin
 from gateway.admin.probes import Probes
 from gateway.admin.readiness import Readiness, readiness_of_all
-from gateway.compose import signing_keys
+from gateway.compose import signing_keys, signing_keys_behind
 from gateway.core.config.file import Config
 from gateway.core.config.secret import Secret
 from gateway.observe.log import flush_log
 from gateway.observe.metrics import shared_metrics
 from gateway.observe.metrics.program_metrics import ProgramMetrics
-from gateway.process.consoled import SharedConsole, shared_console_of
+from gateway.process.consoled import Asking, SharedConsole, shared_console_of
+from gateway.process.decided import Deciding
 from gateway.process.listening import ADMIN_CONNECTIONS, Acceptor, Bound, CannotStart, bind_listeners
 from gateway.process.notify import UNHEARD, Notifier
-from gateway.process.revoking import MAX_LINE
+from gateway.process.reloader import Reloader
+from gateway.process.reloads import Asked, reloading
+from gateway.process.replacing import Wanted
 from gateway.process.sharing import Sharing, sharing_for
 from gateway.process.signals import on_drain, on_signals
 from gateway.process.summary import summary
+from gateway.process.supervised import SILENT, Worker
 from gateway.process.title import DRAINED, DRAINS, SERVES, call_process
-from gateway.process.worker import DRAIN, HEARTBEAT, HURRY, STOP, Job, parse_report
+from gateway.process.worker import DRAIN, HEARTBEAT, HURRY, STOP, Job
 from gateway.relay.client.server import Server
+from gateway.settings.settings import Loaded
+from gateway.settings.source import Source
 
-#: heartbeats that may stay away: of a worker that serves, and of one that starts
-SILENT: Final = 15
-SILENT_AT_START: Final = 60
 #: heartbeats without a report after which a worker was not heard of lately: one may be late
 LATELY: Final = 2
 #: seconds within which so many deaths, and two for each worker, are a crash loop
@@ -46,91 +46,7 @@ LOOP_SECONDS: Final = 30.0
 LOOP_DEATHS: Final = 5
 #: seconds beyond drain_delay and drain after which a worker that has not ended is killed
 MARGIN: Final = 5.0
-#: A fresh interpreter that finds its modules where this one did, whatever the directory it starts in.
-_START: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from gateway.process.worker import main; sys.exit(main(int(sys.argv[2])))"
-)
-
 log = logging.getLogger("gateway")
-
-
-class _Worker:
-    """One process that serves, as its supervisor sees it."""
-
-    def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self._process = process
-        self._reader = reader
-        self._writer = writer
-        #: heartbeats since it was last heard of
-        self.silent = 0
-        #: what it last said; None: nothing yet
-        self.readiness: Readiness | None = None
-        #: it could respond at least once: one that was just replaced is no reason to leave service
-        self.was_ready = False
-        #: see sharing.Sharer
-        self.confirmed: int | None = None
-        self.heard = asyncio.Event()
-        self.is_gone = False
-
-    @classmethod
-    async def start(cls, job: Job, *, environment: Mapping[str, str]) -> "_Worker":
-        """A new process with the job in its hands. OSError: the machine does not let us."""
-        ours, its = socket.socketpair()
-        inherited = (*job.traffic[1], *(() if job.decisions is None else job.decisions[1]))
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-c", _START, json.dumps(sys.path), str(its.fileno()),
-                pass_fds=(its.fileno(), *inherited), env=environment, stdin=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            its.close()
-        reader, writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE)
-        writer.write(job.written())
-        return cls(process, reader, writer)
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    def tell(self, what: bytes) -> None:
-        """DRAIN, STOP or HURRY, or what is revoked."""
-        self._writer.write(what)
-
-    async def ended(self, sharing: Sharing | None, console: SharedConsole | None) -> int:
-        """Listens to it until it ends; its exit code, negative for a signal. The others hear what is no report."""
-        with contextlib.suppress(ConnectionError):
-            while line := await self._reader.readline():
-                with contextlib.suppress(ValueError):
-                    if console is not None and console.hear(self, line):
-                        continue
-                    if sharing is not None and not line.startswith(b"{"):
-                        sharing.hear(self, line)
-                        continue
-                    self.readiness = parse_report(line)
-                    self.was_ready = self.was_ready or self.readiness.ready
-                    self.silent = 0
-        self._writer.close()
-        code = await self._process.wait()
-        self.is_gone = True
-        self.heard.set()
-        return code
-
-    def is_silent(self, most: int) -> bool:
-        """To be asked once a heartbeat: whether more stayed away than may. Counted: a frozen machine is no death."""
-        self.silent += 1
-        return self.silent > (SILENT_AT_START if self.readiness is None else most)
-
-    def kill(self) -> None:
-        """Ends it now."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
 
 
 class Supervisor:
@@ -145,21 +61,28 @@ class Supervisor:
         notifier: Notifier = UNHEARD,
         heartbeat: float = HEARTBEAT,
         silent: int = SILENT,
+        source: Source | None = None,
+        loaded: Loaded | None = None,
     ) -> None:
         """`config` is sound: nothing is checked here. `secrets`: what was read for each that it names.
 
         `passed`: sockets that take the place of configured addresses. `notifier`: hears of it.
-        `heartbeat`: seconds between two signs of life of a worker, of which `silent` may stay away.
+        `heartbeat`: seconds between two signs of life of a worker, of which `silent` may stay away. `source`: what is
+        read anew when that is asked for, and `loaded` what it said; None: nothing can be.
         """
+        self._source = source
+        self._loaded = loaded
+        self._deciding = Deciding(lambda: tuple(self._workers.values()))
         self._passed = passed
         self._notifier = notifier
         self._heartbeat = heartbeat
         self._silent = silent
         self._config = config
         self._secrets = secrets
-        self._workers: dict[int, _Worker] = {}
+        self._workers: dict[int, Worker] = {}
         self._sharing: Sharing | None = None
         self._console: SharedConsole | None = None
+        self.reloader: Reloader | None = None
         self._deaths: deque[float] = deque()
         self._is_draining = self._is_stopping = False
         self._stop = asyncio.Event()
@@ -172,7 +95,8 @@ class Supervisor:
         Returns the exit code: 1 when workers kept dying. CannotStart.
         """
         config = self._config
-        on_signals(self.stop, hang_up=self._stop.set)
+        asked = Asked()
+        on_signals(self.stop, hang_up=asked.ask)
         with contextlib.ExitStack() as stack:
             try:
                 self._directory = stack.enter_context(shared_metrics.directory())
@@ -182,7 +106,7 @@ class Supervisor:
                     f"{shared_metrics.VARIABLE} names a directory where they can"
                 ) from None
             try:
-                signer = signing_keys(config)
+                self._signer = signing_keys(config)
             except ValueError as error:
                 raise CannotStart(str(error)) from None
             self._listeners = bind_listeners(config, self._passed)
@@ -190,17 +114,17 @@ class Supervisor:
                 stack.callback(bound.unlink)
                 stack.callback(bound.close)
             assert self._listeners.admin is not None  # bound right here
-            program = ProgramMetrics(config, is_ready=lambda: self._admin.is_ready, workers=self._pids)
+            program = self._program = ProgramMetrics(config, is_ready=lambda: self._admin.is_ready, workers=self._pids)
             self._admin = Admin(
                 readiness=self.readiness,
-                render=lambda: program.render(shared_metrics.render(self._directory)),
-                key_set=None if signer is None else signer.published,
+                render=lambda: program.render(shared_metrics.render(self._directory, program.narrowed)),
+                key_set=None if self._signer is None else self._signer.published,
                 probes=Probes(config.probes),
             )
             server = Server(self._admin, config, max_connections=ADMIN_CONNECTIONS, observer=None, own_pages=True)
             acceptor = Acceptor(self._listeners.admin, server)
-            if signer is not None:
-                await signer.start()
+            if self._signer is not None:
+                await self._signer.start()
             on_drain(self.drain)
             call_process(SERVES)
             self._console = self._console_made()
@@ -213,13 +137,17 @@ class Supervisor:
                     self._notifier.serving(
                         summary=summary(config, self._listeners), readiness=self.readiness, is_alive=self.is_alive
                     ),
-                ):
+                    reloading(
+                        self._source, config, self._replace, self._loaded, asked=asked, notifier=self._notifier,
+                        summary=lambda: summary(self._config, self._listeners), reloaded=program.reloaded,
+                    ) as self.reloader,
+                ):  # fmt: skip
                     await self._serve()
             finally:
                 if self._console is not None:
                     await self._console.stop()
-                if signer is not None:
-                    await signer.stop()
+                if self._signer is not None:
+                    await self._signer.stop()
                 await acceptor.close()
                 await server.drain(seconds=0)
         log.info("stopped")
@@ -235,7 +163,34 @@ class Supervisor:
             is_draining=lambda: self._is_draining or self._is_stopping,
             addresses={key: one.where for key, one in bound.items() if one is not None},
             secrets=self._secrets,
+            reloads=Asking(lambda: self.reloader),
         )
+
+    async def _replace(self, wanted: Wanted) -> Sequence[str]:
+        """Has another configuration used by all workers, or says in sentences why not."""
+        if self._is_stopping:
+            return ("the gateway is stopping",)
+        before, config = self._config, wanted.config
+        try:
+            signer = signing_keys_behind(self._signer, before, config)
+        except ValueError as error:
+            return (str(error),)
+        problems = await self._deciding.prepare(wanted)
+        if problems:
+            self._deciding.abort()
+            return problems
+        # Before anybody is told: a worker that starts now is given it.
+        self._config, self._secrets = config, wanted.secrets
+        self._deciding.commit()
+        logging.getLogger().setLevel(config.log.level.upper())
+        if self._signer is not None and self._signer is not signer:
+            await self._signer.stop()
+        if signer is not None and signer is not self._signer:
+            await signer.start()
+        self._signer = signer
+        self._program.reconfigure(config)
+        self._admin.reconfigure(key_set=None if signer is None else signer.published, probes=Probes(config.probes))
+        return ()
 
     def drain(self) -> None:
         """Has the workers drain, and serve on: those that are started later as well. May be called again."""
@@ -274,6 +229,8 @@ class Supervisor:
         try:
             await self._stop.wait()
             log.info("stopping: draining")
+            if self.reloader is not None:
+                self.reloader.stop()
             self._notifier.stopping()
             self._is_stopping = self._admin.draining = True
             for worker in self._workers.values():
@@ -298,7 +255,7 @@ class Supervisor:
         """A worker in this place, and another one when it dies, until the program stops."""
         while not self._is_stopping:
             try:
-                worker = await _Worker.start(
+                worker = await Worker.start(
                     self._job(place), environment={**os.environ, shared_metrics.VARIABLE: str(self._directory)}
                 )
             except OSError as error:
@@ -313,14 +270,15 @@ class Supervisor:
                 worker.tell(DRAIN)
             if self._is_stopping:
                 worker.tell(HURRY if self._hurry.is_set() else STOP)
-            code = await worker.ended(self._sharing, self._console)
+            code = await worker.ended(self._sharing, self._deciding, self._console)
             if self._console is not None:
                 self._console.gone(worker)
             del self._workers[place]
             shared_metrics.forget(self._directory, place)
-            if code == 0:
+            if code == 0 or worker.is_replaced:
                 if not self._is_stopping:
-                    log.warning("worker %d (process %d) was told to end by somebody else: replaced", place, worker.pid)
+                    why = "has to begin anew" if worker.is_replaced else "was told to end by somebody else"
+                    log.warning("worker %d (process %d) %s: replaced", place, worker.pid, why)
                 continue
             log.error("worker %d (process %d) died: %s", place, worker.pid, _cause(code))
             self._count_death()

@@ -24,11 +24,12 @@ from gateway.observe.log import set_up_logging
 from gateway.observe.metrics.shared_metrics import share
 from gateway.process.app import Gateway
 from gateway.process.consoled import Consulted, consulted_of
+from gateway.process.decided import Obeying
 from gateway.process.listening import Bound, CannotStart, HandedOn, Listeners
-from gateway.process.memory import settle_memory
+from gateway.process.memory import let_go, settle_memory
 from gateway.process.revoking import MAX_LINE
 from gateway.process.sharing import SuppliedList, is_shared
-from gateway.process.signals import ignore_drain, on_hang_up
+from gateway.process.signals import ignore_drain, ignore_hang_up
 from gateway.process.title import WORKER, call_process
 
 #: seconds between two reports to the supervisor
@@ -80,6 +81,7 @@ def main(descriptor: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # So is this, where all processes of the program get it.
     ignore_drain()
+    ignore_hang_up()
     call_process(WORKER)
     supervisor = socket.socket(fileno=descriptor)
     job = _read_job(supervisor)
@@ -115,7 +117,6 @@ async def _serve(job: Job, supervisor: socket.socket) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
     # A manager may signal every process of the program: it asks for what the supervisor will ask for as well.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    on_hang_up(stop.set)
     reader, writer = await asyncio.open_connection(sock=supervisor, limit=MAX_LINE)
     supplied = SuppliedList(writer.write) if is_shared(job.config) else None
     if supplied is not None and not await supplied.supplied(reader):
@@ -129,14 +130,17 @@ async def _serve(job: Job, supervisor: socket.socket) -> None:
             admin=None,
         ),
         keeper=supplied,
+        let_go=let_go,
     )
     await gateway.start()
     settle_memory()
     log.info("worker %d serves", job.place)
     consulted = consulted_of(gateway.teller, writer.write)
     reporting = asyncio.create_task(_report(gateway, writer, consulted, heartbeat=job.heartbeat))
-    listening = asyncio.create_task(_listen(reader, gateway, stop, hurry, supplied, consulted))
+    obeying = Obeying(gateway.replacing, writer.write)
+    listening = asyncio.create_task(_listen(reader, gateway, stop, hurry, supplied, consulted, obeying))
     await stop.wait()
+    await obeying.stop()
     await gateway.stop(hurry=hurry)
     for task in (reporting, listening):
         task.cancel()
@@ -151,9 +155,10 @@ async def _listen(
     hurry: asyncio.Event,
     supplied: SuppliedList | None,
     consulted: Consulted | None,
+    obeying: Obeying,
 ) -> None:
     """Does as the supervisor says, and stops when there is none any more: so do all the others then."""
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
         said = [] if supplied is None else supplied.unheard
         while line := said.pop(0) if said else await reader.readline():
             if supplied is not None and supplied.hear(line):
@@ -162,6 +167,8 @@ async def _listen(
                 continue
             if line == DRAIN:
                 gateway.drain()
+                continue
+            if await obeying.hears(line, reader):
                 continue
             gateway.others_go_on = False
             if line == HURRY:

@@ -114,6 +114,14 @@ class OwnToken:
         # One turn of the loop: a request that comes now joins the first fetch.
         await asyncio.sleep(0)
 
+    async def retire(self) -> None:
+        """Fetches no more by itself; whoever waits for a token still gets one."""
+        pending = [task for task in (self._keeping, self._nap) if task is not None]
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        self._keeping = self._nap = None
+
     async def stop(self) -> None:
         """Ends that. May be called twice."""
         self._stopped = True

@@ -65,6 +65,11 @@ class RemoteTokens:
         for own in self._own.values():
             await own.start()
 
+    async def retire(self) -> None:
+        """Fetches no more ahead; who is served still gets a token. Ended by `stop`."""
+        for own in self._own.values():
+            await own.retire()
+
     async def stop(self) -> None:
         """Ends all that is under way; afterwards there is no task and no socket of ours. May be called twice."""
         async with AsyncExitStack() as stack:

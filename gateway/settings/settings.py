@@ -5,6 +5,7 @@ Decides precedence and where each value came from; what values mean is `core`. T
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.core.checks.problems import notes, problems, warnings
 from gateway.core.config.conversion import Conversion, convert
@@ -35,6 +36,10 @@ class Loaded:
     origins: dict[str, str] = field(default_factory=dict)
     #: what was read for each secret of the configuration
     secrets: Mapping[Secret, str] = field(default_factory=dict, repr=False)
+    #: files with secrets and authorities that the text names, sound or not; None: it could not be read
+    named: tuple[str, ...] | None = None
+    #: path of each key that a variable sets to what the file has there
+    shadowed: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def load(path: str | None, environ: Mapping[str, str], *, kind: type[Config] = Config) -> Loaded:
@@ -105,7 +110,31 @@ def _loaded(
         notes=[note for note in notes(conversion.config) if conversion.is_readable(note.path)],
         origins=origins | overrides.origins,
         secrets={} if found else secrets,
+        named=tuple(dict.fromkeys(_followed_by_nobody(conversion))),
+        shadowed=_shadowed(document.values, overrides),
     )
+
+
+def _followed_by_nobody(conversion: Conversion) -> Iterator[str]:
+    """The files of a configuration that count when it is read anew: their owners do not look at them, or not soon."""
+    for place in values_of(conversion.config):
+        if isinstance(place.value, Secret):
+            if place.value.file and conversion.is_readable(f"{place.path}.file"):
+                yield place.value.file
+        elif place.known.file == "authorities" and place.value and conversion.is_readable(place.path):
+            yield place.value
+
+
+def _shadowed(values: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
+    """What the file has where a variable counts instead."""
+    found: dict[str, Any] = {}
+    for path, variable in overrides.origins.items():
+        if overrides.known.get(variable) == path:
+            value: Any = values
+            for name in path.split("."):
+                value = value.get(name) if isinstance(value, dict) else None
+            found[path] = value
+    return found
 
 
 def _named_files(

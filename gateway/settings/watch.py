@@ -18,6 +18,10 @@ INTERVAL: Final = 10.0
 log = logging.getLogger("gateway")
 
 
+def _in_files(uses: Iterable[SecretUse]) -> tuple[SecretUse, ...]:
+    return tuple(use for use in uses if use.secret.file is not None)
+
+
 class FollowedSecrets:
     """The secrets of a configuration as their files have them now."""
 
@@ -30,8 +34,10 @@ class FollowedSecrets:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`secrets`: what was read at start. `replaced` is told all of them, when some are others than before."""
-        self._uses = tuple(use for use in uses if use.secret.file is not None)
+        self._uses = _in_files(uses)
         self._secrets = {**secrets}
+        #: of the configuration before this one, for what is still under way by it
+        self._former: Mapping[Secret, str] = {}
         self._replaced = replaced
         self._sleep = sleep
         #: key paths of files that cannot be used now, and why
@@ -39,8 +45,27 @@ class FollowedSecrets:
         self._following: asyncio.Task[None] | None = None
 
     def read(self, secret: Secret) -> str:
-        """What a secret of the configuration is now. KeyError: it is none of those that were read at start."""
-        return self._secrets[secret]
+        """What a secret of the configuration is now. KeyError: it is none of those that were read."""
+        found = self._secrets.get(secret)
+        return self._former[secret] if found is None else found
+
+    def prepare(self, secrets: Mapping[Secret, str]) -> None:
+        """Another configuration is about to be used, and what is built for it may read its secrets."""
+        self._secrets = {**secrets, **self._secrets}
+
+    async def use(
+        self,
+        uses: Iterable[SecretUse],
+        secrets: Mapping[Secret, str],
+        *,
+        replaced: Callable[[Mapping[Secret, str]], None],
+    ) -> None:
+        """Another configuration is used from now on; those of before can be read once more, until the next."""
+        await self.stop()
+        self._former, self._secrets = self._secrets, {**secrets}
+        self._uses, self._replaced = _in_files(uses), replaced
+        self._wrong.clear()
+        await self.start()
 
     def all(self) -> Mapping[Secret, str]:
         """What each of them is now."""

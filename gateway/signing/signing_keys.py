@@ -52,6 +52,20 @@ class SigningKeys:
         self._wrong: str | None = None
         self._following: asyncio.Task[None] | None = None
 
+    def lasts(self, lifetime: float) -> None:
+        """What is signed from now on lives so many seconds: an old key is published for as long."""
+        self._kept_for = max(self._kept_for, lifetime + MARGIN)
+
+    def inherit(self, other: "SigningKeys") -> None:
+        """Takes the place of another one: its keys stay published, and go on signing until ours is known."""
+        now = self._monotonic()
+        ours, self._current = self._current, other._current  # noqa: SLF001 -- one of its own kind
+        self._old, self._next = {**other._old}, None  # noqa: SLF001 -- one of its own kind
+        self.lasts(other._kept_for - MARGIN)  # noqa: SLF001 -- one of its own kind
+        if ours.kid != self._current.kid:
+            self._next = (ours, now + AHEAD)
+            _LOG.info("assertions have a new key: %s is published, and signs in %g s", ours.kid, AHEAD)
+
     def current(self) -> SigningKey:
         """The key that signs now."""
         return self._current
@@ -64,8 +78,8 @@ class SigningKeys:
         return published({key.kid: key for key in keys}.values())
 
     async def start(self) -> None:
-        """Begins to follow the file, if there is one."""
-        if self._path is not None:
+        """Begins to follow the file, if there is one, and waits until a key may sign."""
+        if self._path is not None or self._next is not None:
             self._following = asyncio.create_task(self._follow(self._path), name="the key that signs assertions")
 
     async def stop(self) -> None:
@@ -75,11 +89,11 @@ class SigningKeys:
             await asyncio.gather(self._following, return_exceptions=True)
             self._following = None
 
-    async def _follow(self, path: str) -> None:
+    async def _follow(self, path: str | None) -> None:
         while True:
             await self._sleep(INTERVAL)
             try:
-                found = await asyncio.to_thread(self._read, path)
+                found = None if path is None else await asyncio.to_thread(self._read, path)
             except ValueError as error:
                 self._complain(str(error))
             except Exception as error:  # noqa: BLE001 -- logged with its traceback
@@ -88,7 +102,8 @@ class SigningKeys:
                 self._complain(f"internal error ({type(error).__name__})")
             else:
                 self._wrong = None
-                self._take(found)
+                if found is not None:
+                    self._take(found)
             self._advance()
 
     def _complain(self, wrong: str) -> None:

@@ -69,6 +69,12 @@ class RateLimits:
     def __repr__(self) -> str:
         return f"<RateLimits: {self._buckets!r}{'' if self._shared is None else ', shared'}>"
 
+    def inherit(self, other: "RateLimits") -> None:
+        """Goes on with what another one counted: whoever has used up a rate has used it up."""
+        self._buckets = other._buckets  # noqa: SLF001 -- one of its own kind
+        if self._bad_tokens is not None and other._bad_tokens is not None:  # noqa: SLF001 -- one of its own kind
+            self._bad_tokens.inherit(other._bad_tokens)  # noqa: SLF001 -- one of its own kind
+
     @property
     def bad_tokens(self) -> BadTokens | None:
         """None: they are not counted."""
@@ -155,12 +161,19 @@ class RateLimits:
             )
 
 
-def rate_limits(config: Config, store: Store, *, counts: bool = True) -> RateLimits | None:
-    """As configured; None: nothing is counted. `counts`: in the store, where all replicas do."""
+def rate_limits(
+    config: Config, store: Store, *, counts: bool = True, before: RateLimits | None = None
+) -> RateLimits | None:
+    """As configured; None: nothing is counted. `counts`: in the store, where all replicas do.
+
+    `before`: those of the configuration before: what was counted counts.
+    """
     has_rates = config.rates or any(route.rates for route in config.routes)
     if not has_rates and bad_tokens_of(config) is None:
         return None
     limits = RateLimits(config, shared=store.shared if counts else None)
+    if before is not None:
+        limits.inherit(before)
     if counts_all(config):
         store.add_refusing(limits.refuses_what_it_counts)
     return limits

@@ -94,8 +94,9 @@ class SharedReplays:
 
         `clock`: seconds since the epoch.
         """
-        self._shared = shared
-        self._here = here
+        self.shared: Final = shared
+        #: None: nothing is remembered here
+        self.here: Final = here
         self._clock = clock
         #: the mark of the memory there, as it was seen last
         self._mark: bytes | None = None
@@ -104,37 +105,37 @@ class SharedReplays:
         shared.on_loss.append(self._has_lost)
 
     def __repr__(self) -> str:
-        return f"SharedReplays({self._shared!r})"
+        return f"SharedReplays({self.shared!r})"
 
     async def use(self, proof: Proof) -> None:
         """See `gateway.ports.Replays`."""
-        if self._here is not None:
+        if self.here is not None:
             # Also while all is well: what was used here is known here when the store is gone.
-            self._here.remember(proof)
+            self.here.remember(proof)
         down = None
         try:
-            is_new = await self._use_shared(self._shared, proof)
+            is_new = await self._use_shared(self.shared, proof)
         except StoreDown as error:
             down = str(error)
         if down is not None:
-            if self._here is None:
+            if self.here is None:
                 raise StoreUnavailable(f"whether the proof was used before cannot be known: {down}")
             return
         if not is_new:
             raise ProofReplayed(_WAS_USED)
-        if self._here is None and proof.issued_at <= self._lost_at + AHEAD:
+        if self.here is None and proof.issued_at <= self._lost_at + AHEAD:
             raise StoreUnavailable("whether the proof was used before is not known: the store has forgotten it")
 
     def look(self, now: float = 0.0) -> None:
         """To be called once a second."""
-        if self._here is not None:
-            self._here.look(now)
+        if self.here is not None:
+            self.here.look(now)
 
     def refuses_everything(self) -> str | None:
         """Why no proof can be accepted now, for `/readyz`; None: they can."""
-        if self._here is not None or self._shared.is_up:
+        if self.here is not None or self.shared.is_up:
             return None
-        return f"used proofs cannot be known: {self._shared.reason}"
+        return f"used proofs cannot be known: {self.shared.reason}"
 
     async def _use_shared(self, shared: Redis, proof: Proof) -> bool:
         now = self._clock()
@@ -165,15 +166,29 @@ class SharedReplays:
 
 
 def replays_of(
-    config: Config, store: Store, *, observer: Observer, clock: Callable[[], float], counts: bool = True
+    config: Config,
+    store: Store,
+    *,
+    observer: Observer,
+    clock: Callable[[], float],
+    counts: bool = True,
+    before: ProcessReplays | SharedReplays | None = None,
 ) -> ProcessReplays | SharedReplays | None:
-    """As configured; None: no proofs are accepted. `counts`: in the store, where all replicas do."""
+    """As configured; None: no proofs are accepted. `counts`: in the store, where all replicas do.
+
+    `before`: those of the configuration before: what was used is used.
+    """
     if config.dpop is None:
         return None
-    here = ProcessReplays(observer=observer, clock=clock)
+    known = before.here if isinstance(before, SharedReplays) else before
+    here = known or ProcessReplays(observer=observer, clock=clock)
     if store.shared is None or not counts:
         return here
-    replays = SharedReplays(store.shared, here=here if config.store.on_failure.replay == "local" else None, clock=clock)
+    if isinstance(before, SharedReplays) and before.shared is store.shared:
+        replays = before
+    else:
+        is_local = config.store.on_failure.replay == "local"
+        replays = SharedReplays(store.shared, here=here if is_local else None, clock=clock)
     if all(issuer.binding == "dpop" for issuer in config.issuers):
         store.add_refusing(replays.refuses_everything)
     return replays

@@ -20,11 +20,20 @@ class Store:
         read: Callable[[Secret], str],
         observer: Observer,
         clock: Callable[[], float] = time.time,
+        before: "Store | None" = None,
     ) -> None:
-        """`section`: sound. `read`: what a secret is now. `clock`: seconds since the epoch. Asks nobody yet."""
+        """`section`: sound. `read`: what a secret is now. `clock`: seconds since the epoch. Asks nobody yet.
+
+        `before`: one with the same section, whose Redis is taken over.
+        """
         self._clock = clock
         #: None: there is no `store.url`
-        self.shared = None if section.url is None else Redis(section, read=read, observer=observer, clock=clock)
+        self.shared: Redis | None = None
+        self._is_taken_over = before is not None
+        if before is not None:
+            self.shared = before.shared
+        elif section.url is not None:
+            self.shared = Redis(section, read=read, observer=observer, clock=clock)
         self._refusing: list[Callable[[], str | None]] = []
 
     def __repr__(self) -> str:
@@ -65,10 +74,10 @@ class Store:
 
     async def start(self) -> None:
         """Begins to look after a Redis; waits for it no longer than `timeout`."""
-        if self.shared is not None:
+        if self.shared is not None and not self._is_taken_over:
             await self.shared.start()
 
-    async def close(self) -> None:
-        """Ends all that is under way. May be called twice."""
-        if self.shared is not None:
+    async def close(self, *, but: "Store | None" = None) -> None:
+        """Ends all that is under way. May be called twice. `but`: its Redis goes on."""
+        if self.shared is not None and (but is None or but.shared is not self.shared):
             await self.shared.close()

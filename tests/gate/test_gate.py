@@ -52,7 +52,7 @@ from gateway.core.trail import Step
 from gateway.gate import Gate
 from gateway.messages import Body, OwnResponse, Response, Stream
 from gateway.observe.observers import Unheard
-from gateway.ports import Ending, Exchange
+from gateway.ports import Ending, Exchange, Rest
 from gateway.store.rates import RateLimits
 from gateway.store.revocations import Revocations
 from tests.memory import MemoryIssuers, Recorder, facts
@@ -127,6 +127,7 @@ class MemoryExchange:
     seconds_left: float | None = None
     identity: Identity | None = None
     lines: tuple[HeaderLine, ...] = ()
+    rest: Rest | None = None
 
     def read_facts(self) -> Facts:
         if isinstance(self.facts, Exception):
@@ -143,6 +144,7 @@ class MemoryExchange:
         lines: tuple[HeaderLine, ...] = (),
         identity: Identity | None = None,
         seconds_left: float | None = None,
+        facts: Facts | None = None,
     ) -> None:
         self.has_begun = True
         self.began_at = time.perf_counter()
@@ -154,6 +156,9 @@ class MemoryExchange:
                 raise self.gone
             self.answered += chunk
             self.bytes_out += len(chunk)
+
+    def go_on(self, rest: Rest) -> None:
+        self.rest = rest
 
     async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         self.has_begun = True

@@ -1,7 +1,6 @@
 """A whole gateway starts, drains and stops as Kubernetes and people expect."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,20 +11,15 @@ from gateway.core.config.assertion import AssertionSection, KeyFile
 from gateway.core.config.issuers import Issuer
 from gateway.core.config.section import Seconds
 from gateway.demo.issuer import DemoIssuer
-from gateway.process.app import Gateway, run
+from gateway.process.app import Gateway
 from gateway.process.listening import CannotStart
-from gateway.process.notify import Notifier
 from gateway.process.signals import STOPPING
 from gateway.process.supervisor import Supervisor
-from gateway.process.title import DRAINED, DRAINS, SERVES
-from tests.hearing import Hearing
-from tests.process.comm import called
 from tests.wire import (
     OK,
     PATIENCE,
     Conversation,
     RawClient,
-    RawUpstream,
     Running,
     Start,
     chunks,
@@ -465,55 +459,3 @@ async def test_who_stops_is_not_told_to_drain(start: Start) -> None:
     assert not gateway.gateway.drain()
     hurry.set()
     await stopping
-
-
-# The process
-
-
-async def test_sigusr1_drains_it_and_its_name_says_how_far_it_is(tmp_path: Path) -> None:
-    (tmp_path / "jwks.json").write_text("{}")
-    ready = asyncio.Event()
-    config = config_for("http://127.0.0.1:1", str(tmp_path / "jwks.json"), limits={"drain_delay": Seconds(0.2)})
-    running = asyncio.create_task(run(config, started=lambda _: ready.set()))
-    await ready.wait()
-    before = called()
-    os.kill(os.getpid(), signal.SIGUSR1)
-    os.kill(os.getpid(), signal.SIGUSR1)
-    await until(lambda: called() == DRAINS)
-    await until(lambda: called() == DRAINED)
-    assert before == SERVES
-    assert not running.done()
-    os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(PATIENCE):
-        await running
-    for number in (*STOPPING, signal.SIGHUP, signal.SIGUSR1):
-        asyncio.get_running_loop().remove_signal_handler(number)
-
-
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-async def test_a_signal_stops_it(tmp_path: Path, signum: signal.Signals) -> None:
-    upstream = RawUpstream()
-    await upstream.start()
-    (tmp_path / "jwks.json").write_text("{}")
-    started: list[Gateway] = []
-    ready = asyncio.Event()
-
-    def told(gateway: Gateway) -> None:
-        started.append(gateway)
-        ready.set()
-
-    manager = Hearing(str(tmp_path / "notify"))
-    config = config_for(upstream.url, str(tmp_path / "jwks.json"))
-    running = asyncio.create_task(run(config, started=told, notifier=Notifier(manager.address)))
-    await ready.wait()
-    await manager.until("READY=1")
-    os.kill(os.getpid(), signum)
-    async with asyncio.timeout(PATIENCE):
-        await running
-    await manager.until("STOPPING=1")
-    manager.close()
-    with pytest.raises(ConnectionRefusedError):
-        await RawClient.connect(started[0].address)
-    for number in (*STOPPING, signal.SIGHUP, signal.SIGUSR1):
-        asyncio.get_running_loop().remove_signal_handler(number)
-    await upstream.stop()

@@ -12,7 +12,7 @@ from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.core.errors import Refusal, TokenExpired, TokenRevoked
 from gateway.core.token.identity import Identity
-from gateway.relay.client.streams import AT_ONCE, SHORT_GOODBYE
+from gateway.relay.client.streams import AT_ONCE, SHORT_GOODBYE, Opened
 from gateway.relay.frames import close_frame
 from tests.relay.test_tunnel import (
     ANONYMOUS,
@@ -183,7 +183,7 @@ async def test_many_are_judged_a_few_at_a_time(gateway: Running) -> None:
     client, _ = await opened_one(gateway, handshake_with(token_of("alice")))
     (identity,) = streams.identities()
     async with asyncio.timeout(None) as timeout:
-        added = [streams.add(timeout, None, identity=identity) for _ in range(4 * AT_ONCE)]
+        added = [streams.add(timeout, None, Opened(identity)) for _ in range(4 * AT_ONCE)]
         seen: list[int] = []
         judge = revoked()
 

@@ -88,6 +88,13 @@ class Config(Section, frozen=True, kw_only=True):
             variable="GATEWAY_WORKERS",
         ),
     ] = 1
+    reload: Annotated[
+        Literal["signal", "watch"],
+        _doc(
+            "when this file is read anew: signal: at SIGHUP; watch: also when it has changed, or a file with a secret "
+            "or authorities that it names"
+        ),
+    ] = "signal"
     identity_headers: Annotated[
         dict[str, str | tuple[str, ...] | IdentityHeader] | None,
         _doc(

@@ -276,6 +276,13 @@ class CrossSiteRequest(Forbidden):
     public = "A page of another site may not use this credential."
 
 
+class NoLongerAdmitted(Forbidden):
+    """What was opened under a configuration before, and would not be under that of now."""
+
+    reason = "no_longer_admitted"
+    public = "What let this in has changed, and does not let it in any more."
+
+
 class IdentityClaimMissing(Forbidden):
     reason = "identity_claim_missing"
     public = "The access token lacks a claim that the API behind this gateway requires."

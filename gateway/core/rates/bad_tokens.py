@@ -24,6 +24,10 @@ class BadTokens:
     def __repr__(self) -> str:
         return f"<BadTokens: {self._buckets!r}>"
 
+    def inherit(self, other: "BadTokens") -> None:
+        """Goes on with what another one counted."""
+        self._buckets = other._buckets  # noqa: SLF001 -- one of its own kind
+
     def count(self, sender: str | None) -> None:
         """One more of this address; None, where nobody says whose address counts, is counted for nobody."""
         if sender is not None:

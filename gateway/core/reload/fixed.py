@@ -19,6 +19,7 @@ FIXED: Final = (
     "tracing",
     "reload",
     "log.format",
+    "log.blocked",
     "revocation.file",
 )
 #: sections that cannot come or go; what stands in them may change

@@ -162,9 +162,10 @@ class Metrics:
             registry=registry,
         )
         self._rare = RareMetrics(registry, issuers=issuers, logouts=logouts)
-        Gauge(
+        self._report_routes = Gauge(
             "gateway_report_mode_routes", "Routes that only report.", registry=registry, multiprocess_mode=_LATEST
-        ).set(report_routes)
+        )
+        self._report_routes.set(report_routes)
         build = Gauge(
             "gateway_build_info",
             "Always 1; the labels tell what runs.",
@@ -183,6 +184,11 @@ class Metrics:
         self._own_durations = _Timings(self.tally, self.own_duration, OWN_BUCKETS)
         self._upstream_durations = _Timings(self.tally, self.upstream_duration, BUCKETS)
         self._lags: deque[float] = deque(maxlen=LAGS)
+
+    def reconfigure(self, issuers: tuple[str, ...], *, report_routes: int, logouts: tuple[str, ...]) -> None:
+        """Another configuration is in use. As `__init__`."""
+        self._rare.expect(issuers, logouts)
+        self._report_routes.set(report_routes)
 
     def token_looked_up(self, *, hit: bool) -> None:
         """The verified-token cache was asked."""

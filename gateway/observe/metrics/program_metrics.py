@@ -1,8 +1,9 @@
 """Metrics of the program as a whole, however many processes it is: the one with the admin listener makes them."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, cast
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -10,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from gateway.core.config.file import Config
 from gateway.core.config.fingerprint import fingerprint
+from gateway.observe.metrics.narrowed import Narrowed, Registry, View
 
 _CPU: Final = "process_cpu_seconds"
 _START: Final = "process_start_time_seconds"
@@ -23,12 +25,31 @@ class ProgramMetrics(Collector):
     ) -> None:
         """`workers`: the process ids of those that there are now. Both are called from the thread that renders."""
         self._hash = fingerprint(config)
+        self._narrowed = Narrowed(config)
+        #: whether the configuration was sound when it was last read, and when it last was, in seconds since the epoch
+        self._is_sound = True
+        self._sound_at = time.time()
         self._is_ready = is_ready
         self._workers = workers
         #: seconds of processor time that were told of
         self._taken = 0.0
         self._registry = CollectorRegistry()
         self._registry.register(self)
+
+    def reconfigure(self, config: Config) -> None:
+        """Another configuration is in use."""
+        self._hash = fingerprint(config)
+        self._narrowed.reconfigure(config)
+
+    def reloaded(self, *, is_sound: bool) -> None:
+        """The configuration was read anew."""
+        self._is_sound = is_sound
+        if is_sound:
+            self._sound_at = time.time()
+
+    def narrowed(self, others: Registry) -> bytes:
+        """Other metrics in the text format of Prometheus, less what is not configured any more."""
+        return generate_latest(cast("CollectorRegistry", View(others, self._narrowed)))
 
     def render(self, others: bytes) -> bytes:
         """The text format of Prometheus, behind that of other metrics."""
@@ -47,6 +68,16 @@ class ProgramMetrics(Collector):
         )
         info.add_metric([self._hash], 1)
         yield info
+        yield GaugeMetricFamily(
+            "gateway_config_last_reload_successful",
+            "1 while what was last read of the configuration is in use.",
+            value=self._is_sound,
+        )
+        yield GaugeMetricFamily(
+            "gateway_config_last_reload_successful_timestamp_seconds",
+            "When the configuration was last read and found sound: at start, or later.",
+            value=self._sound_at,
+        )
         yield GaugeMetricFamily("gateway_ready", "1 while /readyz says 200.", value=self._is_ready())
         yield from self._processes((os.getpid(), *self._workers()))
 

@@ -43,6 +43,8 @@ class RareMetrics:
 
     def __init__(self, registry: CollectorRegistry, *, issuers: tuple[str, ...], logouts: tuple[str, ...]) -> None:
         """`issuers`: configured names; `logouts`: of those whose logouts are heard. Both have series from the start."""
+        #: issuers that have series
+        self._expected: set[str] = set()
         self._jwks_success = Gauge(
             "gateway_jwks_last_success_timestamp_seconds",
             "When keys were last fetched.",
@@ -159,13 +161,18 @@ class RareMetrics:
             CertificateKnown: self._certificate_known,
             SpansEnded: self._spans_ended,
         }
-        # An increase from nothing is none: the first that fails is to be seen.
+        self.expect(issuers, logouts)
+
+    def expect(self, issuers: tuple[str, ...], logouts: tuple[str, ...]) -> None:
+        """An increase from nothing is none: the first that fails is to be seen. As `__init__`."""
         for issuer in logouts:
             for result in (_OK, LogoutFailed.reason):
                 self._logouts.labels(issuer, result)
         for issuer in issuers:
-            self._jwks_keys.labels(issuer).set(0)
-            self._jwks_stale.labels(issuer).set(0)
+            if issuer not in self._expected:
+                self._expected.add(issuer)
+                self._jwks_keys.labels(issuer).set(0)
+                self._jwks_stale.labels(issuer).set(0)
             for result in (_OK, _ERROR, _SUPPRESSED):
                 self._jwks_refreshes.labels(issuer, result)
 

@@ -8,7 +8,7 @@ import shutil
 import struct
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -64,13 +64,13 @@ def forget(directory: Path, place: int) -> None:
     mark_process_dead(f"{_PREFIX}{place}", str(directory))  # type: ignore[no-untyped-call]
 
 
-def render(directory: Path) -> bytes:
-    """What all workers have counted, in the text format of Prometheus."""
+def render(directory: Path, written: Callable[[CollectorRegistry], bytes] = generate_latest) -> bytes:
+    """What all workers have counted, in the text format of Prometheus. `written`: how that is made of a registry."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(directory))  # type: ignore[no-untyped-call]
     for attempt in range(_ATTEMPTS):
         try:
-            return generate_latest(registry)
+            return written(registry)
         except _HALF_MADE:
             if attempt == _ATTEMPTS - 1:
                 raise

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 from gateway import __version__
 from gateway.admin.readiness import Readiness
-from gateway.compose import Assembly
+from gateway.assembly import Assembly
 from gateway.console.findings import Named
 from gateway.console.history import History
 from gateway.console.sources import About, Deed, Impossible
@@ -16,7 +16,7 @@ from gateway.core.config.issuers import issuer_name
 from gateway.core.config.secret import Secret
 from gateway.process.console.listener import Listener, new_history
 from gateway.process.console.teller import GatewayTeller
-from gateway.process.consoled import Reloads
+from gateway.process.consoled import Asking
 from gateway.process.secure import FollowedFiles
 
 #: seconds for what is asked
@@ -71,7 +71,7 @@ def about_of(
 class ConsoleAlone:
     """A Program and its console."""
 
-    def __init__(self, gateway: Alone, teller: GatewayTeller, history: History, reloads: Reloads | None) -> None:
+    def __init__(self, gateway: Alone, teller: GatewayTeller, history: History, reloads: Asking | None) -> None:
         self._gateway = gateway
         self._teller = teller
         self._history = history
@@ -82,7 +82,7 @@ class ConsoleAlone:
 
     @classmethod
     async def start(
-        cls, gateway: Alone, teller: GatewayTeller, files: FollowedFiles | None, *, reloads: Reloads | None = None
+        cls, gateway: Alone, teller: GatewayTeller, files: FollowedFiles | None, *, reloads: Asking | None = None
     ) -> "ConsoleAlone":
         """Listens. `files`: of TLS toward clients. `reloads`: who reads the configuration anew, if any. CannotStart."""
         made = cls(gateway, teller, new_history(), reloads)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final, TypeVar, cast
 
-from gateway.compose import Assembly
+from gateway.assembly import Assembly
 from gateway.console.sources import Deed, Impossible
 from gateway.core.errors import IssuerUnavailable, Refusal
 from gateway.core.revocation.asked import SELECTORS, entries_for, issuer_meant

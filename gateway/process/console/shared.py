@@ -20,7 +20,7 @@ from gateway.core.upstream.own_lines import secret_uses
 from gateway.process.console.alone import about_of
 from gateway.process.console.listener import Listener, new_history, operators_secret
 from gateway.process.console.teller import GatewayTeller
-from gateway.process.consoled import Reloads
+from gateway.process.consoled import Asking
 from gateway.process.listening import CannotStart
 from gateway.process.secure import FollowedFiles
 from gateway.settings.watch import FollowedSecrets
@@ -110,7 +110,7 @@ class ConsoleShared:
         is_draining: Callable[[], bool],
         addresses: Mapping[str, str],
         secrets: Mapping[Secret, str],
-        reloads: Reloads | None = None,
+        reloads: Asking | None = None,
     ) -> None:
         """`workers`: those that there are now. `addresses`: key of the configuration to where it listens."""
         self._config = config

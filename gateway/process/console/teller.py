@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gateway.compose import Assembly
+from gateway.assembly import Assembly
 from gateway.console.recorder import Recorder
 from gateway.console.sources import Deed, Impossible
 from gateway.console.told import (

@@ -324,16 +324,16 @@ class Connection:
                 written = self.wire.written
                 try:
                     await listener.service.handle(exchange)
+                    if isinstance(exchange, ClientExchange) and exchange.rest is not None:
+                        await exchange.rest.run()
                 except Exception:
                     log.exception("the server failed")
                     self._fail(has_begun=self.wire.written > written)
                 finally:
                     listener.count_request(-1)
                 self._end_request(exchange)
-                # Nothing of it is kept while the connection is idle.
-                del exchange, request
-                if self._is_asked():
-                    # What is served without waiting for anybody leaves the loop to others all the same.
+                del exchange, request  # nothing of it is kept while the connection is idle
+                if self._is_asked():  # what waits for nobody leaves the loop to others all the same
                     now = time.monotonic()
                     if now > turn_ends > 0:
                         turn_ends = 0.0

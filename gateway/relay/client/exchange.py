@@ -15,10 +15,11 @@ from gateway.core.http.response_lines import with_lines
 from gateway.core.token.identity import Identity
 from gateway.core.upstream.headers import response_headers
 from gateway.messages import OwnResponse, Response, Stream
+from gateway.ports import Rest
 from gateway.relay.client.body import RequestBody
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.listener import Listener
-from gateway.relay.client.streams import OpenStream
+from gateway.relay.client.streams import Opened, OpenStream
 from gateway.relay.client.wire import Wire
 from gateway.relay.http1 import chunk
 from gateway.relay.http1.head import head_bytes, response_bytes
@@ -42,6 +43,7 @@ class ClientExchange:
         "bytes_out",
         "keep_alive",
         "lingers",
+        "rest",
     )
 
     def __init__(
@@ -70,6 +72,8 @@ class ClientExchange:
         self.keep_alive = False
         #: the connection ends with our own response, and the client may not be done sending
         self.lingers = False
+        #: what is to be run once the request was handled
+        self.rest: Rest | None = None
 
     def __repr__(self) -> str:
         return f"<ClientExchange {self._head!r}{', has begun' if self.has_begun else ''}>"
@@ -135,6 +139,10 @@ class ClientExchange:
         lines = [line for line in response_headers(headers) if line[0].lower() != b"content-length"]
         self._wire.write(response_bytes(status, reason, lines))
 
+    def go_on(self, rest: Rest) -> None:
+        """The request is handled but for this."""
+        self.rest = rest
+
     async def relay(
         self,
         response: Response,
@@ -142,6 +150,7 @@ class ClientExchange:
         lines: tuple[HeaderLine, ...] = (),
         identity: Identity | None = None,
         seconds_left: float | None = None,
+        facts: Facts | None = None,
     ) -> None:
         """The upstream's response: its head as it is, `lines` excepted, its body as it comes."""
         raw, whole = response.raw, response.whole
@@ -152,7 +161,7 @@ class ClientExchange:
                 await self._wire.drained()
             return
         if response.stream is not None:
-            await self._tunnel(response, response.stream, lines, identity, seconds_left)
+            await self._tunnel(response, response.stream, lines, Opened(identity, seconds_left, facts))
             return
         head = self._head
         bodyless = head.method == "HEAD" or response.status in BODYLESS
@@ -175,7 +184,7 @@ class ClientExchange:
         else:
             self._wire.write(self._begin(raw, closing=close_delimited))
             streaming = self._stream(response, chunked=chunked)
-            await (self._go_on(streaming, identity, seconds_left) if response.is_endless else streaming)
+            await (self._go_on(streaming, Opened(identity, seconds_left, facts)) if response.is_endless else streaming)
         if self._wire.is_full:
             await self._wire.drained()
 
@@ -194,8 +203,7 @@ class ClientExchange:
         response: Response,
         stream: Stream,
         lines: tuple[HeaderLine, ...],
-        identity: Identity | None,
-        seconds_left: float | None,
+        by: Opened,
     ) -> None:
         """RFC 6455: from here on bytes."""
         assert self._leave_http is not None  # or the upstream would not have been asked for one
@@ -205,7 +213,7 @@ class ClientExchange:
         self._raw = tunnel = Tunnel(self._wire, stream)
         self._listener.count_tunnel(1)
         try:
-            await self._go_on(tunnel.run(self._leave_http(tunnel)), identity, seconds_left, tunnel=tunnel)
+            await self._go_on(tunnel.run(self._leave_http(tunnel)), by, tunnel=tunnel)
         finally:
             self._listener.count_tunnel(-1)
             self.keep_alive = False
@@ -214,17 +222,16 @@ class ClientExchange:
     async def _go_on(
         self,
         endless: Coroutine[None, None, None],
-        identity: Identity | None,
-        seconds_left: float | None,
+        by: Opened,
         *,
         tunnel: Tunnel | None = None,
     ) -> None:
-        """An event stream or a tunnel: either side may end it, and `streams` may. InvalidToken, Draining."""
+        """An event stream or a tunnel: either side may end it, and `streams` may, for which it raises its reason."""
         streams = self._listener.streams
         opened: OpenStream | None = None
         try:
             async with asyncio.timeout(None) as timeout:
-                opened = streams.add(timeout, tunnel, identity=identity, seconds_left=seconds_left)
+                opened = streams.add(timeout, tunnel, by)
                 await endless
         except TimeoutError:
             self.keep_alive = False

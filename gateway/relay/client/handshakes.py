@@ -87,8 +87,8 @@ class Handshakes:
         """Needs a running loop. `observer` None: nobody counts what fails."""
         self._listener: Final = listener
         self._secure: Final = secure
-        self._most: Final = max(1, max_connections // PART)
-        self._timeout: Final = float(config.limits.header_timeout)
+        self._most = max(1, max_connections // PART)
+        self._timeout = float(config.limits.header_timeout)
         self._observer: Final = observer
         self._loop: Final = asyncio.get_running_loop()
         #: in the order in which they came
@@ -101,6 +101,11 @@ class Handshakes:
 
     def __repr__(self) -> str:
         return f"<Handshakes {len(self._open)} of at most {self._most}>"
+
+    def reconfigure(self, config: Config, *, max_connections: int) -> None:
+        """For those that begin from now on."""
+        self._most = max(1, max_connections // PART)
+        self._timeout = float(config.limits.header_timeout)
 
     async def run(self, connection: socket.socket) -> None:
         """One handshake to its end, one way or the other. Raises nothing."""

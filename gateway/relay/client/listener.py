@@ -32,25 +32,12 @@ class Listener:
     ) -> None:
         """`observer` None: the connections are not traffic, and not counted. `secure`: where they begin with TLS."""
         self.service = service
+        self._configure(config)
         #: where in the crowd a connection is that has a request under way. All there is to be had here may be pages of
         #: the gateway's own: then it can be asked for again
         self.under_way: Final = TAKING if own_pages else NOWHERE
-        #: bounds on what a client may send
-        self.limits: Final = config.limits
         #: reads heads, and remembers what they have in common
         self.lines: Final = LineMemory()
-        self.body_bytes: Final[int | None] = config.limits.body_bytes
-        #: seconds
-        self.header_timeout: Final = float(config.limits.header_timeout)
-        self.body_timeout: Final = float(config.limits.body_timeout)
-        #: bytes a second; 0: any
-        self.body_rate: Final = int(config.limits.body_rate or 0)
-        #: seconds
-        self.send_timeout: Final = float(config.limits.send_timeout)
-        self.keepalive: Final = float(config.limits.keepalive)
-        #: how a credential is asked for
-        self.challenges: Final = Challenges.of(config)
-        self.trusted_proxies: Final = TrustedProxies.of(config)
         #: None: connections have no TLS of ours
         self.secure: Final = secure
         #: what time it is, in seconds of the clock
@@ -72,7 +59,7 @@ class Listener:
         self.turns: Final = Turns()
         #: responses that do not end by themselves
         self.streams: Final = Streams()
-        self._max: Final = max_connections
+        self._max = max_connections
         self._observer: Final = observer
         self._in_flight = self._told_in_flight = 0
         self._tunnels = 0
@@ -83,6 +70,27 @@ class Listener:
         end = "closed, " if self.closed else "draining, " if self.draining else ""
         under_way = f"{self._in_flight} requests, {self._tunnels} tunnels"
         return f"<Listener {end}{len(self.open)} open, {under_way}, {self.crowd!r}>"
+
+    def reconfigure(self, config: Config, *, max_connections: int) -> None:
+        """From now on connections go by this: those that begin by all of it, those that are open by most."""
+        self._max = max_connections
+        self._configure(config)
+
+    def _configure(self, config: Config) -> None:
+        #: bounds on what a client may send
+        self.limits = config.limits
+        self.body_bytes: int | None = config.limits.body_bytes
+        #: seconds
+        self.header_timeout = float(config.limits.header_timeout)
+        self.body_timeout = float(config.limits.body_timeout)
+        #: bytes a second; 0: any
+        self.body_rate = int(config.limits.body_rate or 0)
+        #: seconds
+        self.send_timeout = float(config.limits.send_timeout)
+        self.keepalive = float(config.limits.keepalive)
+        #: how a credential is asked for
+        self.challenges = Challenges.of(config)
+        self.trusted_proxies = TrustedProxies.of(config)
 
     def peer_of(self, transport: asyncio.BaseTransport) -> Peer:
         """Who is at the other end of a connection that begins."""

@@ -11,7 +11,7 @@ from gateway.relay.client.handshakes import Handshakes
 from gateway.relay.client.listener import Listener
 from gateway.relay.client.phase import IDLE
 from gateway.relay.client.secure import Secure
-from gateway.relay.client.streams import Judge
+from gateway.relay.client.streams import Judge, JudgeRequest
 from gateway.relay.sweep import Clock, Sweep
 
 
@@ -52,10 +52,9 @@ class Server:
         )
         #: in the order in which they came
         self.open = cast("dict[Connection, None]", self.listener.open)
-        limits = config.limits
-        shortest = min(limits.header_timeout, limits.body_timeout, limits.send_timeout, limits.keepalive)
         self._ends_idle = False
-        self._sweep = Sweep(self._look, shortest=float(shortest), clock=clock, name="sweep connections")
+        self._clock = clock
+        self._sweep = self._sweeping(config)
 
     def __repr__(self) -> str:
         return f"<Server {self.listener!r}>"
@@ -74,6 +73,21 @@ class Server:
             self.handshakes.look(now)
         if self._ends_idle:
             self.end_idle()
+
+    def _sweeping(self, config: Config) -> Sweep:
+        limits = config.limits
+        shortest = min(limits.header_timeout, limits.body_timeout, limits.send_timeout, limits.keepalive)
+        return Sweep(self._look, shortest=float(shortest), clock=self._clock, name="sweep connections")
+
+    def reconfigure(self, config: Config, *, max_connections: int) -> None:
+        """From now on connections go by this, those that are open as well; whoever is too many stays."""
+        self.listener.reconfigure(config, max_connections=max_connections)
+        if self.handshakes is not None:
+            self.handshakes.reconfigure(config, max_connections=max_connections)
+        for connection in tuple(self.open):
+            connection.wire.meet(self.listener.peer_of(connection.wire.transport))
+        self._sweep.close()
+        self._sweep = self._sweeping(config)
 
     def busy(self) -> list[Connection]:
         """Connections on which a request is under way or has begun to arrive, or a response is not yet sent."""
@@ -100,6 +114,10 @@ class Server:
     async def end_streams(self, judge: Judge) -> int:
         """Ends event streams and tunnels of whoever would be refused now, and gives how many. See `Streams`."""
         return await self.listener.streams.end_refused(judge)
+
+    async def end_unadmitted(self, judge: JudgeRequest) -> int:
+        """Ends event streams and tunnels whose requests would be refused now, and gives how many. See `Streams`."""
+        return await self.listener.streams.end_unadmitted(judge)
 
     def identities(self) -> set[Identity]:
         """Who has event streams and tunnels open."""

@@ -6,9 +6,10 @@ that are left. Who was told to end with a token is told why, and has less time.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.core.errors import Draining, Refusal, TokenExpired
+from gateway.core.http.facts import Facts
 from gateway.core.token.identity import Identity
 from gateway.relay.frames import GOING_AWAY, POLICY_VIOLATION, close_frame
 from gateway.relay.tunnel import Tunnel
@@ -23,6 +24,22 @@ STEP: Final = 0.02
 #: how many are judged in a turn of the loop
 AT_ONCE: Final = 250
 
+
+class Opened(NamedTuple):
+    """By whom one was opened, and by which request."""
+
+    #: None: anybody may have
+    identity: Identity | None = None
+    #: how long their token lives, with which it ends
+    seconds_left: float | None = None
+    #: None: nobody judges it again
+    facts: Facts | None = None
+
+
+NOBODY: Final = Opened()
+
+#: why a request of this identity would be refused now; None: it would not
+JudgeRequest = Callable[[Facts, Identity | None], Refusal | None]
 #: why whoever was admitted as this would be refused now; None: they would not
 Judge = Callable[[Identity], Refusal | None]
 
@@ -30,14 +47,12 @@ Judge = Callable[[Identity], Refusal | None]
 class OpenStream:
     """One of them, for as long as it is open."""
 
-    def __init__(self, timeout: asyncio.Timeout, tunnel: Tunnel | None, identity: Identity | None) -> None:
-        """`timeout`: around it, none yet; when it is over the stream ends. `tunnel`: None for an event stream.
-
-        `identity`: who opened it; None: anybody may have.
-        """
+    def __init__(self, timeout: asyncio.Timeout, tunnel: Tunnel | None, by: Opened) -> None:
+        """`timeout`: around it, none yet; when it is over the stream ends. `tunnel`: None for an event stream."""
         self._timeout = timeout
         self._tunnel = tunnel
-        self.identity: Final = identity
+        self.identity: Final = by.identity
+        self.facts: Final = by.facts
         #: why it ends, since it was told to
         self.ended_by: Refusal | None = None
         #: ends it with its token
@@ -83,19 +98,12 @@ class Streams:
     def __repr__(self) -> str:
         return f"<Streams {len(self._open)} open{', winding down' if self._winding is not None else ''}>"
 
-    def add(
-        self,
-        timeout: asyncio.Timeout,
-        tunnel: Tunnel | None,
-        *,
-        identity: Identity | None = None,
-        seconds_left: float | None = None,
-    ) -> OpenStream:
-        """Another one: `forget` it when it is over. `seconds_left`: how long its token lives, with which it ends."""
-        opened = OpenStream(timeout, tunnel, identity)
+    def add(self, timeout: asyncio.Timeout, tunnel: Tunnel | None, by: Opened = NOBODY) -> OpenStream:
+        """Another one: `forget` it when it is over."""
+        opened = OpenStream(timeout, tunnel, by)
         self._open[opened] = None
-        if seconds_left is not None:
-            opened.expiry = self._loop.call_later(max(0.0, seconds_left), self._expire, opened)
+        if by.seconds_left is not None:
+            opened.expiry = self._loop.call_later(max(0.0, by.seconds_left), self._expire, opened)
         if self._winding is not None and len(self._open) == 1:
             self._news.set()
         return opened
@@ -116,14 +124,21 @@ class Streams:
 
         `judge` touches no network. Who has come in the meantime is not asked about.
         """
+        return await self._end_all(lambda opened: None if opened.identity is None else judge(opened.identity))
+
+    async def end_unadmitted(self, judge: JudgeRequest) -> int:
+        """The same of requests: those of nobody as well."""
+        return await self._end_all(
+            lambda opened: None if opened.facts is None else judge(opened.facts, opened.identity)
+        )
+
+    async def _end_all(self, judge: Callable[[OpenStream], Refusal | None]) -> int:
         ended = 0
         for place, opened in enumerate(tuple(self._open), 1):
             # It may have ended while the loop went on.
-            if opened.identity is not None and opened in self._open:
-                refusal = judge(opened.identity)
-                if refusal is not None:
-                    ended += 1
-                    self._end(opened, refusal)
+            if opened in self._open and (refusal := judge(opened)) is not None:
+                ended += 1
+                self._end(opened, refusal)
             if not place % AT_ONCE:
                 await asyncio.sleep(0)
         return ended

@@ -9,6 +9,7 @@ from gateway.core.http.challenge import Challenges
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.token.identity import Identity
 from gateway.messages import Body, OwnResponse, Response
+from gateway.ports import Rest
 from gateway.relay.client.exchange import refusal_bytes
 from gateway.relay.client.wire import Wire
 
@@ -55,9 +56,14 @@ class Unreadable:
         lines: tuple[HeaderLine, ...] = (),
         identity: Identity | None = None,
         seconds_left: float | None = None,
+        facts: Facts | None = None,
     ) -> None:
         """Never: nobody can have admitted it."""
         raise TypeError("a response to what is no request")
+
+    def go_on(self, rest: Rest) -> None:
+        """Never: there is no response that could."""
+        raise TypeError("a response that goes on to what has none")
 
     async def respond(self, response: OwnResponse, *, lines: tuple[HeaderLine, ...] = ()) -> None:
         """Never, either."""

@@ -39,7 +39,7 @@ class Wire:
         """Needs a running loop."""
         #: it is kept when the connection has ended
         self.transport: Final = transport
-        self.peer: Final = peer
+        self.peer = peer
         self.flow: Final = FlowControl(asyncio.get_running_loop())
         #: the next response ends it
         self.is_last = False
@@ -63,6 +63,11 @@ class Wire:
     def __repr__(self) -> str:
         end = "gone" if self.is_gone else "closing" if self.transport.is_closing() else "open"
         return f"<Wire {end}{', full' if self.is_full else ''}{', held' if self._is_held else ''}>"
+
+    def meet(self, peer: Peer) -> None:
+        """The same at the other end, seen by what is configured now; nobody, where it has left."""
+        if peer.address:
+            self.peer = peer
 
     @property
     def is_open(self) -> bool:

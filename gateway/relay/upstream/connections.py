@@ -182,6 +182,11 @@ class Connections:
 
     # All of them
 
+    def retire(self) -> None:
+        """Nobody sends any more: those that are idle end now, the others when `sweep` finds them so."""
+        self._keepalive = float("-inf")
+        self.pool.close_idle(float("inf"))
+
     def sweep(self, now: float) -> None:
         """Ends what is silent or idle for too long. `now`: the time."""
         for connection in self.pool.connections:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Coroutine, Mapping
 from typing import Final, cast
 
+from msgspec.structs import replace
 from yarl import URL
 
 from gateway.core.addresses import parse_upstream
@@ -35,15 +36,16 @@ class Tunnels:
     """How many WebSockets there are, those about to be included, and how many there may be."""
 
     def __init__(self, most: int | None) -> None:
-        self._most = most
+        #: None: any number
+        self.most = most
         self._open = 0
 
     def __repr__(self) -> str:
-        return f"<Tunnels {self._open} of {self._most}>"
+        return f"<Tunnels {self._open} of {self.most}>"
 
     def begin(self) -> None:
         """One more. Overloaded."""
-        if self._most is not None and self._open >= self._most:
+        if self.most is not None and self._open >= self.most:
             raise Overloaded(f"{self._open} tunnels are open")
         self._open += 1
 
@@ -68,6 +70,9 @@ class HttpUpstream:
         self._response_timeout = float(upstream.response_timeout)
         #: idle and busy connections that the observer knows of
         self._told = (0, 0)
+        #: nobody sends to it any more, whatever is under way
+        self.is_over = False
+        self.section: Final = upstream
         self.connections = Connections(upstream, now=clock.now)
 
     # One request
@@ -180,16 +185,25 @@ class HttpUpstreams:
         tunnels: int | None = None,
         clock: Clock | None = None,
         observer: Observer | None = None,
+        before: "HttpUpstreams | None" = None,
     ) -> None:
         """Needs a running loop; `close` lets go of it. `timeouts`: those of routes, in seconds.
 
         `tunnels`: how many there may be, to all upstreams together. `clock`: the loop's if not given.
+        `before`: those of the configuration before, of which what is the same is taken over; see `succeed`.
         ValueError: a file of an upstream's `tls` cannot be used; the sentence begins with its key.
         """
         self.by_name: dict[str, HttpUpstream] = {}
-        self.tunnels = Tunnels(tunnels)
+        self.tunnels: Tunnels = Tunnels(tunnels) if before is None else before.tunnels
+        self._most_tunnels = tunnels
+        #: those of configurations before, on which something is under way
+        self._leaving: list[HttpUpstream] = []
         clock = clock or Clock.of_loop()
         for name, upstream in upstreams.items():
+            known = None if before is None else before.by_name.get(name)
+            if known is not None and _is_same(known.section, upstream):
+                self.by_name[name] = known
+                continue
             try:
                 self.by_name[name] = HttpUpstream(name, upstream, tunnels=self.tunnels, clock=clock, observer=observer)
             except ValueError as error:
@@ -199,14 +213,41 @@ class HttpUpstreams:
         )
         self._sweep = Sweep(self._look, shortest=shortest, clock=clock, name="sweep upstreams")
 
+    def succeed(self, before: "HttpUpstreams") -> None:
+        """Takes the place of those before: looks after what is under way there, and ends what is idle."""
+        before.stop_looking()
+        self.tunnels.most = self._most_tunnels
+        gone = [upstream for name, upstream in before.by_name.items() if self.by_name.get(name) is not upstream]
+        for upstream in gone:
+            upstream.connections.retire()
+        self._leaving = [*before.leaving(), *gone]
+
+    def leaving(self) -> "list[HttpUpstream]":
+        """Those of configurations before that are looked after here."""
+        return self._leaving
+
+    def stop_looking(self) -> None:
+        """Somebody else looks after the connections from now on, or nobody need."""
+        self._sweep.close()
+
     def _look(self, now: float) -> None:
         for upstream in self.by_name.values():
             upstream.sweep(now)
+        for upstream in tuple(self._leaving):
+            upstream.sweep(now)
+            if upstream.is_over and not upstream.connections.pool.connections:
+                self._leaving.remove(upstream)
 
-    async def close(self) -> None:
-        """Closes every connection."""
+    async def close(self, *, but: "HttpUpstreams | None" = None) -> None:
+        """Closes every connection. `but`: what it has goes on, and what it looks after ends there."""
         self._sweep.close()
-        for upstream in self.by_name.values():
+        ours = [*self.by_name.values(), *self._leaving]
+        if but is not None:
+            kept = {id(upstream) for upstream in (*but.by_name.values(), *but.leaving())}
+            for upstream in ours:
+                upstream.is_over = upstream not in but.by_name.values()
+            ours = [upstream for upstream in ours if id(upstream) not in kept]
+        for upstream in ours:
             await upstream.connections.close()
 
     def send(self, facts: Facts, admission: Admission, client: Exchange) -> Coroutine[None, None, UpstreamResponse]:
@@ -215,6 +256,11 @@ class HttpUpstreams:
         if facts.is_websocket:
             return upstream.open_tunnel(facts, admission, client)
         return upstream.send(facts, admission, client)
+
+
+def _is_same(one: UpstreamSection, other: UpstreamSection) -> bool:
+    """Whether connections to one are as good for the other. What requests say on them is not asked."""
+    return replace(one, authorization="drop", headers={}) == replace(other, authorization="drop", headers={})
 
 
 def logs_in(facts: Facts, *, is_known: bool) -> bool:

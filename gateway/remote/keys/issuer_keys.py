@@ -139,6 +139,16 @@ class IssuerKeys:
         self._keeping: asyncio.Task[None] | None = None
         self._stopped = False
         self._clock_ahead: float | None = None
+        #: the keys of another one serve until they are fetched
+        self._has_inherited = False
+
+    def inherit(self, other: "IssuerKeys") -> None:
+        """Begins with the keys that another one has from the same place; they are fetched anew all the same."""
+        copy = other._copy  # noqa: SLF001 -- one of its own kind
+        if copy.keys.keys:
+            until = copy.usable_until - other._max_stale + self._max_stale  # noqa: SLF001 -- one of its own kind
+            self._copy = _Copy(copy.keys, copy.index, copy.nameless, copy.loaded_at, until, copy.is_kept)
+            self._has_inherited = True
 
     def find(self, *, alg: str, kid: str | None) -> tuple[Key, ...]:
         """Keys known now that may have signed; none when they are too old."""
@@ -159,7 +169,7 @@ class IssuerKeys:
             name=self._name,
             has_keys=now < copy.usable_until,
             reason=self._reason,
-            first_fetch_ended=self._ended > 0 or copy.is_kept,
+            first_fetch_ended=self._ended > 0 or copy.is_kept or self._has_inherited,
             age=now - copy.loaded_at if copy.loaded_at > _NEVER else None,
             stale=self._failures > 0,
             kept_for=now - copy.loaded_at if copy.is_kept and now < copy.usable_until else None,

@@ -13,7 +13,9 @@ from gateway.console.sources import Impossible
 from gateway.core.config.console import ConsoleSection
 from gateway.process.app import Gateway
 from gateway.process.console.alone import ConsoleAlone
+from gateway.process.consoled import Asking
 from gateway.process.listening import CannotStart
+from gateway.reloading import ReloadResult
 from tests.process.console.conftest import Opened
 from tests.wire import Start, get
 
@@ -74,12 +76,16 @@ async def test_what_takes_too_long_is_given_up(opened: Opened, monkeypatch: pyte
 
 async def test_what_the_configuration_is_read_anew_by_is_asked(opened: Opened) -> None:
     class Reloads:
-        async def reload(self) -> dict[str, Any]:
-            return {"ok": True}
+        hash, since, last_problems, last_at = "", 0.0, (), 0.0
+
+        async def reload(self) -> ReloadResult:
+            return ReloadResult(("it is wrong",), hash="abc")
 
     console = await opened()
     alone = console.gateway.gateway._console
     assert isinstance(alone, ConsoleAlone)
-    alone._reloads = Reloads()
-    assert (await console.ask("/api/reload", {})).body == {"ok": True}
+    alone._reloads = Asking(Reloads)
+    told = (await console.ask("/api/reload", {})).body
+    assert (told["ok"], told["hash"], told["problems"]) == (False, "abc", ["it is wrong"])
+    assert told["says"] == "The configuration stays as it was: it is wrong"
     assert ConsoleSection(address="a").read_only is False

@@ -10,6 +10,7 @@ import pytest_asyncio
 from gateway.core.errors import Draining, Refusal
 from gateway.core.token.identity import Identity
 from gateway.relay.client.streams import AT_ONCE, Streams
+from gateway.relay.client.streams import Opened as By
 from tests.memory import identity
 
 
@@ -158,7 +159,7 @@ async def test_one_that_ends_while_the_others_are_judged_is_not_asked_about() ->
         return None
 
     async with asyncio.timeout(None) as timeout:
-        added = [streams.add(timeout, None, identity=caller) for _ in range(AT_ONCE + 1)]
+        added = [streams.add(timeout, None, By(caller)) for _ in range(AT_ONCE + 1)]
         judging = asyncio.create_task(streams.end_refused(judge))
         while not asked:  # noqa: ASYNC110 -- a turn of the loop
             await asyncio.sleep(0)
