@@ -15,12 +15,15 @@ from gateway.console.advice import advice_by_reason
 from gateway.console.borders import Borders, Foreign
 from gateway.console.history import STEP, STEPS, History, refusals_shown
 from gateway.console.operators import NotAllowed, Operators, TooManyWrong
+from gateway.console.pace import Pace
 from gateway.console.page import HEADERS, parts
 from gateway.console.server import STREAMS, Handler, plain
 from gateway.console.sources import Deed, Impossible, Program
 from gateway.console.status import status_of
 from gateway.core.shown import shown
 
+#: what a request costs, in those that cost least
+WEIGHTS: Final = {"/api/traffic": 3.0, "/api/refusals": 2.0, "/api/explain": 10.0, "/api/revocations": 5.0}
 #: seconds between two signs of life on an event stream, and between two looks at what changed
 HEARTBEAT: Final = 15.0
 LOOK: Final = 1.0
@@ -63,6 +66,7 @@ class Api:
         self._parts = parts()
         self._advice = advice_by_reason()
         self._streams = 0
+        self._pace = Pace()
         self._explaining = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._endpoints: dict[tuple[str, str], Endpoint] = {
@@ -84,6 +88,7 @@ class Api:
         """One request to its end."""
         path = request.rel_url.raw_path
         try:
+            await self._pace.wait(WEIGHTS.get(path, 1.0))
             self._borders.check(request.method, path, request.headers)
             if (part := self._parts.get(path)) is not None:
                 if request.method not in {"GET", "HEAD"}:

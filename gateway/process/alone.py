@@ -59,6 +59,8 @@ async def run(
             source, config, gateway.replace, loaded,
             asked=asked, notifier=notifier, summary=gateway.summary, reloaded=gateway.reloaded,
         ) as gateway.reloads:  # fmt: skip
+            if gateway.console is not None and gateway.reloads is not None:
+                gateway.console.reload_by(gateway.reloads)
             await stop.wait()
             log.info("stopping: draining")
             notifier.stopping()

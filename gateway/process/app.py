@@ -99,7 +99,8 @@ class Gateway:
         self.address = ""
         self.decisions_address = ""
         self.admin_address = ""
-        self._console: Console | None = None
+        #: None: there is none, or it is the supervisor's
+        self.console: Console | None = None
 
     async def start(self) -> None:  # noqa: PLR0915 -- one part behind the other
         """Listens, and begins to fetch keys; waits for nobody else. CannotStart."""
@@ -130,7 +131,7 @@ class Gateway:
             if assembly.revocations is not None and self._inherited is None:
                 self._revoking = await RevokingSocket.start(assembly.revocations, config)
             if self.teller is not None and self._inherited is None:
-                self._console = await console_of(self, self.teller, self._secure, lambda: self.reloads)
+                self.console = await console_of(self, self.teller, self._secure)
             listeners = await self._bind(config)
         except CannotStart:
             await self._stop_asides()
@@ -159,9 +160,9 @@ class Gateway:
         looks: list[Callable[[float], None]] = [self._access.look, self._look]
         if self.teller is not None:
             self.teller.attach(lambda: self.assembly, self._server, self._secure)
-        if self._console is not None:
-            self._console.look(0.0)
-            looks.append(self._console.look)
+        if self.console is not None:
+            self.console.look(0.0)
+            looks.append(self.console.look)
         self._pulse = Pulse(self._metrics.loop_lagged, looks)
         self._listeners = listeners
         self.replacing = Replacing(self, let_go=self._let_go)
@@ -388,9 +389,9 @@ class Gateway:
         if self._revoking is not None:
             await self._revoking.close()
             self._revoking = None
-        if self._console is not None:
-            await self._console.stop()
-            self._console = None
+        if self.console is not None:
+            await self.console.stop()
+            self.console = None
 
 
 async def _pass(seconds: float, hurry: asyncio.Event) -> None:

@@ -43,33 +43,11 @@ class Console(Protocol):
     def look(self, now: float) -> None:
         """To be called once a second."""
 
+    def reload_by(self, reloads: Reloads) -> None:
+        """From now on this reads the configuration anew when somebody asks for it."""
+
     async def stop(self) -> None:
         """Ends it."""
-
-
-class Asking:
-    """Has the configuration read anew, for a console that was there before whoever does it."""
-
-    def __init__(self, find: Callable[[], Reloads | None]) -> None:
-        """`find`: who does it; None: nobody does."""
-        self._find = find
-
-    async def reload(self) -> dict[str, Any]:
-        """Serves by it from now on, if it is sound; what came of it, as the console tells it."""
-        reloads = self._find()
-        if reloads is None:
-            return {"ok": False, "says": "This gateway does not read its configuration while it runs: restart it."}
-        result = await reloads.reload()
-        told = {
-            "hash": result.hash,
-            "problems": result.problems,
-            "changed": result.changed,
-            "warnings": result.warnings,
-        }
-        if not result.is_sound:
-            return {"ok": False, "says": f"The configuration stays as it was: {result.problems[0]}", **told}
-        says = f"Another configuration is in use: {result.hash}." if result.changed else "It has not changed."
-        return {"ok": True, "says": says, **told}
 
 
 def teller_of(config: Config, metrics: Metrics, access: AccessLog) -> Teller | None:
@@ -81,15 +59,13 @@ def teller_of(config: Config, metrics: Metrics, access: AccessLog) -> Teller | N
     return GatewayTeller(metrics, access)
 
 
-async def console_of(
-    gateway: Any, teller: Teller, files: FollowedFiles | None, find: Callable[[], Reloads | None]
-) -> Console:
-    """The console of a gateway that is one process. `files`: of its TLS. `find`: who reloads it. CannotStart."""
+async def console_of(gateway: Any, teller: Teller, files: FollowedFiles | None) -> Console:
+    """The console of a gateway that is one process. `files`: of its TLS. CannotStart."""
     from gateway.process.console.alone import ConsoleAlone  # noqa: PLC0415 -- see above
     from gateway.process.console.teller import GatewayTeller  # noqa: PLC0415 -- see above
 
     assert isinstance(teller, GatewayTeller)  # made above
-    return await ConsoleAlone.start(gateway, teller, files, reloads=Asking(find))
+    return await ConsoleAlone.start(gateway, teller, files)
 
 
 class Consulted(Protocol):
@@ -129,9 +105,9 @@ def consulted_of(teller: Teller | None, write: Callable[[bytes], None]) -> Consu
     return Made(teller, write)
 
 
-def shared_console_of(config: Config, **parts: Any) -> SharedConsole | None:
+def shared_console_of(config: Callable[[], Config], **parts: Any) -> SharedConsole | None:
     """The console of a supervisor, which is to be started; None: there is none. `parts`: see `ConsoleShared`."""
-    if config.console is None:
+    if config().console is None:
         return None
     from gateway.process.console.shared import ConsoleShared  # noqa: PLC0415 -- see above
 

@@ -22,7 +22,7 @@ from gateway.core.config.secret import Secret
 from gateway.observe.log import flush_log
 from gateway.observe.metrics import shared_metrics
 from gateway.observe.metrics.program_metrics import ProgramMetrics
-from gateway.process.consoled import Asking, SharedConsole, shared_console_of
+from gateway.process.consoled import SharedConsole, shared_console_of
 from gateway.process.decided import Deciding
 from gateway.process.listening import ADMIN_CONNECTIONS, Acceptor, Bound, CannotStart, bind_listeners
 from gateway.process.notify import UNHEARD, Notifier
@@ -142,6 +142,8 @@ class Supervisor:
                         summary=lambda: summary(self._config, self._listeners), reloaded=program.reloaded,
                     ) as self.reloader,
                 ):  # fmt: skip
+                    if self._console is not None:
+                        self._console.reload_by(self.reloader)
                     await self._serve()
             finally:
                 if self._console is not None:
@@ -157,13 +159,12 @@ class Supervisor:
         bound = {"listen": self._listeners.traffic, "decisions": self._listeners.decisions}
         bound["admin"] = self._listeners.admin
         return shared_console_of(
-            self._config,
+            lambda: self._config,
             workers=lambda: tuple(worker for worker in self._workers.values() if worker.readiness is not None),
             readiness=self.readiness,
             is_draining=lambda: self._is_draining or self._is_stopping,
             addresses={key: one.where for key, one in bound.items() if one is not None},
             secrets=self._secrets,
-            reloads=Asking(lambda: self.reloader),
         )
 
     async def _replace(self, wanted: Wanted) -> Sequence[str]:

@@ -155,11 +155,10 @@ async def test_every_part_of_the_page_works(browser: Browser, issuer: DemoIssuer
         await page.locator("#refused .why").first.click()
         await expect(page.locator("#refused .because").first).to_contain_text("Have it send the access token")
         if PICTURES:
-            await page.evaluate("scrollTo(0, 0)")
+            await page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
             await picture(page, "console.png")
             await page.set_viewport_size({"width": 1000, "height": 420})
-            await page.locator("#refusals").scroll_into_view_if_needed()
-            await page.evaluate("document.querySelector('#refusals').scrollIntoView()")
+            await page.evaluate("document.querySelector('#refusals').scrollIntoView({ behavior: 'instant' })")
             await picture(page, "console-why.png")
             await page.set_viewport_size({"width": 1180, "height": 900})
         await page.fill("#filter", "")
@@ -190,7 +189,9 @@ async def test_every_part_of_the_page_works(browser: Browser, issuer: DemoIssuer
                 assert await wrong_for_some(page) == []
                 await page.click("#theme")
         await page.click("#theme")
-        await page.evaluate("scrollTo(0, 0)")
+        await page.evaluate(
+            "scrollTo({ top: 0, behavior: 'instant' }); document.querySelector('#done').textContent = ''"
+        )
         await picture(page, "console-dark.png")
         # The key is kept for this tab only, and is forgotten when it is told to.
         await page.reload()
@@ -287,7 +288,8 @@ async def test_a_set_up_that_is_broken_is_said_to_be_so(case: str, browser: Brow
     await issuer.start()
     await api.start()
     try:
-        url, says = issuer.url, ()
+        url = issuer.url
+        says: tuple[str, ...] = ()
         token: str | None = issuer.access_token(client_id="spa")
         config = written(tmp_path, issuer, api)
         text = config.read_text()
@@ -295,7 +297,8 @@ async def test_a_set_up_that_is_broken_is_said_to_be_so(case: str, browser: Brow
             token = issuer.access_token(client_id="spa", aud="https://graph.example")
             says = ("Client spa sends tokens that are for another API", "https://graph.example", issuer.audience)
         elif case == "id token":
-            token, says = issuer.id_token(azp="spa", aud="spa"), ("Client spa sends an ID token",)
+            token = issuer.id_token(azp="spa", aud="spa")
+            says = ("Client spa sends an ID token",)
         elif case == "issuer":
             other = url.replace("127.0.0.1", "localhost")
             config.write_text(text.replace(url, other))

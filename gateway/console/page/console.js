@@ -360,7 +360,8 @@ byId("theme").addEventListener("click", () => {
   sessionStorage.setItem("theme", document.documentElement.dataset.theme);
 });
 byId("leave").addEventListener("click", () => leave());
-byId("reload").addEventListener("click", () => change("api/reload", "POST", {}, (told) => told.says ?? "The configuration was read anew."));
+byId("reload").addEventListener("click", () => change("api/reload", "POST", {}, (told) => !told.ok ? `The configuration stays as it was: ${told.problems.join("; ")}` :
+  told.changed.length ? `Another configuration is in use, ${told.config}: ${[...told.changed, ...told.warnings].join("; ")}` : "The configuration was read anew, and has not changed."));
 byId("key-form").addEventListener("submit", (event) => { event.preventDefault(); open(byId("key").value.trim()); });
 byId("filter-form").addEventListener("submit", (event) => event.preventDefault());
 byId("filter").addEventListener("input", showRefusals);

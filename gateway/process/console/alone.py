@@ -16,8 +16,8 @@ from gateway.core.config.issuers import issuer_name
 from gateway.core.config.secret import Secret
 from gateway.process.console.listener import Listener, new_history
 from gateway.process.console.teller import GatewayTeller
-from gateway.process.consoled import Asking
 from gateway.process.secure import FollowedFiles
+from gateway.reloading import Reloads
 
 #: seconds for what is asked
 PATIENCE: Final = 15.0
@@ -71,21 +71,19 @@ def about_of(
 class ConsoleAlone:
     """A Program and its console."""
 
-    def __init__(self, gateway: Alone, teller: GatewayTeller, history: History, reloads: Asking | None) -> None:
+    def __init__(self, gateway: Alone, teller: GatewayTeller, history: History) -> None:
         self._gateway = gateway
         self._teller = teller
         self._history = history
-        self._reloads = reloads
+        self._reloads: Reloads | None = None
         self._started_at = time.time()
         self._listener: Listener | None = None
         self.address = ""
 
     @classmethod
-    async def start(
-        cls, gateway: Alone, teller: GatewayTeller, files: FollowedFiles | None, *, reloads: Asking | None = None
-    ) -> "ConsoleAlone":
-        """Listens. `files`: of TLS toward clients. `reloads`: who reads the configuration anew, if any. CannotStart."""
-        made = cls(gateway, teller, new_history(), reloads)
+    async def start(cls, gateway: Alone, teller: GatewayTeller, files: FollowedFiles | None) -> "ConsoleAlone":
+        """Listens. `files`: of TLS toward clients. CannotStart."""
+        made = cls(gateway, teller, new_history())
 
         def read(secret: Secret) -> str:
             # Of the assembly that serves then.
@@ -126,8 +124,24 @@ class ConsoleAlone:
         except TimeoutError:
             raise Impossible(f"That took longer than {PATIENCE:g} s.", status=504) from None
 
+    def reload_by(self, reloads: Reloads) -> None:
+        """From now on this reads the configuration anew when somebody asks for it."""
+        self._reloads = reloads
+
     async def reload(self) -> dict[str, Any]:
         """Reads the configuration anew. Impossible."""
-        if self._reloads is None:
-            raise Impossible("This gateway does not read its configuration while it runs: restart it.", status=501)
-        return await self._reloads.reload()
+        return await reloaded_by(self._reloads)
+
+
+async def reloaded_by(reloads: Reloads | None) -> dict[str, Any]:
+    """Has the configuration read anew; what came of it, as the API has it. Impossible: nobody does that."""
+    if reloads is None:
+        raise Impossible("This gateway does not read its configuration while it runs: restart it.", status=501)
+    result = await reloads.reload()
+    return {
+        "ok": result.is_sound,
+        "problems": list(result.problems),
+        "changed": list(result.changed),
+        "warnings": list(result.warnings),
+        "config": result.hash,
+    }

@@ -6,7 +6,7 @@ What comes from the console is hostile until it is read; what goes back quotes n
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from hashlib import sha256
+from heapq import nsmallest
 from typing import Any, Final, TypeVar, cast
 
 from gateway.assembly import Assembly
@@ -132,14 +132,19 @@ class Deeds:
         return revocations
 
     async def _list(self, asked: dict[str, Any]) -> dict[str, Any]:
-        ordered = sorted(((_id(one), one) for one in self._revocations().entries()), key=lambda pair: pair[0])
-        after, most = _text(asked, "after"), min(200, int(asked.get("most") or 200))
-        page = [(name, one) for name, one in ordered if name > after][:most]
-        more = bool(page) and page[-1][0] != ordered[-1][0]
+        revocations = self._revocations()
+        try:
+            after = bytes.fromhex(_text(asked, "after"))
+        except ValueError:
+            raise Impossible("There is no such page.", status=400) from None
+        most = min(200, int(asked.get("most") or 200))
+        # Of a list that is long all are looked at, and few made ready; those that were lifted stand among them.
+        page = nsmallest(most + 1, (index for index in revocations.indexes() if index > after))
+        found = [one for index in page[:most] if (one := revocations.get(index)) is not None and not one.lifted]
         return {
-            "count": len(ordered),
-            "entries": [_shown(name, one) for name, one in page],
-            "next": page[-1][0] if more else None,
+            "count": len(revocations.entries()),
+            "entries": [_shown(one) for one in found],
+            "next": page[most - 1].hex() if len(page) > most else None,
         }
 
     async def _revoke(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -150,13 +155,17 @@ class Deeds:
             changed = await revocations.add(*entries, source="console")
         except CannotRevoke as error:
             raise Impossible(f"It was not revoked: {error}.", status=503) from None
-        return {"about": entries[0].kind, "changed": changed, "id": _id(entries[0])}
+        return {"about": entries[0].kind, "changed": changed, "id": entries[0].index.hex()}
 
     async def _lift(self, asked: dict[str, Any]) -> dict[str, Any]:
         """What is named as for revoking, or by the id of an entry."""
         revocations = self._revocations()
         if name := _text(asked, "id"):
-            entries = [one for one in revocations.entries() if _id(one) == name]
+            try:
+                entry = revocations.get(bytes.fromhex(name))
+            except ValueError:
+                entry = None
+            entries = [] if entry is None else [entry]
         else:
             entries = list(self._entries(asked, is_lifting=True))
         changed = False
@@ -223,15 +232,10 @@ def _parsed(parse: Callable[[], T], sentence: str) -> T:
         raise Impossible(sentence, status=400) from None
 
 
-def _id(entry: Entry) -> str:
-    """What names an entry: of what it is about nothing can be read in it."""
-    return sha256(entry.index).hexdigest()[:24]
-
-
-def _shown(name: str, entry: Entry) -> dict[str, Any]:
+def _shown(entry: Entry) -> dict[str, Any]:
     value = entry.value[:12] if entry.kind == "token" else entry.value[:VALUE_SHOWN]
     return {
-        "id": name,
+        "id": entry.index.hex(),
         "kind": entry.kind,
         "issuer": entry.issuer[:VALUE_SHOWN],
         "value": value,

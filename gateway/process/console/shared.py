@@ -17,12 +17,12 @@ from gateway.console.told import Told, bounded
 from gateway.core.config.file import Config
 from gateway.core.config.secret import Secret
 from gateway.core.upstream.own_lines import secret_uses
-from gateway.process.console.alone import about_of
+from gateway.process.console.alone import about_of, reloaded_by
 from gateway.process.console.listener import Listener, new_history, operators_secret
 from gateway.process.console.teller import GatewayTeller
-from gateway.process.consoled import Asking
 from gateway.process.listening import CannotStart
 from gateway.process.secure import FollowedFiles
+from gateway.reloading import Reloads
 from gateway.settings.watch import FollowedSecrets
 
 #: seconds that a worker has for what is asked of it
@@ -103,28 +103,27 @@ class ConsoleShared:
 
     def __init__(
         self,
-        config: Config,
+        config: Callable[[], Config],
         *,
         workers: Callable[[], Sequence[Worker]],
         readiness: Callable[[], Readiness],
         is_draining: Callable[[], bool],
         addresses: Mapping[str, str],
         secrets: Mapping[Secret, str],
-        reloads: Asking | None = None,
     ) -> None:
-        """`workers`: those that there are now. `addresses`: key of the configuration to where it listens."""
+        """`config`, `workers`: those of now. `addresses`: key of the configuration to where it listens."""
         self._config = config
         self._workers = workers
         self._readiness = readiness
         self._is_draining = is_draining
         self._addresses = addresses
-        self._reloads = reloads
+        self._reloads: Reloads | None = None
         self._history = new_history()
         self._started_at = time.time()
         self._number = 0
         self._waiting: dict[bytes, asyncio.Future[dict[str, Any]]] = {}
-        own = operators_secret(config, secrets)
-        uses = [use for use in secret_uses(config) if use.secret in own]
+        own = operators_secret(config(), secrets)
+        uses = [use for use in secret_uses(config()) if use.secret in own]
         self._secrets = FollowedSecrets(uses, own, replaced=lambda _: None)
         self._files: FollowedFiles | None = None
         self._listener: Listener | None = None
@@ -133,11 +132,12 @@ class ConsoleShared:
     async def start(self) -> None:
         """Listens. CannotStart."""
         try:
-            self._files = None if self._config.tls is None else FollowedFiles(self._config.tls)
+            tls = self._config().tls
+            self._files = None if tls is None else FollowedFiles(tls)
         except ValueError as error:
             raise CannotStart(str(error)) from None
         self._listener = await Listener.start(
-            self._config, self, self._history, read=self._secrets.read, files=self._files
+            self._config(), self, self._history, read=self._secrets.read, files=self._files
         )
         self.address = self._listener.address
         await self._secrets.start()
@@ -173,7 +173,7 @@ class ConsoleShared:
     def about(self) -> About:
         """How it is now."""
         return about_of(
-            self._config,
+            self._config(),
             self._readiness(),
             started_at=self._started_at,
             is_draining=self._is_draining(),
@@ -214,8 +214,10 @@ class ConsoleShared:
         ok: dict[str, Any] = done["ok"]
         return ok
 
+    def reload_by(self, reloads: Reloads) -> None:
+        """From now on this reads the configuration anew when somebody asks for it."""
+        self._reloads = reloads
+
     async def reload(self) -> dict[str, Any]:
         """Reads the configuration anew. Impossible."""
-        if self._reloads is None:
-            raise Impossible("This gateway does not read its configuration while it runs: restart it.", status=501)
-        return await self._reloads.reload()
+        return await reloaded_by(self._reloads)

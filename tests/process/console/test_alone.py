@@ -10,10 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.console.sources import Impossible
-from gateway.core.config.console import ConsoleSection
 from gateway.process.app import Gateway
 from gateway.process.console.alone import ConsoleAlone
-from gateway.process.consoled import Asking
 from gateway.process.listening import CannotStart
 from gateway.reloading import ReloadResult
 from tests.process.console.conftest import Opened
@@ -61,7 +59,7 @@ def test_without_the_section_nothing_of_it_is_imported() -> None:
 
 async def test_what_takes_too_long_is_given_up(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     console = await opened()
-    alone = console.gateway.gateway._console
+    alone = console.gateway.gateway.console
     assert isinstance(alone, ConsoleAlone)
 
     async def never(*_: Any) -> dict[str, Any]:
@@ -74,18 +72,21 @@ async def test_what_takes_too_long_is_given_up(opened: Opened, monkeypatch: pyte
         await alone.ask("explain", {})
 
 
+class Reloads:
+    """Who reads the configuration anew."""
+
+    hash, since, last_at = "0123456789ab", 0.0, 0.0
+    last_problems: tuple[str, ...] = ()
+
+    async def reload(self) -> ReloadResult:
+        return ReloadResult(changed=("realm: changed",), hash=self.hash)
+
+
 async def test_what_the_configuration_is_read_anew_by_is_asked(opened: Opened) -> None:
-    class Reloads:
-        hash, since, last_problems, last_at = "", 0.0, (), 0.0
-
-        async def reload(self) -> ReloadResult:
-            return ReloadResult(("it is wrong",), hash="abc")
-
     console = await opened()
-    alone = console.gateway.gateway._console
-    assert isinstance(alone, ConsoleAlone)
-    alone._reloads = Asking(Reloads)
+    assert console.gateway.gateway.console is not None
+    console.gateway.gateway.console.reload_by(Reloads())
     told = (await console.ask("/api/reload", {})).body
-    assert (told["ok"], told["hash"], told["problems"]) == (False, "abc", ["it is wrong"])
-    assert told["says"] == "The configuration stays as it was: it is wrong"
-    assert ConsoleSection(address="a").read_only is False
+    expected = {"ok": True, "problems": [], "changed": ["realm: changed"], "warnings": [], "config": "0123456789ab"}
+    assert told == expected
+    assert "console: reload by whoever has the console's key" in console.gateway.stderr.getvalue()

@@ -60,7 +60,7 @@ async def shared(opened: Opened, tmp_path: Path) -> AsyncIterator[Shared]:
     config = replace(gateway.assembly.config, workers=2, console=ConsoleSection(address="127.0.0.1:0", socket=socket))
     worker = Worker(gateway, 7)
     console = ConsoleShared(
-        config,
+        lambda: config,
         workers=lambda: [worker],
         readiness=gateway.readiness,
         is_draining=lambda: False,
