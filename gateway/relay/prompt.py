@@ -113,10 +113,8 @@ class PromptTask:
         self._waited = None
         steps, loop = self._steps, self._loop
         assert steps is not None  # or it would not wait
-        others = current_task(loop)
-        if others is not None:
-            _leave_task(loop, others)
-        _enter_task(loop, self)  # type: ignore[arg-type]  # any object will do: asyncio-extending in Python's manual
+        outer, _NOW.task = _NOW.task, self
+        others = _enter(loop, self)
         is_over = True
         try:
             if self._must_cancel:
@@ -130,9 +128,10 @@ class PromptTask:
         except Exception as error:  # noqa: BLE001 -- as for any task, nobody above knows of it
             loop.call_exception_handler({"message": "a task ended in a bug", "exception": error})
         finally:
-            _leave_task(loop, self)  # type: ignore[arg-type]  # as above
+            _leave_task(loop, self)  # type: ignore[arg-type]  # as in _enter
             if others is not None:
                 _enter_task(loop, others)
+            _NOW.task = outer
             if is_over:
                 self._steps = None
         if not is_over:
@@ -161,7 +160,32 @@ class PromptTask:
         self.step()
 
 
-def prompt_task(loop: asyncio.AbstractEventLoop) -> PromptTask | None:
+class _Now:
+    """Who runs now: kept beside asyncio's own account, which takes longer to look at."""
+
+    __slots__ = ("task",)
+
+    def __init__(self) -> None:
+        self.task: PromptTask | None = None
+
+
+_NOW: Final = _Now()
+
+
+def prompt_task() -> PromptTask | None:
     """The one that runs now; None: somebody else does."""
-    task = cast("object", current_task(loop))
-    return task if isinstance(task, PromptTask) else None
+    return _NOW.task
+
+
+def _enter(loop: asyncio.AbstractEventLoop, task: PromptTask) -> "asyncio.Task[Any] | None":
+    """From now on it is the current task. Gives the one within whose step this happens, as it hardly ever does."""
+    mine = cast("asyncio.Task[Any]", task)  # any object will do: asyncio-extending in Python's manual
+    others: asyncio.Task[Any] | None = None
+    try:
+        _enter_task(loop, mine)
+    except RuntimeError:
+        others = current_task(loop)
+        assert others is not None  # or it would not have been refused
+        _leave_task(loop, others)
+        _enter_task(loop, mine)
+    return others

@@ -31,7 +31,7 @@ class Signal:
 
     def next(self) -> Awaitable[None]:
         """To be awaited at once: done with the next `wake`. One waits at a time: who did before is forgotten."""
-        task = prompt_task(self._loop)
+        task = prompt_task()
         if task is not None:
             self._task = task
             task.wait_for(self)

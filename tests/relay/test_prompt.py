@@ -203,13 +203,13 @@ async def test_each_is_the_current_task_during_its_own_steps_only() -> None:
         inner.start(run_inner())
         seen.append(asyncio.current_task())
         signal.wake_now()
-        seen.append(prompt_task(loop))
+        seen.append(prompt_task())
 
     outer.start(run_outer())
     assert seen == [inner, outer, inner, outer]
     assert asyncio.current_task() is mine
-    assert prompt_task(loop) is None
-    loop.call_soon(lambda: seen.append(prompt_task(loop)))
+    assert prompt_task() is None
+    loop.call_soon(lambda: seen.append(prompt_task()))
     await asyncio.sleep(0)
     assert seen[-1] is None
 
@@ -309,7 +309,7 @@ async def test_a_failure_that_a_cancellation_overtook_is_not_reported(caplog: py
 
 async def test_a_cancellation_that_was_taken_back_in_time_is_none() -> None:
     async def run() -> None:
-        task = prompt_task(asyncio.get_running_loop())
+        task = prompt_task()
         assert task is not None
         task.cancel()
         assert task.cancelling() == 1
