@@ -33,15 +33,7 @@ class Waited(Protocol):
 class PromptTask:
     """Runs one coroutine after another. Each begins within `start`, and must have ended before the next."""
 
-    __slots__ = (
-        "_cancels",
-        "_context",
-        "_future",
-        "_loop",
-        "_must_cancel",
-        "_steps",
-        "_waited",
-    )
+    __slots__ = ("_cancels", "_context", "_future", "_loop", "_must_cancel", "_steps", "_waited")
 
     def __init__(self) -> None:
         """Needs a running loop."""

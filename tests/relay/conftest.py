@@ -13,7 +13,6 @@ BOTH_WAYS = {
     "tests.relay.test_transparency",
     "tests.relay.test_policy_table",
     "tests.relay.test_faults",
-    "tests.relay.test_fairness",
     "test_no_request_is_smuggled",
     "test_what_is_refused_is_refused_behind_a_good_request_too",
 }
