@@ -11,7 +11,6 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.core.errors import UpstreamProtocolError
 from gateway.core.http.facts import HeaderLine
-from gateway.relay.http1.events import END, UPGRADE, Broken, Data, End, Upgrade
 from gateway.relay.http1.response_head import ResponseHead, judge_head
 
 #: bytes of a response's head, those of its interim responses included; also of chunk framing and trailers in a row
@@ -43,58 +42,43 @@ class Interim:
         return f"<Interim {self.status}, {len(self.lines)} lines>"
 
 
-class Surplus:
-    """Bytes behind the end, which belong to no response. Told once; they are dropped."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "<Surplus>"
-
-
-SURPLUS: Final = Surplus()
-
-Event = Interim | ResponseHead | Data | End | Upgrade | Surplus | Broken
-
-
 class ResponseParser:
-    """One response: what comes of each piece of it, in order.
+    """One response: `feed` its pieces, and take what came of each. Behind a problem nothing comes any more.
 
-    Interim*, a head, then Data* and End, and maybe Surplus; or Upgrade, and Data of the new protocol. Broken may take
-    the place of any, and is the last. Once it `is_done` whoever feeds it counts the rest, if there is any.
+    Once it `is_done` whoever feeds it counts the rest, if there is any.
     """
 
     __slots__ = (
         "_accepts_upgrade",
         "_earlier",
-        "_events",
         "_fed",
         "_feeding",
-        "_has_surplus",
-        "_head",
         "_headers",
         "_interims",
-        "_is_complete",
         "_is_http",
         "_is_usual",
         "_last",
         "_llhttp",
         "_method",
-        "_parts",
-        "_problem",
         "_reason",
         "_size",
         "_tail",
+        "has_surplus",
+        "head",
+        "interims",
+        "is_complete",
         "missing",
+        "parts",
+        "problem",
     )
 
     def __init__(self, method: str, *, accepts_upgrade: bool) -> None:
         """`method`: of the request. `accepts_upgrade`: it asked for a WebSocket."""
         self._method = method
         self._accepts_upgrade = accepts_upgrade
-        #: of this piece
-        self._events: list[Event] = []
-        self._parts: list[bytes] = []
+        #: what came and was not taken yet: interim responses, and body without its framing
+        self.interims: list[Interim] = []
+        self.parts: list[bytes] = []
         self._llhttp: HttpResponseParser | None = HttpResponseParser(self)
         self._headers: list[HeaderLine] = []
         self._reason = b""
@@ -112,73 +96,50 @@ class ResponseParser:
         self._is_http = False
         #: it begins as nearly all do, so that llhttp need not be asked for the version
         self._is_usual = False
-        self._problem: UpstreamProtocolError | None = None
+        self.problem: UpstreamProtocolError | None = None
         #: bytes of body to come, once it is done; -1: until the connection closes, or of another protocol
         self.missing = 0
         #: None until all of the final response's head came
-        self._head: ResponseHead | None = None
+        self.head: ResponseHead | None = None
         #: nothing more belongs to it
-        self._is_complete = False
-        self._has_surplus = False
+        self.is_complete = False
+        self.has_surplus = False
         #: bytes behind a 101, in the protocol that begins there; None before it
         self._tail: bytes | None = None
 
     def __repr__(self) -> str:
-        state = "broken" if self._problem is not None else "complete" if self._is_complete else "reading"
-        return f"<ResponseParser {state}{'' if self._head is None else f', status {self._head.status}'}>"
+        state = "broken" if self.problem is not None else "complete" if self.is_complete else "reading"
+        return f"<ResponseParser {state}{'' if self.head is None else f', status {self.head.status}'}>"
 
     @property
     def is_done(self) -> bool:
         """What may come is only to be counted."""
         return self._llhttp is None
 
-    def feed(self, data: bytes) -> list[Event]:
-        """What comes of what the upstream sent; nothing, behind a Broken."""
-        events: list[Event] = []
-        self._events = events
-        if self._problem is not None or self._llhttp is None:
-            return events
-        if self._is_http or self._begins_well(data):
+    def feed(self, data: bytes) -> None:
+        """What the upstream sent."""
+        if self.problem is None and self._llhttp is not None and (self._is_http or self._begins_well(data)):
             self._read(self._llhttp, data)
-        self._tell(events)
-        return events
-
-    def _tell(self, events: list[Event]) -> None:
-        """What came of a piece, behind heads. Not in `feed`: compiled code believes what is tested there first."""
-        parts = self._parts
-        if parts:
-            events.append(Data(parts[0] if len(parts) == 1 else b"".join(parts)))
-            parts.clear()
-        if self._problem is not None:
-            events.append(Broken(self._problem))
-        elif self._is_complete and self._tail is None:
-            events.append(END)
-            if self._has_surplus:
-                events.append(SURPLUS)
-        elif self._is_complete:
-            events.append(UPGRADE)
-            if self._tail:
-                events.append(Data(self._tail))
 
     def _read(self, llhttp: HttpResponseParser, data: bytes) -> None:
         interims = self._interims
         self._feeding = len(data)
         self._parse(llhttp, data)
-        if self._problem is not None:
+        if self.problem is not None:
             return
-        if self._is_complete:
+        if self.is_complete:
             self._llhttp = None
             self._look_behind(data, self._interims - interims)
             return
         self._earlier += len(data)
         self._last = (self._last + data)[1 - len(HEAD_END) :]
-        self._fed = 0 if self._parts else self._fed + len(data)
+        self._fed = 0 if self.parts else self._fed + len(data)
         if self._fed > MAX_HEAD:
-            self._problem = UpstreamProtocolError(f"more than {MAX_HEAD} bytes of head, framing or trailers")
-        elif self._head is not None and not self._head.chunked:
-            length = self._head.length
+            self.problem = UpstreamProtocolError(f"more than {MAX_HEAD} bytes of head, framing or trailers")
+        elif self.head is not None and not self.head.chunked:
+            length = self.head.length
             self._llhttp = None
-            self.missing = -1 if length is None else length - sum(map(len, self._parts))
+            self.missing = -1 if length is None else length - sum(map(len, self.parts))
 
     def _begins_well(self, data: bytes) -> bool:
         """Refuses other protocols: llhttp knows responses of some, and does not say which it found."""
@@ -188,7 +149,7 @@ class ResponseParser:
         first = data.lstrip(b"\r\n")[:1]
         self._is_http = first == b"H"
         if first not in (b"H", b""):
-            self._problem = UpstreamProtocolError("something that is no HTTP")
+            self.problem = UpstreamProtocolError("something that is no HTTP")
             return False
         return True
 
@@ -198,22 +159,24 @@ class ResponseParser:
         except HttpParserUpgrade as upgrade:
             self._tail = data[upgrade.args[0] :]
         except HttpParserError as error:
-            if self._is_complete:
-                self._has_surplus = True
-            elif self._problem is None:
-                self._problem = UpstreamProtocolError(f"the parser refused the response ({type(error).__name__})")
+            if self.is_complete:
+                self.has_surplus = True
+            elif self.problem is None:
+                self.problem = UpstreamProtocolError(f"the parser refused the response ({type(error).__name__})")
 
     def _look_behind(self, data: bytes, interims: int) -> None:
         """Whether the response, which ends in `data`, is all that is there: llhttp passes over line ends behind it."""
-        head = self._head
+        head = self.head
         assert head is not None  # or nothing could be complete
         if head.status == 101:
             self.missing = -1
             if self._tail is None:
-                self._problem = UpstreamProtocolError("101 without the lines that belong to it")
+                self.problem = UpstreamProtocolError("101 without the lines that belong to it")
+            elif self._tail:
+                self.parts.append(self._tail)
         elif not head.chunked:
             body = 0 if head.bodyless or head.length is None else head.length
-            self._has_surplus = self._has_surplus or len(data) > self._head_end(data, interims) + body
+            self.has_surplus = self.has_surplus or len(data) > self._head_end(data, interims) + body
 
     def _head_end(self, data: bytes, interims: int) -> int:
         """Where in `data` the final head ends, behind `interims` others that end there too."""
@@ -227,8 +190,8 @@ class ResponseParser:
 
     def on_message_begin(self) -> None:
         """Another response begins: the first one, one behind an interim response, or one too many."""
-        if self._is_complete:
-            self._has_surplus = True
+        if self.is_complete:
+            self.has_surplus = True
         self._headers = []
         self._reason = b""
 
@@ -238,17 +201,17 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header line; behind the head, a trailer, which is dropped."""
-        if self._head is None:
+        if self.head is None:
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """All of a head, interim or final."""
-        if self._is_complete or self._problem is not None or self._llhttp is None:
+        if self.is_complete or self.problem is not None or self._llhttp is None:
             return
         try:
             self._take_head(self._llhttp)
         except UpstreamProtocolError as problem:
-            self._problem = problem
+            self.problem = problem
 
     def _take_head(self, llhttp: HttpResponseParser) -> None:
         status = llhttp.get_status_code()
@@ -270,9 +233,8 @@ class ResponseParser:
         version = _USUAL if self._is_usual and not self._interims else llhttp.get_http_version()
         if version not in _VERSIONS:
             raise UpstreamProtocolError("a version other than HTTP/1.0 and HTTP/1.1")
-        self._head = judge_head(self._method, status, self._reason, version, self._headers)
-        self._events.append(self._head)
-        self._is_complete = self._head.bodyless or status == 101 or self._head.length == 0
+        self.head = judge_head(self._method, status, self._reason, version, self._headers)
+        self.is_complete = self.head.bodyless or status == 101 or self.head.length == 0
 
     def _count_head(self) -> None:
         self._size += len(self._reason) + sum(len(name) + len(value) + _LINE_EXTRA for name, value in self._headers)
@@ -281,16 +243,16 @@ class ResponseParser:
 
     def on_body(self, data: bytes) -> None:
         """Body, without chunk framing."""
-        if self._is_complete:
-            self._has_surplus = True
+        if self.is_complete:
+            self.has_surplus = True
         else:
-            self._parts.append(data)
+            self.parts.append(data)
 
     def on_message_complete(self) -> None:
         """The end of a final response, or of an interim one."""
-        if self._problem is not None or self._llhttp is None:
+        if self.problem is not None or self._llhttp is None:
             return
-        if self._head is not None:
-            self._is_complete = True
+        if self.head is not None:
+            self.is_complete = True
         else:
-            self._events.append(Interim(self._llhttp.get_status_code(), self._reason, self._headers))
+            self.interims.append(Interim(self._llhttp.get_status_code(), self._reason, self._headers))

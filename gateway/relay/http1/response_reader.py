@@ -5,10 +5,9 @@ A head that is plain and came whole in the first piece is read in `plain_head`, 
 """
 
 from gateway.core.errors import Refusal, UpstreamProtocolError
-from gateway.relay.http1.events import END, UPGRADE, Broken, Data
 from gateway.relay.http1.plain_head import read_plain
 from gateway.relay.http1.response_head import ResponseHead
-from gateway.relay.http1.response_parser import HEAD_END, MAX_HEAD, SURPLUS, Interim, ResponseParser
+from gateway.relay.http1.response_parser import HEAD_END, MAX_HEAD, Interim, ResponseParser
 
 
 class ResponseReader:
@@ -99,19 +98,18 @@ class ResponseReader:
             self.is_complete = True
 
     def _parse(self, parser: ResponseParser, data: bytes) -> Refusal | None:
-        for event in parser.feed(data):
-            if isinstance(event, Data):
-                self._parts.append(event.data)
-            elif isinstance(event, ResponseHead):
-                self.head = event
-            elif event is END or event is UPGRADE:
-                self.is_complete = True
-            elif event is SURPLUS:
-                self.has_surplus = True
-            elif isinstance(event, Interim):
-                self.interims += (event,)
-            elif isinstance(event, Broken):
-                return event.refusal
+        parser.feed(data)
+        if parser.interims:
+            self.interims = tuple(parser.interims)
+            parser.interims.clear()
+        if parser.parts:
+            # One piece, however many chunks there were: what is held costs what it weighs.
+            self._parts.append(b"".join(parser.parts))
+            parser.parts.clear()
+        self.head = parser.head
+        if parser.problem is not None:
+            return parser.problem
+        self.is_complete, self.has_surplus = parser.is_complete, parser.has_surplus
         if parser.is_done:
             self._missing = parser.missing
             self._parser = None
