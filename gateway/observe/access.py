@@ -17,7 +17,8 @@ import msgspec
 
 from gateway.core.config.log import Log
 from gateway.core.errors import RateLimited
-from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.http.facts import Facts
+from gateway.core.http.field_line import FieldLine
 from gateway.core.token.confirmation import KEY
 from gateway.core.token.identity import Identity
 from gateway.observe.access_line import AccessLine
@@ -291,7 +292,7 @@ def _milliseconds(seconds: float) -> float:
 
 def _ids(facts: Facts, ending: Ending) -> tuple[str, str | None]:
     """That of the request, and that of the trace that it is part of."""
-    given_id, trace_id = _told_by_headers(facts.headers)
+    given_id, trace_id = _told_by_headers(facts.lines)
     if ending.upstream_lines:
         trace_id = trace_of(ending.upstream_lines)  # ours: what the request says may be none
     return _without_token_of(facts, facts.request_id) if given_id else facts.request_id, trace_id
@@ -308,14 +309,15 @@ def _encoded(line: AccessLine) -> bytes:
     return written + b"\n"
 
 
-def _told_by_headers(headers: tuple[HeaderLine, ...]) -> tuple[bool, str | None]:
+def _told_by_headers(lines: tuple[FieldLine, ...]) -> tuple[bool, str | None]:
     """Whether the request has an id of its own, and the trace that it is part of."""
     given_id, trace = False, None
     traces = 0
-    for name, value in headers:
+    for line in lines:
+        name = line.name
         length = len(name)
         if length == 11 and name.lower() == b"traceparent":
-            trace, traces = value, traces + 1
+            trace, traces = line.value, traces + 1
         elif length == 12 and name.lower() == b"x-request-id":
             given_id = True
     found = _TRACEPARENT.fullmatch(trace) if trace is not None and traces == 1 else None

@@ -71,14 +71,14 @@ class UpstreamHeaders:
     """What is stripped from requests and what is added: the configuration, compiled."""
 
     #: what becomes of a line, by its name as it was written: from a trusted peer or not, of a preflight or not
-    meanings: Mapping[tuple[bool, bool], NameMemo[int]] = field(repr=False)
+    meanings: dict[tuple[bool, bool], NameMemo[int]] = field(repr=False)
     via: bool
     #: names of upstreams that get the Authorization header as it is
     keeps_authorization: frozenset[str]
     #: names of upstreams that get another credential, or none, and never the client's
     has_credential: frozenset[str]
     #: name of an upstream to the lines that every request to it has
-    own: Mapping[str, tuple[HeaderLine, ...]] = field(repr=False)
+    own: dict[str, tuple[HeaderLine, ...]] = field(repr=False)
 
     @classmethod
     def of(cls, config: Config, *, secrets: Mapping[Secret, str] = MappingProxyType({})) -> "UpstreamHeaders":
@@ -117,7 +117,7 @@ class UpstreamHeaders:
             via=self.via,
             keeps_authorization=self.keeps_authorization,
             has_credential=self.has_credential,
-            own=own,
+            own=dict(own),
         )
 
     def compose(

@@ -95,7 +95,7 @@ class _Name:
 class LineMemory:
     """Lines that were read, of all connections of a listener: bounded, and emptied when it is full."""
 
-    __slots__ = ("credentials", "is_on", "lines", "names")
+    __slots__ = ("credentials", "emptied", "is_on", "lines", "names")
 
     def __init__(self, *, is_on: bool = True) -> None:
         """`is_on`: False keeps nothing, and changes nothing but what a request costs."""
@@ -104,6 +104,8 @@ class LineMemory:
         self.names: Final[NameMemo[_Name]] = NameMemo(_Name)
         #: Authorization lines that came since the last `forget`, each for the one connection that knows its place
         self.credentials: Final[list[FieldLine]] = []
+        #: how often it was emptied for good
+        self.emptied = 0
 
     def __repr__(self) -> str:
         return f"<LineMemory {'on' if self.is_on else 'off'}, {len(self.lines)} lines>"
@@ -111,6 +113,13 @@ class LineMemory:
     def forget(self) -> None:
         """To be called once a second: no credential is kept for longer."""
         self.credentials.clear()
+
+    def empty(self) -> None:
+        """Another configuration is in use: nothing is left of what was made of lines under the last, by nobody."""
+        self.lines.clear()
+        self.names.clear()
+        self.credentials.clear()
+        self.emptied += 1
 
     def read(self, row: bytes) -> FieldLine | None:
         """A line with its end. None: it is not plain, or it is none."""
@@ -148,10 +157,11 @@ class LineMemory:
 class PlainReader:
     """The plain heads of one connection."""
 
-    __slots__ = ("_credential", "_last", "_memory")
+    __slots__ = ("_credential", "_emptied", "_last", "_memory")
 
     def __init__(self, memory: LineMemory) -> None:
         self._memory: Final = memory
+        self._emptied = memory.emptied
         #: of the last head the lines that the memory had, each at its place: nothing of the client's own
         self._last: tuple[FieldLine | None, ...] = ()
         #: where its last credential stands among those that came within the second, if it still does
@@ -167,7 +177,11 @@ class PlainReader:
         method, target = _METHODS.get(asked[0]), asked[1]
         if method is None or not target.startswith(b"/") or target.translate(_VISIBLE) != target:
             return None
-        last, memory = self._last, self._memory
+        memory = self._memory
+        if self._emptied != memory.emptied:
+            self._emptied = memory.emptied
+            self._last = ()
+        last = self._last
         count = len(last)
         lines: list[FieldLine] = []
         length = -1

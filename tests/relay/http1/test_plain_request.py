@@ -262,6 +262,21 @@ def test_a_memory_that_is_off_keeps_nothing() -> None:
     assert "off" in repr(memory)
 
 
+def test_nothing_is_left_of_a_memory_that_was_emptied() -> None:
+    memory = LineMemory()
+    reader = PlainReader(memory)
+    raw = BROWSER.replace(b"Bearer abc", b"Bearer " + b"a" * 300)
+    heads = [reader.read(raw), reader.read(raw)]
+    assert memory.credentials
+    memory.empty()
+    assert len(memory.lines) == len(memory.names) == len(memory.credentials) == 0
+    heads.append(reader.read(raw))
+    first, second, third = [head for head in heads if head is not None]
+    assert first.headers == second.headers == third.headers
+    assert any(one is other for one, other in zip(first.lines, second.lines, strict=True))
+    assert not any(one is other for one, other in zip(second.lines, third.lines, strict=True))
+
+
 def test_another_line_in_the_place_of_one_that_is_known_is_read_for_itself() -> None:
     reader = PlainReader(LineMemory())
     for value in (b"a", b"b", b"a", b"c", b"c", b"a\t", b"b"):
