@@ -48,6 +48,7 @@ class RequestParser:
         "_header_bytes",
         "_header_count",
         "_is_counted",
+        "_is_over",
         "_last",
         "_length",
         "_lines",
@@ -68,8 +69,10 @@ class RequestParser:
         self._header_bytes = int(limits.header_bytes)
         self._header_count = limits.header_count
         self._uri_bytes = int(limits.uri_bytes)
-        #: None: nothing more will be read
-        self._llhttp: HttpRequestParser | None = HttpRequestParser(self)
+        #: nothing more will be read
+        self._is_over = False
+        #: None: nothing was for it yet
+        self._llhttp: HttpRequestParser | None = None
         #: what came, and how much of it was read
         self._data = b""
         self._at = 0
@@ -99,7 +102,7 @@ class RequestParser:
 
     def __repr__(self) -> str:
         at = "in a body" if self._missing else "in a head" if self._size else "between"
-        at = "over" if self._llhttp is None else at
+        at = "over" if self._is_over else at
         return f"<RequestParser {at}, {self.unread} bytes unread>"
 
     @property
@@ -124,6 +127,7 @@ class RequestParser:
 
     def close(self) -> None:
         """Nothing will come any more, or nobody cares."""
+        self._is_over = True
         self._following = self._llhttp = self._plain = None
         self._data, self._at = b"", 0
 
@@ -139,7 +143,7 @@ class RequestParser:
         try:
             if self._plain is not None and not self._size and not self._missing:
                 event = self._read_plain(self._plain)
-            while event is None and self._llhttp is not None:
+            while event is None and not self._is_over:
                 end = self._find_end()
                 if end == self._at:
                     break
@@ -230,6 +234,7 @@ class RequestParser:
         if is_upgrade and head.has_body:
             self._begin_body()
         elif is_upgrade:
+            self._is_over = True
             self._llhttp = self._plain = None
             self._following = UPGRADE
         elif not head.has_body:
@@ -265,7 +270,8 @@ class RequestParser:
     def _feed(self, piece: bytes) -> bool:
         """Whether an upgrade follows the piece. A Refusal."""
         llhttp = self._llhttp
-        assert llhttp is not None  # closed
+        if llhttp is None:
+            llhttp = self._llhttp = HttpRequestParser(self)
         is_upgrade = False
         try:
             llhttp.feed_data(piece)
