@@ -12,6 +12,8 @@ _SHA256: Final = sha256()
 #: tokens of a period, and the bytes of one
 MOST: Final = 1024
 LONGEST: Final = 4096
+#: tokens that were looked for in vain, from which on that costs something worth saving
+MANY: Final = 256
 #: periods without a try after one in which it did not pay
 REST: Final = 15
 
@@ -56,7 +58,7 @@ class RecentDigests:
         """A period is over: no token of it is kept."""
         if self._rests:
             self._rests -= 1
-        elif self._found < self._missed:
+        elif self._missed > max(MANY, self._found):
             self._rests = REST
         self._known.clear()
         self._found = self._missed = 0

@@ -2,10 +2,11 @@
 
 from hashlib import sha256
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.token.digests import LONGEST, MOST, REST, RecentDigests, digest_of
+from gateway.core.token.digests import LONGEST, MANY, MOST, REST, RecentDigests, digest_of
 
 
 @given(
@@ -44,7 +45,8 @@ def test_there_are_bounds_in_number_and_in_size() -> None:
 
 def test_it_rests_where_it_does_not_pay_and_tries_again_later() -> None:
     recent = RecentDigests()
-    recent.of(b"once")
+    for number in range(MANY + 1):
+        recent.of(b"%d" % number)
     for left in range(REST, 0, -1):
         recent.forget()
         assert repr(recent) == f"RecentDigests(0 tokens, rests {left})"
@@ -53,8 +55,11 @@ def test_it_rests_where_it_does_not_pay_and_tries_again_later() -> None:
     assert recent.of(b"token") is recent.of(b"token")
 
 
-def test_silence_is_no_reason_to_rest() -> None:
+@pytest.mark.parametrize(("tokens", "times"), [(0, 0), (1, 1), (MANY, 1), (MANY + 1, 2)])
+def test_silence_a_few_tokens_and_tokens_that_come_again_are_no_reason_to_rest(tokens: int, times: int) -> None:
     recent = RecentDigests()
-    for _ in range(3):
-        recent.forget()
+    for _ in range(times):
+        for number in range(tokens):
+            recent.of(b"%d" % number)
+    recent.forget()
     assert repr(recent) == "RecentDigests(0 tokens, in use)"
