@@ -242,10 +242,10 @@ def test_the_gateways_configuration_has_what_a_row_asks_for(site: Site, starter:
 
 
 def test_ports_are_given_once_and_not_where_the_kernel_takes_them() -> None:
-    least = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     ports = [free_port() for _ in range(50)]
     assert len(set(ports)) == len(ports)
-    assert max(ports) < least
+    # ip(7), ip_local_port_range: from 32768 on, unless somebody says otherwise.
+    assert max(ports) < 32_768
 
 
 def test_somebody_elses_port_is_not_taken_for_the_programs(
