@@ -53,16 +53,14 @@ class Api:
         *,
         read_only: bool = False,
         clock: Callable[[], float] = time.time,
-        heartbeat: float = HEARTBEAT,
     ) -> None:
-        """`clock`: seconds since the epoch. `heartbeat`: seconds between two signs of life on a stream."""
+        """`clock`: seconds since the epoch."""
         self._program = program
         self._history = history
         self._operators = operators
         self._borders = borders
         self._read_only = read_only
         self._clock = clock
-        self._heartbeat = heartbeat
         self._parts = parts()
         self._advice = advice_by_reason()
         self._streams = 0
@@ -177,7 +175,7 @@ class Api:
             if changed:
                 silent = 0.0
                 yield _event("steps", {"now": now, "steps": [self._history.shown(step) for step in changed]})
-            elif (silent := silent + LOOK) >= self._heartbeat:
+            elif (silent := silent + LOOK) >= HEARTBEAT:
                 silent = 0.0
                 yield b": here\n\n"
 
@@ -204,8 +202,6 @@ class Api:
 
     async def _refresh(self, who: str, name: str) -> web.StreamResponse:
         self._check_writable()
-        if name not in {one.name for one in self._program.about().issuers}:
-            raise Impossible("There is no issuer of this name.", status=404)
         return await self._change("refresh", {"issuer": name}, who)
 
     async def _change(self, deed: Deed, asked: dict[str, Any], who: str) -> web.StreamResponse:

@@ -32,6 +32,7 @@ CERTIFICATE_DAYS: Final = 14
 #: how many of a kind are told one by one
 MOST: Final = 10
 _DAY: Final = 24 * 3600.0
+_LACKING: Final = "Look at what is named: bearer-gateway check --online asks all that the gateway depends on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,18 @@ class Named:
 
 
 def findings(
-    history: History, told: Sequence[Told], *, issuers: Sequence[Named], now: float, unready: Iterable[str] = ()
+    history: History,
+    told: Sequence[Told],
+    *,
+    issuers: Sequence[Named],
+    now: float,
+    unready: Iterable[str] = (),
+    lacking: Iterable[str] = (),
 ) -> list[Finding]:
     """Everything that is wrong, what stops most requests first. `told`: what each process said last.
 
-    `unready`: why the gateway is not ready, where nothing else says so. `now`: seconds since the epoch.
+    `unready`: why the gateway is not ready, where nothing else says so; `lacking`: what it can do without.
+    `now`: seconds since the epoch.
     """
     fresh = [refused for refused in history.refusals if now - refused.at < FRESH]
     by_name = {one.name: one.issuer for one in issuers}
@@ -67,7 +75,8 @@ def findings(
         *_clocks(told, fresh),
         *_upstreams(history, now),
         *_store(told),
-        *(Finding("problem", "gateway", f"Not ready: {why}.", "") for why in unready),
+        *(Finding("problem", "gateway", f"Not ready: {why}.", _LACKING) for why in unready),
+        *(Finding("warning", "gateway", f"Something is missing: {why}.", _LACKING) for why in lacking),
         *_clients(fresh, by_name),
         *_certificates(told, now),
     ]

@@ -19,8 +19,9 @@ def status_of(about: About, history: History, *, now: float) -> dict[str, Any]:
     """As the API has it. `now`: seconds since the epoch."""
     told = history.processes(now)
     shown_already = {one.name for one in worst_issuers(told) if one.error is not None}
-    unready = [f"{name}: {why}" for name, why in about.missing if name not in shown_already and not about.is_ready]
-    found = findings(history, told, issuers=about.issuers, now=now, unready=unready)
+    missing = [f"{name}: {why}" for name, why in about.missing if name not in shown_already]
+    unready, lacking = ([], missing) if about.is_ready else (missing, [])
+    found = findings(history, told, issuers=about.issuers, now=now, unready=unready, lacking=lacking)
     return {
         "version": about.version,
         "config": about.config,

@@ -207,6 +207,19 @@ async def test_traffic_comes_as_events_as_long_as_somebody_reads(opened: Opened)
             await again.content.read()
 
 
+async def test_a_stream_on_which_nothing_happens_shows_that_it_lives(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.console.api.LOOK", 0.01)
+    monkeypatch.setattr("gateway.console.api.HEARTBEAT", 0.02)
+    console = await opened()
+    headers = {"Authorization": f"Bearer {console.key}", "Accept": "text/event-stream"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.get(console.url + "api/traffic") as response:
+        async with asyncio.timeout(15):
+            while await response.content.readline() != b": here\n":
+                pass
+
+
 # What is explained, and changed
 
 
@@ -224,6 +237,23 @@ async def test_a_token_is_explained_as_the_command_does_and_is_not_kept(opened: 
     # It was no request: nothing was counted, logged or sent to the API.
     assert console.gateway.places.taken == 0
     assert (await console.ask("/api/refusals")).body["refusals"] == []
+
+
+async def test_one_explanation_is_made_at_a_time(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = await opened()
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: Any) -> dict[str, Any]:
+        asked.set()
+        await go_on.wait()
+        return {}
+
+    monkeypatch.setattr(console.gateway.gateway.teller, "do", wait)
+    first = asyncio.ensure_future(console.ask("/api/explain", {"token": "a"}))
+    await asked.wait()
+    assert (await console.ask("/api/explain", {"token": "b"})).status == 503
+    go_on.set()
+    assert (await first).status == 200
 
 
 @pytest.mark.parametrize(

@@ -94,4 +94,8 @@ def test_why_it_is_not_ready_is_a_finding_unless_another_one_says_so() -> None:
     missing = (("login", "gone"), ("upstream a", "no token"))
     shown = status(Told(NOW, issuers=[IssuerTold("login", error="gone")]), is_ready=False, missing=missing)
     assert [one["where"] for one in shown["findings"]] == ["provider", "gateway"]
+    shown_ready = status(Told(NOW), missing=missing[1:])
+    assert [(one["severity"], one["says"]) for one in shown_ready["findings"]] == [
+        ("warning", "Something is missing: upstream a: no token.")
+    ]
     assert shown["missing"] == [{"name": "login", "reason": "gone"}, {"name": "upstream a", "reason": "no token"}]

@@ -4,8 +4,8 @@ import pytest
 
 from gateway.console.sources import Impossible
 from gateway.core.config.revocation import Revocation
-from gateway.core.revocation.entry import Entry
 from gateway.process.console.deeds import Deeds
+from gateway.store.revocations import CannotRevoke, Revocations
 from tests.process.console.conftest import Opened
 from tests.wire import demo_issuer
 
@@ -45,11 +45,14 @@ async def test_what_is_to_be_lifted_is_named_as_it_was_revoked(opened: Opened) -
 
 async def test_a_list_that_is_full_says_so(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     done = await deeds(opened)
-    monkeypatch.setattr("gateway.core.revocation.revoked.Revoked.room", -1)
+
+    def full(*_: object) -> None:
+        raise CannotRevoke("the list is full")
+
+    monkeypatch.setattr(Revocations, "check_room", full)
     with pytest.raises(Impossible) as caught:
         await done.do("revoke", {"subject": "a"})
     assert caught.value.status == 503
-    assert Entry is not None
 
 
 async def test_where_nothing_can_be_revoked_it_says_so(opened: Opened) -> None:
