@@ -17,6 +17,7 @@ from gateway.ports import Ending
 
 _TRACEPARENT: Final = b"traceparent"
 _TRACESTATE: Final = b"tracestate"
+_REQUEST_ID: Final = b"x-request-id"
 
 
 class Traced(Ending):
@@ -141,13 +142,15 @@ class Sampler:
         """
         named: bytes | None = None
         count = 0
-        has_state = False
+        has_state = has_id = False
         for name, value in facts.headers:
             length = len(name)
             if length == 11 and name.lower() == _TRACEPARENT:
                 named, count = value, count + 1
             elif length == 10 and name.lower() == _TRACESTATE:
                 has_state = True
+            elif length == 12 and name.lower() == _REQUEST_ID:
+                has_id = True
         told = parse_traceparent(named) if named is not None and count == 1 else None
         # Whoever may say 01 has all of their requests recorded: only those who speak for others are believed.
         is_sampled = told.is_sampled if told is not None and facts.trusted else self._chance() < self._share
@@ -155,7 +158,7 @@ class Sampler:
             # W3C Trace Context section 4.3: what vendors noted of another trace is not true of this one.
             facts = ending.facts = _without_state(facts)
         if is_sampled:
-            trace_id = new_span_id() + new_span_id() if told is None else told.trace_id
+            trace_id = _new_trace_id(facts, has_id=has_id) if told is None else told.trace_id
             parent_id = None if told is None else told.parent_id
             traced = Traced(facts, started, trace_id, parent_id, ended=self._ended)
             ending, span_id = traced, traced.upstream_span_id
@@ -165,9 +168,9 @@ class Sampler:
                 # Of a request before this one on the same connection.
                 _CURRENT.set(None)
             if told is None:
-                # What nearly every request takes: both ids at once, as they stand in the line.
-                drawn: str = random.getrandbits(192).to_bytes(24, "big").hex("-", -16)
-                ending.upstream_lines = ((_TRACEPARENT, b"00-" + drawn.encode("ascii") + b"-00"),)
+                # What nearly every request takes. Nobody will ever look for the span: it needs no id drawn for it.
+                trace_id = _new_trace_id(facts, has_id=has_id)
+                ending.upstream_lines = ((_TRACEPARENT, b"00-" + trace_id + b"-" + trace_id[16:] + b"-00"),)
                 return ending, facts
             trace_id, span_id = told.trace_id, new_span_id()
         is_random = told is not None and told.is_random
@@ -183,6 +186,14 @@ class Sampler:
 def trace_of(lines: tuple[HeaderLine, ...]) -> str:
     """The trace that the lines for the API name, in 32 hex digits."""
     return lines[0][1][3:35].decode("ascii")
+
+
+def _new_trace_id(facts: Facts, *, has_id: bool) -> bytes:
+    """32 hex digits: the id of the request, where we made that (`relay.client.facts`), and not its client."""
+    request_id = facts.request_id
+    if has_id or len(request_id) != 32:
+        return new_span_id() + new_span_id()
+    return request_id.encode("ascii")
 
 
 def new_span_id() -> bytes:

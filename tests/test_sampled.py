@@ -100,6 +100,15 @@ def test_what_is_no_trace_begins_another_without_what_was_noted_of_it(
     assert ending.facts is after
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_trace_that_begins_here_has_the_id_of_the_request_where_that_is_ours(share: float) -> None:
+    ours = "0af7651916cd43dd8448eb211c80319c"
+    assert told(begun(facts(request_id=ours), share=share)[0])[0] == ours.encode()
+    theirs = facts(None, (b"X-Request-ID", b"0" * 32), request_id="0" * 32)
+    assert told(begun(theirs, share=share)[0])[0] not in {b"0" * 32, ours.encode()}
+    assert len(told(begun(facts(request_id="r1"), share=share)[0])[0]) == 32
+
+
 def test_steps_have_their_times() -> None:
     ending, _ = begun(facts(), share=1)
     assert isinstance(ending, Traced)
