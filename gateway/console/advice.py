@@ -37,8 +37,8 @@ ADVICE: Final[Mapping[type[Refusal], str]] = {
     errors.AlgorithmNotAllowed: "Add the algorithm to algorithms of the issuer, if the provider really signs with it.",
     errors.CriticalHeader: "The token asks for an extension that is not supported: look at what the provider puts into "
     "its header.",
-    errors.NoLongerAdmitted: "A reload took away what had let this stream or tunnel in, as it was meant to. If it was not: "
-    "look at what the reload changed.",
+    errors.NoLongerAdmitted: "A reload took away what had let this stream or tunnel in. If that was not meant: look at "
+    "what it changed.",
     errors.TokenInactive: "The issuer says that the token is not good any more: have the client get another one.",
     errors.UnknownIssuer: "The token names another issuer than those configured: the evidence has both. Correct issuer "
     "in the configuration to what the token says, to the letter, or have the client use the right provider.",
