@@ -127,6 +127,9 @@ def _environment(wanted: Wanted, guarded: Guarded, config_map: str | None) -> li
     if config_map is not None:
         key = wanted.config_map[1] if wanted.config_map is not None else CONFIG_KEY
         found.append({"name": "GATEWAY_CONFIG", "value": f"{CONFIG_AT}/{key}"})
+        if "GATEWAY_RELOAD" not in wanted.variables:
+            # The ConfigMap is mounted as a whole: what is changed there comes by itself, some minute later.
+            found.append({"name": "GATEWAY_RELOAD", "value": "watch"})
     return found + [{"name": name, "value": value} for name, value in wanted.variables.items()]
 
 

@@ -71,9 +71,11 @@ def test_variables_say_where_it_stands() -> None:
         "GATEWAY_ADMIN": ":15090",
         "GATEWAY_UPSTREAM": "http://127.0.0.1:8080",
         "GATEWAY_CONFIG": "/etc/bearer-gateway/config/gateway.yaml",
+        "GATEWAY_RELOAD": "watch",
         "GATEWAY_ISSUER": "https://x",
     }
     assert "GATEWAY_UPSTREAM" not in environment(upstream=8080)
+    assert environment(variables={"GATEWAY_RELOAD": "signal"})["GATEWAY_RELOAD"] == "signal"
     assert environment(config_map=("cm", "g.yml"))["GATEWAY_CONFIG"] == "/etc/bearer-gateway/config/g.yml"
 
 
@@ -86,6 +88,7 @@ def test_it_may_take_the_apis_number() -> None:
         "GATEWAY_ADMIN",
         "GATEWAY_UPSTREAM",
         "GATEWAY_CONFIG",
+        "GATEWAY_RELOAD",
     ]
 
 

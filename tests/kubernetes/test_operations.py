@@ -1,6 +1,8 @@
 """What happens to a release of the chart later: it is scaled, closed off and upgraded while clients ask."""
 
 import json
+import re
+import urllib.request
 
 import pytest
 
@@ -103,3 +105,44 @@ def test_no_request_fails_through_an_upgrade(shop: Shop) -> None:
     assert load.failed == []
     assert load.opened > 50
     assert all('realm="upgraded"' in shop.challenge() for _ in range(10))
+
+
+def hashes(shop: Shop) -> set[str]:
+    """What `gateway_config_info` says of each gateway that runs."""
+    told = shop.kubectl("get", "pods", "-l", "app.kubernetes.io/name=bearer-gateway", "-o", "json")
+    found: set[str] = set()
+    for item in json.loads(told)["items"]:
+        with (
+            shop.cluster.inside(),
+            urllib.request.urlopen(f"http://{item['status']['podIP']}:9090/metrics", timeout=5) as response,
+        ):
+            found |= set(re.findall(r'gateway_config_info\{hash="(\w+)"\} 1', response.read().decode()))
+    return found
+
+
+def test_a_changed_configmap_is_live_in_every_replica_without_a_restart_or_a_failed_request(shop: Shop) -> None:
+    shop.install("--set=replicas=2")
+    [before] = hashes(shop)
+    pods = shop.kubectl("get", "pods", "-l", "app.kubernetes.io/name=bearer-gateway", "-o", "name")
+    held = json.loads(shop.kubectl("get", "configmap", NAME, "-o", "json"))
+    [key] = held["data"]
+    changed = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": NAME, "labels": held["metadata"].get("labels", {})},
+        "data": {key: held["data"][key].rstrip() + "\nrealm: reloaded\n"},
+    }
+    with Load(shop.cluster, shop.address(NAME), 80, shop.token(), connections=50) as load:
+        load.wait_for_more()
+        shop.cluster.apply(json.dumps(changed), shop.namespace)
+        # The kubelet looks once a minute or so, and the gateway every five seconds.
+        shop.cluster.wait_until(lambda: before not in hashes(shop), "the configuration in every replica", 120)
+        load.wait_for_more()
+    assert load.failed == []
+    assert len(hashes(shop)) == 1
+    assert all('realm="reloaded"' in shop.challenge() for _ in range(10))
+    assert shop.kubectl("get", "pods", "-l", "app.kubernetes.io/name=bearer-gateway", "-o", "name") == pods
+    counts = "jsonpath={.items[*].status.containerStatuses[*].restartCount}"
+    assert set(shop.kubectl("get", "pods", "-l", "app.kubernetes.io/name=bearer-gateway", "-o", counts).split()) == {
+        "0"
+    }

@@ -92,7 +92,8 @@ class Config(Section, frozen=True, kw_only=True):
         Literal["signal", "watch"],
         _doc(
             "when this file is read anew: signal: at SIGHUP; watch: also when it has changed, or a file with a secret "
-            "or authorities that it names"
+            "or authorities that it names",
+            variable="GATEWAY_RELOAD",
         ),
     ] = "signal"
     identity_headers: Annotated[

@@ -59,6 +59,17 @@ drop
 {{- end -}}
 {{- end -}}
 
+{{/* "yes" where the configuration of the release says `reload` itself. */}}
+{{- define "bearer-gateway.saysReload" -}}
+{{- if not .Values.existingConfigMap -}}
+{{- $config := .Values.config -}}
+{{- if kindIs "string" $config -}}
+{{- $config = fromYaml $config -}}
+{{- end -}}
+{{- if hasKey $config "reload" -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* A duration of the configuration in milliseconds; "" when it is none (the schema and the gateway say so). */}}
 {{- define "bearer-gateway.milliseconds" -}}
 {{- $text := toString . -}}

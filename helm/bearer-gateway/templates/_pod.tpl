@@ -14,6 +14,11 @@
 {{- range .Values.env }}
 {{- $_ := set $given .name true }}
 {{- end }}
+{{- if not (or (hasKey $given "GATEWAY_RELOAD") (include "bearer-gateway.saysReload" .)) }}
+# What is changed in the ConfigMap is used without a restart, where it is sound.
+- name: GATEWAY_RELOAD
+  value: watch
+{{- end }}
 {{- if not (hasKey $given "GATEWAY_LOG_BLOCKED") }}
 {{- with include "bearer-gateway.logBlocked" . }}
 # A container runtime that does not read the log must not stop traffic; lost lines are counted.

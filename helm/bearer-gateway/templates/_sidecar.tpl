@@ -45,6 +45,11 @@ Arguments, the same for both:
     {{- range .env }}
     {{- $_ := set $given .name true }}
     {{- end }}
+    {{- if and .configMap (not (hasKey $given "GATEWAY_RELOAD")) }}
+    # What is changed in the ConfigMap is used without a restart, where it is sound.
+    - name: GATEWAY_RELOAD
+      value: watch
+    {{- end }}
     {{- if not (or .configMap (hasKey $given "GATEWAY_LOG_BLOCKED")) }}
     # A container runtime that does not read the log must not stop traffic; lost lines are counted.
     - name: GATEWAY_LOG_BLOCKED
