@@ -78,3 +78,15 @@ async def test_with_workers_the_supervisor_speaks_for_all_of_them(
             assert {(await gateway.ask(token))[0] for _ in range(10)} == {401}
             name = status["issuers"][0]["name"]  # type: ignore[index]
             assert (await asked(session, gateway, "POST", f"/api/issuers/{name}/refresh", {}))["ok"]
+            # Another configuration, as far as it is sound.
+            before = status["config"]
+            config.write_text(config.read_text() + "realm: other\n")
+            reloaded = await asked(session, gateway, "POST", "/api/reload", {})
+            assert (reloaded["ok"], reloaded["problems"]) == (True, [])
+            assert "realm" in json.dumps(reloaded["changed"])
+            assert (await asked(session, gateway, "GET", "/api/status"))["config"] == reloaded["config"] != before
+            assert 'realm="other"' in (await gateway.ask())[2]["WWW-Authenticate"]
+            config.write_text(config.read_text() + "nonsense: 1\n")
+            reloaded = await asked(session, gateway, "POST", "/api/reload", {})
+            assert reloaded["ok"] is False
+            assert "nonsense" in json.dumps(reloaded["problems"])
