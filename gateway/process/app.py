@@ -90,7 +90,7 @@ class Gateway:
         #: None: nothing can be revoked
         self._revoked_streams: RevokedStreams | None = None
         self._asked_streams: AskedStreams | None = None
-        self._extras = Extras(lambda: self.assembly)
+        self.extras = Extras(lambda: self.assembly)
         self._program: ProgramMetrics | None = None
         self._pulse: Pulse | None = None
         #: who has the configuration read anew; None: nobody does
@@ -174,12 +174,12 @@ class Gateway:
         #: None: there is no console
         self.teller = teller_of(config, self._metrics, self._access)
         refused = None if self.teller is None else self.teller.refused
-        return self._extras.observing(config, self._metrics, self._access, refused=refused)
+        return self.extras.observing(config, self._metrics, self._access, refused=refused)
 
     async def _bind(self, config: Config) -> Listeners:
         if self._inherited is not None:
             return self._inherited
-        await self._extras.listen(config, self._current, is_ready=self._is_ready)
+        await self.extras.listen(config, self._current, is_ready=self._is_ready)
         return bind_listeners(config, self._passed)
 
     def _look(self, now: float) -> None:
@@ -259,7 +259,7 @@ class Gateway:
 
     def summary(self) -> str:
         """What runs here, in one line."""
-        return summary(self._config, self._listeners, grpc=self._extras.grpc_address)
+        return summary(self._config, self._listeners, grpc=self.extras.grpc_address)
 
     def _serve(self, bound: Bound, server: Server) -> None:
         # A worker that took all there is at once would be left with it, and the others without.
@@ -360,7 +360,7 @@ class Gateway:
             server.close_idle()
             server.wind_down(seconds=drain - last_words)
         drains = (server.drain(seconds=drain - last_words, hurry=hurry) for server in self._servers)
-        calls = asyncio.create_task(self._extras.stop_listening(seconds=drain - last_words, hurry=hurry))
+        calls = asyncio.create_task(self.extras.stop_listening(seconds=drain - last_words, hurry=hurry))
         cut = sum(await asyncio.gather(*drains))
         await calls
         if cut:
@@ -378,14 +378,14 @@ class Gateway:
             if streams is not None:
                 streams.stop()
         await self.replacing.stop()
-        await self._extras.close(seconds=0.0 if hurry.is_set() else until - asyncio.get_running_loop().time())
+        await self.extras.close(seconds=0.0 if hurry.is_set() else until - asyncio.get_running_loop().time())
         await self.assembly.close()
         self._access.close()
         self.tell_metrics()
         log.info("stopped")
 
     async def _stop_asides(self) -> None:
-        await self._extras.stop_listening(seconds=0.0, hurry=asyncio.Event())
+        await self.extras.stop_listening(seconds=0.0, hurry=asyncio.Event())
         if self._revoking is not None:
             await self._revoking.close()
             self._revoking = None

@@ -16,6 +16,7 @@ from gateway.core.config.issuers import issuer_name
 from gateway.core.config.secret import Secret
 from gateway.process.console.listener import Listener, new_history
 from gateway.process.console.teller import GatewayTeller
+from gateway.process.extras import Extras
 from gateway.process.secure import FollowedFiles
 from gateway.reloading import Reloads
 
@@ -30,6 +31,8 @@ class Alone(Protocol):
     address: str
     decisions_address: str
     admin_address: str
+    #: what only some configurations have, another listener among it
+    extras: Extras
 
     @property
     def assembly(self) -> Assembly:
@@ -107,7 +110,7 @@ class ConsoleAlone:
         """How it is now."""
         gateway = self._gateway
         found = {"listen": gateway.address, "decisions": gateway.decisions_address, "admin": gateway.admin_address}
-        found["console"] = self.address
+        found |= {"decisions_grpc": gateway.extras.grpc_address, "console": self.address}
         return about_of(
             self._gateway.assembly.config,
             self._gateway.readiness(),
