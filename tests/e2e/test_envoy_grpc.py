@@ -36,7 +36,7 @@ async def behind(config: Config, upstream: RawUpstream, folder: Path) -> AsyncIt
     """A gateway, and an Envoy that asks it, with its address."""
     async with running(config, upstream) as gateway:
         ports = {
-            GRPC: gateway.gateway._extras.grpc_address.rpartition(":")[2],
+            GRPC: gateway.gateway.extras.grpc_address.rpartition(":")[2],
             TRAFFIC: gateway.gateway.address.rpartition(":")[2],
             API: upstream.url.rpartition(":")[2],
             DECISIONS: "1",

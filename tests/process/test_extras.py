@@ -43,7 +43,7 @@ def question(token: str | None) -> bytes:
 
 async def test_envoy_asks_the_gateway_that_serves(start: Start) -> None:
     gateway = await start(decisions_grpc="127.0.0.1:0", trusted_proxies=("127.0.0.1",))
-    address = gateway.gateway._extras.grpc_address
+    address = gateway.gateway.extras.grpc_address
     assert f"decisions over gRPC on {address}" in gateway.stderr.getvalue()
     async with grpc.aio.insecure_channel(address) as channel:
         ask = channel.unary_unary(CHECK)
@@ -61,7 +61,7 @@ async def test_envoy_asks_the_gateway_that_serves(start: Start) -> None:
 
 async def test_an_address_that_is_taken_is_told_and_nothing_is_left(start: Start) -> None:
     gateway = await start(decisions_grpc="127.0.0.1:0", trusted_proxies=("127.0.0.1",))
-    address = gateway.gateway._extras.grpc_address
+    address = gateway.gateway.extras.grpc_address
     with pytest.raises(CannotStart, match="decisions_grpc"):
         await Gateway(config_for("http://127.0.0.1:1", "/nonexistent", decisions_grpc=address)).start()
     taken = {"listen": gateway.gateway.address, "decisions_grpc": "127.0.0.1:0"}
