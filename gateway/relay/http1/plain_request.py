@@ -130,11 +130,12 @@ class LineMemory:
         keeps = name.is_repeated and self.is_on and len(row) <= MAX_LINE
         if keeps and (known := self.lines.get(row)) is not None:
             return known
-        value = row[colon + 2 : -2]
         is_usual = row[colon + 1] == 0x20
-        if not value or not is_usual or value[0] == 0x20 or value[-1] == 0x20:
-            value = row[colon + 1 : -2].strip(b" ")
-            is_usual = len(row) == colon + len(value) + 4 and is_usual
+        # Compiled, a slice must not end before it begins: what has no blank may have nothing behind the colon.
+        value = row[colon + 2 : -2] if is_usual else row[colon + 1 : -2]
+        if not is_usual or (value and (value[0] == 0x20 or value[-1] == 0x20)):
+            value = value.strip(b" ")
+            is_usual = is_usual and len(row) == colon + len(value) + 4
         if value.translate(_TEXT) != value:
             return None
         announces = -1
