@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
+from gateway.core.config.identity_headers import IdentityHeader
+from gateway.process.replacing import Wanted
 from tests.relay.smuggling import CASES
 from tests.relay.test_transparency import nothing_differs
 from tests.relay.transparency import ROWS, Row
@@ -104,3 +107,21 @@ async def test_no_credential_is_kept_for_longer_than_a_second(gateway: Running, 
     lines = gateway.server.listener.lines
     await until(lambda: not lines.credentials)
     assert (await client.ask(get())).status == 200
+
+
+async def test_another_configuration_judges_the_lines_of_open_connections_anew(start: Start) -> None:
+    gateway = await start()
+    client = await gateway.client()
+    raw = get().replace(b"\r\n\r\n", b"\r\nAccept: */*\r\nUser-Agent: curl\r\n\r\n")
+    for _ in range(2):
+        assert (await client.ask(raw)).status == 200
+        assert b"User-Agent: curl\r\n" in gateway.upstream.requests[-1].head
+    lines = gateway.server.listener.lines
+    assert lines.lines
+    config = gateway.gateway.assembly.config
+    ours = msgspec.structs.replace(config, identity_headers={"User-Agent": IdentityHeader(claim="sub", required=True)})
+    assert await gateway.gateway.replace(Wanted(ours, {}, {})) == ()
+    assert not lines.lines
+    for _ in range(2):
+        assert (await client.ask(raw)).status == 200
+        assert b"curl" not in gateway.upstream.requests[-1].head

@@ -75,6 +75,7 @@ class Listener:
         """From now on connections go by this: those that begin by all of it, those that are open by most."""
         self._max = max_connections
         self._configure(config)
+        self.lines.empty()
 
     def _configure(self, config: Config) -> None:
         #: bounds on what a client may send
