@@ -121,6 +121,7 @@ def test_a_file_alone_is_enough(file: Path) -> None:
             "issuers[0].issuer": f"file {file} line 2",
             "issuers[0].audience": f"file {file} line 2",
         },
+        named=(),
     )
 
 

@@ -23,6 +23,7 @@ def test_the_schema_has_every_default() -> None:
     assert {key: value["default"] for key, value in limits.items()} == {
         "header_bytes": 32768, "header_count": 100, "uri_bytes": 16384, "token_bytes": 16384, "body_bytes": None,
         "header_timeout": 10, "body_timeout": 30, "body_rate": 240, "send_timeout": 30, "keepalive": 75, "connections": 10000, "tunnels": None, "drain_delay": 5, "drain": 20,
+        "routes": 5000,
     }  # fmt: skip
     assert made["properties"]["limits"]["default"] == {}
     assert made["properties"]["listen"]["default"] == ":8080"
