@@ -39,14 +39,30 @@ class Traced(Ending):
         #: when it began, and when each of `steps` was entered, in seconds of `time.perf_counter`
         self.started: Final = started
         self.times: Final[list[float]] = [started]
-        #: it ended: what begins from now on is no part of it
-        self.is_over = False
+        #: whoever does something on its behalf finds it there
+        self.place: Final = Place(self)
         self.part_ended: Final = ended
 
     def enter(self, step: Step) -> None:
         """Takes the next step, now."""
         self.times.append(time.perf_counter())
         self.account.append(step)
+
+    def end(self) -> None:
+        """It ended: what begins from now on is no part of it."""
+        self.place.request = None
+
+
+class Place:
+    """Where a traced request is found while it is under way.
+
+    What it begins may go on for hours, and so may its connections: they keep this, and nothing of the request.
+    """
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: Traced) -> None:
+        self.request: Traced | None = request
 
 
 class Part:
@@ -104,14 +120,14 @@ class Unnoted:
         pass
 
 
-#: the traced request on whose behalf something is done; None: it is not traced, or there is none
-_CURRENT: Final[ContextVar[Traced | None]] = ContextVar("traced request", default=None)
+#: that of the traced request on whose behalf something is done; None: it is not traced, or there is none
+_CURRENT: Final[ContextVar[Place | None]] = ContextVar("traced request", default=None)
 
 
 def current() -> Traced | None:
     """The traced request on whose behalf this is done."""
-    request = _CURRENT.get()
-    return None if request is None or request.is_over else request
+    place = _CURRENT.get()
+    return None if place is None else place.request
 
 
 def asking(use: str, method: str, address: str) -> Part | Unnoted:
@@ -162,7 +178,7 @@ class Sampler:
             parent_id = None if told is None else told.parent_id
             traced = Traced(facts, started, trace_id, parent_id, ended=self._ended)
             ending, span_id = traced, traced.upstream_span_id
-            _CURRENT.set(traced)
+            _CURRENT.set(traced.place)
         else:
             if _CURRENT.get() is not None:
                 # Of a request before this one on the same connection.

@@ -1,8 +1,10 @@
 """Which requests are traced, and what the API is told."""
 
 import asyncio
+import gc
 import re
 from collections.abc import Iterator
+from contextvars import copy_context
 
 import pytest
 
@@ -144,9 +146,19 @@ async def test_who_is_asked_for_a_request_is_a_part_of_it_and_of_no_other() -> N
 def test_what_is_begun_after_its_end_is_no_part_of_it() -> None:
     request, _ = begun(facts(), share=1)
     assert isinstance(request, Traced)
-    request.is_over = True
+    request.end()
     assert current() is None
     assert isinstance(asking("keys", "GET", "https://i.example/jwks"), Unnoted)
+
+
+def test_what_outlives_it_holds_nothing_of_it() -> None:
+    request, _ = begun(facts(), share=1)
+    assert isinstance(request, Traced)
+    # As its connection's task has it until the next request, and its connection to the API for as long as it lives.
+    later = copy_context()
+    assert request in gc.get_referents(*later.values())
+    request.end()
+    assert request not in (*later.values(), *gc.get_referents(*later.values()))
 
 
 def test_why_nothing_came_is_noted_by_its_class_alone() -> None:

@@ -83,7 +83,7 @@ class Traces:
     def request_ended(self, ending: Ending) -> None:
         """A request is over that is traced, or that could not be read."""
         if isinstance(ending, Traced):
-            ending.is_over = True
+            ending.end()
         elif not self.sampler.takes_unread():
             return
         if self._has_room():
