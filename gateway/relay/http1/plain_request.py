@@ -14,6 +14,10 @@ from gateway.relay.http1.request_head import RequestHead
 #: lines that are remembered, and bytes of the longest
 MAX_LINES: Final = 1024
 MAX_LINE: Final = 256
+#: Bytes of memory for lines of its last head that a connection keeps; what a line takes, but for itself twice. A
+#: browser's take no more; and they are nobody else's any more, once the memory was emptied.
+MAX_KEPT: Final = 7 * 1024
+_LINE_COSTS: Final = 256
 #: credentials that are kept for a second, and bytes of the longest
 MAX_CREDENTIALS: Final = 512
 MAX_CREDENTIAL: Final = 2048
@@ -201,7 +205,7 @@ class PlainReader:
                 length = line.announces
             lines.append(line)
         if is_new:
-            self._last = tuple([line if line.is_shared else None for line in lines])
+            self._last = _kept(lines)
         return RequestHead(method=method, target=target, version=_HTTP_1_1, lines=tuple(lines), length=max(0, length))
 
     def _read_long(self, row: bytes) -> FieldLine | None:
@@ -217,3 +221,16 @@ class PlainReader:
             self._credential = len(credentials)
             credentials.append(line)
         return line
+
+
+def _kept(lines: list[FieldLine]) -> tuple[FieldLine | None, ...]:
+    """Of the lines of a head the first ones that the memory had, each at its place."""
+    room = MAX_KEPT
+    kept: list[FieldLine | None] = []
+    for line in lines:
+        if line.is_shared:
+            room -= _LINE_COSTS + 2 * len(line.wire)
+            if room < 0:
+                break
+        kept.append(line if line.is_shared else None)
+    return tuple(kept)

@@ -1,5 +1,7 @@
 """Plain heads of requests: what is read of them is what llhttp reads, with lines remembered or not."""
 
+import gc
+import tracemalloc
 from collections.abc import Iterable
 
 import pytest
@@ -11,6 +13,7 @@ from gateway.core.config.section import Size
 from gateway.relay.http1.plain_request import (
     MAX_CREDENTIAL,
     MAX_CREDENTIALS,
+    MAX_KEPT,
     MAX_LINE,
     MAX_LINES,
     REPEATED,
@@ -189,6 +192,40 @@ def test_a_connection_keeps_nothing_of_its_client_s_own() -> None:
         assert reader.read(BROWSER) is not None
     kept = [line for line in reader._last if line is not None]
     assert all(memory.lines[line.wire] is line for line in kept)
+
+
+#: what a browser of today says of itself and of what it asks for
+LONG_BROWSER = (
+    b"Connection: keep-alive\r\nCache-Control: max-age=0\r\nPragma: no-cache\r\nContent-Type: application/json\r\n"
+    b'sec-ch-ua: "Chromium";v="130", "Google Chrome";v="130", "Not?A_Brand";v="99"\r\nsec-ch-ua-mobile: ?0\r\n'
+    b'sec-ch-ua-platform: "Windows"\r\nUpgrade-Insecure-Requests: 1\r\n'
+    b"User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 "
+    b"Safari/537.36\r\nAccept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,"
+    b"*/*;q=0.8,application/signed-exchange;v=b3;q=0.7\r\nOrigin: https://app.example.com\r\n"
+    b"Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-User: ?1\r\nSec-Fetch-Dest: document\r\n"
+    b"Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\nPriority: u=0, i\r\n"
+)
+
+
+def test_an_idle_connection_keeps_few_lines_whatever_others_made_of_the_memory() -> None:
+    readers = []
+    tracemalloc.start()
+    try:
+        memory = LineMemory()
+        for number in range(100):
+            readers.append(PlainReader(memory))
+            own = b"".join(b"Accept: %d %d %b\r\n" % (number, place, b"x" * 200) for place in range(80))
+            assert readers[-1].read(lines(own)) is not None
+        memory.lines.clear()
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 100 * (MAX_KEPT + 1000)
+    # A browser's lines are fewer, and found where they were.
+    reader = PlainReader(LineMemory())
+    assert reader.read(lines(LONG_BROWSER)) is not None
+    assert len(reader._last) == 1 + LONG_BROWSER.count(b"\r\n")
 
 
 def bearer_of(token: bytes) -> bytes:
