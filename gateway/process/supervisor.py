@@ -255,9 +255,10 @@ class Supervisor:
     async def _keep(self, place: int) -> None:
         """A worker in this place, and another one when it dies, until the program stops."""
         while not self._is_stopping:
+            job = self._job(place)
             try:
                 worker = await Worker.start(
-                    self._job(place), environment={**os.environ, shared_metrics.VARIABLE: str(self._directory)}
+                    job, environment={**os.environ, shared_metrics.VARIABLE: str(self._directory)}
                 )
             except OSError as error:
                 log.error("no worker can be started: %s", error.strerror)  # noqa: TRY400
@@ -265,6 +266,9 @@ class Supervisor:
                 await asyncio.sleep(self._heartbeat)
                 continue
             self._workers[place] = worker
+            if job.config is not self._config:
+                # Another one was decided on while it was started, and nobody could tell it.
+                worker.replace()
             if self._sharing is not None:
                 self._sharing.greet(worker)
             if self._is_draining:

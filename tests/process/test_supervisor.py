@@ -19,11 +19,12 @@ from gateway.core.config.assertion import AssertionSection, KeyFile
 from gateway.core.config.file import Config
 from gateway.core.config.probes import ContainerProbes, Probe
 from gateway.core.config.secret import Secret
-from gateway.core.config.section import Seconds
+from gateway.core.config.section import Seconds, Size
 from gateway.core.config.upstreams import UpstreamSection
 from gateway.observe.metrics.shared_metrics import VARIABLE
 from gateway.process.listening import CannotStart
 from gateway.process.notify import Notifier
+from gateway.process.replacing import Wanted
 from gateway.process.signals import STOPPING
 from gateway.process.supervisor import Supervisor
 from gateway.process.title import DRAINED
@@ -314,3 +315,23 @@ async def test_an_address_in_use_is_told_and_nothing_is_left(
         with pytest.raises(CannotStart, match=f"cannot listen on {taken}: Address already in use"):
             await Supervisor(config(jwks, listen=f"unix:{path}", admin=taken)).run()
         assert not path.exists()
+
+
+async def test_one_that_dies_while_it_builds_another_configuration_is_replaced_by_one_that_uses_it(
+    jwks: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    after = config(jwks, limits={"uri_bytes": Size(20)})
+    async with supervised(config(jwks), caplog) as it:
+        last = next(iter(it.supervisor._workers.values()))
+        # The other one has built it by then.
+        last.tell = lambda _: asyncio.get_running_loop().call_later(0.5, last.kill)  # type: ignore[method-assign,assignment]
+        assert await it.supervisor._replace(Wanted(after, {}, {})) == ()
+        await until(lambda: last.pid not in it.pids)
+        await it.ready()
+        await until(lambda: len(set(it.pids)) == 2)
+        statuses = set()
+        for _ in range(20):
+            client = await it.client()
+            statuses.add((await client.ask(get("/" + 30 * "a"))).status)
+            await client.close()
+        assert statuses == {414}
