@@ -15,7 +15,7 @@ from gateway.console.advice import advice_by_reason
 from gateway.console.borders import Borders, Foreign
 from gateway.console.history import STEP, STEPS, History, refusals_shown
 from gateway.console.operators import NotAllowed, Operators, TooManyWrong
-from gateway.console.pace import Pace
+from gateway.console.pace import Pace, TooMany
 from gateway.console.page import HEADERS, parts
 from gateway.console.server import STREAMS, Handler, plain
 from gateway.console.sources import Deed, Impossible, Program
@@ -64,7 +64,8 @@ class Api:
         self._parts = parts()
         self._advice = advice_by_reason()
         self._streams = 0
-        self._pace = Pace()
+        #: of whoever has shown a good credential, and of everybody else
+        self._pace, self._strangers = Pace(), Pace()
         self._explaining = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._endpoints: dict[tuple[str, str], Endpoint] = {
@@ -79,14 +80,16 @@ class Api:
         }
 
     def stop(self) -> None:
-        """Ends the event streams."""
+        """Ends the event streams, and requests that wait for their turn."""
         self._stopping.set()
+        self._pace.stop()
+        self._strangers.stop()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request to its end."""
         path = request.rel_url.raw_path
         try:
-            await self._pace.wait(WEIGHTS.get(path, 1.0))
+            await self._pace_of(request).wait(WEIGHTS.get(path, 1.0))
             self._borders.check(request.method, path, request.headers)
             if (part := self._parts.get(path)) is not None:
                 if request.method not in {"GET", "HEAD"}:
@@ -107,10 +110,17 @@ class Api:
             return _told(413, "A body has at most 64 KiB.")
         except Impossible as impossible:
             return _told(impossible.status, str(impossible))
-        except _Busy:
+        except (_Busy, TooMany):
             response = _told(503, "That is under way as often as it may be: try again.")
             response.headers["Retry-After"] = "1"
             return response
+
+    def _pace_of(self, request: web.BaseRequest) -> Pace:
+        """Strangers wait for each other only."""
+        handler = cast("Handler", request.protocol)
+        if self._operators.recognise(request.headers.getall("Authorization", [])) is not None:
+            handler.is_proven = True
+        return self._pace if handler.is_proven else self._strangers
 
     async def _api(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         who = await self._operators.identify(request.headers.getall("Authorization", []), request.remote or "")

@@ -63,17 +63,11 @@ class Operators:
         `authorization`: the values of all those fields. The key and the secret are good whatever others sent from the
         same address: in a pod, that is the API's as well.
         """
-        if len(authorization) != 1:
+        credential = _credential(authorization)
+        if not credential:
             raise NotAllowed
-        scheme, _, credential = authorization[0].partition(" ")
-        credential = credential.strip(" ")
-        if scheme.lower() != "bearer" or not credential or len(credential) > MAX_CREDENTIAL:
-            raise NotAllowed
-        given = credential.encode("utf-8", "surrogateescape")
-        if hmac.compare_digest(given, self.key.encode()):
-            return "whoever has the console's key"
-        if self._secret is not None and hmac.compare_digest(given, self._secret().encode()):
-            return "whoever has the operators' secret"
+        if (who := self.recognise(authorization)) is not None:
+            return who
         where = _place(address)
         self._check(where)
         who = None
@@ -87,6 +81,15 @@ class Operators:
         else:
             self._count(where)
         raise NotAllowed
+
+    def recognise(self, authorization: list[str]) -> str | None:
+        """The same of whoever has the key or the secret, at once; None: this is neither."""
+        given = _credential(authorization).encode("utf-8", "surrogateescape")
+        if hmac.compare_digest(given, self.key.encode()):
+            return "whoever has the console's key"
+        if self._secret is not None and hmac.compare_digest(given, self._secret().encode()):
+            return "whoever has the operators' secret"
+        return None
 
     def _check(self, where: str) -> None:
         wrong = self._wrong.get(where)
@@ -108,6 +111,15 @@ class Operators:
         wrong = self._wrong.get(where)
         if wrong:
             wrong.pop()
+
+
+def _credential(authorization: list[str]) -> str:
+    """That of the one field; empty: there is none that is looked at."""
+    if len(authorization) != 1:
+        return ""
+    scheme, _, credential = authorization[0].partition(" ")
+    credential = credential.strip(" ")
+    return credential if scheme.lower() == "bearer" and len(credential) <= MAX_CREDENTIAL else ""
 
 
 def _place(address: str) -> str:

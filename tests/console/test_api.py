@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -412,6 +413,24 @@ async def test_a_crowd_that_says_nothing_does_not_keep_an_operator_out(opened: O
     console = await opened()
     async with crowd(console, 3 * CONNECTIONS):
         assert (await console.ask("/api/status")).status == 200
+
+
+async def test_strangers_who_ask_and_leave_do_not_keep_an_operator_waiting(opened: Opened) -> None:
+    console = await opened()
+    asked = b"POST /api/explain HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\n\r\n"
+    host = urlsplit(console.url).netloc.encode()
+
+    def hammer() -> None:
+        for _ in range(200):
+            with socket.create_connection(address_of(console)) as one:
+                one.sendall(asked % host)
+                time.sleep(0.002)
+
+    await asyncio.to_thread(hammer)
+    async with asyncio.timeout(2.0):
+        assert (await console.ask("/api/status")).status == 200
+    waiting = [one for one in asyncio.all_tasks() if "Pace.wait" in str(one.get_stack())]
+    assert len(waiting) <= CONNECTIONS
 
 
 Said = Callable[[Asking, bytes], Awaitable[bytes]]
