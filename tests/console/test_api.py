@@ -1,6 +1,7 @@
 """Every endpoint of a real gateway's console: who may ask, what is said, and what bounds it."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +15,7 @@ import pytest
 
 from gateway.console.server import CONNECTIONS, MAX_BODY, STREAMS
 from gateway.core.config.console import Operators
+from gateway.core.config.issuers import Issuer
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.secret import Secret
 from gateway.core.errors import IdToken, TokenRevoked, WrongAudience
@@ -116,6 +118,15 @@ async def test_operators_are_let_in_by_a_secret_or_by_a_token_with_their_scopes(
     await console.ask("/api/revocations", {"token": token})
     assert (await console.ask("/api/status", key=token)).status == 401
     console.gateway.silent_about(token, *refused, console.key)
+
+
+async def test_a_token_that_had_to_be_bound_is_no_operators(opened: Opened, tmp_path: Path) -> None:
+    issuer, jwks = demo_issuer(), tmp_path / "bound.json"
+    jwks.write_text(json.dumps(issuer.jwks()))
+    bound = Issuer(issuer="https://issuer.test", audience=issuer.audience, jwks_file=str(jwks), binding="mtls")
+    console = await opened({"operators": Operators(scopes=("gateway:operate",))}, issuers=(bound,))
+    token = issuer.access_token(alg="ES256", scope="gateway:operate")
+    assert (await console.ask("/api/status", key=token)).status == 401
 
 
 # What is read
@@ -269,6 +280,10 @@ async def test_one_explanation_is_made_at_a_time(opened: Opened, monkeypatch: py
         {"place": "nowhere"},
         {"certificate": "x"},
         {"url": "http://[::1"},
+        {"token": "\ud800"},
+        {"token": "a", "place": "cookie:\ud800"},
+        {"token": "a", "method": "\ud800"},
+        {"token": "a", "headers": ["a: \ud800"]},
         [],
         "text",
     ],
@@ -341,6 +356,10 @@ async def test_a_page_of_the_list_has_two_hundred(opened: Opened) -> None:
         {"subject": 7},
         {"subject": "a", "before": "x"},
         {"subject": "a", "before": True},
+        {"subject": "a", "before": 10**400},
+        {"subject": "a", "before": float("inf")},
+        {"subject": "\ud800"},
+        {"token": "\ud800"},
         {"subject": "a", "more": "b"},
         {"subject": "a", "reason": "x" * 300},
         {"subject": "x" * 20000},

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, cast
 
 from gateway.assembly import Assembly
 from gateway.console.sources import Deed, Impossible
+from gateway.core.config.issuers import issuer_name
 from gateway.core.errors import IssuerUnavailable, Refusal
 from gateway.core.revocation.asked import SELECTORS, entries_for, issuer_meant
 from gateway.core.revocation.entry import Entry, Kind
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 #: header lines of a request that is explained
 MAX_HEADERS: Final = 64
+#: seconds since the epoch: what is larger is no time, and may be too large to be reckoned with
+_NO_TIME: Final = 10**12
 #: characters of a value that is listed
 VALUE_SHOWN: Final = 100
 
@@ -120,8 +123,11 @@ class Deeds:
                 assembly.revocations.check(identity)
         except Refusal:
             return {}
-        # A bound token needs a proof, and there is none here.
-        if identity.confirmation is not None or not scopes <= set(identity.scopes):
+        # A bound token needs a proof, and there is none here; one that had to be bound and is not is refused anyway.
+        must_be_bound = any(
+            issuer.binding != "any" and issuer_name(issuer) == identity.issuer for issuer in assembly.config.issuers
+        )
+        if identity.confirmation is not None or must_be_bound or not scopes <= set(identity.scopes):
             return {}
         return {"who": f"subject {shown(identity.subject)}, client {shown(identity.client)} of {identity.issuer}"}
 
@@ -188,7 +194,8 @@ class Deeds:
             raise Impossible(
                 f"Name one of {', '.join((*SELECTORS, 'all'))}; beside it issuer, before and reason.", status=400
             )
-        if before is not None and (isinstance(before, bool) or not isinstance(before, int | float)):
+        is_time = isinstance(before, int | float) and not isinstance(before, bool) and abs(before) < _NO_TIME
+        if before is not None and not is_time:
             raise Impossible("A time is a number of seconds since 1970.", status=400)
         kind = given[0]
         try:
@@ -215,6 +222,8 @@ def _text(asked: Mapping[str, Any], name: str) -> str:
         return ""
     if not isinstance(value, str):
         raise Impossible(f"The member {name} is text.", status=400)
+    # Bytes that came in a header are written so, and no others.
+    _parsed(lambda: value.encode("utf-8", "surrogateescape"), f"The member {name} is text in UTF-8.")
     return value
 
 

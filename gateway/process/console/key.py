@@ -39,10 +39,15 @@ def own_directory(environ: Mapping[str, str]) -> Path:
         return Path(given)
     path = Path(tempfile.gettempdir()) / f"bearer-gateway-{os.getuid()}"
     path.mkdir(mode=0o700, exist_ok=True)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    if not _is_own(path):
         raise PermissionError("it is not this user's alone")
     return path
+
+
+def _is_own(directory: Path) -> bool:
+    """Whether it is this user's alone, and no link. OSError."""
+    found = directory.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
 
 
 def key_name(address: Address) -> str:
@@ -123,6 +128,9 @@ def _places(section: ConsoleSection | None, environ: Mapping[str, str]) -> Itera
             found = directory.stat()
             # In a directory that others may write to anybody could pretend to be the gateway.
             if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
+                continue
+            # Where everybody may make one, so could they in one of this name that they had made before.
+            if directory is own and not _is_own(directory):
                 continue
             yield from sorted(directory.glob(name))
         except OSError:

@@ -83,6 +83,17 @@ async def test_a_directory_of_somebody_else_is_not_used(tmp_path: Path) -> None:
         await KeySocket.start(SECTION, HERE, url="u", key="k")
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give things away")
+async def test_root_does_not_believe_a_directory_that_somebody_else_had_made_for_it(tmp_path: Path) -> None:
+    socket = await KeySocket.start(SECTION, HERE, url="http://evil.example/", key="k")
+    directory = tmp_path / f"bearer-gateway-{os.getuid()}"
+    for path in (directory, directory / "console-9091.sock"):
+        os.chown(path, 65534, 65534)
+    with pytest.raises(NoKey):
+        await asked()
+    await socket.close()
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"url": 1, "key": 2}', b"nonsense"])
 async def test_what_is_no_response_is_none(tmp_path: Path, content: bytes) -> None:
     socket = await KeySocket.start(SECTION, HERE, url="u", key="k")
