@@ -28,8 +28,9 @@ FIRST: Final = 10.0
 LOOK: Final = 0.05
 #: seconds from one look to the next, when it lasts
 LONGEST: Final = 1.0
-#: seconds for which a reload waits until nothing is left of the configuration before the one that serves
-PATIENCE: Final = 10.0
+#: seconds for which a reload waits until nothing is left of the configuration before the one that serves; together with
+#: FIRST less than a worker has to say whether it could
+PATIENCE: Final = 3.0
 
 log = logging.getLogger("gateway")
 

@@ -37,6 +37,9 @@ class Watcher:
     async def start(self) -> None:
         """Looks for the first time, and begins to watch."""
         self._used = self._seen = (await self._look()).digests
+        if self._source.file is not None:
+            # What was written while the gateway started is not what it read.
+            self._used = {**self._used, self._source.file: self._source.at_first}
         self._watching = asyncio.create_task(self._watch(), name="watch the configuration")
 
     async def stop(self) -> None:

@@ -46,6 +46,8 @@ class Source:
         self._environ = {**environ}
         #: path of the file; None: there is none
         self.file: Final = environ.get(CONFIG) or None if path is None else path
+        #: digest of what it holds now, before anybody reads it
+        self.at_first: Final = "" if self.file is None else digest_of(self.file)
 
     def read(self) -> Reading:
         """Reads all of it, and raises nothing. May take seconds: to be called in a thread."""

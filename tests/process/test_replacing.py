@@ -23,7 +23,7 @@ from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from gateway.core.config.upstreams import UpstreamCredential, UpstreamSection, UpstreamTls
 from gateway.core.revocation.entry import Entry
-from gateway.process import replacing
+from gateway.process import decided, replacing
 from gateway.process.replacing import Wanted
 from gateway.relay.frames import close_frame
 from tests.relay.test_stream_ends import token_of
@@ -242,6 +242,11 @@ async def test_at_most_two_live_whatever_is_open(start: Start) -> None:
         gc.collect()
         assert sum(ref() is not None for ref in lives) <= 1
     assert len(running.server.open) == 20
+
+
+def test_a_worker_has_said_whether_it_could_before_it_is_taken_for_silent() -> None:
+    # Both are waited for where a request of before is under way, and an issuer that does not respond is new.
+    assert replacing.PATIENCE + replacing.FIRST + 2.0 <= decided.WITHIN
 
 
 async def test_issuers_that_are_asked_may_come_and_go(start: Start) -> None:

@@ -22,9 +22,9 @@ class World:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.used: list[Wanted] = []
+        source = Source(str(path), {})
         loaded = load(str(path), {})
         assert loaded.config is not None, loaded.problems
-        source = Source(str(path), {})
         self.reloader = Reloader(source, loaded.config, self.use, loaded=loaded)
         self.turns = asyncio.Semaphore(0)
         self.watcher = Watcher(source, self.reloader)
@@ -62,6 +62,18 @@ async def test_a_file_half_written_does_not_go_live(world: World) -> None:
     assert await world.looks() == 0
     assert await world.looks() == 1
     assert await world.looks(3) == 1
+
+
+async def test_what_is_written_while_the_gateway_starts_is_read_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(WHOLE)
+    world = World(path)
+    path.write_text(f"{WHOLE}realm: another\n")
+    await world.watcher.start()
+    assert await world.looks() == 1
+    assert world.used[0].config.realm == "another"
+    assert await world.looks(2) == 1
+    await world.watcher.stop()
 
 
 async def test_behind_a_volume_of_kubernetes_one_look_is_enough(tmp_path: Path) -> None:
