@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
+from gateway.console.handshakes import Handshakes
 from gateway.console.page import HEADERS
 
 #: connections at a time, and event streams among them
@@ -142,13 +143,19 @@ class ConsoleServer:
         self._sockets = sockets
         self._tls = tls
         self._servers: list[asyncio.Server] = []
+        #: where there is TLS, in place of those
+        self._handshakes: list[Handshakes] = []
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listens."""
         loop = asyncio.get_running_loop()
         for one in self._sockets:
-            self._servers.append(await loop.create_server(self._crowd, sock=one, ssl=self._tls, backlog=CONNECTIONS))
+            if self._tls is None:
+                self._servers.append(await loop.create_server(self._crowd, sock=one, backlog=CONNECTIONS))
+            else:
+                one.listen(CONNECTIONS)
+                self._handshakes.append(Handshakes(one, self._tls, self._crowd))
         self._looking = asyncio.create_task(self._look(), name="connections of the console")
 
     async def _look(self) -> None:
@@ -162,5 +169,7 @@ class ConsoleServer:
             self._looking.cancel()
         for server in self._servers:
             server.close()
+        for handshakes in self._handshakes:
+            await handshakes.stop()
         self._crowd.pre_shutdown()
         await self._crowd.shutdown(SHUTDOWN)
