@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Generator
 from typing import Any, Final, cast
 
-from gateway.relay.prompt import PromptTask, prompt_task
+from gateway.prompt import PromptTask, prompt_task
 
 #: what a coroutine gives way with, once, whose task knows what it waits for
 _ONCE: Final = (None,)

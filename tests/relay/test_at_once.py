@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from gateway.core.config.section import Seconds
+from gateway.prompt import PromptTask
 from gateway.relay.client.connection import Connection
-from gateway.relay.prompt import PromptTask
 from gateway.relay.upstream.connection import UpstreamConnection
 from tests.wire import OK, WAY, Conversation, RawClient, Running, Start, get, post, until
 

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from gateway.core.errors import BadRequest, ClientDisconnected, Draining, InternalError, Overloaded, RequestTimeout
 from gateway.ports import Exchange
+from gateway.prompt import PromptTask
 from gateway.relay.client.body import RequestBody
 from gateway.relay.client.closing import end_writing
 from gateway.relay.client.crowd import BEGINNING, IDLING, LINGERING, NOWHERE, TAKING
@@ -39,7 +40,6 @@ from gateway.relay.client.wire import Wire
 from gateway.relay.http1.events import Broken, Data, End
 from gateway.relay.http1.request_head import RequestHead
 from gateway.relay.http1.request_parser import Event, RequestParser
-from gateway.relay.prompt import PromptTask
 from gateway.relay.tunnel import Tunnel
 
 #: bytes that are kept, as they came, of what follows the request that is served; more, and the client is made to wait

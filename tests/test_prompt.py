@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.relay.prompt import PromptTask, prompt_task
+from gateway.prompt import PromptTask, prompt_task
 from gateway.relay.waiting import Signal
 from tests.wire import until
 

@@ -9,7 +9,7 @@
 #
 # In all else it is a task: `asyncio.current_task` gives it during its steps, whatever it awaits wakes it as it would
 # wake any task, it can be cancelled, and has a context of its own. So nobody has to know which of the two they run in:
-# timeouts, task groups and whole client libraries work in either (tests/relay/test_prompt.py compares them).
+# timeouts, task groups and whole client libraries work in either (tests/test_prompt.py compares them).
 #
 # A step may be taken within a step of somebody else, never within one of its own: whoever runs waits for nothing.
 
