@@ -206,6 +206,8 @@ def _issues(issuer: Issuer, identity: Identity) -> bool:
         return False
     if issuer.clients and identity.client not in issuer.clients:
         return False
+    if issuer.binding != "any" and identity.confirmation is None:
+        return False
     if identity.tenant is None:
         return issuer.issuer == identity.iss
     return issuer.tenants == "any" or identity.tenant in (issuer.tenants or ())

@@ -52,6 +52,8 @@ class Reloader:
         self._shadowed = {} if loaded is None else loaded.shadowed
         #: files that the text names that was read last, sound or not
         self.named: tuple[str, ...] = () if loaded is None else loaded.named or ()
+        #: seconds that it took to read it and to compare it, the last time
+        self.took = 0.0
         self._use = use
         self._begun = begun
         self._ended = ended
@@ -98,11 +100,13 @@ class Reloader:
         self._ended(result)
 
     async def _read(self, source: Source) -> ReloadResult:
+        began = time.perf_counter()
         reading = await asyncio.to_thread(source.read)
         loaded = reading.loaded
         if loaded.named is not None:
             self.named = loaded.named
         found, changed, warned = await asyncio.to_thread(self._compare, reading)
+        self.took = time.perf_counter() - began
         if found or loaded.config is None:
             return ReloadResult(_sentences(found), hash=self.hash)
         problems = await self._use(Wanted(loaded.config, loaded.secrets, reading.files))

@@ -6,6 +6,7 @@ Kubernetes, which changes at once, one look is enough. One that was not sound is
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -14,6 +15,9 @@ from gateway.settings.source import Look, Source
 
 #: seconds between two looks
 INTERVAL: Final = 5.0
+#: how often the time that it took to read passes before the same file that was not sound is read again; seconds at most
+SELDOM: Final = 10.0
+LONGEST: Final = 60.0
 
 log = logging.getLogger("gateway")
 
@@ -22,12 +26,20 @@ class Watcher:
     """Looks again and again. After `start` you must call `stop`."""
 
     def __init__(
-        self, source: Source, reloader: Reloader, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        source: Source,
+        reloader: Reloader,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Looks at nothing yet."""
+        """Looks at nothing yet. `clock`: seconds."""
         self._source = source
         self._reloader = reloader
         self._sleep = sleep
+        self._clock = clock
+        #: when one that was not sound may be read again, if it has not changed
+        self._again_at = 0.0
         #: of what is in use, or was read last
         self._used: Mapping[str, str] = {}
         #: of the look before
@@ -72,7 +84,11 @@ class Watcher:
             return
         if changed:
             log.info("the configuration is read anew: %s changed", ", ".join(sorted(changed)))
+        elif self._clock() < self._again_at:
+            return
         await self._reloader.reload()
+        # A large file takes seconds, in which requests wait for a thread of ours: not again and again.
+        self._again_at = self._clock() + min(LONGEST, SELDOM * self._reloader.took)
         # As it was before it was read: what was written meanwhile is another change.
         named = set(self._reloader.named)
         self._used = {

@@ -232,6 +232,15 @@ async def test_tunnels_go_on_and_end_where_they_would_not_be_opened_now(start: S
     assert (record["reason"], record["status"], record["path"]) == ("no_longer_admitted", 101, "/two")
 
 
+async def test_a_tunnel_of_an_unbound_token_ends_where_its_issuer_demands_bound_ones(start: Start) -> None:
+    running = await start(routes=ONE)
+    one = await opened(running, handshake(target="/one"))
+    issuers = tuple(replace(issuer, binding="mtls") for issuer in running.gateway.assembly.config.issuers)
+    assert await reload(running, issuers=issuers) == []
+    async with asyncio.timeout(5.0):
+        assert await one.rest() == close_frame(1008, "no_longer_admitted")
+
+
 async def test_at_most_two_live_whatever_is_open(start: Start) -> None:
     running = await start(routes=ONE)
     await asyncio.gather(*(opened(running, handshake(target="/one")) for _ in range(20)))

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.process import watching
 from gateway.process.reloader import Reloader
 from gateway.process.replacing import Wanted
-from gateway.process.watching import Watcher
+from gateway.process.watching import INTERVAL, Watcher
 from gateway.settings.settings import load
-from gateway.settings.source import Source
+from gateway.settings.source import Reading, Source
 
 WHOLE = "upstream: http://127.0.0.1:1\nissuers: [{issuer: https://a.test, audience: a}]\n"
 SECRET = "store: {{url: 'redis://a', password: {{file: {}}}, secrets: [{{file: {}}}]}}\n"
@@ -27,7 +28,8 @@ class World:
         assert loaded.config is not None, loaded.problems
         self.reloader = Reloader(source, loaded.config, self.use, loaded=loaded)
         self.turns = asyncio.Semaphore(0)
-        self.watcher = Watcher(source, self.reloader)
+        self.now = 0.0
+        self.watcher = Watcher(source, self.reloader, clock=lambda: self.now)
 
     async def use(self, wanted: Wanted) -> Sequence[str]:
         self.used.append(wanted)
@@ -74,6 +76,31 @@ async def test_what_is_written_while_the_gateway_starts_is_read_as_well(tmp_path
     assert world.used[0].config.realm == "another"
     assert await world.looks(2) == 1
     await world.watcher.stop()
+
+
+async def test_one_that_is_not_sound_and_takes_long_to_read_is_tried_again_more_seldom(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[None] = []
+    read = world.reloader._source.read  # type: ignore[union-attr]
+
+    def counted() -> Reading:
+        reads.append(None)
+        return read()
+
+    monkeypatch.setattr(world.reloader._source, "read", counted)
+    # However little it takes: as one of some thousand routes, for which it takes seconds.
+    monkeypatch.setattr(watching, "SELDOM", 1e9)
+    monkeypatch.setattr(watching, "LONGEST", 27.0)
+    world.path.write_text("nonsense")
+    for count in (0, 1, 1, 1, 1, 1, 1, 2, 2):
+        world.now += INTERVAL
+        await world.looks()
+        assert len(reads) == count, world.now
+    # What changes is read at once.
+    world.path.write_text(f"{WHOLE}realm: another\n")
+    await world.looks(2)
+    assert (len(reads), len(world.used)) == (3, 1)
 
 
 async def test_behind_a_volume_of_kubernetes_one_look_is_enough(tmp_path: Path) -> None:
