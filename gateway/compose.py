@@ -126,7 +126,7 @@ def build(
     revocations = (
         beside.revocations
         if beside is not None
-        else behind.revocations(store) or _revocations(config, store, keeper, observer=observer, clock=clock)
+        else behind.revocations(store) or _revocations(config, store, keeper, before, observer=observer, clock=clock)
     )
     remote = None
     if tokens is None and any(map(token_requests_of, upstreams_of(config).values())):
@@ -323,7 +323,13 @@ def conditions_of(config: Config) -> Conditions | None:
 
 
 def _revocations(
-    config: Config, store: Store, keeper: Keeper | None, observer: Observer, clock: Callable[[], float]
+    config: Config,
+    store: Store,
+    keeper: Keeper | None,
+    before: Assembly | None,
+    *,
+    observer: Observer,
+    clock: Callable[[], float],
 ) -> Revocations | None:
     """What is revoked, where that is configured: in the store, where there is one that replicas share."""
     if config.revocation is None:
@@ -332,6 +338,9 @@ def _revocations(
         keeper = ReplicatedList(store.shared, clock=clock)
     closed = config.store.on_failure.revocation == "closed"
     revocations = Revocations(observer=observer, keeper=keeper, closed=closed, clock=clock)
+    if before is not None and before.revocations is not None:
+        # Until the list is there by the other way, or for as long as it cannot be had: what was revoked is revoked.
+        revocations.take(before.revocations.entries(lifted=True), source="")
     store.add_refusing(revocations.refuses_everything)
     return revocations
 

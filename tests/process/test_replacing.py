@@ -21,6 +21,7 @@ from gateway.core.config.revocation import Revocation
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
+from gateway.core.config.store import StoreFailure, StoreSection
 from gateway.core.config.upstreams import UpstreamCredential, UpstreamSection, UpstreamTls
 from gateway.core.revocation.entry import Entry
 from gateway.process import decided, replacing
@@ -120,6 +121,24 @@ async def test_what_was_revoked_stays_so_and_ends_what_is_open(start: Start) -> 
     assert await alice.rest() == close_frame(1008, "token_revoked")
     client = await running.client()
     assert (await client.ask(handshake_with(token_of("alice")))).status == 401
+
+
+async def test_what_was_revoked_stays_so_behind_another_way_to_the_store(start: Start) -> None:
+    local = StoreFailure(revocation="local", rates="local", replay="local")
+    store = StoreSection(url="redis://127.0.0.1:1/0", on_failure=local)
+    running = await start(revocation=Revocation(), store=store)
+    revocations = running.gateway.assembly.revocations
+    assert revocations is not None
+
+    async def asked(subject: str) -> int:
+        return (await (await running.client()).ask(handshake_with(token_of(subject)))).status
+
+    entry = Entry("subject", "https://issuer.test", "alice", until=time.time() + 3600, at=time.time())
+    revocations.take([entry], source="")
+    assert (await asked("alice"), await asked("bob")) == (401, 200)
+    assert await reload(running, store=replace(store, timeout=Seconds(0.3))) == []
+    assert running.gateway.assembly.revocations is not revocations
+    assert (await asked("alice"), await asked("bob")) == (401, 200)
 
 
 async def test_one_that_would_not_be_ready_is_refused_and_changes_nothing(
