@@ -132,10 +132,13 @@ class Deciding:
 class Obeying:
     """The worker's end."""
 
-    def __init__(self, replaceable: Replaceable, tell: Callable[[bytes], None]) -> None:
-        """Needs a running loop. `tell`: sends a line to the supervisor."""
+    def __init__(
+        self, replaceable: Replaceable, tell: Callable[[bytes], None], *, give_up: Callable[[], None] = lambda: None
+    ) -> None:
+        """Needs a running loop. `tell`: sends a line to the supervisor. `give_up`: ends this process, in good order."""
         self._replaceable = replaceable
         self._tell = tell
+        self._give_up = give_up
         #: one thing after another, while the supervisor is heard
         self._doing: asyncio.Task[None] | None = None
 
@@ -147,7 +150,7 @@ class Obeying:
             assert isinstance(wanted, Wanted)
             self._do(self._prepare(number, wanted))
         elif line.startswith(COMMIT):
-            self._do(self._replaceable.commit())
+            self._do(self._commit())
         elif line.startswith(ABORT):
             self._do(self._replaceable.abort())
         else:
@@ -172,6 +175,14 @@ class Obeying:
             problems = await self._replaceable.prepare(wanted)
         finally:
             self._tell(b"%b%d %b\n" % (RESPONSE, number, msgspec.json.encode(list(problems))))
+
+    async def _commit(self) -> None:
+        try:
+            await self._replaceable.commit()
+        except Exception:
+            # All others use it: whoever cannot makes room for one that begins with it.
+            self._give_up()
+            raise
 
     async def stop(self) -> None:
         """Ends what is under way. May be called twice."""

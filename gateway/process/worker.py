@@ -137,7 +137,7 @@ async def _serve(job: Job, supervisor: socket.socket) -> None:
     log.info("worker %d serves", job.place)
     consulted = consulted_of(gateway.teller, writer.write)
     reporting = asyncio.create_task(_report(gateway, writer, consulted, heartbeat=job.heartbeat))
-    obeying = Obeying(gateway.replacing, writer.write)
+    obeying = Obeying(gateway.replacing, writer.write, give_up=stop.set)
     listening = asyncio.create_task(_listen(reader, gateway, stop, hurry, supplied, consulted, obeying))
     await stop.wait()
     await obeying.stop()

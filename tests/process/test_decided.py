@@ -77,6 +77,21 @@ def deciding(*workers: Worker) -> Deciding:
     return made
 
 
+async def test_who_cannot_use_what_all_others_use_gives_up(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(Gateway):
+        async def commit(self) -> None:
+            raise OSError("a secret")
+
+    gave_up = asyncio.Event()
+    obeying = Obeying(Failing(), lambda _: None, give_up=gave_up.set)
+    assert await obeying.hears(b"commit 1\n", asyncio.StreamReader())
+    async with asyncio.timeout(5.0):
+        await gave_up.wait()
+    await obeying.stop()
+    assert "could not be used: OSError" in caplog.text
+    assert "a secret" not in caplog.text
+
+
 async def test_all_use_it() -> None:
     workers = [Worker(Gateway()), Worker(Gateway())]
     it = deciding(*workers)
