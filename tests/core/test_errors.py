@@ -57,7 +57,7 @@ TABLE = [
     (
         403,
         None,
-        "path_mismatch condition_false cross_site_request claim_mismatch identity_claim_missing identity_header_invalid identity_header_too_large exchange_refused",
+        "no_longer_admitted path_mismatch condition_false cross_site_request claim_mismatch identity_claim_missing identity_header_invalid identity_header_too_large exchange_refused",
     ),
     (421, None, "unknown_host"),
     (400, None, "undecidable_credential bad_request ambiguous_path invalid_logout logout_failed"),

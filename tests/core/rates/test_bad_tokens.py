@@ -59,6 +59,16 @@ def test_nobody_is_counted_where_nobody_says_whose_address_counts() -> None:
     assert repr(bad_tokens) == "<BadTokens: <Buckets: 0 of 100000>>"
 
 
+def test_another_one_goes_on_with_what_was_counted() -> None:
+    before = BadTokens(limit=1, window=60, clock=Clock())
+    before.count("192.0.2.1")
+    now = BadTokens(limit=1, window=60, clock=Clock())
+    assert not is_over(now, "192.0.2.1")
+    now.inherit(before)
+    assert is_over(now, "192.0.2.1")
+    assert not is_over(now, "192.0.2.2")
+
+
 def test_a_flood_of_addresses_is_bounded_and_frees_who_was_forgotten() -> None:
     bad_tokens = BadTokens(limit=1, window=60, clock=Clock(), most=100)
     bad_tokens.count("192.0.2.1")
