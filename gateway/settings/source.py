@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.core.config.file import Config
+from gateway.core.config.words import ConfigProblem
 from gateway.core.reload.taken import Files, authorities_of
 from gateway.settings.files import MAX_FILE, read_bounded
 from gateway.settings.settings import Loaded, load
@@ -51,6 +52,10 @@ class Source:
 
     def read(self) -> Reading:
         """Reads all of it, and raises nothing. May take seconds: to be called in a thread."""
+        if self.file and Path(self.file).exists() and not Path(self.file).is_file():
+            # A pipe, as of `--config <(...)`: it gave what it had at the start, and whoever reads it again waits for ever.
+            problem = ConfigProblem("", f"the configuration file {self.file!r} cannot be read twice: restart")
+            return Reading(Loaded(None, [problem]), {})
         loaded = load(self._path, self._environ)
         return Reading(loaded, {} if loaded.config is None else authorities(loaded.config))
 
@@ -69,7 +74,9 @@ def authorities(config: Config) -> Files:
 
 
 def digest_of(path: str) -> str:
-    """Of what a file holds; empty: it cannot be read."""
+    """Of what a file holds; empty: it cannot be read, or what was read of it would be lost, as with a pipe."""
+    if not Path(path).is_file():
+        return ""
     try:
         return sha256(read_bounded(path, MAX_FILE)).hexdigest()
     except ValueError:

@@ -43,6 +43,7 @@ from gateway.core.errors import (
     IntrospectionUnavailable,
     InvalidLogout,
     LogoutFailed,
+    NoLongerAdmitted,
     Overloaded,
     ProofReplayed,
     RateLimited,
@@ -230,6 +231,8 @@ def test_the_cases_name_every_reason_that_admission_can_give() -> None:
     elsewhere |= {CrossSiteRequest, ProofReplayed, UndecidableCredential}
     # Nothing that is only explained is counted.
     elsewhere |= {RateLimited}
+    # Only what is open can lose what it was admitted by.
+    elsewhere |= {NoLongerAdmitted}
     never = {
         refusal.reason
         for refusal in reasons().values()

@@ -1,5 +1,6 @@
 """The file and all that it names, as they stand at one moment."""
 
+import os
 from pathlib import Path
 
 from gateway.settings.source import Source, digest_of
@@ -40,3 +41,12 @@ def test_variables_alone_are_a_source_too() -> None:
     assert loaded.config.upstream == "http://127.0.0.1:1"
     assert loaded.shadowed["upstream"] is None
     assert source.look(()).digests == {}
+
+
+def test_a_pipe_is_not_read_twice(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    os.mkfifo(path)
+    source = Source(str(path), {})
+    assert source.at_first == source.look([]).digests[str(path)] == ""
+    (problem,) = source.read().loaded.problems
+    assert str(problem) == f"the configuration file {str(path)!r} cannot be read twice: restart"
