@@ -53,7 +53,7 @@ class Source:
     def read(self) -> Reading:
         """Reads all of it, and raises nothing. May take seconds: to be called in a thread."""
         if self.file and Path(self.file).exists() and not Path(self.file).is_file():
-            # A pipe, as of `--config <(...)`: it gave what it had at the start, and whoever reads it again waits for ever.
+            # A pipe, as of `--config <(...)`: it gave what it had, and whoever reads it again waits for ever.
             problem = ConfigProblem("", f"the configuration file {self.file!r} cannot be read twice: restart")
             return Reading(Loaded(None, [problem]), {})
         loaded = load(self._path, self._environ)
