@@ -42,7 +42,7 @@ TEXTS = sorted(
         "tests/**/*.md",
     )
     for path in ROOT.glob(pattern)
-    if path.is_file() and "node_modules" not in path.parts
+    if path.is_file() and "node_modules" not in path.parts and path.suffix != ".png"
 )
 _INSTALLS = re.compile(
     r"(?:\bpip3?(?: --python \S+)?|\$\(PIP\)|-m pip(?: --?\S+)*) (?:install|download|wheel)\b(?:\\\n|[^\n`])*"

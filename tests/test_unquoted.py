@@ -38,6 +38,22 @@ FULL: dict[str, Any] = {
     "listen": "127.0.0.1:0",
     "admin": "127.0.0.1:0",
     "decisions": "127.0.0.1:0",
+    "decisions_grpc": {
+        "address": "127.0.0.1:0",
+        "tls": {"certificate": "/nowhere/g.pem", "key": "/nowhere/g.key", "client_ca": "/nowhere/envoys.pem"},
+    },
+    "console": {
+        "address": "127.0.0.1:0",
+        "operators": {"secret": {"file": "/nowhere/operator"}, "scopes": ["gateway:operate", "a"]},
+        "hosts": ["console.example", "console.test"],
+        "socket": "/nowhere/console.sock",
+    },
+    "tracing": {
+        "endpoint": "https://collector.example:4318",
+        "headers": {"X-Api-Key": {"file": "/nowhere/collector"}, "X-Tenant": "a"},
+        "ca_file": "/nowhere/ca",
+    },
+    "reload": "watch",
     "trusted_proxies": ["10.0.0.0/8", "10.0.0.0/8"],
     "realm": "api",
     "hosts": ["api.example", "*.example"],

@@ -76,8 +76,8 @@ class Replacing:
         self._next: Assembly | None = None
         self._secure: FollowedFiles | None = None
         self._secrets: Mapping[Secret, str] = {}
-        #: the end of those before, one after another
-        self._ending: asyncio.Task[None] | None = None
+        #: the ends of those before that are not over, one after another
+        self._endings: list[asyncio.Task[None]] = []
 
     async def prepare(self, wanted: Wanted) -> list[str]:
         """Builds it, and waits until it can serve; what is wrong, in sentences. Then `commit` or `abort` it."""
@@ -132,9 +132,9 @@ class Replacing:
         former = self._place.use(following, secure=self._secure)
         self._secure = None
         await following.succeed(before, self._secrets)
-        self._ending = asyncio.create_task(
-            self._end(former, following, self._ending), name="end of a configuration that served"
-        )
+        earlier = self._endings[-1] if self._endings else None
+        ending = asyncio.create_task(self._end(former, following, earlier), name="end of a configuration that served")
+        self._endings = [*(one for one in self._endings if not one.done()), ending]
 
     async def abort(self) -> None:
         """Has it not used. May be called for nothing."""
@@ -144,26 +144,29 @@ class Replacing:
 
     async def _pass_old(self) -> None:
         """Waits a while until the one before the one that serves has ended."""
-        if self._ending is not None:
-            await asyncio.wait({self._ending}, timeout=PATIENCE)
+        if self._endings:
+            await asyncio.wait({self._endings[-1]}, timeout=PATIENCE)
 
     async def _end(self, former: Former, following: Assembly, earlier: asyncio.Task[None] | None) -> None:
         # In the order in which they served: each closes what its successor has not.
-        if earlier is not None:
-            await asyncio.wait({earlier})
-        pause = LOOK
-        while former.is_in_use:
-            await asyncio.sleep(pause)
-            # A request that was refused may be over, and held by its refusal until the collector looks at it.
-            gc.collect(1 if pause < LONGEST else 2)
-            pause = min(2 * pause, LONGEST)
-        await former.assembly.close(but=following)
+        try:
+            if earlier is not None:
+                await asyncio.wait({earlier})
+            pause = LOOK
+            while former.is_in_use:
+                await asyncio.sleep(pause)
+                # A request that was refused may be over, and held by its refusal until the collector looks at it.
+                gc.collect(1 if pause < LONGEST else 2)
+                pause = min(2 * pause, LONGEST)
+        finally:
+            # Also where the program ends meanwhile.
+            await former.assembly.close(but=following)
         # Not from here: this still holds it.
         asyncio.get_running_loop().call_soon(self._let_go)
 
     async def stop(self) -> None:
         """Ends what is under way: the program ends. May be called twice."""
         await self.abort()
-        if self._ending is not None:
-            self._ending.cancel()
-            await asyncio.gather(self._ending, return_exceptions=True)
+        for ending in self._endings:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)

@@ -73,7 +73,7 @@ async def test_all_that_a_gateway_depends_on_is_tried_beforehand(
     assert said.endswith(
         "ok       issuer npm        1 key, for RS256\n"
         f"ok       userinfo of npm   {provider.issuer}/me refuses a token made up, as it should\n"
-        "ok       upstream default  accepts connections\n"
+        "ok       upstream default  accepts connections, and responds (status 200 to HEAD /)\n"
         "Of 3 that were asked, none has a problem.\n"
     )
     assert code == 0

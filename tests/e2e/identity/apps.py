@@ -170,7 +170,9 @@ async def running(name: str, directory: Path, port: str, *, admin: str) -> Async
     """One of them, serving. `admin`: the gateway's, which the page calls http://gateway:9090."""
     ADMIN.set(admin)
     command = await asyncio.to_thread(APPS[name], directory, port)
-    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore"}
+    # Programs of their own, which find what stands beside them.
+    environ = {name: value for name, value in os.environ.items() if name not in {"PYTHONSAFEPATH", "PYTHONPATH"}}
+    environ |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore"}
     process = await asyncio.create_subprocess_exec(
         *command, cwd=directory, env=environ, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )

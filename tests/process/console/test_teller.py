@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.console.sources import Impossible
+from gateway.core.config.log import Log
 from gateway.core.config.revocation import Revocation
 from gateway.core.errors import MissingCredential
 from gateway.observe.access import AccessLog
@@ -40,7 +41,7 @@ async def test_a_response_of_the_upstream_is_counted_once(opened: Opened) -> Non
 
 
 async def test_before_there_is_a_gateway_nothing_is_known_and_nothing_done() -> None:
-    teller = GatewayTeller(Metrics(("a",)), AccessLog.__new__(AccessLog))
+    teller = GatewayTeller(Metrics(("a",)), AccessLog(Log()))
     assert teller.take().issuers == []
     with pytest.raises(Impossible) as caught:
         await teller.do("refresh", {})
