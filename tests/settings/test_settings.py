@@ -677,3 +677,16 @@ def test_the_certificate_of_a_listener_is_compared_with_its_key_and_the_days_it_
     # A path that could not be read is told of, and nothing is looked for in its place.
     file.write_text(f"{SMALLEST}tls: {{certificate: 7, key: {one.key}}}\n")
     assert told(load(str(file), {})) == ["tls.certificate: must be text, not 7 (put quotes around it)"]
+
+
+def test_so_is_that_of_the_listener_for_envoy(file: Path, pairs: tuple[Pair, Pair], ca_file: Path) -> None:
+    one, other = pairs
+    start = f"{SMALLEST}trusted_proxies: [127.0.0.1]\ndecisions_grpc:\n  address: 127.0.0.1:9001\n  tls:\n"
+    start += f"    certificate: {one.certificate}\n    client_ca: {ca_file}\n"
+    file.write_text(f"{start}    key: {one.key}\n")
+    loaded = load(str(file), {})
+    assert loaded.config is not None
+    where = "decisions_grpc.tls.certificate"
+    assert f"{where}: names a file whose certificate expires in 1.0 days" in warned(loaded)
+    file.write_text(f"{start}    key: {other.key}\n")
+    assert told(load(str(file), {})) == [f"{where}: names a file that does not fit key"]
