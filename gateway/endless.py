@@ -16,7 +16,7 @@ from gateway.core.errors import (
     NoLongerAdmitted,
     Refusal,
 )
-from gateway.messages import Response
+from gateway.messages import Opened, Response
 from gateway.ports import Ending, Exchange, Observer
 
 log = logging.getLogger("gateway")
@@ -45,9 +45,7 @@ class Endless:
                 await exchange.relay(
                     self._response,
                     lines=ending.response_lines,
-                    identity=ending.identity,
-                    seconds_left=ending.seconds_left,
-                    facts=ending.facts,
+                    by=Opened(ending.identity, ending.seconds_left, ending.facts),
                 )
             except Refusal as refusal:
                 ending.refusal = refusal

@@ -1,9 +1,10 @@
 """What passes the gate, as whoever moves it sees it: bodies, responses, and what leaves HTTP behind."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-from gateway.core.http.facts import HeaderLine
+from gateway.core.http.facts import Facts, HeaderLine
+from gateway.core.token.identity import Identity
 
 
 class Receiver(Protocol):
@@ -110,3 +111,22 @@ class Body(Protocol):
 
         BadRequest: its framing broke. ClientDisconnected: the client went away. BodyTooLarge, RequestTimeout.
         """
+
+
+class Opened:
+    """By whom an event stream or tunnel was opened, and by which request."""
+
+    __slots__ = ("facts", "identity", "seconds_left")
+
+    def __init__(
+        self, identity: Identity | None = None, seconds_left: float | None = None, facts: Facts | None = None
+    ) -> None:
+        #: None: anybody may have
+        self.identity: Final = identity
+        #: how long their token lives, with which it ends
+        self.seconds_left: Final = seconds_left
+        #: None: nobody judges it again
+        self.facts: Final = facts
+
+    def __repr__(self) -> str:
+        return f"<Opened by {self.identity}, {self.facts!r}>"

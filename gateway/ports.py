@@ -18,7 +18,7 @@ from gateway.core.trail import Step, Trail
 from gateway.core.upstream.assertion import SigningKey
 from gateway.core.upstream.headers import UpstreamHeaders
 from gateway.events import Event
-from gateway.messages import Body, OwnResponse, Response
+from gateway.messages import Body, Opened, OwnResponse, Response
 
 
 class Issuers(Protocol):
@@ -186,16 +186,13 @@ class Exchange(Protocol):
         response: Response,
         *,
         lines: tuple[HeaderLine, ...] = (),
-        identity: Identity | None = None,
-        seconds_left: float | None = None,
-        facts: Facts | None = None,
+        by: Opened | None = None,
     ) -> None:
         """Writes a response of somebody else, the upstream, with `lines` in place of what it says there itself.
 
         ClientDisconnected, what its `read` raises.
 
-        `identity`: whose response it is; `seconds_left`: how long their token lives. An endless response ends with it.
-        InvalidToken: it did. `facts`: of the request, to be judged by again; an endless response has them.
+        `by`: of an endless response, which ends with their token. InvalidToken: it did.
         """
 
     def go_on(self, rest: "Rest") -> None:

@@ -20,7 +20,7 @@ from gateway.core.routing.admission import Admission
 from gateway.core.token.identity import Identity
 from gateway.decisions.http import REASON_HEADER
 from gateway.gate import Gate
-from gateway.messages import Body, OwnResponse, Response
+from gateway.messages import Body, Opened, OwnResponse, Response
 from gateway.ports import Ending, Exchange, Rest
 
 
@@ -113,9 +113,7 @@ class Call:
         response: Response,
         *,
         lines: tuple[HeaderLine, ...] = (),
-        identity: Identity | None = None,
-        seconds_left: float | None = None,
-        facts: Facts | None = None,
+        by: Opened | None = None,
     ) -> None:
         """Never: nothing is forwarded."""
         raise TypeError("a response of an upstream to a question")

@@ -8,9 +8,8 @@ from gateway.core.errors import Refusal
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.rates.fields import RATE_FIELDS
 from gateway.core.routing.admission import Admission
-from gateway.core.token.identity import Identity
 from gateway.gate import Gate
-from gateway.messages import Body, OwnResponse, Response
+from gateway.messages import Body, Opened, OwnResponse, Response
 from gateway.ports import Ending, Exchange, Rest
 
 #: what a client is told with a yes as well, if the proxy passes it on
@@ -66,9 +65,7 @@ class Subrequest:
         response: Response,
         *,
         lines: tuple[HeaderLine, ...] = (),
-        identity: Identity | None = None,
-        seconds_left: float | None = None,
-        facts: Facts | None = None,
+        by: Opened | None = None,
     ) -> None:
         """Never: nothing is forwarded."""
         raise TypeError("a response of an upstream to a question")

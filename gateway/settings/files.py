@@ -9,9 +9,8 @@ from typing import Final
 
 from gateway.authorities import trusting
 from gateway.core.config.client_authentication import ClientCertificate
-from gateway.core.config.decisions_grpc import GrpcTls
 from gateway.core.config.section import FileKind, Section
-from gateway.core.config.tls import ListenerTls
+from gateway.core.config.tls import ServerTls
 from gateway.core.config.upstreams import UpstreamTls
 from gateway.core.jsontext import parse_json
 from gateway.core.token.keys import KeySet, parse_key_set
@@ -184,7 +183,7 @@ def _check_shown(path: str, section: Section) -> None:
 
 def _check_known_by(path: str, section: Section) -> Odd | None:
     """The certificate of a listener beside its key."""
-    assert isinstance(section, ListenerTls | GrpcTls)
+    assert isinstance(section, ServerTls)
     return check_server_certificate(path, section.key, now=time.time()) if section.key else None
 
 

@@ -50,7 +50,7 @@ from gateway.core.routing.admission import Admission
 from gateway.core.token.identity import Identity
 from gateway.core.trail import Step
 from gateway.gate import Gate
-from gateway.messages import Body, OwnResponse, Response, Stream
+from gateway.messages import Body, Opened, OwnResponse, Response, Stream
 from gateway.observe.observers import Unheard
 from gateway.ports import Ending, Exchange, Rest
 from gateway.store.rates import RateLimits
@@ -142,14 +142,12 @@ class MemoryExchange:
         response: Response,
         *,
         lines: tuple[HeaderLine, ...] = (),
-        identity: Identity | None = None,
-        seconds_left: float | None = None,
-        facts: Facts | None = None,
+        by: Opened | None = None,
     ) -> None:
         self.has_begun = True
         self.began_at = time.perf_counter()
-        self.seconds_left = seconds_left
-        self.identity = identity
+        self.seconds_left = None if by is None else by.seconds_left
+        self.identity = None if by is None else by.identity
         self.lines = lines
         while chunk := await response.read():
             if self.gone is not None:

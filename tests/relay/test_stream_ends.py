@@ -12,7 +12,8 @@ from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.core.errors import Refusal, TokenExpired, TokenRevoked
 from gateway.core.token.identity import Identity
-from gateway.relay.client.streams import AT_ONCE, SHORT_GOODBYE, Opened
+from gateway.messages import Opened
+from gateway.relay.client.streams import AT_ONCE, SHORT_GOODBYE
 from gateway.relay.frames import close_frame
 from tests.relay.test_tunnel import (
     ANONYMOUS,

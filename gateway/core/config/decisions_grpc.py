@@ -4,27 +4,12 @@ from typing import Annotated
 
 from gateway.core.config.section import Section
 from gateway.core.config.section import described as _doc
+from gateway.core.config.tls import ServerTls
 
 
-class GrpcTls(Section, frozen=True, kw_only=True):
+class GrpcTls(ServerTls, frozen=True, kw_only=True):
     """TLS toward proxies that ask over gRPC. All files are looked at again while the gateway runs."""
 
-    certificate: Annotated[
-        str,
-        _doc(
-            "PEM file with the certificate of the gateway and its chain",
-            stand_in="unreadable",
-            file="server certificate",
-        ),
-    ]
-    key: Annotated[
-        str,
-        _doc(
-            "PEM file with the private key of certificate, not encrypted",
-            stand_in="unreadable",
-            file="key of a certificate",
-        ),
-    ]
     client_ca: Annotated[
         str | None,
         _doc(

@@ -6,8 +6,8 @@ from gateway.core.config.section import Section
 from gateway.core.config.section import described as _doc
 
 
-class ListenerTls(Section, frozen=True, kw_only=True):
-    """TLS toward clients, on the address of `listen`. All files are looked at again while the gateway runs."""
+class ServerTls(Section, frozen=True, kw_only=True):
+    """What TLS needs where the gateway is the server. All files are looked at again while the gateway runs."""
 
     certificate: Annotated[
         str,
@@ -25,6 +25,11 @@ class ListenerTls(Section, frozen=True, kw_only=True):
             file="key of a certificate",
         ),
     ]
+
+
+class ListenerTls(ServerTls, frozen=True, kw_only=True):
+    """TLS toward clients, on the address of `listen`. All files are looked at again while the gateway runs."""
+
     client_ca: Annotated[
         str | None,
         _doc(

@@ -12,14 +12,13 @@ from gateway.core.errors import BadRequest, ClientDisconnected, Draining, Refusa
 from gateway.core.http.challenge import Challenges, compose_refusal
 from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.response_lines import with_lines
-from gateway.core.token.identity import Identity
 from gateway.core.upstream.headers import response_headers
-from gateway.messages import OwnResponse, Response, Stream
+from gateway.messages import Opened, OwnResponse, Response, Stream
 from gateway.ports import Rest
 from gateway.relay.client.body import RequestBody
 from gateway.relay.client.facts import read_facts
 from gateway.relay.client.listener import Listener
-from gateway.relay.client.streams import Opened, OpenStream
+from gateway.relay.client.streams import OpenStream
 from gateway.relay.client.wire import Wire
 from gateway.relay.http1 import chunk
 from gateway.relay.http1.head import head_bytes, response_bytes
@@ -148,9 +147,7 @@ class ClientExchange:
         response: Response,
         *,
         lines: tuple[HeaderLine, ...] = (),
-        identity: Identity | None = None,
-        seconds_left: float | None = None,
-        facts: Facts | None = None,
+        by: Opened | None = None,
     ) -> None:
         """The upstream's response: its head as it is, `lines` excepted, its body as it comes."""
         raw, whole = response.raw, response.whole
@@ -161,7 +158,7 @@ class ClientExchange:
                 await self._wire.drained()
             return
         if response.stream is not None:
-            await self._tunnel(response, response.stream, lines, Opened(identity, seconds_left, facts))
+            await self._tunnel(response, response.stream, lines, by)
             return
         head = self._head
         bodyless = head.method == "HEAD" or response.status in BODYLESS
@@ -184,7 +181,7 @@ class ClientExchange:
         else:
             self._wire.write(self._begin(raw, closing=close_delimited))
             streaming = self._stream(response, chunked=chunked)
-            await (self._go_on(streaming, Opened(identity, seconds_left, facts)) if response.is_endless else streaming)
+            await (self._go_on(streaming, by) if response.is_endless else streaming)
         if self._wire.is_full:
             await self._wire.drained()
 
@@ -203,7 +200,7 @@ class ClientExchange:
         response: Response,
         stream: Stream,
         lines: tuple[HeaderLine, ...],
-        by: Opened,
+        by: Opened | None,
     ) -> None:
         """RFC 6455: from here on bytes."""
         assert self._leave_http is not None  # or the upstream would not have been asked for one
@@ -222,7 +219,7 @@ class ClientExchange:
     async def _go_on(
         self,
         endless: Coroutine[None, None, None],
-        by: Opened,
+        by: Opened | None,
         *,
         tunnel: Tunnel | None = None,
     ) -> None:

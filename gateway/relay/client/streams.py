@@ -6,11 +6,12 @@ that are left. Who was told to end with a token is told why, and has less time.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from gateway.core.errors import Draining, Refusal, TokenExpired
 from gateway.core.http.facts import Facts
 from gateway.core.token.identity import Identity
+from gateway.messages import Opened
 from gateway.relay.frames import GOING_AWAY, POLICY_VIOLATION, close_frame
 from gateway.relay.tunnel import Tunnel
 
@@ -24,19 +25,6 @@ STEP: Final = 0.02
 #: how many are judged in a turn of the loop
 AT_ONCE: Final = 250
 
-
-class Opened(NamedTuple):
-    """By whom one was opened, and by which request."""
-
-    #: None: anybody may have
-    identity: Identity | None = None
-    #: how long their token lives, with which it ends
-    seconds_left: float | None = None
-    #: None: nobody judges it again
-    facts: Facts | None = None
-
-
-NOBODY: Final = Opened()
 
 #: why a request of this identity would be refused now; None: it would not
 JudgeRequest = Callable[[Facts, Identity | None], Refusal | None]
@@ -98,8 +86,9 @@ class Streams:
     def __repr__(self) -> str:
         return f"<Streams {len(self._open)} open{', winding down' if self._winding is not None else ''}>"
 
-    def add(self, timeout: asyncio.Timeout, tunnel: Tunnel | None, by: Opened = NOBODY) -> OpenStream:
+    def add(self, timeout: asyncio.Timeout, tunnel: Tunnel | None, by: Opened | None = None) -> OpenStream:
         """Another one: `forget` it when it is over."""
+        by = by or Opened()
         opened = OpenStream(timeout, tunnel, by)
         self._open[opened] = None
         if by.seconds_left is not None:

@@ -7,8 +7,7 @@ from typing import Final
 from gateway.core.errors import Refusal
 from gateway.core.http.challenge import Challenges
 from gateway.core.http.facts import Facts, HeaderLine
-from gateway.core.token.identity import Identity
-from gateway.messages import Body, OwnResponse, Response
+from gateway.messages import Body, Opened, OwnResponse, Response
 from gateway.ports import Rest
 from gateway.relay.client.exchange import refusal_bytes
 from gateway.relay.client.wire import Wire
@@ -54,9 +53,7 @@ class Unreadable:
         response: Response,
         *,
         lines: tuple[HeaderLine, ...] = (),
-        identity: Identity | None = None,
-        seconds_left: float | None = None,
-        facts: Facts | None = None,
+        by: Opened | None = None,
     ) -> None:
         """Never: nobody can have admitted it."""
         raise TypeError("a response to what is no request")

@@ -9,8 +9,8 @@ import pytest_asyncio
 
 from gateway.core.errors import Draining, Refusal
 from gateway.core.token.identity import Identity
+from gateway.messages import Opened as By
 from gateway.relay.client.streams import AT_ONCE, Streams
-from gateway.relay.client.streams import Opened as By
 from tests.memory import identity
 
 
