@@ -311,10 +311,10 @@ def test_a_fall_through_to_whatever_comes_next_is_told() -> None:
 
 def test_a_thousand_routes_are_judged_in_a_moment() -> None:
     routes = [{"path": f"/group{n % 40}/path{n}/*", "scopes": ("a",)} for n in range(1000)]
-    started = time.perf_counter()
+    started = time.process_time()
     assert told(*routes) == []
     assert warned(*routes) == []
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("key", ["methods", "hosts", "scopes", "any_scope", "issuers", "clients"])

@@ -42,10 +42,10 @@ def test_without_wildcards_only_whole_names_count() -> None:
 
 def test_a_host_of_dots_alone_costs_nothing() -> None:
     host = "a." * 4000 + "example.com"
-    started = time.perf_counter()
-    for _ in range(1000):
+    started = time.process_time()
+    for _ in range(200):
         assert NAMES.find(host) == ()
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

@@ -64,10 +64,10 @@ def costly(count: int) -> list[str]:
 
 
 def seconds_for(made: Tree, paths: list[tuple[str, ...]]) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     for path in paths:
         made.walk(path)
-    return (time.perf_counter() - started) / len(paths)
+    return (time.process_time() - started) / len(paths)
 
 
 def test_patterns_and_paths_made_to_cost_much_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
