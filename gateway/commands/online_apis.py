@@ -28,7 +28,10 @@ from gateway.relay.upstream.dialing import Factory as ConnectionFactory
 from gateway.remote.http import shown_address
 from gateway.remote.keys.issuer_keys import Clock
 from gateway.remote.token_endpoint import TokenEndpoint
+from gateway.store.down import StoreDown
 from gateway.store.health import NO_EVICTION
+from gateway.store.rates import has_rates, try_counting
+from gateway.store.redis import Redis
 from gateway.store.store import Store
 
 #: seconds for the first line of an API's response
@@ -173,10 +176,24 @@ async def ask_store(config: Config, secrets: Mapping[Secret, str]) -> tuple[Stat
         if not shared.is_up:
             raise Wrong(shared.reason or "it cannot be had")
         evicts = shared.evicts
+        if has_rates(config):
+            await _try_rates(shared)
     finally:
         await store.close()
     if evicts and config.revocation is not None:
         return "warning", f"can be had; its maxmemory-policy is not {NO_EVICTION}: what was revoked may be forgotten"
+    if evicts and config.dpop is not None:
+        return (
+            "warning",
+            f"can be had; its maxmemory-policy is not {NO_EVICTION}: a proof that was used may be forgotten",
+        )
     if evicts:
         return "ok", f"can be had; its maxmemory-policy is not {NO_EVICTION}, which caches can do with"
     return "ok", "can be had, and throws nothing away"
+
+
+async def _try_rates(shared: Redis) -> None:
+    try:
+        await try_counting(shared)
+    except StoreDown as down:
+        raise Wrong(f"can be had, and rates cannot be counted there: {down}") from None

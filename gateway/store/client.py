@@ -35,6 +35,7 @@ CONNECTIONS: Final = 32
 log = logging.getLogger("gateway.store")
 
 _NO_ROOM: Final = "it is full, and its maxmemory-policy lets it forget nothing"
+_NOT_ALLOWED: Final = "its ACL does not allow us what we need (docs/store.md)"
 _CLUSTER: Final = "it is a Redis Cluster, which is not supported"
 
 
@@ -113,7 +114,7 @@ def renamed(error: Exception) -> StoreDown:
         case AuthenticationError():
             return StoreDown("it does not accept our username and password")
         case NoPermissionError():
-            return StoreDown("its ACL does not allow us what we need (docs/store.md)", responded=True)
+            return StoreDown(_NOT_ALLOWED, responded=True)
         case OutOfMemoryError():
             return StoreDown(_NO_ROOM, responded=True)
         case ReadOnlyError():
@@ -140,6 +141,8 @@ def _refused(said: str) -> StoreDown:
         return StoreDown(_CLUSTER)
     if code == "NOAUTH" or "without any password" in said or "Client sent AUTH" in said:
         return StoreDown("it wants a password, or none where we have one")
+    if "user executing the script" in said:
+        return StoreDown(_NOT_ALLOWED, responded=True)
     if code == "MISCONF":
         return StoreDown("it cannot save to disk, and takes no writes", responded=True)
     shown = code if code.isupper() and code.isascii() and len(code) <= 20 else "an error"

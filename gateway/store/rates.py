@@ -168,8 +168,7 @@ def rate_limits(
 
     `before`: those of the configuration before: what was counted counts.
     """
-    has_rates = config.rates or any(route.rates for route in config.routes)
-    if not has_rates and bad_tokens_of(config) is None:
+    if not has_rates(config) and bad_tokens_of(config) is None:
         return None
     limits = RateLimits(config, shared=store.shared if counts else None)
     if before is not None:
@@ -177,6 +176,16 @@ def rate_limits(
     if counts_all(config):
         store.add_refusing(limits.refuses_what_it_counts)
     return limits
+
+
+def has_rates(config: Config) -> bool:
+    """Whether any route has a rate."""
+    return bool(config.rates) or any(route.rates for route in config.routes)
+
+
+async def try_counting(shared: Redis) -> None:
+    """Counts something that ends at once. StoreDown: this Redis does not let us."""
+    await shared.run(SCRIPT, use=_USE, keys=[shared.name(_USE, b"check")], args=[1, 1])
 
 
 def counts_all(config: Config) -> bool:

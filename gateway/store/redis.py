@@ -66,6 +66,9 @@ class Redis:
         self._names = Names()
         self._circuit = Circuit()
         self._memory = Memory()
+        #: by use: what Redis said no with since the last look, and what was told of that
+        self._refused: dict[str, str] = {}
+        self._told_refused: dict[str, str] = {}
         self._hurry = asyncio.Event()
         self._first = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
@@ -166,6 +169,7 @@ class Redis:
             return value
         if failure.responded:
             # Is it only this operation, or is it full, or a replica by now?
+            self._refused[use] = str(failure)
             self._hurry.set()
         elif result == "error" or left >= self._timeout / 2:
             # With less, it was others who spent the time of this request.
@@ -223,8 +227,10 @@ class Redis:
             if failure is None:
                 looks += 1
                 self._went_well()
+                self._tell_of_refusals()
             else:
                 looks = 0
+                self._refused.clear()
                 self._circuit.failures += 1
                 self._failed(failure)
             self._first.set()
@@ -239,6 +245,14 @@ class Redis:
         if self._circuit.went_well():
             log.info("the store can be had")
             self._observer.happened(StoreKnown(up=True, evicts=self._memory.evicts))
+
+    def _tell_of_refusals(self) -> None:
+        """Logs what Redis does not let one use do, although all is well with it; once, for as long as that is so."""
+        for use, sentence in self._refused.items():
+            if self._told_refused.get(use) != sentence:
+                self._told_refused[use] = sentence
+                log.warning("the store can be had, and yet does not do what %s needs of it: %s", use, sentence)
+        self._refused.clear()
 
     async def _look(self, *, with_health: bool) -> StoreDown | None:
         """Why it cannot be had, or None."""

@@ -13,12 +13,15 @@ import pytest_asyncio
 
 from gateway.commands.finding import Finding, table
 from gateway.commands.online import ask_all
+from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.fetch import Fetch
 from gateway.core.config.file import Config
 from gateway.core.config.introspection import Introspection
 from gateway.core.config.issuers import Issuer
+from gateway.core.config.rates import Rate
 from gateway.core.config.revocation import Revocation
 from gateway.core.config.secret import Secret
+from gateway.core.config.section import Seconds
 from gateway.core.config.upstreams import UpstreamSection
 from gateway.core.config.userinfo import UserInfoSection
 from tests.commands.program import run
@@ -188,28 +191,43 @@ async def test_an_api_that_is_not_there_is_told(issuer: HostileIssuer, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("policy", "revocation", "finding"),
+    ("policy", "uses", "finding"),
     [
-        ("noeviction", None, ("ok", "can be had, and throws nothing away")),
-        ("allkeys-lru", None, ("ok", "can be had; its maxmemory-policy is not noeviction, which caches can do with")),
+        ("noeviction", {"dpop": DPoPSection()}, ("ok", "can be had, and throws nothing away")),
+        ("allkeys-lru", {}, ("ok", "can be had; its maxmemory-policy is not noeviction, which caches can do with")),
         (
             "allkeys-lru",
-            Revocation(),
+            {"revocation": Revocation()},
             ("warning", "can be had; its maxmemory-policy is not noeviction: what was revoked may be forgotten"),
+        ),
+        (
+            "allkeys-lru",
+            {"dpop": DPoPSection()},
+            ("warning", "can be had; its maxmemory-policy is not noeviction: a proof that was used may be forgotten"),
         ),
     ],
 )
 async def test_a_store_is_there_and_keeps_what_it_is_given(
-    api: str, redis: RedisServer, policy: str, revocation: Revocation | None, finding: tuple[str, str]
+    api: str, redis: RedisServer, policy: str, uses: dict[str, Any], finding: tuple[str, str]
 ) -> None:
     redis.ask("CONFIG", "SET", "maxmemory-policy", policy)
     config = Config(
         upstream=api,
         issuers=(Issuer(issuer="https://issuer.example", audience="a", jwks_file="/nowhere"),),
         store=redis.section(),
-        revocation=revocation,
+        **uses,
     )
     assert (await found(config))["store"] == finding
+
+
+async def test_a_store_that_does_not_let_rates_be_counted_is_told(api: str, redis: RedisServer) -> None:
+    rates = (Rate(name="all", per="subject", limit=5, window=Seconds(60)),)
+    issuers = (Issuer(issuer="https://issuer.example", audience="a", jwks_file="/nowhere"),)
+    config = Config(upstream=api, issuers=issuers, store=redis.section(), rates=rates)
+    assert (await found(config))["store"] == ("ok", "can be had, and throws nothing away")
+    redis.ask("ACL", "SETUSER", "default", "-time")
+    state, sentence = (await found(config))["store"]
+    assert (state, sentence.partition(": ")[0]) == ("problem", "can be had, and rates cannot be counted there")
 
 
 async def test_a_store_that_is_not_there_is_told(api: str, redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:

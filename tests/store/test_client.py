@@ -36,6 +36,7 @@ COUNT = Script("return redis.call('INCR', KEYS[1])")
         (MaxConnectionsError("hunter2"), "it takes no more connections", False),
         (MovedError("3999 127.0.0.1:6381"), "it is a Redis Cluster, which is not supported", False),
         (ResponseError("CROSSSLOT hunter2"), "it is a Redis Cluster, which is not supported", False),
+        (ResponseError("The user executing the script can't run this"), "its ACL does not allow us what we need", True),
         (ResponseError("MISCONF hunter2"), "it cannot save to disk, and takes no writes", True),
         (ResponseError("NOAUTH hunter2"), "it wants a password, or none where we have one", False),
         (ResponseError("AUTH <password> called without any password configured"), "it wants a password, or none", False),

@@ -14,12 +14,14 @@ from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from gateway.core.config.store import StoreSection
 from gateway.store.down import StoreDown
+from gateway.store.rates import try_counting
+from gateway.store.replays import SCRIPT as REPLAYS
 from gateway.store.script import Script
 from gateway.store.store import Store
 from tests.authorities import strict_by_default
 from tests.redis_server import SECRET, RedisServer, free_port, redis_server
 from tests.relay.upstream.test_dialing import Authority
-from tests.store.heard import a_store, shared
+from tests.store.heard import Heard, a_store, shared
 from tests.wire import until
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +79,37 @@ async def test_a_user_of_the_acl_that_the_documentation_gives(tmp_path: Path) ->
             assert await shared(store).run(script, use="u", keys=[shared(store).name("u", b"h")]) == 1
             with pytest.raises(StoreDown):
                 await shared(store).run(script, use="u", keys=[b"other"])
+
+
+async def test_what_the_user_of_the_documentation_may_is_enough_for_rates_and_proofs(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis.ask("ACL", "SETUSER", "gateway", "on", f">{PASSWORD}", *ACL)
+    section, heard = redis.section(username="gateway", password=Secret(env="PASSWORD")), Heard()
+    read = lambda secret: PASSWORD if secret.env == "PASSWORD" else SECRET  # noqa: E731 -- as `a_store` wants it
+    async with a_store(section, heard=heard, read=read) as store:
+        await try_counting(shared(store))
+        name = shared(store).name("replay", b"x")
+        assert await shared(store).run(REPLAYS, use="replay", keys=[name, name + b"m"], args=[1000, b"m"]) == [1, b"m"]
+    assert heard.used == {("rates", "ok"): 1, ("replay", "ok"): 1}
+    assert "yet does not do" not in caplog.text
+
+
+async def test_what_a_user_may_not_is_told_once_for_each_use(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis.ask("ACL", "SETUSER", "gateway", "on", f">{PASSWORD}", *ACL, "-time")
+    section = redis.section(username="gateway", password=Secret(env="PASSWORD"))
+    read = lambda secret: PASSWORD if secret.env == "PASSWORD" else SECRET  # noqa: E731 -- as `a_store` wants it
+    told = "the store can be had, and yet does not do what rates needs of it: its ACL does not allow us what we need"
+    async with a_store(section, read=read) as store:
+        for _ in range(2):
+            with pytest.raises(StoreDown, match="ACL"):
+                await try_counting(shared(store))
+            await until(lambda: not shared(store)._refused)
+        assert store.is_up
+        assert await works(store)
+    assert caplog.text.count(told) == 1
 
 
 async def test_a_user_that_may_not_enough_is_told_of(tmp_path: Path) -> None:
