@@ -15,6 +15,7 @@ from typing import Final
 from tests.bench.certificate import Certificate
 from tests.bench.possession import EXTERNAL
 from tests.bench.programs import LOAD, TESTED, Program, find_program, free_port, start, wait_until_it_listens
+from tests.bench.revoked import KEEP, write_revoked
 from tests.bench.tokens import AUDIENCE, ISSUER, Tokens
 
 #: bytes of the API's usual response
@@ -154,6 +155,8 @@ class gateway:  # noqa: N801 -- called like the other starters are
     tls: bool = False
     #: whether the issuer is asked about opaque tokens
     asks: bool = False
+    #: how many others are revoked, in its journal; 0: nothing can be
+    revoked: int = 0
     #: where another wheel than that of this run was unpacked
     wheel: Path | None = None
 
@@ -170,7 +173,7 @@ class gateway:  # noqa: N801 -- called like the other starters are
             f"    jwks_file: {site.tokens.jwks_file}\n"
             + (_ASKS.format(site=site) if self.asks else "")
             + (_TLS.format(site=site) if self.tls else "")
-            + "".join(f"{line}\n" for line in self.more)
+            + "".join(f"{line}\n" for line in (*self.more, *self._revocation(site, name)))
             + ("" if self.access == "all" else f"log: {{access: {self.access}}}\n")
             + (f"routes:\n{listed}" if listed else "")
         )
@@ -181,6 +184,14 @@ class gateway:  # noqa: N801 -- called like the other starters are
         program = start(name, command, site.directory, core=TESTED, env=env)
         authority = site.certificate.certificate if self.tls else None
         return Peer(program, port, text, admin, logs=self.access == "all", authority=authority)
+
+    def _revocation(self, site: Site, name: str) -> tuple[str, ...]:
+        """Of its configuration, what a journal with others takes, which is written."""
+        if not self.revoked:
+            return ()
+        path = site.directory / f"{name}.revoked"
+        write_revoked(path, self.revoked)
+        return (f"revocation: {{file: {path}, keep: {KEEP}s}}",)
 
 
 def usual_proxy(site: Site, name: str) -> Peer:

@@ -32,6 +32,7 @@ _METHOD: Final = """\
   time; `traceparent` and `X-Request-Id`, other ones each time; or `X-Forwarded-For`, `-Proto` and `-Host` of a proxy in
   front that is trusted (Envoy: `xff_num_trusted_hops`), of another client each time, with that client's token.
 - TLS: a certificate of P-256, TLS 1.3 where both can, connections kept.
+- Revoked are others of the same issuer: 250,000 subjects, clients, sessions and tokens by `jti`, in a journal.
 - An opaque token is known after its first question to the issuer, and asked about again in the background. Proofs (DPoP,
   ES256) are made by the load before each run, and each is used once; the gateway verifies every one.
 - **Access logs are on everywhere**: one JSON object a line with the same kind of fields, written to a file (oauth2-proxy:

@@ -129,7 +129,8 @@ ROWS: tuple[Row, ...] = (
             Comparison("clients come with TLS, against Envoy", "gateway", "envoy", 1.0),
         ),
     ),
-    _against_hot("opaque", Side("other", token="opaque"), gateway(asks=True), "an opaque token that is known", 0.95),
+    _against_hot("opaque", Side("other", token="opaque"), gateway(asks=True), "an opaque token that is known", 0.97),
+    _against_hot("revoked", Side("other"), gateway(revoked=250_000), "a JWT where 250,000 others are revoked", 0.97),
     _against_hot(
         "dpop", Side("other", shape="dpop", token="bound"), gateway(more=DPOP), "DPoP, a new proof each time", None
     ),

@@ -22,7 +22,7 @@ from tests.bench.tokens import TOKEN_BYTES, Tokens, subject
 
 #: rows with a load that two wheels can take in turn
 STEADY = {
-    "hot", "fitting", "thrashing", "browser", "traced", "fronted", "funnel", "post", "tls", "opaque", "dpop", "gate",
+    "hot", "fitting", "thrashing", "browser", "traced", "fronted", "funnel", "post", "tls", "opaque", "revoked", "dpop", "gate",
     "single", "large", "routes",
 }  # fmt: skip
 
@@ -171,8 +171,9 @@ def test_no_load_is_raced_twice(tmp_path: Path) -> None:
     (tmp_path / "gateway" / "cli.py").touch()
     measures = [comparison.measure for race in rows_against(tmp_path) for comparison in race.comparisons]
     assert len(set(measures)) == len(measures)
-    assert [measure for measure in measures if measure.startswith(("opaque", "dpop"))] == [
+    assert [measure for measure in measures if measure.startswith(("opaque", "revoked", "dpop"))] == [
         "opaque: this wheel against the one before",
+        "revoked: this wheel against the one before",
         "dpop: this wheel against the one before",
     ]
 
