@@ -1,5 +1,6 @@
 """A whole Kubernetes of one node, of real parts, for as long as the tests run."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -25,6 +26,10 @@ _PAUSE: Final = 0.5
 _PROXY: Final = 1.0
 
 
+#: variable that names the first process of a cluster which somebody else has brought up, for those that share it
+SHARED: Final = "KUBERNETES_OF_TESTS"
+
+
 class CommandFailed(Exception):
     """A command ended with an error; the message has what it printed."""
 
@@ -32,9 +37,17 @@ class CommandFailed(Exception):
 class Cluster:
     """One node, one administrator: what `kubectl`, `helm` and clients do is done from the node."""
 
-    def __init__(self) -> None:
+    def __init__(self, init: int | None = None) -> None:
+        """`init`: of one that is up already, as `Cluster.init` says there; that is who brings it down."""
         self._place = Place(HOME / "cluster", in_memory=("containerd", "etcd"), pods=True)
         self.folder = self._place.folder
+        if init is not None:
+            self._place.enter(init)
+
+    @property
+    def init(self) -> int:
+        """Its first process, by which others find it."""
+        return self._place.init
 
     @property
     def kubeconfig(self) -> Path:
@@ -131,6 +144,15 @@ class Cluster:
     def start(self, name: str, command: list[str]) -> None:
         """Starts one more part, which runs until the cluster is brought down; what it prints is in NAME.log."""
         self._place.start(name, command)
+
+    @contextmanager
+    def once(self, what: str) -> Iterator[bool]:
+        """True for the first of all processes that use this cluster to ask; the others wait until it is through."""
+        with (self.folder / f"{what}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            made = self.folder / f"{what}.made"
+            yield not made.exists()
+            made.touch()
 
     @contextmanager
     def namespace(self, level: str = "restricted") -> Iterator[str]:

@@ -11,21 +11,25 @@ from tests.kubernetes.cluster import Cluster
 #: seconds for one response
 _PATIENCE: Final = 15.0
 #: seconds between two requests of a connection: on two cores, what starts meanwhile needs some of them
-_PAUSE: Final = 0.1
+_PAUSE: Final = 0.25
 
 
 class Load:
-    """As a context, `connections` clients of http://`address`/ that ask one request after the other, until it is left.
+    """As a context, `connections` clients of http://`address`/ that ask one request after the other, until it is left,
+    each `pause` seconds after its last response.
 
     A connection is opened anew after `Connection: close`, or when it was closed between two requests, as clients do. A request
     that was sent and got no whole response, or another status than 200, has failed: nothing is tried again.
     """
 
-    def __init__(self, cluster: Cluster, address: str, port: int, token: str, connections: int = 50) -> None:
+    def __init__(
+        self, cluster: Cluster, address: str, port: int, token: str, connections: int = 50, pause: float = _PAUSE
+    ) -> None:
         self._cluster = cluster
         self._where = (address, port)
         self._request = f"GET /load HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
         self._connections = connections
+        self._pause = pause
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.answered = 0
@@ -74,7 +78,7 @@ class Load:
                 writer.write(self._request)
                 kept = await asyncio.wait_for(self._response(reader), _PATIENCE)
                 self.answered += 1
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(self._pause)
         finally:
             writer.close()
 

@@ -57,6 +57,15 @@ class Place:
         self._started: list[subprocess.Popen[bytes]] = []
         self._lock: TextIO | None = None
 
+    @property
+    def init(self) -> int:
+        """Its first process, by which another process finds it; 0: it is not open."""
+        return self._init
+
+    def enter(self, init: int) -> None:
+        """Uses a place that another process has opened, and closes. `init`: as it says there."""
+        self._init = init
+
     def open(self) -> None:
         """Makes the place, empty, after what an earlier run may have left. Waits for another process that has one."""
         self._wait_for_others()

@@ -24,6 +24,10 @@ issuers:
 """
 
 
+#: Others use the node at the same time: who asks for half a core waits until they have gone.
+LITTLE = "--set=resources.requests.cpu=100m"
+
+
 class Shop:
     """A namespace under Pod Security restricted with an API, an issuer, and what `helm` makes of the chart."""
 
@@ -40,12 +44,13 @@ class Shop:
         return done.returncode, done.stdout + done.stderr
 
     def install(self, *arguments: str) -> None:
-        self.helm("install", "gateway", CHART, f"--set-file=config={self._config}", "--wait", *arguments)
+        self.helm("install", "gateway", CHART, f"--set-file=config={self._config}", LITTLE, "--wait", *arguments)
         self.cluster.wait_rollout(WORKLOAD, self.namespace)
 
     def upgrade(self, *arguments: str, config: str = CONFIG, check: bool = True) -> tuple[int, str]:
         self._config.write_text(config)
-        return self.helm("upgrade", "gateway", CHART, f"--set-file=config={self._config}", *arguments, check=check)
+        values = (f"--set-file=config={self._config}", LITTLE)
+        return self.helm("upgrade", "gateway", CHART, *values, *arguments, check=check)
 
     def kubectl(self, *arguments: str, check: bool = True) -> str:
         return self.cluster.kubectl("--namespace", self.namespace, *arguments, check=check)
@@ -102,6 +107,7 @@ def shop(cluster: Cluster, namespace: str, tmp_path: Path, helm: str, image: str
     return Shop(cluster, namespace, tmp_path, helm)
 
 
+@pytest.mark.long
 def test_a_release_is_installed_tested_upgraded_rolled_back_and_uninstalled(shop: Shop) -> None:
     shop.install()
     assert "The configuration is sound." in shop.kubectl("logs", WORKLOAD, "-c", "check")
@@ -164,6 +170,7 @@ def test_a_bad_configuration_leaves_the_old_pods_serving_and_says_why_in_the_log
     shop.cluster.wait_until(lambda: new not in shop.kubectl(*selected).split(), f"{new} is gone")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 def test_no_request_fails_through_two_rolling_restarts(shop: Shop) -> None:
     shop.install()

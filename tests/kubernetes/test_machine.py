@@ -1,19 +1,30 @@
 """What is started on the machine ends with the tests, also when they are killed."""
 
+import fcntl
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.kubernetes.machine import Place
+from tests.kubernetes.tools import HOME
 
 # A setting is one for the whole machine, and kubelet changes it too.
 pytestmark = pytest.mark.cluster
 
 _SETTING = Path("/proc/sys/kernel/panic")
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """Of several processes one at a time changes settings of the machine."""
+    with (HOME / "machine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

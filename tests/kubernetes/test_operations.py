@@ -16,6 +16,8 @@ __all__ = ["shop"]
 NAME = "gateway-bearer-gateway"
 #: a port that no policy of these tests opens
 ELSEWHERE = 8099
+#: seconds between two requests of a connection that is to make a gateway busy
+BUSY = 0.1
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def test_an_autoscaler_adds_gateways_that_are_busy_and_takes_them_away(shop: Sho
         "--set=resources.requests.cpu=50m",
     )
     ready = ("get", WORKLOAD, "-o", "jsonpath={.status.readyReplicas}")
-    with Load(shop.cluster, shop.address(NAME), 80, shop.token(), connections=50) as load:
+    with Load(shop.cluster, shop.address(NAME), 80, shop.token(), connections=50, pause=BUSY) as load:
         shop.cluster.wait_until(lambda: shop.kubectl(*ready) == "2", "a second gateway", 120)
         load.wait_for_more()
     assert load.failed == []
@@ -61,7 +63,7 @@ def test_an_autoscaler_counts_requests_by_the_rule_of_the_documentation(shop: Sh
     [gateway] = json.loads(told)["items"]
     address = f"{gateway['status']['podIP']}:9090"
     watch_pods(shop.cluster, {(shop.namespace, gateway["metadata"]["name"]): address})
-    with Load(shop.cluster, shop.address(NAME), 80, shop.token(), connections=10) as load:
+    with Load(shop.cluster, shop.address(NAME), 80, shop.token(), connections=10, pause=BUSY) as load:
         shop.cluster.wait_until(lambda: shop.kubectl(*ready) == "2", "a second gateway", 120)
     assert load.failed == []
 
@@ -120,6 +122,7 @@ def hashes(shop: Shop) -> set[str]:
     return found
 
 
+@pytest.mark.long
 def test_a_changed_configmap_is_live_in_every_replica_without_a_restart_or_a_failed_request(shop: Shop) -> None:
     shop.install("--set=replicas=2")
     [before] = hashes(shop)

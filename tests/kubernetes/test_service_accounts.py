@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.test_install import CHART, WORKLOAD
+from tests.kubernetes.test_install import CHART, LITTLE, WORKLOAD
 from tests.kubernetes.workloads import container, deployment, listed, pod, service
 
 CONFIG = """\
@@ -76,7 +76,7 @@ def tokens(cluster: Cluster, namespace: str, tmp_path: Path, image: str, api: st
     config = tmp_path / "gateway.yaml"
     config.write_text(CONFIG)
     install = ["helm3", "--namespace", namespace, "install", "gateway", CHART, f"--set-file=config={config}"]
-    cluster.run(*install, "--set=serviceAccount.token=true", "--set=replicas=1", "--wait", timeout=240)
+    cluster.run(*install, "--set=serviceAccount.token=true", "--set=replicas=1", LITTLE, "--wait", timeout=240)
     cluster.wait_rollout(WORKLOAD, namespace)
     cluster.wait_rollout("deployment/orders", namespace)
     cluster.kubectl("--namespace", namespace, "wait", "--for=condition=Ready", "pod/caller", "--timeout=60s")
