@@ -218,6 +218,7 @@ def _wanted(arguments: argparse.Namespace, told: Judged, part: Part) -> Wanted:
         drain_delay=told.drain_delay,
         drain=told.drain,
         needs_token=told.needs_token,
+        speaks_tls=told.speaks_tls,
         command=_command(arguments),
     )
 

@@ -41,6 +41,7 @@ class Judged:
     drain_delay: float = 5.0
     drain: float = 20.0
     needs_token: bool = False
+    speaks_tls: bool = False
 
     @classmethod
     def wrong(cls, sentence: str) -> "Judged":
@@ -59,6 +60,7 @@ def judged(text: str, variables: Mapping[str, str], *, source: str, mounts: Moun
     if loaded.config is not None:
         config = loaded.config
         found.drain_delay, found.drain = float(config.limits.drain_delay), float(config.limits.drain)
+        found.speaks_tls = config.tls is not None
         found.needs_token = any(path.startswith(_OF_ACCOUNT) for path in named)
         found.problems += map(partial(_remark, "problem"), _homeless(config))
         found.remarks += map(partial(_remark, "warning"), _unshared(config))

@@ -251,6 +251,8 @@ class _Patching:
                     at = ("spec", "ports", str(route.index), "targetPort")
                     self._followers.set_once(route.service, at, port)
         self.remarks += _not_guarded(workload, found, routes)
+        if wanted.speaks_tls:
+            self.remarks += _not_plain(found)
         self.remarks += self._followers.follow(workload, found)
 
     def _write_policies(self) -> None:
@@ -279,6 +281,19 @@ class _Patching:
                 for other in beside.picked(workload, written):
                     sentence = f"is for the pods of {other} as well, which get no gateway, and closes their ports"
                     self.remarks.append(Remark("warning", f"NetworkPolicy/{name}", sentence))
+
+
+def _not_plain(found: Guarded) -> Iterator[Remark]:
+    """Services whose clients have to speak TLS from now on, and that do not say so yet."""
+    for route in found.routes:
+        if "https" in (route.application, route.name):
+            continue
+        sentence = (
+            "leads to a gateway that speaks TLS, since the configuration has tls: clients, Ingresses and monitors that "
+            "ask it by http:// get nothing. Have them ask by https:// and say appProtocol: https there, with "
+            "--target-port here; or leave tls out and let what stands in front end it"
+        )
+        yield Remark("warning", route.label, sentence)
 
 
 def _not_guarded(workload: Workload, found: Guarded, routes: list[Route]) -> Iterator[Remark]:

@@ -65,6 +65,8 @@ class Wanted:
     drain: float = 20.0
     #: the gateway asks the cluster for keys, and needs what its service account has for that
     needs_token: bool = False
+    #: its port speaks TLS, and so does every Service that leads there
+    speaks_tls: bool = False
     #: the command line up to its options of parts, for the steps that are shown
     command: str = "bearer-gateway inject -f -"
 

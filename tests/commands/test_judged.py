@@ -70,6 +70,14 @@ def test_preset_kubernetes_needs_the_token_of_the_pod() -> None:
     assert not judge(text + "    jwks_url: https://keys.example\n").needs_token
 
 
+def test_tls_of_the_gateway_is_known() -> None:
+    tls = "tls: {certificate: /etc/bearer-gateway/secrets/t/tls.crt, key: /etc/bearer-gateway/secrets/t/tls.key}\n"
+    found = judge(BARE + tls, secrets=(Secrets("t"),))
+    assert found.problems == []
+    assert found.speaks_tls
+    assert not judge(BARE).speaks_tls
+
+
 def test_the_gateway_is_not_its_own_api() -> None:
     own = BARE + "upstream: http://127.0.0.1:15080\n"
     assert "is this gateway itself" in str(judge(own).problems[0])

@@ -169,6 +169,20 @@ def test_what_is_not_guarded_is_said() -> None:
     assert "Service/web port x leads to a port that no container declares" in told
 
 
+def test_a_service_that_is_asked_in_the_clear_is_told_of_tls() -> None:
+    sentence = "Service/web port http: leads to a gateway that speaks TLS"
+    assert sentence in said(injected(DEPLOYMENT + SERVICE, speaks_tls=True))
+    assert "speaks TLS" not in said(injected(DEPLOYMENT + SERVICE))
+    knows = SERVICE.replace("    port: 80\n", "    port: 443\n    appProtocol: https\n")
+    named = SERVICE.replace("- name: http", "- name: https")
+    for text in (knows, named):
+        assert "speaks TLS" not in said(injected(DEPLOYMENT + text, target="http", speaks_tls=True))
+    # What does not lead to the gateway is as it was.
+    more = "  - {name: m, port: 9102, targetPort: m}\n"
+    two = DEPLOYMENT.replace("        readiness", "        - {name: m, containerPort: 9102}\n        readiness")
+    assert "port m: leads to a gateway" not in said(injected(two + SERVICE + more, target="http", speaks_tls=True))
+
+
 def test_a_stream_without_an_api_is_no_success() -> None:
     assert problems("kind: ConfigMap\n")[0] == "problem  the stream has nothing that a gateway was put beside"
     assert "has no workload shop" in problems(DEPLOYMENT, names=("shop",))[0]
