@@ -27,6 +27,7 @@ EVERYTHING = [
     "--set=autoscaling.requestsPerPod=100,httpRoute.enabled=true,httpRoute.parentRefs[0].name=public,serviceMonitor.enabled=true",
     "--set=prometheusRule.enabled=true,dashboard.enabled=true,secrets.a.secretName=b,files.c.configMapName=d",
     "--set=ports.decisions=8082,config.decisions=:8082",
+    "--set=ports.decisionsGrpc=9001,config.decisions_grpc=:9001",
     "--set=networkPolicy.metricsFrom[0].podSelector.matchLabels.a=b",
 ]
 KINDS = [
@@ -295,7 +296,7 @@ ATTACKS = [
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_text_stays_one_text_wherever_it_is_written(helm: Path, attack: str, tmp_path: Path) -> None:
     """Even where nobody asks the schema."""
-    without = "config.decisions=:8082|secrets.a.secretName=b,files.c.configMapName=d,?"
+    without = "config.decisions=:8082|config.decisions_grpc=:9001|secrets.a.secretName=b,files.c.configMapName=d,?"
     everything = [re.sub(without, "", argument).strip(",") for argument in EVERYTHING]
 
     def rendered(text: str) -> list[Any]:

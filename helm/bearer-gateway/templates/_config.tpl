@@ -105,15 +105,56 @@ Refuses what Helm's YAML 1.1 may have read as something else than was written, a
 {{- end -}}
 {{- end -}}
 
-{{/* "yes" unless the configuration is known to have no decision API; somebody else's may have one. */}}
-{{- define "bearer-gateway.mayDecide" -}}
-{{- $values := .Values -}}
+{{/* "yes" unless the configuration is known not to have `key`; somebody else's may. `context`, `key`. */}}
+{{- define "bearer-gateway.mayHave" -}}
+{{- $values := .context.Values -}}
 {{- $config := $values.config -}}
 {{- if kindIs "string" $config -}}
 {{- $config = fromYaml $config -}}
 {{- end -}}
-{{- if or $values.existingConfigMap (get (default dict $config) "decisions") (hasKey (default dict $config) "Error") -}}
+{{- if or $values.existingConfigMap (get (default dict $config) .key) (hasKey (default dict $config) "Error") -}}
 yes
+{{- end -}}
+{{- end -}}
+
+{{/* The listeners of a pod and the ports that the values give them, in the order of values.yaml, as a list in JSON: `name`, `key` of the configuration, `port`. */}}
+{{- define "bearer-gateway.listeners" -}}
+{{- $listeners := list (dict "name" "http" "key" "listen" "port" .Values.ports.http) (dict "name" "admin" "key" "admin" "port" .Values.ports.admin) -}}
+{{- $listeners = append $listeners (dict "name" "decisions" "key" "decisions" "port" .Values.ports.decisions) -}}
+{{- append $listeners (dict "name" "decisionsGrpc" "key" "decisions_grpc" "port" .Values.ports.decisionsGrpc) | toJson -}}
+{{- end -}}
+
+{{/* What its ports cannot be. */}}
+{{- define "bearer-gateway.checkPorts" -}}
+{{- $values := .Values -}}
+{{- $seen := dict -}}
+{{- range include "bearer-gateway.listeners" . | fromJsonArray -}}
+{{- $may := has .key (list "decisions" "decisions_grpc") -}}
+{{- if kindIs "map" $values.config -}}
+{{- $address := get $values.config .key -}}
+{{- if kindIs "map" $address -}}
+{{- $address = get $address "address" -}}
+{{- end -}}
+{{- if $address -}}
+{{- $found := regexFind `:[0-9]+$` (toString $address) | trimPrefix ":" -}}
+{{- if ne $found (toString (default "" .port | int64)) -}}
+{{- fail (printf "config.%s: does not listen on the port that ports.%s says, on which Services and probes rest; make them the same%s" .key .name (ternary "" ", or leave it out here" $may)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if .port -}}
+{{- $port := .port | int64 | toString -}}
+{{- if hasKey $seen $port -}}
+{{- fail (printf "ports: %s and %s are the same" (get $seen $port) .name) -}}
+{{- end -}}
+{{- $_ := set $seen $port .name -}}
+{{- if and $may (not (include "bearer-gateway.mayHave" (dict "context" $ "key" .key))) -}}
+{{- fail (printf "ports.%s: is given, and the configuration has no %s; give both or neither" .name .key) -}}
+{{- end -}}
+{{- if and $values.console.enabled (eq (int64 .port) (int64 $values.console.port)) -}}
+{{- fail (printf "console.port: is that of ports.%s" .name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -161,15 +202,6 @@ yes
 {{- end -}}
 {{- end -}}
 {{- if kindIs "map" $values.config -}}
-{{- range $key, $port := dict "listen" (dict "name" "http" "is" $values.ports.http) "admin" (dict "name" "admin" "is" $values.ports.admin) "decisions" (dict "name" "decisions" "is" $values.ports.decisions) -}}
-{{- $address := get $values.config $key -}}
-{{- if $address -}}
-{{- $found := regexFind `:[0-9]+$` (toString $address) | trimPrefix ":" -}}
-{{- if ne $found (toString (default "" $port.is | int64)) -}}
-{{- fail (printf "config.%s: does not listen on the port that ports.%s says, on which Services and probes rest; make them the same%s" $key $port.name (ternary "" ", or leave it out here" (eq $key "decisions"))) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
 {{- $limits := default dict $values.config.limits -}}
 {{- $delay := include "bearer-gateway.milliseconds" (ternary $limits.drain_delay "5s" (hasKey $limits "drain_delay")) -}}
 {{- $drain := include "bearer-gateway.milliseconds" (ternary $limits.drain "20s" (hasKey $limits "drain")) -}}
@@ -182,23 +214,16 @@ yes
 {{- if and (kindIs "map" $values.config) (hasKey $values.config "console") -}}
 {{- fail "config.console: is given, and console.enabled is true; give one of them" -}}
 {{- end -}}
-{{- range $name, $port := dict "http" $values.ports.http "admin" $values.ports.admin "decisions" $values.ports.decisions -}}
-{{- if eq (int64 (default 0 $port)) (int64 $values.console.port) -}}
-{{- fail (printf "console.port: is that of ports.%s" $name) -}}
 {{- end -}}
+{{- include "bearer-gateway.checkPorts" . -}}
+{{- $config := $values.config -}}
+{{- if kindIs "string" $config -}}
+{{- $config = fromYaml $config -}}
 {{- end -}}
-{{- end -}}
-{{- if eq (int64 $values.ports.http) (int64 $values.ports.admin) -}}
-{{- fail "ports: http and admin are the same" -}}
-{{- end -}}
-{{- with $values.ports.decisions -}}
-{{- range $name, $port := dict "http" $values.ports.http "admin" $values.ports.admin -}}
-{{- if eq (int64 $values.ports.decisions) (int64 $port) -}}
-{{- fail (printf "ports: %s and decisions are the same" $name) -}}
-{{- end -}}
-{{- end -}}
-{{- if not (include "bearer-gateway.mayDecide" $) -}}
-{{- fail "ports.decisions: is given, and the configuration has no decisions; give both or neither" -}}
+{{- if and (not $values.existingConfigMap) $values.service.appProtocol (not (hasKey (default dict $config) "Error")) -}}
+{{- $speaks := ternary "https" "http" (kindIs "map" (get (default dict $config) "tls")) -}}
+{{- if ne $speaks $values.service.appProtocol -}}
+{{- fail (printf "service.appProtocol: is %s, and by its configuration the gateway speaks %s; leave it out" $values.service.appProtocol $speaks) -}}
 {{- end -}}
 {{- end -}}
 {{- range $key := list "type" "selector" "ports" -}}

@@ -20,13 +20,24 @@
 {{- ternary "true" "" (kindIs "map" (get (default dict $config) "tracing")) -}}
 {{- end -}}
 
-{{/* What the port for requests speaks; of somebody else's ConfigMap it is taken to be http. */}}
+{{/* What the port for requests speaks: as the values say, else the configuration; of somebody else's ConfigMap it is taken to be http. */}}
 {{- define "bearer-gateway.speaks" -}}
 {{- $config := .Values.config -}}
 {{- if kindIs "string" $config -}}
 {{- $config = fromYaml $config -}}
 {{- end -}}
-{{- ternary "https" "http" (kindIs "map" (get (default dict $config) "tls")) -}}
+{{- default (ternary "https" "http" (kindIs "map" (get (default dict $config) "tls"))) .Values.service.appProtocol -}}
+{{- end -}}
+
+{{/* What the port for questions over gRPC speaks, as an appProtocol; of somebody else's ConfigMap it is taken to be in the clear. */}}
+{{- define "bearer-gateway.grpcSpeaks" -}}
+{{- $config := .Values.config -}}
+{{- if kindIs "string" $config -}}
+{{- $config = fromYaml $config -}}
+{{- end -}}
+{{- $section := get (default dict $config) "decisions_grpc" -}}
+{{- $tls := get (ternary $section dict (kindIs "map" $section)) "tls" -}}
+{{- ternary "https" "kubernetes.io/h2c" (kindIs "map" $tls) -}}
 {{- end -}}
 
 {{/* Whether an entry of `issuers` is this very cluster, which is asked with the token of the pod. */}}
