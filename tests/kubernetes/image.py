@@ -28,7 +28,9 @@ _RECIPE: Final = (
     "requirements-extras.txt", "requirements-build.txt",
 )  # fmt: skip
 #: whatever the build reads
-_SOURCES: Final = (*_RECIPE, "LICENSE", "README.md", "gateway/**/*.py")
+_SOURCES: Final = (*_RECIPE, "LICENSE", "README.md", "gateway/**/*")
+#: what lies among the sources and is left out (.dockerignore)
+_MADE: Final = frozenset({".pyc", ".so"})
 #: characters of a hash, enough for the states of a clone
 _KEY: Final = 16
 #: 2026-01-01, for whatever has no time of its own
@@ -115,7 +117,8 @@ def build_into(path: Path) -> None:
 
 def _hash(patterns: tuple[str, ...]) -> str:
     made = hashlib.sha256()
-    for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}):
+    found = {path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}
+    for path in sorted(path for path in found if path.suffix not in _MADE):
         made.update(f"{path.relative_to(ROOT)}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return made.hexdigest()[:_KEY]
 

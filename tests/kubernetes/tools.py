@@ -19,6 +19,8 @@ from typing import Final
 #: where they are kept; $K8S_HOME names another folder
 HOME: Final = Path(os.environ.get("K8S_HOME") or "/var/cache/bearer-gateway/kubernetes")
 KUBERNETES: Final = "1.37.2"
+#: flags of `go build` that are the same for all, so that one uses what was compiled for another
+COMPILING: Final = ("-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
 #: seconds between two lines that say how far a build is
 _TOLD_EVERY: Final = 15.0
 
@@ -166,8 +168,9 @@ def _build(key: str, recipe: Recipe) -> None:
     environment = {**os.environ, "CGO_ENABLED": "0"}
     if recipe.huge:  # unless whoever calls wants to keep them
         environment.setdefault("GOCACHE", str(work / "cache"))
+    # Nobody debugs them: what a debugger reads is not made at all.
     linked = "-s -w " + " ".join(f"-X {variable}" for variable in recipe.variables)
-    command = ["go", "build", "-v", "-mod=mod", "-trimpath", "-buildvcs=false", f"-ldflags={linked}", "-o", f"{out}/"]
+    command = ["go", "build", "-v", "-mod=mod", *COMPILING, f"-ldflags={linked}", "-o", f"{out}/"]
     _watch([*command, *_packages(recipe)], work, environment)
     (HOME / "bin").mkdir(exist_ok=True)
     for program, package in zip(recipe.programs, _packages(recipe), strict=True):
@@ -226,6 +229,9 @@ def say(line: str) -> None:
 
 def main(names: list[str]) -> int:
     """Builds what `names` says, everything without a name, and prints where it is."""
+    # What Go compiles for one of them is used for the next; it is thrown away behind the last one.
+    cache = HOME / "build" / "cache"
+    os.environ.setdefault("GOCACHE", str(cache))
     try:
         for name in names or _RECIPE_OF:
             sys.stdout.write(f"{tool(name)}\n")
@@ -234,6 +240,8 @@ def main(names: list[str]) -> int:
     except BuildFailed as failed:
         say(str(failed))
         return 1
+    finally:
+        shutil.rmtree(cache, ignore_errors=True)
     return 0
 
 
