@@ -35,7 +35,6 @@ class Shop:
         self.cluster = cluster
         self.namespace = namespace
         self._config = folder / "gateway.yaml"
-        self._config.write_text(CONFIG)
         self._helm = helm
 
     def helm(self, *arguments: str, check: bool = True) -> tuple[int, str]:
@@ -43,7 +42,8 @@ class Shop:
         done = self.cluster.run(self._helm, "--namespace", self.namespace, *arguments, check=check, timeout=240)
         return done.returncode, done.stdout + done.stderr
 
-    def install(self, *arguments: str) -> None:
+    def install(self, *arguments: str, config: str = CONFIG) -> None:
+        self._config.write_text(config)
         self.helm("install", "gateway", CHART, f"--set-file=config={self._config}", LITTLE, "--wait", *arguments)
         self.cluster.wait_rollout(WORKLOAD, self.namespace)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import urllib.request
 
 import pytest
@@ -16,6 +17,15 @@ __all__ = ["shop"]
 NAME = "gateway-bearer-gateway"
 #: a port that no policy of these tests opens
 ELSEWHERE = 8099
+#: as Envoy: a connection to the address, and what the health check there says
+ASKS_BY_GRPC = """
+import sys, grpc
+with grpc.insecure_channel(sys.argv[1]) as channel:
+    asked = channel.unary_unary("/grpc.health.v1.Health/Check", request_serializer=bytes, response_deserializer=bytes)
+    print(asked(b"", timeout=10, wait_for_ready=True).hex())
+"""
+#: HealthCheckResponse: SERVING
+SERVING = "0801"
 #: seconds between two requests of a connection that is to make a gateway busy
 BUSY = 0.1
 
@@ -95,6 +105,13 @@ def test_its_policy_lets_in_who_may_ask_and_the_gateway_out_to_what_it_names(
     assert status_seen_by(shop, "client", beyond) == "200"
     assert status_seen_by(shop, WORKLOAD, beyond, "-c", "bearer-gateway") == "nothing"
     assert "Succeeded" in shop.helm("test", "gateway")[1]
+
+
+def test_envoy_finds_a_service_where_it_asks_over_grpc(shop: Shop) -> None:
+    asked = "decisions_grpc: ':9001'\ntrusted_proxies: [198.18.0.0/16]\n"
+    shop.install("--set=replicas=1,ports.decisionsGrpc=9001", config=CONFIG + asked)
+    where = f"{shop.address(f'{NAME}-decisions')}:9001"
+    assert shop.cluster.run(sys.executable, "-c", ASKS_BY_GRPC, where).stdout.strip() == SERVING
 
 
 def test_no_request_fails_through_an_upgrade(shop: Shop) -> None:
