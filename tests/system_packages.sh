@@ -11,6 +11,7 @@ need() { # COMMAND PACKAGE
 if [ $# -eq 0 ]; then
     need chromium chromium # a single-page app
     need curl curl       # pastes what the demo prints
+    need faketime faketime # a clock that is wrong, for one program
     need haproxy haproxy # a peer in the benchmark, which has tests of its own
     need javac default-jdk-headless # reads the identity as docs/identity.md shows it for Spring
     need mvn maven       # and gets what that needs

@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="a request that gets around a route, and a warning that somebody gets in who should not, is a problem",
+        help="a request that gets around a route, a warning that somebody gets in who should not, and whatever "
+        "--online warns of, is a problem",
     )
     parser.add_argument(
         "--online",
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         # Whoever asks nobody loads nothing for it.
         from gateway.commands.online import run_online  # noqa: PLC0415
 
-        return OK if run_online(loaded.config, loaded.secrets) else FAILED
+        return OK if run_online(loaded.config, loaded.secrets, strict=arguments.strict) else FAILED
     return OK
 
 

@@ -22,6 +22,8 @@ from gateway.remote.keys.discovery import Discovered, DiscoveryRefused, Publishe
 _LONGEST: Final = 300
 #: seconds from which clocks differ by more than tokens put up with
 CLOCKS: Final = 60.0
+#: the words for it
+CLOCK: Final = "its clock"
 _WELL_KNOWN: Final = re.compile(r"/\.well-known/[^?#]*\Z")
 
 
@@ -81,7 +83,7 @@ def clock_sentence(ahead: float | None) -> str | None:
         return None
     which = "ahead of" if ahead > 0 else "behind"
     return (
-        f"its clock is {abs(ahead):.0f} s {which} this machine's: one of the two is wrong, and tokens will look "
+        f"{CLOCK} is {abs(ahead):.0f} s {which} this machine's: one of the two is wrong, and tokens will look "
         f"{'as if they were not valid yet' if ahead > 0 else 'expired'}"
     )
 

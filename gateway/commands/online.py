@@ -12,11 +12,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from gateway.commands.finding import Finding, Question, State, Wrong, table
-from gateway.commands.online_apis import ask_collector, ask_store, ask_token_endpoint, ask_upstream
+from gateway.commands.finding import Asked, Finding, Question, State, Wrong, table
+from gateway.commands.met import CLOCK
+from gateway.commands.online_apis import SAYS_NOTHING, ask_collector, ask_store, ask_token_endpoint, ask_upstream
 from gateway.commands.online_issuers import ask_introspection, ask_issuer, ask_userinfo
+from gateway.console import remedies
 from gateway.core.config.file import Config, upstreams_of
-from gateway.core.config.issuers import issuer_name
+from gateway.core.config.issuers import Issuer, issuer_name
 from gateway.core.config.log import Log
 from gateway.core.config.secret import Secret
 from gateway.core.config.upstreams import token_requests_of
@@ -31,44 +33,64 @@ from gateway.remote.http import FetchFailed
 LIMIT: Final = 15.0
 
 
-def questions_of(config: Config, secrets: Mapping[Secret, str]) -> Iterator[tuple[str, Question]]:
-    """Who is asked, and how, in the order of the reference. `secrets`: what was read for each that it names."""
+def questions_of(config: Config, secrets: Mapping[Secret, str]) -> Iterator[Asked]:
+    """Who is asked, how, and what helps, in the order of the reference. `secrets`: what was read for each."""
     for issuer in config.issuers:
         name = issuer_name(issuer)
         if are_apart(issuer):
             for iss in filled(issuer):
-                yield f"issuer {iss}", partial(ask_issuer, replace(issuer, issuer=iss, tenants=None), secrets)
+                one = replace(issuer, issuer=iss, tenants=None)
+                yield Asked(f"issuer {iss}", partial(ask_issuer, one, secrets), partial(_issuer_remedy, one))
         else:
-            yield f"issuer {name}", partial(ask_issuer, issuer, secrets)
+            yield Asked(f"issuer {name}", partial(ask_issuer, issuer, secrets), partial(_issuer_remedy, issuer))
         if issuer.introspection is not None:
-            yield f"introspection of {name}", partial(ask_introspection, issuer, issuer.introspection, secrets)
+            yield Asked(f"introspection of {name}", partial(ask_introspection, issuer, issuer.introspection, secrets))
         if issuer.userinfo is not None:
-            yield f"userinfo of {name}", partial(ask_userinfo, issuer, issuer.userinfo, secrets)
+            yield Asked(f"userinfo of {name}", partial(ask_userinfo, issuer, issuer.userinfo, secrets))
     if config.store.url is not None:
-        yield "store", partial(ask_store, config, secrets)
+        yield Asked("store", partial(ask_store, config, secrets))
     upstreams = upstreams_of(config)
     names = shown_keys(upstreams)
     for name, upstream in upstreams.items():
-        yield f"upstream {names[name]}", partial(ask_upstream, upstream)
+        yield Asked(f"upstream {names[name]}", partial(ask_upstream, upstream), _api_remedy)
         for section in token_requests_of(upstream).values():
-            yield f"token for {names[name]}", partial(ask_token_endpoint, name, section, secrets)
+            yield Asked(f"token for {names[name]}", partial(ask_token_endpoint, name, section, secrets))
     if config.tracing is not None:
-        yield "tracing", partial(ask_collector, config.tracing, secrets)
+        yield Asked("tracing", partial(ask_collector, config.tracing, secrets))
+
+
+def _issuer_remedy(issuer: Issuer, says: str) -> str:
+    return remedies.OF_A_CLOCK if CLOCK in says else remedies.of_issuer(says, issuer.issuer)
+
+
+def _api_remedy(says: str) -> str:
+    return remedies.OF_A_SILENT_API if SAYS_NOTHING in says else remedies.of_api(says)
 
 
 async def ask_all(
-    config: Config, secrets: Mapping[Secret, str], *, told: Callable[[Finding], None], limit: float = LIMIT
+    config: Config,
+    secrets: Mapping[Secret, str],
+    *,
+    told: Callable[[Finding], None],
+    limit: float = LIMIT,
+    strict: bool = False,
 ) -> list[Finding]:
-    """Asks each of them, all at the same time; in the order of the reference. `told`: hears of each as it comes."""
+    """Asks each of them, all at the same time; in the order of the reference. `told`: hears of each as it comes.
 
-    async def ask(about: str, question: Question) -> Finding:
+    `strict`: what would be a warning is a problem.
+    """
+
+    async def ask(asked: Asked) -> Finding:
         begun = time.monotonic()
-        state, says = await _heard(question, limit)
-        finding = Finding(about, state, says, time.monotonic() - begun)
+        state, says = await _heard(asked.question, limit)
+        if strict and state == "warning":
+            state = "problem"
+        advice = "" if state == "ok" else asked.remedy(says)
+        finding = Finding(asked.about, state, says, time.monotonic() - begun, advice)
         told(finding)
         return finding
 
-    return await asyncio.gather(*(ask(about, question) for about, question in questions_of(config, secrets)))
+    return await asyncio.gather(*(ask(asked) for asked in questions_of(config, secrets)))
 
 
 async def _heard(question: Question, limit: float) -> tuple[State, str]:
@@ -83,14 +105,17 @@ async def _heard(question: Question, limit: float) -> tuple[State, str]:
         return "problem", refusal.evidence
 
 
-def run_online(config: Config, secrets: Mapping[Secret, str]) -> bool:
-    """Asks them, with a line for each that has responded and a table at the end. True: none has a problem."""
+def run_online(config: Config, secrets: Mapping[Secret, str], *, strict: bool = False) -> bool:
+    """Asks them, with a line for each that has responded and a table at the end. True: none has a problem.
+
+    `strict`: a warning is one.
+    """
 
     def told(finding: Finding) -> None:
         print(f"asked    {finding.about}: {finding.state} after {finding.took:.1f} s", flush=True)
 
     set_up_logging(Log(level="error", format="text"))
-    findings = asyncio.run(ask_all(config, secrets, told=told))
+    findings = asyncio.run(ask_all(config, secrets, told=told, strict=strict))
     for line in table(findings):
         print(line)
     wrong = sum(finding.state == "problem" for finding in findings)

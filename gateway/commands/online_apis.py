@@ -36,6 +36,7 @@ from gateway.store.store import Store
 
 #: seconds for the first line of an API's response
 SPEAKS_WITHIN: Final = 5.0
+SAYS_NOTHING: Final = "says nothing to HEAD /"
 #: seconds until a store that cannot be had is given up, and from one look whether it can to the next
 STORE_LIMIT: Final = 3.0
 STORE_PAUSE: Final = 0.05
@@ -99,7 +100,7 @@ async def ask_upstream(upstream: UpstreamSection) -> tuple[State, str]:
         async with asyncio.timeout(SPEAKS_WITHIN):
             await caller.done.wait()
     except TimeoutError:
-        return "warning", f"{accepts}, and says nothing to HEAD / within {SPEAKS_WITHIN:g} s"
+        return "warning", f"{accepts}, and {SAYS_NOTHING} within {SPEAKS_WITHIN:g} s"
     finally:
         caller.close()
     if not caller.said and isinstance(caller.error, ssl.SSLError):

@@ -7,12 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from gateway.console import remedies
+from gateway.console.advice import advice_by_reason
 from gateway.console.history import History
-from gateway.console.told import IssuerTold, Refused, Told
+from gateway.console.told import IssuerTold, Refused, Told, UpstreamTold
 from gateway.core.errors import (
     IdToken,
+    InvalidToken,
     TokenExpired,
+    TokenMalformed,
     UnknownIssuer,
+    UntimelyToken,
     UpstreamFailed,
     UpstreamTimeout,
     WrongAudience,
@@ -73,7 +78,7 @@ def findings(
     found = [
         *_issuers(told, by_name),
         *_clocks(told, fresh),
-        *_upstreams(history, now),
+        *_upstreams(history, told, now),
         *_store(told),
         *(Finding("problem", "gateway", f"Not ready: {why}.", _LACKING) for why in unready),
         *(Finding("warning", "gateway", f"Something is missing: {why}.", _LACKING) for why in lacking),
@@ -104,14 +109,19 @@ def _issuers(told: Sequence[Told], by_name: dict[str, str]) -> Iterator[Finding]
             "warning" if one.has_keys else "problem",
             "provider",
             f"The keys of issuer {one.name} (configured as {configured}) cannot be had, {meanwhile}: {one.error}.",
-            "If it names itself otherwise than it is configured, correct issuer in the configuration, to the "
-            "letter. If "
-            "it cannot be reached, look at the provider, at its name and at the network; then refresh its keys.",
+            remedies.of_issuer(one.error, configured),
         )
 
 
 def _clocks(told: Sequence[Told], fresh: Sequence[Refused]) -> Iterator[Finding]:
-    advice = "Set both clocks by NTP: look at `timedatectl` on this machine, and at that of the provider."
+    known_ahead = [one.clock_ahead for one in worst_issuers(told) if one.clock_ahead is not None]
+    # Several providers that are all wrong by the same are not wrong.
+    ours = len(known_ahead) > 1 and max(known_ahead) - min(known_ahead) < CLOCKS < min(map(abs, known_ahead))
+    advice = (
+        "All issuers say so: it is the clock of this machine. Set it by NTP; `timedatectl` says whether that runs."
+        if ours
+        else remedies.OF_A_CLOCK
+    )
     known = set()
     for one in worst_issuers(told):
         ahead = one.clock_ahead
@@ -138,7 +148,17 @@ def _clocks(told: Sequence[Told], fresh: Sequence[Refused]) -> Iterator[Finding]
         )
 
 
-def _upstreams(history: History, now: float) -> Iterator[Finding]:
+def silence_of(ones: Sequence[UpstreamTold], responded_at: float | None, now: float) -> float:
+    """Seconds for which requests wait for an upstream that has responded to nobody meanwhile; 0: it responds.
+
+    `ones`: as each process has it.
+    """
+    longest = max((one.silence for one in ones if one.silent), default=0.0)
+    return longest if responded_at is None or now - responded_at > longest else 0.0
+
+
+def _upstreams(history: History, told: Sequence[Told], now: float) -> Iterator[Finding]:
+    yield from _silent_upstreams(history, told, now)
     for name, seen in history.upstreams.items():
         if seen.failure is None or seen.failed_at is None or now - seen.failed_at > FRESH:
             continue
@@ -152,8 +172,39 @@ def _upstreams(history: History, now: float) -> Iterator[Finding]:
             "api",
             f"The API (upstream {name}) {'failed' if since else 'fails'} {_ago(now - seen.failed_at)}: {what}"
             + ("; it has responded since." if since else "."),
-            "Is the API running, and does it listen where the evidence says? Look at its own log. A connection that is "
-            "refused means that nothing listens there.",
+            remedies.of_api(what),
+        )
+
+
+def _silent_upstreams(history: History, told: Sequence[Told], now: float) -> Iterator[Finding]:
+    """Those that take requests and respond to none."""
+    by_name: dict[str, list[UpstreamTold]] = {}
+    for process in told:
+        for one in process.upstreams:
+            by_name.setdefault(one.name, []).append(one)
+    for name, ones in by_name.items():
+        seen = history.upstreams.get(name)
+        silence = silence_of(ones, None if seen is None else seen.responded_at, now)
+        if silence > 0.0:
+            count = sum(one.silent for one in ones)
+            yield Finding(
+                "problem",
+                "api",
+                f"The API (upstream {name}, {ones[0].url}) takes requests and does not respond: "
+                f"{count} {'waits' if count == 1 else 'wait'} for it, the longest for {_duration(silence)}.",
+                remedies.OF_A_SILENT_API,
+            )
+    for name, seen in history.upstreams.items():
+        gone = seen.abandoned
+        if gone is None or now - gone.at > FRESH:
+            continue
+        since = seen.responded_at is not None and seen.responded_at > gone.at
+        yield Finding(
+            "warning" if since else "problem",
+            "api",
+            f"The API (upstream {name}) kept a client waiting that went away without a response after "
+            f"{_duration(gone.waited or 0.0)}, {_ago(now - gone.at)}" + ("; it has responded since." if since else "."),
+            remedies.OF_A_SILENT_API,
         )
 
 
@@ -223,6 +274,21 @@ def _of_client(one: Refused, count: int, by_name: dict[str, str]) -> Finding | N
             "client",
             f"{who} sends tokens{of} that have expired, {times} of late{at}: {one.evidence}.",
             "Have it get a new token before the old one ends. If all clients have this: look at the clocks.",
+        )
+    if kind is TokenMalformed:
+        return Finding(
+            "problem",
+            "client",
+            f"{who} sends a token that is no JWT, {times} of late{at}: {one.evidence}.",
+            "Many providers give one when they are not asked for a token for this API (audience, resource or scope, by "
+            "provider): have it ask so. Where all of the provider's tokens are like that, configure introspection.",
+        )
+    if kind is not None and issubclass(kind, InvalidToken) and not issubclass(kind, UntimelyToken):
+        return Finding(
+            "warning",
+            "client",
+            f"{who} is refused ({one.reason}), {times} of late{at}{f': {one.evidence}' if one.evidence else ''}.",
+            advice_by_reason().get(one.reason, ""),
         )
     return None
 

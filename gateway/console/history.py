@@ -53,6 +53,8 @@ class UpstreamSeen:
     responded_at: float | None = None
     failed_at: float | None = None
     failure: Refused | None = None
+    #: the last request whose client gave up waiting for it
+    abandoned: Refused | None = None
 
 
 class History:
@@ -79,8 +81,12 @@ class History:
             if one.responded:
                 self._seen(one.name).responded_at = told.at
         for refused in told.refusals:
-            if refused.upstream is not None:
-                seen = self._seen(refused.upstream)
+            if refused.upstream is None:
+                continue
+            seen = self._seen(refused.upstream)
+            if refused.waited is not None:
+                seen.abandoned = refused
+            else:
                 seen.failed_at, seen.failure = refused.at, refused
 
     def _seen(self, name: str) -> UpstreamSeen:

@@ -20,11 +20,20 @@ from gateway.console.told import (
     cut,
     folded,
 )
-from gateway.core.errors import Refusal, UntimelyToken, UpstreamBusy, UpstreamFailed, UpstreamTimeout
+from gateway.core.errors import (
+    ClientDisconnected,
+    Refusal,
+    UntimelyToken,
+    UpstreamBusy,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
 from gateway.ports import Ending
 
 #: refusals for one reason that are kept until the next time; the others are counted
 MAX_ALIKE: Final = 10
+#: seconds without a response after which a client that goes away gave up waiting for the upstream
+PATIENCE: Final = 2.0
 
 
 class Line(Protocol):
@@ -87,7 +96,10 @@ class Recorder:
 
     def _kept(self, ending: Ending, refusal: Refusal) -> Refused:
         line, suspect, route = self._line_of(ending), refusal.suspect, ending.route
-        failed = isinstance(refusal, UpstreamFailed | UpstreamTimeout | UpstreamBusy)
+        gave_up = (
+            isinstance(refusal, ClientDisconnected) and ending.upstream_duration is None and ending.waited > PATIENCE
+        )
+        failed = gave_up or isinstance(refusal, UpstreamFailed | UpstreamTimeout | UpstreamBusy)
         return Refused(
             at=self._clock(),
             status=ending.status,
@@ -104,6 +116,7 @@ class Recorder:
             request_id=cut(line.request_id, NAME_SHOWN),
             upstream=cut(route.upstream, NAME_SHOWN) if failed and route is not None else None,
             untimely=refusal.seconds if isinstance(refusal, UntimelyToken) else None,
+            waited=ending.waited if gave_up else None,
         )
 
     def take(self) -> tuple[Told, dict[str, int]]:

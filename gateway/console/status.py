@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Final
 
-from gateway.console.findings import CLOCKS, findings, worst_issuers
+from gateway.console.findings import CLOCKS, findings, silence_of, worst_issuers
 from gateway.console.history import History
 from gateway.console.sources import About
 from gateway.console.told import IssuerTold, Told, UpstreamTold
@@ -85,6 +85,8 @@ def _upstreams(history: History, told: list[Told], now: float) -> Iterable[dict[
             state = "failing"
         elif error is not None:
             state = "no token"
+        elif silence_of(ones, responded, now) > 0.0:
+            state = "silent"
         elif responded is None:
             state = "not asked yet"
         else:

@@ -48,6 +48,8 @@ class Refused(msgspec.Struct, omit_defaults=True):
     upstream: str | None = None
     #: seconds until the token would be good; below 0: since it was
     untimely: float | None = None
+    #: seconds for which the upstream had said nothing when the client went away
+    waited: float | None = None
 
 
 class Counted(msgspec.Struct, array_like=True):
@@ -87,6 +89,9 @@ class UpstreamTold(msgspec.Struct, omit_defaults=True):
     responded: int = 0
     idle: int = 0
     busy: int = 0
+    #: requests that have waited for its response for long, and seconds for which the longest has
+    silent: int = 0
+    silence: float = 0.0
     #: why it has no token of the gateway's own
     error: str | None = None
 

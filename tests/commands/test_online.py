@@ -185,7 +185,7 @@ async def test_an_api_that_is_not_there_is_told(issuer: HostileIssuer, tmp_path:
     )
     findings = await found(config)
     assert {findings[f"upstream {name}"][0] for name in ("closed", "gone", "plain")} == {"problem"}
-    assert "Connect call failed" in findings["upstream closed"][1]
+    assert "Connection refused" in findings["upstream closed"][1]
     assert "No such file" in findings["upstream gone"][1]
     assert "TLS failed" in findings["upstream plain"][1]
 
@@ -276,6 +276,15 @@ async def test_a_shell_sees_lines_a_table_and_the_exit_code(tmp_path: Path, api:
     done = await asyncio.to_thread(run, "check", "--online", "--config", str(file))
     assert done.returncode == 1
     assert done.stdout.endswith("Of 2 that were asked, 1 has a problem.\n")
+    assert re.search(
+        r"^problem  upstream default .*\nhint +Nothing listens there: start the API", done.stdout, re.MULTILINE
+    )
+    # What is a warning otherwise.
+    async with speaking(b"HTTP/1.1 503 Service Unavailable\r\n\r\n") as busy:
+        file.write_text(text.replace(api, busy))
+        done = await asyncio.to_thread(run, "check", "--online", "--strict", "--config", str(file))
+        assert done.returncode == 1
+        assert re.search(r"^problem +upstream default +accepts", done.stdout, re.MULTILINE)
     # What is not sound is not asked.
     file.write_text(text + "lissen: x\n")
     done = await asyncio.to_thread(run, "check", "--online", "--config", str(file))

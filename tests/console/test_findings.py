@@ -4,9 +4,12 @@ from gateway.console.findings import Named, findings
 from gateway.console.history import History
 from gateway.console.told import CertificateTold, IssuerTold, Refused, Told, UpstreamTold
 from gateway.core.errors import (
+    BadSignature,
+    ClientDisconnected,
     IdToken,
     TokenExpired,
     TokenFromTheFuture,
+    TokenMalformed,
     UnknownIssuer,
     UpstreamUnreachable,
     WrongAudience,
@@ -143,3 +146,51 @@ def test_what_is_long_ago_is_told_no_more_and_of_many_clients_some() -> None:
     assert found(refusals=(old,)) == []
     many = tuple(refused(WrongAudience.reason, client=f"{number}", evidence="e") for number in range(50))
     assert len(found(refusals=many)) == 10
+
+
+def test_where_all_issuers_are_wrong_by_the_same_it_is_our_clock() -> None:
+    def advice(*ahead: float) -> str:
+        told = Told(
+            NOW, issuers=[IssuerTold(str(at), 1, has_keys=True, clock_ahead=one) for at, one in enumerate(ahead)]
+        )
+        history = History(own=(1.0,), upstream=(1.0,))
+        return findings(history, [told], issuers=(), now=NOW)[0].advice
+
+    assert "the clock of this machine" in advice(600.0, 601.0)
+    assert "on both says which" in advice(600.0)
+    assert "on both says which" in advice(600.0, 0.0)
+
+
+def test_an_api_that_takes_requests_and_says_nothing_is_told_of_while_they_wait() -> None:
+    silent = UpstreamTold("default", "http://127.0.0.1:3000", silent=2, silence=42.0)
+    says = (
+        "The API (upstream default, http://127.0.0.1:3000) takes requests and does not respond: 2 wait for it, the "
+        "longest for 42 s."
+    )
+    assert found(Told(NOW, upstreams=[silent])) == [("problem", "api", says)]
+    # Meanwhile it responds to others: it is slow for some.
+    assert found(Told(NOW, upstreams=[silent]), Told(NOW, upstreams=[UpstreamTold("default", responded=1)])) == []
+
+
+def test_clients_that_gave_up_waiting_for_an_api_are_told_of() -> None:
+    gone = refused(ClientDisconnected.reason, upstream="default", waited=30.0)
+    assert found(refusals=(gone,)) == [
+        (
+            "problem",
+            "api",
+            "The API (upstream default) kept a client waiting that went away without a response after 30 s, now.",
+        )
+    ]
+    history = History(own=(1.0,), upstream=(1.0,))
+    history.add(Told(NOW, refusals=[gone], upstreams=[UpstreamTold("default", responded=1)]))
+    assert [one.severity for one in findings(history, [], issuers=(), now=NOW + 1)] == ["warning"]
+    assert findings(history, [], issuers=(), now=NOW + 1000) == []
+
+
+def test_whatever_else_is_wrong_with_a_token_is_told_with_what_to_do() -> None:
+    told = found(refusals=(refused(TokenMalformed.reason, client=None, peer="10.0.0.1", evidence="it has 1 part"),))
+    assert told == [
+        ("problem", "client", "A client at 10.0.0.1 sends a token that is no JWT, once of late: it has 1 part.")
+    ]
+    told = found(refusals=(refused(BadSignature.reason, client="app"),))
+    assert told == [("warning", "client", "Client app is refused (bad_signature), once of late.")]

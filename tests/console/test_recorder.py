@@ -4,7 +4,14 @@ import io
 
 from gateway.console.recorder import MAX_ALIKE, Recorder
 from gateway.core.config.log import Log
-from gateway.core.errors import InternalError, Suspect, TokenFromTheFuture, UpstreamUnreachable, WrongAudience
+from gateway.core.errors import (
+    ClientDisconnected,
+    InternalError,
+    Suspect,
+    TokenFromTheFuture,
+    UpstreamUnreachable,
+    WrongAudience,
+)
 from gateway.core.http.facts import Facts
 from gateway.observe.access import AccessLog
 from gateway.observe.metrics.metrics import Metrics
@@ -97,3 +104,17 @@ def test_counts_and_times_are_those_of_the_metrics_since_the_last_time() -> None
     assert (sum(told.own), sum(told.upstream), responded) == (1, 1, {"-": 1})
     told, responded = kept.take()
     assert (told.counts, sum(told.own), responded) == ([], 0, {})
+
+
+def test_a_client_that_gave_up_waiting_for_the_api_counts_against_that() -> None:
+    def waited(seconds: float, upstream: float | None = None) -> float | None:
+        kept, _ = recorder()
+        gone = refused(ClientDisconnected("gone"))
+        gone.waited, gone.upstream_duration = seconds, upstream
+        kept.refused(gone)
+        return kept.take()[0].refusals[0].waited
+
+    assert waited(30.0) == 30.0
+    assert waited(0.1) is None
+    # It had responded, and the client went away within the body.
+    assert waited(30.0, 30.0) is None

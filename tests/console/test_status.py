@@ -50,9 +50,12 @@ def test_an_issuer_is_in_one_of_five_states(issuer: IssuerTold, state: str) -> N
     assert (shown["state"], shown["issuer"]) == (state, "https://login.example")
 
 
-def told(at: float, *, responded: int = 0, failed: bool = False, error: str | None = None) -> Told:
+def told(
+    at: float, *, responded: int = 0, failed: bool = False, error: str | None = None, silence: float = 0.0
+) -> Told:
     failure = Refused(at, 504, UpstreamTimeout.reason, "failed", evidence="slow", upstream="api")
     upstream = UpstreamTold("api", "http://api", responded=responded, idle=1, busy=2, error=error)
+    upstream.silent, upstream.silence = int(silence > 0.0), silence
     return Told(at, upstreams=[upstream], refusals=[failure] if failed else [])
 
 
@@ -65,6 +68,8 @@ def told(at: float, *, responded: int = 0, failed: bool = False, error: str | No
         (told(NOW - 9, responded=1), told(NOW, failed=True), "failing", "slow"),
         (told(NOW - 9, failed=True), told(NOW, responded=1), "ok", "slow"),
         (told(NOW - 9), told(NOW, error="no token"), "no token", "no token"),
+        (told(NOW - 9), told(NOW, silence=20.0), "silent", None),
+        (told(NOW - 9, responded=1), told(NOW, silence=20.0), "ok", None),
     ],
 )
 def test_an_upstream_is_as_it_was_last_heard_of(before: Told, now: Told, state: str, error: str | None) -> None:

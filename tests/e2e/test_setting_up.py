@@ -79,25 +79,3 @@ async def test_a_token_passes_the_gateway_that_init_has_written(
         assert (await gateway.ask(tokens.access_token, path="/orders/1"))[0] == 200
         status, body, _ = await gateway.ask(tokens.id_token, path="/orders/1")
         assert (status, body["reason"]) == (401, "id_token")
-
-
-async def test_six_broken_set_ups_are_told_apart(provider: OidcProvider, api: EchoApi, tmp_path: Path) -> None:
-    """Those of them that `check --online` can see: another host name, the provider down, the API down."""
-    config = tmp_path / "gateway.yaml"
-
-    async def online(issuer: str, upstream: str) -> tuple[int, str]:
-        config.write_text(f"upstream: {upstream}\nissuers: [{{issuer: '{issuer}', audience: '{API}'}}]\n")
-        code, lines = await shell(["check", "--online", "--config", str(config)], tmp_path)
-        return code, "\n".join(lines)
-
-    code, told = await online(provider.issuer, api.url)
-    assert code == 0
-    code, told = await online(provider.issuer.replace("127.0.0.1", "localhost"), api.url)
-    assert code == 1
-    assert "names another issuer than the configured one" in told
-    code, told = await online("http://127.0.0.1:1", api.url)
-    assert code == 1
-    assert "it cannot be reached" in told
-    code, told = await online(provider.issuer, "http://127.0.0.1:1")
-    assert code == 1
-    assert "Connect call failed" in told

@@ -66,6 +66,7 @@ async function* events(signal) {
 const STATES = {
   ok: ["good", "ok"], idle: ["good", "idle"], starting: ["warn", "starting"], failing: ["bad", "failing"], down: ["bad", "down"],
   clock: ["bad", "clock differs"], "not asked yet": ["calm", "not asked yet"], "no token": ["bad", "no token"],
+  silent: ["bad", "does not respond"],
 };
 
 function badge(word) {

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from gateway.assembly import Assembly
 from gateway.console.recorder import Recorder
@@ -25,6 +25,9 @@ from gateway.process.console.deeds import Deeds
 from gateway.process.consoled import HasEnd
 from gateway.relay.client.server import Server
 from gateway.relay.upstream.upstreams import HttpUpstreams
+
+#: seconds after which a request that waits for its response is told of
+SILENT: Final = 10.0
 
 
 class GatewayTeller:
@@ -93,8 +96,11 @@ def _upstreams(assembly: Assembly, responded: dict[str, int]) -> list[UpstreamTo
     found = []
     for name, section in list(upstreams_of(assembly.config).items())[:MAX_NAMED]:
         idle = busy = 0
+        silences: list[float] = []
         if isinstance(assembly.upstream, HttpUpstreams):
-            idle, busy = assembly.upstream.by_name[name].connections.pool.counts()
+            pool = assembly.upstream.by_name[name].connections.pool
+            idle, busy = pool.counts()
+            silences = [silence for one in pool.connections if (silence := one.silence()) > SILENT]
         found.append(
             UpstreamTold(
                 name=cut(name, NAME_SHOWN) or "",
@@ -102,6 +108,8 @@ def _upstreams(assembly: Assembly, responded: dict[str, int]) -> list[UpstreamTo
                 responded=responded.get(name, 0),
                 idle=idle,
                 busy=busy,
+                silent=len(silences),
+                silence=max(silences, default=0.0),
                 error=cut(lacking.get(name), SENTENCE_SHOWN),
             )
         )

@@ -175,6 +175,13 @@ class UpstreamConnection(asyncio.Protocol):
             turn.deadline = None
             self._fail(turn, UpstreamTimeout("nothing came, or was taken, within response_timeout"))
 
+    def silence(self) -> float:
+        """Seconds for which a request has been out, and nothing of its response has come; 0: there is none such."""
+        turn = self._turn
+        if turn is None or turn.head is not None or turn.deadline is None:
+            return 0.0
+        return self._now() - turn.deadline + turn.timeout
+
     # Sending the request
 
     def ask(self, facts: Facts, head: bytes, client: Exchange, *, timeout: float, is_last: bool = False) -> None:

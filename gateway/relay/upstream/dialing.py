@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -55,7 +56,7 @@ class Dialer:
         except socket.gaierror as error:
             raise self._unreachable(f"the name cannot be resolved: {error.strerror}") from None
         except OSError as error:
-            raise self._unreachable(error.strerror or type(error).__name__) from None
+            raise self._unreachable(os.strerror(error.errno) if error.errno else type(error).__name__) from None
 
     def look_at_files(self) -> bool:
         """Whether those of `tls` were replaced by others that can be used: connections from now on are by these."""
