@@ -62,6 +62,8 @@ class Assembly:
     place: Cache | None
     #: None: no DPoP proofs are accepted
     replays: ProcessReplays | SharedReplays | None
+    #: the same, or those of a configuration before that did: a proof that was used stays so
+    used: ProcessReplays | SharedReplays | None
     #: None: nothing is counted; in it `bad_tokens`, for whoever else gets bad ones
     rates: RateLimits | None
     #: those in files are followed; one for all assemblies of a process, one after another
@@ -97,8 +99,8 @@ class Assembly:
         self.gate.verifier.digests.forget()
         if self.revocations is not None:
             self.revocations.look(now)
-        if self.replays is not None:
-            self.replays.look(now)
+        if self.used is not None:
+            self.used.look(now)
 
     async def succeed(self, before: "Assembly", secrets: Mapping[Secret, str]) -> None:
         """Takes the place of another one, which stops what it does by itself: what is under way there ends as it began.

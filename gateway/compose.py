@@ -111,9 +111,8 @@ def build(
     issuers, introspections, userinfo = asked
     rates = rate_limits(config, store, counts=counts, before=None if before is None else before.rates)
     senders = client_addresses_of(config)
-    replays = replays_of(
-        config, store, observer=observer, clock=clock, counts=counts, before=None if before is None else before.replays
-    )
+    used = None if before is None else before.used
+    replays = replays_of(config, store, observer=observer, clock=clock, counts=counts, before=used)
     possession = Possession(
         config,
         observer=observer,
@@ -193,6 +192,7 @@ def build(
         store=store,
         place=place,
         replays=replays,
+        used=replays or used,
         rates=rates,
         secrets=followed,
         revocations=revocations,

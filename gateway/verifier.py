@@ -334,6 +334,7 @@ class Verifier:
             iss=rules.issuer,
             tenant=rules.tenant,
             signers=rules.signers,
+            accepted=rules.accepted(candidate.audience),
             subject=candidate.subject,
             client=candidate.client,
             scopes=tuple(filter(is_scope, candidate.scopes)),

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final
 
 from gateway.assembly import Assembly
-from gateway.core.config.issuers import Issuer, issuer_name
+from gateway.core.config.issuers import Issuer, audiences_of, issuer_name
 from gateway.core.errors import NoLongerAdmitted, Refusal, TokenRevoked
 from gateway.core.http.facts import Facts
 from gateway.core.routing.policy import check_policy
@@ -189,7 +189,7 @@ def withdrawn(assembly: Assembly, facts: Facts, identity: Identity | None) -> Re
     if identity is None:
         return NoLongerAdmitted(f"{route.name} needs a token")
     if not any(_issues(issuer, identity) for issuer in assembly.config.issuers):
-        return NoLongerAdmitted(f"{identity.issuer} is no issuer any more, or not of such tokens")
+        return NoLongerAdmitted(f"{identity.issuer} is no issuer any more, or not of such tokens, or audiences")
     try:
         if route.demands is not None:
             route.demands.check(identity, now=time.time() if identity.auth_time is None else identity.auth_time)
@@ -207,6 +207,9 @@ def _issues(issuer: Issuer, identity: Identity) -> bool:
     if issuer.clients and identity.client not in issuer.clients:
         return False
     if issuer.binding != "any" and identity.confirmation is None:
+        return False
+    must_name = issuer.introspection is None or issuer.introspection.require_audience
+    if (identity.accepted or must_name) and set(identity.accepted).isdisjoint(audiences_of(issuer)):
         return False
     if identity.tenant is None:
         return issuer.issuer == identity.iss

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.assembly import Assembly
+from gateway.core.config.dpop import DPoPSection
 from gateway.core.config.file import Config
 from gateway.core.config.introspection import Introspection
 from gateway.core.config.issuers import Issuer
@@ -23,13 +24,16 @@ from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from gateway.core.config.store import StoreFailure, StoreSection
 from gateway.core.config.upstreams import UpstreamCredential, UpstreamSection, UpstreamTls
+from gateway.core.errors import ProofReplayed
+from gateway.core.proof.dpop import Proof
 from gateway.core.revocation.entry import Entry
 from gateway.process import decided, replacing
 from gateway.process.replacing import Wanted
 from gateway.relay.frames import close_frame
+from gateway.store.replays import ProcessReplays
 from tests.relay.test_stream_ends import token_of
 from tests.relay.test_tunnel import echo, handshake, handshake_with
-from tests.wire import OK, Conversation, RawClient, RawUpstream, Running, Start, get, until
+from tests.wire import OK, Conversation, RawClient, RawUpstream, Running, Start, demo_issuer, get, until
 
 ONE = (RouteSection(path="/one"),)
 OTHER = (RouteSection(path="/other"),)
@@ -258,6 +262,42 @@ async def test_a_tunnel_of_an_unbound_token_ends_where_its_issuer_demands_bound_
     assert await reload(running, issuers=issuers) == []
     async with asyncio.timeout(5.0):
         assert await one.rest() == close_frame(1008, "no_longer_admitted")
+
+
+def for_audience(aud: str | list[str]) -> str:
+    return demo_issuer().access_token(alg="ES256", aud=aud, exp=time.time() + 3600)
+
+
+async def test_a_tunnel_ends_where_its_token_is_for_nobody_who_counts_any_more(start: Start) -> None:
+    running = await start()
+    (issuer,) = running.gateway.assembly.config.issuers
+    assert isinstance(issuer.audience, str)
+    both = (replace(issuer, audience=(issuer.audience, "other")),)
+    await reload(running, issuers=both)
+    named = ("other", [issuer.audience, "other"], issuer.audience)
+    ends, *others = [await opened(running, handshake_with(for_audience(aud))) for aud in named]
+    await reload(running, issuers=(issuer,))
+    async with asyncio.timeout(5.0):
+        assert await ends.rest() == close_frame(1008, "no_longer_admitted")
+    for one in others:
+        await one.send(b"\x81\x80....")
+        assert await one.reader.readexactly(6) == b"\x81\x80...."
+
+
+async def test_a_proof_that_was_used_stays_so_while_none_are_accepted(start: Start) -> None:
+    running = await start(dpop=DPoPSection())
+    memory = running.gateway.assembly.replays
+    assert isinstance(memory, ProcessReplays)
+    once = Proof(thumbprint="a" * 43, jti="once", issued_at=time.time(), until=time.time() + 60)
+    await memory.use(once)
+    await reload(running, dpop=None)
+    assert running.gateway.assembly.replays is None
+    running.gateway.assembly.look(0.0)
+    await reload(running, dpop=DPoPSection())
+    replays = running.gateway.assembly.replays
+    assert replays is not None
+    with pytest.raises(ProofReplayed):
+        await replays.use(once)
 
 
 async def test_at_most_two_live_whatever_is_open(start: Start) -> None:

@@ -31,6 +31,7 @@ class Identity:
     __slots__ = (
         "_hashed_subject",
         "_holds_until",
+        "accepted",
         "bare",
         "believed",
         "claims",
@@ -82,6 +83,7 @@ class Identity:
         iss: str = "",
         tenant: str | None = None,
         signers: str = "",
+        accepted: tuple[str, ...] = (),
     ) -> None:
         #: configured name of the issuer
         self.issuer: Final = issuer
@@ -91,6 +93,8 @@ class Identity:
         self.tenant: Final = tenant
         #: by what its keys are known: see `IssuerRules.signers`
         self.signers: Final = signers or issuer
+        #: the configured audiences that it names; empty: it names none, and its issuer's tokens need not
+        self.accepted: Final = accepted
         self.subject: Final = subject
         self.client: Final = None if client is None else intern(client)
         self.scopes: Final = scopes
@@ -206,6 +210,7 @@ class Identity:
             iss=self.iss,
             tenant=self.tenant,
             signers=self.signers,
+            accepted=self.accepted,
         )
 
     @property

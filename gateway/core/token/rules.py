@@ -60,11 +60,18 @@ class IssuerRules:
     key_issuers: frozenset[str] | None = None
     #: claims that are objects with names as their keys, which routes may ask for; None: there are none
     objects: re.Pattern[str] | None = None
+    #: `audiences`, as tokens that name all of them have it
+    every_audience: tuple[str, ...] = ()
 
     @property
     def signers(self) -> str:
         """By what keys are found that sign for it: its configured name, or its own URL for a tenant apart."""
         return self.issuer if self.apart and self.tenant is not None else self.name
+
+    def accepted(self, audience: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of its audiences that a token names, which is for `audience`."""
+        found = self.audiences.intersection(audience)
+        return self.every_audience if len(found) == len(self.audiences) else tuple(found)
 
     def of_tenant(self, tenant: str) -> "IssuerRules":
         """The same for one tenant of these, as if it were configured by itself."""
@@ -118,6 +125,7 @@ def rules_of(issuer: Issuer, *, keep: float | None = None) -> IssuerRules:
         template=template_of(issuer),
         apart=are_apart(issuer),
         objects=None if preset is None else preset.objects,
+        every_audience=audiences_of(issuer),
     )
 
 

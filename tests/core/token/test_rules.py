@@ -40,3 +40,19 @@ def test_a_preset_reads_scopes_for_the_audiences_that_are_configured() -> None:
 
 def test_a_token_shows_nothing_of_what_was_signed() -> None:
     assert repr(parse_token(sign())) == "Token(alg='RS256', kid='rsa-a')"
+
+
+@pytest.mark.parametrize(
+    ("configured", "audience", "accepted"),
+    [
+        ("a", ("a", "b"), ("a",)),
+        (("a", "b"), ("b", "a", "c"), ("a", "b")),
+        (("a", "b"), ("b", "c"), ("b",)),
+        ("a", (), ()),
+    ],
+)
+def test_of_whom_a_token_is_for_those_count_that_are_configured(
+    configured: str | tuple[str, ...], audience: tuple[str, ...], accepted: tuple[str, ...]
+) -> None:
+    rules = rules_of(issuer(audience=configured))
+    assert rules.accepted(audience) == accepted
