@@ -252,9 +252,13 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(watching, hurrying, return_exceptions=True)
 
+    def _stops(self) -> bool:
+        """Whether the program is about to end: may have changed across any wait."""
+        return self._is_stopping
+
     async def _keep(self, place: int) -> None:
         """A worker in this place, and another one when it dies, until the program stops."""
-        while not self._is_stopping:
+        while not self._stops():
             job = self._job(place)
             try:
                 worker = await Worker.start(

@@ -339,7 +339,8 @@ async def test_a_page_of_the_list_has_two_hundred(opened: Opened) -> None:
     for number in range(450):
         await console.gateway.gateway.teller.do("revoke", {"jti": f"{number}"})  # type: ignore[union-attr]
     seen: list[str] = []
-    after, pages = "", 0
+    after: str | None = ""
+    pages = 0
     while after is not None:
         body = (await console.ask(f"/api/revocations?after={after}")).body
         seen += [entry["value"] for entry in body["entries"]]

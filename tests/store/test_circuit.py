@@ -13,9 +13,7 @@ def test_it_is_looked_at_less_often_the_longer_it_fails(failures: int, chance: f
 
 def test_a_failure_opens_it_and_a_look_closes_it() -> None:
     circuit = Circuit()
-    assert not circuit.is_up
-    assert circuit.went_well()
-    assert circuit.is_up
+    assert (circuit.is_up, circuit.went_well(), circuit.is_up) == (False, True, True)
     assert repr(circuit) == "Circuit(up, 0 failures)"
     assert circuit.failed("it cannot be reached", is_asked=False)
     assert not circuit.failed("it cannot be reached", is_asked=False)

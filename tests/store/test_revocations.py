@@ -205,13 +205,13 @@ async def test_what_would_change_nothing_is_known_without_writing_it() -> None:
 
 async def test_nobody_is_admitted_before_the_list_was_read_for_the_first_time() -> None:
     world = World()
-    assert world.revocations.is_needed
+    before = world.revocations.is_needed
     assert world.revocations.refuses_everything() is not None
     with pytest.raises(StoreUnavailable):
         world.revocations.check(caller())
     await world.revocations.start()
     world.revocations.check(caller())
-    assert not world.revocations.is_needed
+    assert (before, world.revocations.is_needed) == (True, False)
     # Whoever is given a list knows it.
     given = World().revocations
     given.replace([])
