@@ -1,6 +1,7 @@
 """`bearer-gateway demo`: a small issuer, an echo API and the gateway between them, and lines to paste."""
 
 import socket
+from collections.abc import Mapping
 
 from gateway.core.config.file import Config
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS, IdentityHeader
@@ -63,14 +64,26 @@ def _free(port: int) -> int:
     return port
 
 
+def elsewhere(told: Mapping[int, str]) -> str:
+    """That usual ports are in use by somebody else; empty: none is. `told`: each, and the address that is used."""
+    taken = [str(port) for port, address in told.items() if not address.endswith(f":{port}")]
+    if not taken:
+        return ""
+    others = f"port {taken[0]} is" if len(taken) == 1 else f"ports {', '.join(taken[:-1])} and {taken[-1]} are"
+    return f"  The usual {others} in use by another program: the addresses above are other ones."
+
+
 def invitation(gateway: Gateway, issuer: str, api: str) -> str:
     """What is printed at the start: where everything is, and lines to paste."""
     url = f"http://{gateway.address}/orders/1"
+    told = {GATEWAY_PORT: gateway.address, ADMIN_PORT: gateway.admin_address, ISSUER_PORT: issuer, API_PORT: api}
+    taken = elsewhere(told)
     lines = [
         "Bearer Gateway demo",
         f"  gateway   http://{gateway.address}   admin http://{gateway.admin_address} (/readyz, /metrics)",
         f"  issuer    {issuer}   hands any token to anybody",
         f"  echo API  {api}   knows nothing of tokens; shows the headers it received",
+        *([taken] if taken else []),
         "",
         "Paste these into another terminal; Ctrl-C here ends the demo. Each request is logged below.",
         "",

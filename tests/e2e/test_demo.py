@@ -4,7 +4,9 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -12,6 +14,10 @@ ROOT = Path(__file__).parents[2]
 
 async def test_every_line_it_prints_responds_with_what_it_says_and_ctrl_c_ends_it() -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    # Somebody has the API's port: this test, unless another program has.
+    taken = socket.socket()
+    with suppress(OSError):
+        taken.bind(("127.0.0.1", 3000))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", "demo",
         cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -20,14 +26,17 @@ async def test_every_line_it_prints_responds_with_what_it_says_and_ctrl_c_ends_i
     try:
         cases: list[tuple[str, str]] = []
         sentence = ""
+        above = b""
         async with asyncio.timeout(20):
             while len(cases) < 5:
                 line = (await process.stdout.readline()).decode()
                 assert line, "it ended too early"
+                above += line.encode()
                 if line.startswith("# "):
                     sentence = line.strip()
                 elif line.startswith("curl "):
                     cases.append((sentence, line.strip()))
+        assert re.search(rb"The usual ports? .*3000 .* in use by another program", above)
         for sentence, command in cases:
             expected = re.search(r": (\d{3})(?: (\w+))?$", sentence)
             assert expected
@@ -38,6 +47,7 @@ async def test_every_line_it_prints_responds_with_what_it_says_and_ctrl_c_ends_i
         async with asyncio.timeout(10):
             output, errors = await process.communicate()
     finally:
+        taken.close()
         if process.returncode is None:
             process.kill()
             await process.wait()
