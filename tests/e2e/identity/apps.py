@@ -114,7 +114,8 @@ def _rack(directory: Path, port: str) -> list[str]:
 
 
 def _php(directory: Path, port: str) -> list[str]:
-    (directory / "me.php").write_text(blocks("identity.md", "PHP", "php")[0])
+    for name, code in zip(("assertion.php", "me.php"), blocks("identity.md", "PHP", "php"), strict=True):
+        (directory / name).write_text(code)
     return ["php", "-S", f"127.0.0.1:{port}", "me.php"]
 
 
