@@ -105,7 +105,13 @@ def build(
         issuers=beside.issuers
         if beside is not None
         else RemoteIssuers(
-            config.issuers, observer=observer, place=place, read=followed.read, files=files, before=behind.issuers
+            config.issuers,
+            observer=observer,
+            place=place,
+            read=followed.read,
+            files=files,
+            before=behind.issuers,
+            sampler=sampler,
         ),
     )
     issuers, introspections, userinfo = asked

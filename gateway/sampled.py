@@ -53,25 +53,51 @@ class Traced(Ending):
         self.place.request = None
 
 
+class Errand:
+    """What the gateway does by itself, and no traced request waits for: it has a trace of its own."""
+
+    def __init__(
+        self, use: str, issuer: str, *, ended: "Callable[[Errand], None]", part_ended: "Callable[[Part], None]"
+    ) -> None:
+        """`use`: as that of a part. `issuer`: its configured name. `ended`: hears of it; `part_ended`: of its parts."""
+        self.use: Final = use
+        self.issuer: Final = issuer
+        self.trace_id: Final = new_span_id() + new_span_id()
+        self.span_id: Final = new_span_id()
+        #: seconds of `time.perf_counter`
+        self.started: Final = time.perf_counter()
+        #: why it came to nothing
+        self.error: str | None = None
+        self.place: Final = Place(self)
+        self.part_ended: Final = part_ended
+        self._ended: Final = ended
+
+    def end(self, *, error: str | None = None) -> None:
+        """It ended now."""
+        self.error = error
+        self.place.request = None
+        self._ended(self)
+
+
 class Place:
-    """Where a traced request is found while it is under way.
+    """Where a traced request, or an errand, is found while it is under way.
 
     What it begins may go on for hours, and so may its connections: they keep this, and nothing of the request.
     """
 
     __slots__ = ("request",)
 
-    def __init__(self, request: Traced) -> None:
-        self.request: Traced | None = request
+    def __init__(self, request: Traced | Errand) -> None:
+        self.request: Traced | Errand | None = request
 
 
 class Part:
-    """One question to somebody else in the course of a traced request, from its beginning to its end.
+    """One question to somebody else in the course of a traced request or an errand, from its beginning to its end.
 
     As a context: what is raised within is noted by its class, and goes on.
     """
 
-    def __init__(self, request: Traced, use: str) -> None:
+    def __init__(self, request: Traced | Errand, use: str) -> None:
         self.request: Final = request
         self.span_id: Final = new_span_id()
         #: what was asked for: keys, introspection, userinfo, token, store
@@ -120,12 +146,12 @@ class Unnoted:
         pass
 
 
-#: that of the traced request on whose behalf something is done; None: it is not traced, or there is none
+#: that of the request or errand on whose behalf something is done; None: it is not traced, or there is none
 _CURRENT: Final[ContextVar[Place | None]] = ContextVar("traced request", default=None)
 
 
-def current() -> Traced | None:
-    """The traced request on whose behalf this is done."""
+def current() -> Traced | Errand | None:
+    """The traced request, or the errand, on whose behalf this is done."""
     place = _CURRENT.get()
     return None if place is None else place.request
 
@@ -144,10 +170,19 @@ class Sampler:
     """Decides which requests are traced, and names the trace of every one."""
 
     def __init__(
-        self, share: float, *, ended: Callable[[Part], None], chance: Callable[[], float] = random.random
+        self,
+        share: float,
+        *,
+        ended: Callable[[Part], None],
+        errand_ended: Callable[[Errand], None] | None = None,
+        chance: Callable[[], float] = random.random,
     ) -> None:
-        """`share`: from 0 to 1. `ended`: hears of the parts of traced requests. `chance`: a number in [0, 1)."""
+        """`share`: from 0 to 1. `ended`: hears of the parts of traced requests. `chance`: a number in [0, 1).
+
+        `errand_ended`: hears of errands; None: none is traced.
+        """
         self._share: Final = share
+        self._errand_ended: Final = errand_ended
         self._ended: Final = ended
         self._chance: Final = chance
 
@@ -193,6 +228,17 @@ class Sampler:
         line = write_traceparent(trace_id, span_id, is_sampled=is_sampled, is_random=is_random)
         ending.upstream_lines = ((_TRACEPARENT, line),)
         return ending, facts
+
+    def begin_errand(self, use: str, issuer: str) -> Errand | None:
+        """What this task does from now on, as far as nobody's traced request waits for it; None: it is no errand.
+
+        Every one is traced, since there are few, unless no request is that begins here.
+        """
+        if self._errand_ended is None or self._share <= 0.0 or current() is not None:
+            return None
+        errand = Errand(use, issuer, ended=self._errand_ended, part_ended=self._ended)
+        _CURRENT.set(errand.place)
+        return errand
 
     def takes_unread(self) -> bool:
         """Whether a request that could not be read is traced: nobody knows of a trace that it is part of."""

@@ -217,5 +217,52 @@ async def test_whoever_was_asked_on_behalf_of_a_request_is_a_part_of_it(
     assert token.encode()[-40:] not in said
 
 
+async def test_keys_that_no_request_waits_for_have_a_trace_of_their_own(
+    start: Start, collector: CollectorServer
+) -> None:
+    issuer = HostileIssuer()
+    await issuer.start()
+    try:
+        gateway = await start(
+            tracing=tracing(collector), issuers=(Issuer(issuer=issuer.url, audience=issuer.audience, name="login"),)
+        )
+        root, *parts = sorted(
+            await collector.until(3), key=lambda span: (bool(span.parent), span.span.start_time_unix_nano)
+        )
+        assert (root.name, root.is_server, root.is_error) == ("fetch keys", False, False)
+        assert root.attributes == {"bearer_gateway.use": "keys", "bearer_gateway.issuer": "login"}
+        assert [(span.name, span.parent, span.trace) for span in parts] == [
+            ("GET discovery", root.id, root.trace),
+            ("GET keys", root.id, root.trace),
+        ]
+        # What comes to nothing says so; and a request that is traced does it within its own.
+        issuer.response("/jwks", "{}")
+        await gateway.gateway.assembly.issuers.refresh("login")
+        await until(lambda: len(collector.named("fetch keys")) == 2)
+        failed = collector.named("fetch keys")[1]
+        assert (failed.is_error, failed.attributes["error.type"]) == (True, "UnusableKeySet")
+        assert failed.trace != root.trace
+        await gateway.stop()
+    finally:
+        await issuer.stop()
+
+
+async def test_where_nothing_begins_here_that_is_traced_fetches_are_not(
+    start: Start, collector: CollectorServer
+) -> None:
+    issuer = HostileIssuer()
+    await issuer.start()
+    try:
+        gateway = await start(
+            tracing=tracing(collector, 0.0),
+            issuers=(Issuer(issuer=issuer.url, audience=issuer.audience, name="login"),),
+        )
+        await gateway.gateway.assembly.issuers.refresh("login")
+        await gateway.stop()
+    finally:
+        await issuer.stop()
+    assert collector.taken == []
+
+
 async def told_as_json(document: object) -> web.Response:
     return web.json_response(document)

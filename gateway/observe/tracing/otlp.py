@@ -30,7 +30,11 @@ TIMEOUT: Final = 5.0
 _RESPONSE: Final = 64 << 10
 #: what a collector says when the same batch may be sent again (OTLP specification, "Retryable Response Codes")
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
-_KINDS: Final = {"server": Message.SPAN_KIND_SERVER, "client": Message.SPAN_KIND_CLIENT}
+_KINDS: Final = {
+    "server": Message.SPAN_KIND_SERVER,
+    "client": Message.SPAN_KIND_CLIENT,
+    "internal": Message.SPAN_KIND_INTERNAL,
+}
 _DIGITS: Final = re.compile(r"[0-9]{1,6}")
 #: spans that are written before the loop has its turn
 _AT_ONCE: Final = 32

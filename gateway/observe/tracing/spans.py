@@ -16,7 +16,7 @@ from gateway.core.trail import UPSTREAM
 from gateway.observe.access import without_token
 from gateway.observe.metrics.metrics import outcome_of
 from gateway.ports import Ending
-from gateway.sampled import Part, Traced, new_span_id
+from gateway.sampled import Errand, Part, Traced, new_span_id
 
 #: methods that a span is named by; any other is _OTHER
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
@@ -33,7 +33,7 @@ class Span:
     """One span, over and done with."""
 
     name: str
-    kind: Literal["server", "client"]
+    kind: Literal["server", "client", "internal"]
     #: 32 hex digits, and 16; the parent's too, where there is one
     trace_id: bytes
     span_id: bytes
@@ -171,6 +171,24 @@ class Teller:
             ended=clock.at(part.ended),
             attributes=attributes,
             is_error=failed,
+        )
+
+    def of_errand(self, errand: Errand) -> Span:
+        """The span of what the gateway did by itself, and has just ended."""
+        clock = _Clock()
+        attributes: dict[str, Attribute] = {_OURS + "use": errand.use, _OURS + "issuer": errand.issuer}
+        if errand.error is not None:
+            attributes["error.type"] = errand.error
+        return Span(
+            name=f"fetch {errand.use}",
+            kind="internal",
+            trace_id=errand.trace_id,
+            span_id=errand.span_id,
+            parent_id=None,
+            started=clock.at(errand.started),
+            ended=clock.now,
+            attributes=attributes,
+            is_error=errand.error is not None,
         )
 
 

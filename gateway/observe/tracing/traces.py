@@ -17,7 +17,7 @@ from gateway.events import Event, SpansEnded, StoreUsed
 from gateway.observe.tracing.otlp import NotTaken
 from gateway.observe.tracing.spans import Span, Teller
 from gateway.ports import Ending
-from gateway.sampled import Part, Sampler, Traced, current
+from gateway.sampled import Errand, Part, Sampler, Traced, current
 
 #: spans that wait
 QUEUE: Final = 2048
@@ -59,7 +59,7 @@ class Traces:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`share` of requests, from 0 to 1. `happened`: hears how many spans were sent and dropped."""
-        self.sampler: Final = Sampler(share, ended=self.part_ended)
+        self.sampler: Final = Sampler(share, ended=self.part_ended, errand_ended=self.errand_ended)
         self._teller = teller
         self._sink = sink
         self._happened = happened
@@ -98,6 +98,10 @@ class Traces:
     def part_ended(self, part: Part) -> None:
         """Somebody was asked on behalf of a traced request."""
         self._add(self._teller.of_part(part))
+
+    def errand_ended(self, errand: Errand) -> None:
+        """What no request waited for is over."""
+        self._add(self._teller.of_errand(errand))
 
     def happened(self, event: Event) -> None:
         """One of the rare facts: the store was used on behalf of a request."""

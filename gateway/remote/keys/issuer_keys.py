@@ -22,6 +22,7 @@ from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
 from gateway.remote.keys.discovery import Published, Publisher
 from gateway.remote.keys.kept import MAX_AGE, Kept, encode, find_kept, key_of
 from gateway.remote.keys.schedule import PAUSE, Misses, TokenBucket, backoff, refresh_after
+from gateway.sampled import Sampler
 
 _LOG: Final = logging.getLogger("gateway.remote")
 _NEVER: Final = float("-inf")
@@ -108,11 +109,14 @@ class IssuerKeys:
         limit: float = FETCH_TIMEOUT,
         place: Cache | None = None,
         read: ReadSecret | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
         """`limit`: seconds for each document. `place`: where replicas leave each other what they fetched.
 
-        `read`: what a secret is now, where the issuer is shown one.
+        `read`: what a secret is now, where the issuer is shown one. `sampler`: of traces, where there are any.
         """
+        # Whoever reads a file asks nobody.
+        self._sampler = None if issuer.jwks_file is not None else sampler
         self._name = name
         self._issuer = issuer
         # What every replica has in a file of its own is not handed on.
@@ -293,22 +297,27 @@ class IssuerKeys:
 
     async def _fetch(self) -> None:
         now = self._clock.monotonic()
+        errand = None if self._sampler is None else self._sampler.begin_errand("keys", self._name)
+        failure: str | None = "CancelledError"
         published: Published | None = None
         try:
             published = await self._publisher.fetch_key_set(now, impatient=self._failures > 0)
-        except FetchFailed as error:
-            self._failed(str(error), status=error.status)
-        except UnusableKeySet as error:
-            self._failed(str(error))
+        except (FetchFailed, UnusableKeySet) as error:
+            failure = type(error).__name__
+            self._failed(str(error), status=error.status if isinstance(error, FetchFailed) else None)
         except Exception as error:  # noqa: BLE001 -- logged with its traceback
             # A bug; but one issuer's document must not end the refresh of its keys for good.
             _LOG.exception("issuer %s: its keys could not be read", self._name)
-            self._failed(f"internal error ({type(error).__name__})")
+            failure = type(error).__name__
+            self._failed(f"internal error ({failure})")
         else:
+            failure = None
             self._clock_ahead = None if published.said is None else published.said.ahead
             self._loaded(published.keys, published.lifetime)
         finally:
             self._flight = None
+            if errand is not None:
+                errand.end(error=failure)
         if self._place is not None:
             # Whoever waits for this fetch is not kept waiting for a store.
             self._keeping = asyncio.create_task(self._keep(published), name=f"keeping of {self._name}")

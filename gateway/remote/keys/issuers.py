@@ -18,12 +18,13 @@ from gateway.remote.authentication import ReadSecret
 from gateway.remote.http import FETCH_TIMEOUT
 from gateway.remote.keys.issuer_keys import Clock, Hears, IssuerKeys, IssuerStatus
 from gateway.remote.keys.joint import JointKeys, Together
+from gateway.sampled import Sampler
 
 
 class RemoteIssuers:
     """Keys by configured issuer name, or by the issuer of a tenant that has its own. Any other: KeyError."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- as many as it is made of
         self,
         issuers: Sequence[Issuer],
         *,
@@ -34,13 +35,14 @@ class RemoteIssuers:
         read: ReadSecret | None = None,
         files: Mapping[str, str] = MappingProxyType({}),
         before: "RemoteIssuers | None" = None,
+        sampler: Sampler | None = None,
     ) -> None:
         """Asks nobody yet. `clock`: None: that of this machine.
 
         `fetch_timeout`: seconds of real time for each document. `place`: where replicas leave each other their keys.
         `read`: what a secret is now, where an issuer is shown one. `files`: digests of what authorities are in.
         `before`: those of the configuration before, of which what is the same is taken over, and keys from the same
-        place are begun with; it has the same `place` and `read`.
+        place are begun with; it has the same `place`, `read` and `sampler`. `sampler`: of traces, where there are any.
         """
         clock = clock or Clock()
         self._configured = {issuer_name(issuer): issuer for issuer in issuers}
@@ -68,7 +70,14 @@ class RemoteIssuers:
                     self._keys[which] = known[which]
                     continue
                 keys = self._keys[which] = IssuerKeys(
-                    which, one, observer=hears, clock=clock, limit=fetch_timeout, place=place, read=read
+                    which,
+                    one,
+                    observer=hears,
+                    clock=clock,
+                    limit=fetch_timeout,
+                    place=place,
+                    read=read,
+                    sampler=sampler,
                 )
                 if before is not None and (other := before.find_from(self._sources[which])) is not None:
                     keys.inherit(other)
