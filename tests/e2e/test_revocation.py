@@ -54,7 +54,7 @@ async def test_real_workers_refuse_what_one_of_them_or_a_new_one_is_shown(
     jwks: str, tmp_path: Path, upstream: RawUpstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, good, later = tmp_path / "revoked", request(), request(iat=time.time() + 20)
-    async with supervised(revocable(jwks, upstream, path), caplog, heartbeat=0.1, silent=1000) as it:
+    async with supervised(revocable(jwks, upstream, path), caplog, heartbeat=0.3, silent=1000) as it:
         assert set(await statuses(it, good, lambda found: len(found) == 6)) == {200}
         assert await ask(path, "add", entry()) == ([], 1)
         assert set(await statuses(it, good, lambda found: len(found) == 12)) == {401}
