@@ -18,6 +18,8 @@ from gateway.relay.upstream.tls import FollowedTls
 
 #: seconds for which the addresses behind a name are remembered
 ADDRESSES_KEPT: Final = 10.0
+#: the same once none of them responded: the API may be elsewhere by now
+DOUBTED_AFTER: Final = 1.0
 
 Factory = Callable[[], UpstreamConnection]
 
@@ -36,8 +38,11 @@ class Dialer:
         self._addresses: list[str] = []
         self._resolved_at = float("-inf")
         self._turn = 0
+        #: none of them responded
+        self._are_doubted = False
         #: seconds
         self.addresses_kept = ADDRESSES_KEPT
+        self.doubted_after = DOUBTED_AFTER
         if origin.host is not None and _is_literal(origin.host):
             self._addresses = [origin.host]
             self._resolved_at = float("inf")
@@ -48,6 +53,7 @@ class Dialer:
             async with asyncio.timeout(self._timeout):
                 return await self._open(factory)
         except TimeoutError:
+            self._are_doubted = True
             raise self._unreachable("no connection within connect_timeout") from None
         except ssl.SSLCertVerificationError as error:
             raise self._unreachable(f"its certificate was not accepted: {error.verify_message}") from None
@@ -69,8 +75,24 @@ class Dialer:
         loop = asyncio.get_running_loop()
         if self._origin.path is not None:
             return (await loop.create_unix_connection(factory, self._origin.path))[1]
-        addresses = await self._resolve(loop)
         until = loop.time() + self._timeout
+        addresses = await self._resolve(loop)
+        failure: OSError
+        try:
+            return await self._dial_in_turn(loop, factory, addresses, until)
+        except OSError as error:
+            failure = error
+        self._are_doubted = True
+        found: list[str] = []
+        with contextlib.suppress(OSError):
+            found = await self._resolve(loop)
+        if not set(found) - set(addresses):
+            raise failure
+        return await self._dial_in_turn(loop, factory, found, until)
+
+    async def _dial_in_turn(
+        self, loop: asyncio.AbstractEventLoop, factory: Factory, addresses: list[str], until: float
+    ) -> UpstreamConnection:
         first, self._turn = self._turn % len(addresses), self._turn + 1
         in_turn = addresses[first:] + addresses[:first]
         for left, address in zip(range(len(in_turn) - 1, 0, -1), in_turn, strict=False):
@@ -95,10 +117,11 @@ class Dialer:
 
     async def _resolve(self, loop: asyncio.AbstractEventLoop) -> list[str]:
         """The addresses behind the name. OSError."""
-        if loop.time() - self._resolved_at > self.addresses_kept:
+        if loop.time() - self._resolved_at > (self.doubted_after if self._are_doubted else self.addresses_kept):
             found = await loop.getaddrinfo(self._origin.host, self._origin.port, type=socket.SOCK_STREAM)
             self._addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
             self._resolved_at = loop.time()
+            self._are_doubted = False
         return self._addresses
 
 

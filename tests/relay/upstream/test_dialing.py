@@ -202,6 +202,63 @@ async def test_addresses_are_asked_for_again_after_a_while(start: Start, monkeyp
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.parametrize("way", ["refuses", "says nothing"])
+async def test_a_name_whose_addresses_do_not_respond_is_asked_for_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch, black_hole: int, way: str
+) -> None:
+    """An API that came back elsewhere is not looked for where it was until what is remembered is old."""
+    upstream = RawUpstream()
+    await listen(upstream, "127.0.0.1", black_hole)
+    asked = resolve(monkeypatch, "127.0.0.2" if way == "refuses" else "127.0.0.3")
+    gateway = await start(upstream=f"http://{NAME}:{black_hole}", connect_timeout=Seconds(0.5))
+    assert b"upstream_unreachable" in await ask(gateway)
+    assert len(asked) == 1
+    asked = resolve(monkeypatch, "127.0.0.1")
+    assert gateway.to_upstream.dialer.doubted_after == 1.0
+    gateway.to_upstream.dialer.doubted_after = 0.0
+    assert await ask(gateway) == b"ok"
+    await upstream.stop()
+
+
+async def test_no_request_is_lost_to_an_address_that_the_name_has_no_more(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with places("127.0.0.1", "127.0.0.2") as (port, found):
+        resolve(monkeypatch, "127.0.0.1")
+        gateway = await start(upstream=f"http://{NAME}:{port}")
+        gateway.to_upstream.dialer.doubted_after = 0.0
+        assert await ask(gateway) == b"127.0.0.1"
+        await found["127.0.0.1"].upstream.stop()
+        resolve(monkeypatch, "127.0.0.2")
+        assert await ask(gateway, post(b"abc")) == b"127.0.0.2"
+
+
+async def test_an_api_that_is_down_does_not_have_its_name_asked_for_by_every_request(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with places("127.0.0.2", live=()) as (port, _):
+        asked = resolve(monkeypatch, "127.0.0.2")
+        gateway = await start(upstream=f"http://{NAME}:{port}")
+        started = asyncio.get_running_loop().time()
+        for _ in range(30):
+            assert b"upstream_unreachable" in await ask(gateway)
+        assert len(asked) <= 1 + (asyncio.get_running_loop().time() - started) // 1.0
+
+
+async def test_a_name_that_is_gone_as_well_does_not_hide_why_its_address_did_not_respond(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with places("127.0.0.1") as (port, found):
+        resolve(monkeypatch, "127.0.0.1")
+        gateway = await start(upstream=f"http://{NAME}:{port}")
+        gateway.to_upstream.dialer.doubted_after = 0.0
+        assert await ask(gateway) == b"127.0.0.1"
+        await found["127.0.0.1"].upstream.stop()
+        monkeypatch.undo()
+        assert b"upstream_unreachable" in await ask(gateway)
+        assert "the name cannot be resolved" not in (await gateway.ended(2))["evidence"]
+
+
 async def test_a_name_that_cannot_be_resolved_is_unreachable(start: Start) -> None:
     gateway = await start(upstream="http://nobody.invalid:80")
     assert b"upstream_unreachable" in await ask(gateway)
