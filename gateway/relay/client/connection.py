@@ -44,8 +44,6 @@ from gateway.relay.tunnel import Tunnel
 
 #: bytes that are kept, as they came, of what follows the request that is served; more, and the client is made to wait
 AHEAD: Final = 64 * 1024
-#: seconds, and until the next look at it, for which what still comes is dropped, so that no reset loses a response
-LINGERS: Final = 0.9
 
 log = logging.getLogger("gateway.relay")
 
@@ -224,6 +222,8 @@ class Connection:
         elif self.phase.state < DEAF:
             self._parser.receive(data)
             self._read()
+        else:
+            self.phase.hear(self._listener.now())
 
     def _read(self) -> None:
         """Hears what there is room for; when the client is ahead by too much, it is made to wait."""
@@ -386,7 +386,7 @@ class Connection:
 
     def _linger(self) -> None:
         """Ends our side only: closing while the client still sends would reset the connection, response included."""
-        self.phase.enter(FINISHED, deadline=self._listener.now() + LINGERS)
+        self.phase.linger(self._listener.now())
         self._stop_reading()
         self._move(LINGERING)
         end_writing(self.wire.transport)

@@ -76,13 +76,7 @@ class Handshakes:
     """Those of one listener."""
 
     def __init__(
-        self,
-        listener: Listener,
-        config: Config,
-        secure: Secure,
-        *,
-        max_connections: int,
-        observer: Observer | None,
+        self, listener: Listener, config: Config, secure: Secure, *, max_connections: int, observer: Observer | None
     ) -> None:
         """Needs a running loop. `observer` None: nobody counts what fails."""
         self._listener: Final = listener

@@ -83,17 +83,22 @@ TABLE: Final[tuple[tuple[int, ...], ...]] = (
 )
 
 NEVER: Final = float("inf")
+#: Seconds, and until the next look at it, for which what still comes is dropped, so that no reset loses a response:
+#: with nothing coming, and in all. A browser on a slow line reads what was said of its upload behind the upload.
+LINGERS: Final = 0.9
+LINGERS_AT_MOST: Final = 30.0
 
 
 class Phase:
     """The state of one connection, and when it has been in it for too long."""
 
-    __slots__ = ("deadline", "state")
+    __slots__ = ("_lingers_until", "deadline", "state")
 
     def __init__(self, deadline: float) -> None:
         """SILENT and FREE, until `deadline` in seconds of the clock."""
         self.state = SILENT
         self.deadline = deadline
+        self._lingers_until = 0.0
 
     def __repr__(self) -> str:
         reading, serving = STATES[self.state]
@@ -106,6 +111,15 @@ class Phase:
             raise ValueError(f"{EVENTS[event]} in {self!r}")
         self.state = state
         self.deadline = deadline
+
+    def linger(self, now: float) -> None:
+        """The last response is written, and the client may not be done sending."""
+        self.enter(FINISHED, deadline=now + LINGERS)
+        self._lingers_until = now + LINGERS_AT_MOST
+
+    def hear(self, now: float) -> None:
+        """It sent something that is dropped."""
+        self.deadline = max(self.deadline, min(now + LINGERS, self._lingers_until))
 
     @property
     def reads(self) -> bool:

@@ -77,16 +77,15 @@ class Dialer:
             return (await loop.create_unix_connection(factory, self._origin.path))[1]
         until = loop.time() + self._timeout
         addresses = await self._resolve(loop)
-        failure: OSError
         try:
             return await self._dial_in_turn(loop, factory, addresses, until)
         except OSError as error:
             failure = error
         self._are_doubted = True
-        found: list[str] = []
+        found = addresses
         with contextlib.suppress(OSError):
             found = await self._resolve(loop)
-        if not set(found) - set(addresses):
+        if set(found) <= set(addresses):
             raise failure
         return await self._dial_in_turn(loop, factory, found, until)
 

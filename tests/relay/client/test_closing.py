@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.config.section import Seconds
 from gateway.relay.client import closing
-from gateway.relay.client.connection import LINGERS
+from gateway.relay.client.phase import LINGERS, LINGERS_AT_MOST
 from tests.wire import Conversation, RawClient, Running, Start, get, until
 
 
@@ -53,6 +53,27 @@ async def test_a_client_that_goes_on_sending_is_closed_in_the_end(gateway: Runni
     await client.send(b"x")
     assert len(gateway.server.open) == 1
     connection.check(connection.phase.deadline + 0.001)
+    await gateway.connections(0)
+
+
+@pytest.mark.parametrize("pause", [LINGERS / 2, LINGERS * 1.5])
+async def test_who_goes_on_sending_is_listened_to_for_half_a_minute(
+    gateway: Running, client: RawClient, pause: float
+) -> None:
+    """An upload that was refused at its beginning, over a slow line: whoever is reset within it loses the response."""
+    await client.send(UPLOAD)
+    connection = await gateway.only_connection()
+    assert (await client.response()).status == 401
+    await until(lambda: "DEAF FREE" in repr(connection))
+    began = now = asyncio.get_running_loop().time()
+    while connection.wire.is_open and now < began + 2 * LINGERS_AT_MOST:
+        now += pause
+        connection.check(now)
+        connection.data_received(b"x")
+        connection.phase.hear(now)
+    assert connection.phase.deadline == float("inf")
+    assert now - began >= LINGERS_AT_MOST if pause < LINGERS else now - began == pytest.approx(pause)
+    assert now - began < LINGERS_AT_MOST + 2 * LINGERS
     await gateway.connections(0)
 
 
