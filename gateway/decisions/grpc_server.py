@@ -28,6 +28,11 @@ _SERVING, _NOT_SERVING = b"\x08\x01", b"\x08\x02"
 #: 1 << 3 | 2: field 1 is text
 _NAMED: Final = 0x0A
 
+#: Seconds that a connection has to begin, and that it may be open without a call. The library lets no newcomer take the
+#: place of one that does nothing, so those end soon; Envoy opens another when it has something to ask.
+BEGINS_WITHIN: Final = 3.0
+IDLE: Final = 30.0
+
 _OPTIONS: Final = (
     # Another process must not be able to listen beside this one, and be asked in its place.
     ("grpc.so_reuseport", 0),
@@ -37,7 +42,6 @@ _OPTIONS: Final = (
     ("grpc.absolute_max_metadata_size", _MAX_METADATA),
     ("grpc.max_concurrent_streams", MAX_CALLS),
     ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
-    ("grpc.server_handshake_timeout_ms", 10_000),
     # A proxy that is gone without a word is heard of within a minute and a half.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -56,10 +60,25 @@ class CannotListen(Exception):
 class CheckServer:
     """Serves calls. After `start` you must call `stop`."""
 
-    def __init__(self, serve: Callable[[Call], Awaitable[None]], *, is_ready: Callable[[], bool]) -> None:
-        """`serve`: decides about a call; it has its verdict then. `is_ready`: what the health check says."""
+    def __init__(
+        self,
+        serve: Callable[[Call], Awaitable[None]],
+        *,
+        is_ready: Callable[[], bool],
+        begins_within: float = BEGINS_WITHIN,
+        idle: float = IDLE,
+    ) -> None:
+        """`serve`: decides about a call; it has its verdict then. `is_ready`: what the health check says.
+
+        Seconds: `begins_within`, that a connection has to begin; `idle`, that it may be open without a call.
+        """
         self._serve = serve
         self._is_ready = is_ready
+        self._options = (
+            *_OPTIONS,
+            ("grpc.server_handshake_timeout_ms", round(begins_within * 1000)),
+            ("grpc.max_connection_idle_ms", round(idle * 1000)),
+        )
         self._server: Any = None
         #: where it listens, once it does
         self.address = ""
@@ -69,7 +88,7 @@ class CheckServer:
 
     async def start(self, address: Address, *, credentials: Any = None) -> None:
         """Listens. CannotListen. `credentials`: TLS, as the library has it; None: none."""
-        self._server = server = grpc.aio.server(maximum_concurrent_rpcs=MAX_CALLS, options=_OPTIONS)
+        self._server = server = grpc.aio.server(maximum_concurrent_rpcs=MAX_CALLS, options=self._options)
         server.add_generic_rpc_handlers(
             (
                 grpc.method_handlers_generic_handler(

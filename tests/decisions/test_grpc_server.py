@@ -10,14 +10,18 @@ import grpc.aio
 import pytest
 
 from gateway.core.addresses import parse_address
-from gateway.decisions.calls import Admitted, Call
+from gateway.decisions.calls import MAX_CONNECTIONS, Admitted, Call
 from gateway.decisions.grpc_messages import CheckRequest, CheckResponse
 from gateway.decisions.grpc_server import MAX_CALLS, MAX_MESSAGE, CannotListen, CheckServer, parse_peer
-from tests.wire import until
+from tests.wire import PATIENCE, until
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 HEALTH = "/grpc.health.v1.Health/Check"
 YES = Admitted((), (), (), None)
+#: not the connection of another channel
+ALONE = [("grpc.use_local_subchannel_pool", 1)]
+#: RFC 9113 section 3.4: with an empty SETTINGS
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 Serve = Callable[[Call], Awaitable[None]]
 
 
@@ -106,11 +110,38 @@ async def test_so_many_calls_are_under_way_and_no_more() -> None:
         waiting = [asyncio.ensure_future(ask(question())) for _ in range(MAX_CALLS)]
         await until(lambda: under_way == MAX_CALLS)
         # On another connection: one has room for as many streams.
-        alone = [("grpc.use_local_subchannel_pool", 1)]
-        async with grpc.aio.insecure_channel(server.address, options=alone) as other:
+        async with grpc.aio.insecure_channel(server.address, options=ALONE) as other:
             assert await refused(other.unary_unary(CHECK)(question())) is grpc.StatusCode.RESOURCE_EXHAUSTED
         go_on.set()
         await asyncio.gather(*waiting)
+
+
+@pytest.mark.parametrize("said", [b"", b"PRI", PREFACE], ids=["nothing", "a beginning", "all that begins one"])
+async def test_who_only_holds_connections_keeps_nobody_out_for_long(said: bytes) -> None:
+    server = CheckServer(say_yes, is_ready=lambda: True, begins_within=0.2, idle=0.3)
+    await server.start(parse_address("127.0.0.1:0"))
+    host, port = server.address.split(":")
+    crowd = [await asyncio.open_connection(host, int(port)) for _ in range(MAX_CONNECTIONS + 10)]
+    for _, writer in crowd:
+        writer.write(said)
+    # By itself the library waits for twice as long for one that does not begin, and for ever for one that is idle.
+    async with asyncio.timeout(PATIENCE / 2), grpc.aio.insecure_channel(server.address, options=ALONE) as channel:
+        assert await channel.unary_unary(HEALTH)(b"", wait_for_ready=True) == b"\x08\x01"
+    for _, writer in crowd:
+        writer.transport.abort()
+    await server.stop(seconds=0)
+
+
+async def test_a_proxy_that_was_idle_asks_as_before() -> None:
+    server = CheckServer(say_yes, is_ready=lambda: True, idle=0.1)
+    await server.start(parse_address("127.0.0.1:0"))
+    async with grpc.aio.insecure_channel(server.address, options=ALONE) as channel:
+        for _ in range(3):
+            await channel.unary_unary(CHECK)(question())
+            async with asyncio.timeout(PATIENCE):
+                while channel.get_state() is grpc.ChannelConnectivity.READY:
+                    await channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+    await server.stop(seconds=0)
 
 
 async def test_one_about_which_nobody_decides_is_told() -> None:
