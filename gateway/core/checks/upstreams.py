@@ -46,7 +46,8 @@ def upstream_problems(config: Config, bound: Mapping[str, Address]) -> Iterator[
     if config.upstream is not None and DEFAULT_UPSTREAM in config.upstreams:
         yield ConfigProblem(f"upstreams.{DEFAULT_UPSTREAM}", "is given by upstream as well; one of them must go")
     if DEFAULT_UPSTREAM not in upstreams_of(config):
-        yield ConfigProblem("upstream", REQUIRED)
+        beside = " beside upstreams: routes go there that name none; or call one of them default"
+        yield ConfigProblem("upstream", f"{REQUIRED}{beside}" if config.upstreams else REQUIRED)
     taken = _names_of_others(config)
     paths = named("upstreams", config.upstreams)
     for name, upstream in upstreams_of(config).items():

@@ -15,6 +15,7 @@ from gateway.core.config.upstreams import BasicCredential, UpstreamCredential, U
 
 FILE, ENV = Secret(file="/run/a"), Secret(env="A_1")
 OWN = ClientCredentials(token_endpoint="https://login", client_id="gateway", client_secret=FILE)
+FOUND = UpstreamSection(url="https://shop")
 EXCHANGE = TokenExchange(token_endpoint="https://login", client_id="gateway", key=ENV)
 
 
@@ -43,6 +44,21 @@ def test_an_upstream_may_have_everything() -> None:
     )
     assert told(upstream) == []
     assert list(upstream_warnings(a_config(upstream))) == []
+
+
+@pytest.mark.parametrize(
+    ("upstreams", "sentence"),
+    [
+        ({}, "is required"),
+        (
+            {"shop": FOUND},
+            "is required beside upstreams: routes go there that name none; or call one of them default",
+        ),
+    ],
+)
+def test_a_file_without_a_default_is_told_what_is_missing(upstreams: dict[str, UpstreamSection], sentence: str) -> None:
+    (problem,) = upstream_problems(msgspec.structs.replace(a_config(FOUND), upstream=None, upstreams=upstreams), {})
+    assert str(problem) == f"upstream: {sentence}"
 
 
 @pytest.mark.parametrize("key", ["connect_timeout", "response_timeout", "keepalive", "pool_timeout"])
