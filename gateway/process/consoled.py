@@ -11,17 +11,9 @@ from gateway.core.config.file import Config
 from gateway.observe.access import AccessLog
 from gateway.observe.metrics.metrics import Metrics
 from gateway.ports import Ending
-from gateway.process.secure import FollowedFiles
+from gateway.process.secure import FollowedFiles, HasEnd
 from gateway.relay.client.server import Server
 from gateway.reloading import Reloads
-
-
-class HasEnd(Protocol):
-    """TLS toward clients, as far as the console tells of it."""
-
-    @property
-    def ends_at(self) -> float:
-        """When its certificate does, in seconds since the epoch."""
 
 
 class Teller(Protocol):

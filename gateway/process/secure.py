@@ -4,7 +4,7 @@ import logging
 import ssl
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.core.config.file import Config
 from gateway.core.config.tls import ListenerTls
@@ -22,6 +22,14 @@ log = logging.getLogger("gateway")
 
 #: of a file: when it or its mode was changed, its size, which it is; None: there is none
 _Stamp = tuple[int, int, int] | None
+
+
+class HasEnd(Protocol):
+    """TLS toward clients, as far as the console tells of it."""
+
+    @property
+    def ends_at(self) -> float:
+        """When its certificate does, in seconds since the epoch."""
 
 
 class FollowedFiles:

@@ -22,7 +22,7 @@ from gateway.observe.access import AccessLog
 from gateway.observe.metrics.metrics import Metrics
 from gateway.ports import Ending
 from gateway.process.console.deeds import Deeds
-from gateway.process.consoled import HasEnd
+from gateway.process.secure import HasEnd
 from gateway.relay.client.server import Server
 from gateway.relay.upstream.upstreams import HttpUpstreams
 
