@@ -16,6 +16,7 @@ from gateway.core.token.lacks import asked_claims
 from gateway.core.token.userinfo import Obtained
 from gateway.core.trail import USERINFO
 from gateway.core.upstream.completed import completed
+from gateway.core.upstream.identity_headers import IdentityLines
 from gateway.ports import Ending
 from gateway.verifier import Verifier
 
@@ -35,7 +36,7 @@ class Completer:
 
     def __init__(self, config: Config, *, userinfo: UserInfo, verifier: Verifier) -> None:
         """`verifier`: who remembers the tokens."""
-        self._headers = identity_headers_of(config)
+        self._headers = IdentityLines(identity_headers_of(config))
         self._claims = asked_claims(config)
         self._senders = client_addresses_of(config)
         self._userinfo = userinfo

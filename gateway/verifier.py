@@ -35,7 +35,7 @@ from gateway.core.token.opaque import AskedIssuers, form_of
 from gateway.core.token.rules import Candidate, Token, rules_of
 from gateway.core.token.verified import VerifiedTokens
 from gateway.core.trail import BAD_TOKENS, FORM, HEADERS, INTROSPECTION, SIGNATURE, Step, Trail
-from gateway.core.upstream.identity_headers import identity_lines
+from gateway.core.upstream.identity_headers import IdentityLines
 from gateway.ports import Introspections, Issuers, Observer, Rates
 from gateway.signature import signer_of
 
@@ -71,7 +71,7 @@ class Verifier:
         #: tokens that are asked about anew
         self._renewing: set[asyncio.Task[None]] = set()
         self._is_revocable = config.revocation is not None
-        self._headers = identity_headers_of(config)
+        self._headers = IdentityLines(identity_headers_of(config))
         self._claims = asked_claims(config)
         self._kept = Kept.of(config)
         #: by issuer: what it is asked for where a token lacks it
@@ -321,13 +321,13 @@ class Verifier:
         lacks = (
             wanted.find_lacks(claims, subject=candidate.subject, words=candidate.scopes) if wanted is not None else None
         )
-        lines = identity_lines(
-            self._headers if lacks is None else lacks.relaxed(self._headers),
+        lines = self._headers.of(
             claims,
             issuer=rules.name,
             tenant=rules.tenant,
             client=candidate.client,
             scopes=candidate.scopes,
+            lacks=lacks,
         )
         return Identity(
             issuer=rules.name,

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from gateway.core.claims import ClaimName, roots_of
 from gateway.core.config.file import Config, identity_headers_of
-from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.config.issuers import issuer_name
 from gateway.core.config.keys_of import asked_of
 from gateway.core.config.routes import where_claims
@@ -51,25 +50,6 @@ class Lacks:
     def are_needed_by(self, asked: Iterable[ClaimName]) -> bool:
         """Whether a request needs one of them. `asked`: the claims that its route asks for."""
         return self.by_all or any(map(self.has, asked))
-
-    def relaxed(self, headers: Mapping[str, IdentityHeader]) -> dict[str, IdentityHeader]:
-        """The same headers, of which none is required while its claim may still be asked for."""
-        return {
-            name: _optional(header)
-            if header.required and header.claim is not None and self.has(header.claim)
-            else header
-            for name, header in headers.items()
-        }
-
-
-def _optional(header: IdentityHeader) -> IdentityHeader:
-    return IdentityHeader(
-        claim=header.claim,
-        format=header.format,
-        encoding=header.encoding,
-        max_bytes=header.max_bytes,
-        too_large=header.too_large,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,13 @@
 Whether claims are missing, and what may be believed of them, is decided in `core.token`.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from gateway.core.claims import ClaimName, find_claims
-from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.token.identity import Identity
 from gateway.core.token.lacks import Lacks
 from gateway.core.token.userinfo import Obtained
-from gateway.core.upstream.identity_headers import identity_lines
+from gateway.core.upstream.identity_headers import IdentityLines
 
 
 def completed(
@@ -19,17 +17,15 @@ def completed(
     lacks: Lacks,
     obtained: Obtained,
     *,
-    headers: Mapping[str, IdentityHeader],
+    headers: IdentityLines,
     asked: tuple[ClaimName, ...],
 ) -> Identity:
     """The identity as it is with what was obtained, for as long as that holds.
 
-    `asked`: the claims that routes and the assertion ask for. IdentityClaimMissing and its kin: as `identity_lines`.
+    `asked`: the claims that routes and the assertion ask for. IdentityClaimMissing and its kin: as `IdentityLines.of`.
     """
     given = obtained.claims
     claims: dict[str, Any] = {**lacks.claims, **{name: given[name] for name in lacks.names if name in given}}
-    lines = identity_lines(
-        headers, claims, issuer=bare.issuer, tenant=bare.tenant, client=bare.client, scopes=lacks.words
-    )
+    lines = headers.of(claims, issuer=bare.issuer, tenant=bare.tenant, client=bare.client, scopes=lacks.words)
     found = find_claims(claims, asked, of_keys=lacks.objects)
     return bare.completed_with(found, headers=lines, until=obtained.until)

@@ -13,15 +13,111 @@ from gateway.core.claims import ABSENT, find_claim, is_scope
 from gateway.core.config.identity_headers import IdentityHeader
 from gateway.core.errors import IdentityClaimMissing, IdentityHeaderInvalid, IdentityHeaderTooLarge
 from gateway.core.http.facts import HeaderLine
+from gateway.core.token.lacks import Lacks
 
-#: lines that identities share
-_LINES: Final[dict[HeaderLine, HeaderLine]] = {}
-_MAX_LINES: Final = 1024
+#: values of a header whose lines are remembered, and characters of the longest
+_MAX_KNOWN: Final = 1024
+_MAX_LENGTH: Final = 256
 _SEPARATORS: Final = {"csv": ",", "space": " "}
 #: what may stand in a header value as it is: printable ASCII without the escape character itself
 _ENCODED: Final = re.compile(rb"[^\x20-\x7e]|%")
 _EDGE_BLANKS: Final = re.compile(rb"\A | \Z")
 _PRINTABLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+
+
+class IdentityLines:
+    """The identity headers as they are configured, ready to be written."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, configured: Mapping[str, IdentityHeader]) -> None:
+        self._headers: Final = [_Header(name, header) for name, header in configured.items()]
+
+    def __repr__(self) -> str:
+        return f"IdentityLines({', '.join(header.name for header in self._headers)})"
+
+    def of(
+        self,
+        claims: Mapping[str, Any],
+        *,
+        issuer: str,
+        client: str | None,
+        scopes: tuple[str, ...],
+        tenant: str | None = None,
+        lacks: Lacks | None = None,
+    ) -> tuple[HeaderLine, ...]:
+        """The identity headers of a verified token, in configured order; a header without a value is left out.
+
+        `issuer`: its configured name; `tenant`: which of its tenants. `scopes`: roles with blanks in them too.
+        `lacks`: claims that are required only once they were asked for.
+        IdentityClaimMissing, IdentityHeaderInvalid, IdentityHeaderTooLarge: as the header's configuration says.
+        """
+        lines: list[HeaderLine] = []
+        for header in self._headers:
+            source = header.source
+            value: Any
+            if source is None:
+                value = claims if header.claim is None else find_claim(claims, header.claim)
+            elif source == "client":
+                value = client
+            elif source == "scopes":
+                value = scopes
+            else:
+                value = issuer if source == "issuer" else tenant
+            if isinstance(value, str | tuple):
+                # Clients and scopes are few, and memory is slow: the same line as another identity has it.
+                known = header.known.get(value)
+                if known is None:
+                    known = header.write(list(value) if isinstance(value, tuple) else value, lacks)
+                    header.remember(value, known)
+            else:
+                known = header.write(value, lacks)
+            lines += known
+        return tuple(lines)
+
+
+class _Header:
+    """One identity header, and the lines of values that it had."""
+
+    __slots__ = ("_required", "claim", "field", "header", "is_lossy", "known", "name", "source")
+
+    def __init__(self, name: str, header: IdentityHeader) -> None:
+        self.name: Final = name
+        self.header: Final = header
+        self.field: Final = name.encode("ascii")
+        self.source: Final = header.source
+        #: None: it is of all claims, or of none
+        self.claim: Final = header.claim
+        # What separates scopes cannot be escaped there: roles with blanks are left out, as they are no scopes.
+        self.is_lossy: Final = (
+            header.source == "scopes" and header.encoding != "percent" and header.format in {"auto", "space"}
+        )
+        self._required: Final = header.required
+        self.known: Final[dict[str | tuple[str, ...], list[HeaderLine]]] = {}
+
+    def remember(self, value: str | tuple[str, ...], lines: list[HeaderLine]) -> None:
+        """The lines of a value; a subject has hardly any but its own, and what is long or empty is not worth it."""
+        if self.claim == "sub" or len(lines) != 1 or len(lines[0][1]) > _MAX_LENGTH:
+            return
+        if len(self.known) >= _MAX_KNOWN:
+            self.known.clear()
+        self.known[value] = lines
+
+    def write(self, value: Any, lacks: Lacks | None) -> list[HeaderLine]:
+        """The lines of a value that was found, scopes as a list."""
+        if self.is_lossy:
+            value = list(filter(is_scope, value))
+        values = _values(self.name, self.header, value, scopes=self.source == "scopes")
+        if not values:
+            if self._required and not (lacks is not None and self.claim is not None and lacks.has(self.claim)):
+                raise IdentityClaimMissing(f"{self.name} is required, and its claim is absent or empty")
+            return []
+        size, most = sum(map(len, values)), self.header.max_bytes
+        if size > most:
+            if self.header.too_large == "omit":
+                return []
+            raise IdentityHeaderTooLarge(f"{self.name} would have {size} bytes; {most} are accepted")
+        return [(self.field, value) for value in values]
 
 
 def identity_lines(
@@ -33,61 +129,8 @@ def identity_lines(
     scopes: tuple[str, ...],
     tenant: str | None = None,
 ) -> tuple[HeaderLine, ...]:
-    """The identity headers of a verified token, in configured order; a header without a value is left out.
-
-    `issuer`: its configured name; `tenant`: which of its tenants. `scopes`: roles with blanks in them too.
-    IdentityClaimMissing, IdentityHeaderInvalid, IdentityHeaderTooLarge: as the header's configuration says.
-    """
-    lines: list[HeaderLine] = []
-    for name, header in configured.items():
-        values = _values(
-            name, header, _find(header, claims, (issuer, tenant), client, scopes), scopes=header.source == "scopes"
-        )
-        if not values:
-            if header.required:
-                raise IdentityClaimMissing(f"{name} is required, and its claim is absent or empty")
-            continue
-        size = sum(map(len, values))
-        if size > header.max_bytes:
-            if header.too_large == "omit":
-                continue
-            raise IdentityHeaderTooLarge(f"{name} would have {size} bytes; {header.max_bytes} are accepted")
-        field = name.encode("ascii")
-        lines += [_shared((field, value)) for value in values]
-    return tuple(lines)
-
-
-def _shared(line: HeaderLine) -> HeaderLine:
-    """The same line as another identity has it, where one does: clients and scopes are few, and memory is slow."""
-    known = _LINES.get(line)
-    if known is None:
-        if len(_LINES) >= _MAX_LINES:
-            _LINES.clear()
-        known = _LINES[line] = line
-    return known
-
-
-def _find(
-    header: IdentityHeader,
-    claims: Mapping[str, Any],
-    issuer: tuple[str, str | None],
-    client: str | None,
-    scopes: tuple[str, ...],
-) -> Any:
-    if header.source == "issuer":
-        return issuer[0]
-    if header.source == "tenant":
-        return issuer[1]
-    if header.source == "client":
-        return client
-    if header.source == "scopes":
-        # What separates scopes cannot be escaped there: roles with blanks are left out, as they are no scopes.
-        is_lossy = header.encoding != "percent" and header.format in {"auto", "space"}
-        return [word for word in scopes if is_scope(word)] if is_lossy else list(scopes)
-    if header.claims == "all":
-        return claims
-    assert header.claim is not None  # one of the three is given: gateway.core.checks.problems
-    return find_claim(claims, header.claim)
+    """As `IdentityLines` has them, for one token alone."""
+    return IdentityLines(configured).of(claims, issuer=issuer, client=client, scopes=scopes, tenant=tenant)
 
 
 def _values(name: str, header: IdentityHeader, value: Any, *, scopes: bool) -> list[bytes]:
@@ -141,7 +184,7 @@ def _encode(name: str, header: IdentityHeader, text: str) -> bytes:
 
 def _percent(text: str) -> bytes:
     """Lossless: `%` and every byte of the UTF-8 outside printable ASCII; blanks at the ends, which receivers trim."""
-    if text.isascii() and text.isprintable() and "%" not in text and text == text.strip(" "):
+    if text.isascii() and text.isprintable() and "%" not in text and not (text.startswith(" ") or text.endswith(" ")):
         return text.encode("ascii")
     encoded = _ENCODED.sub(lambda match: b"%%%02X" % match[0][0], text.encode())
     return _EDGE_BLANKS.sub(b"%20", encoded)

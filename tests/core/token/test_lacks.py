@@ -87,22 +87,6 @@ def test_a_route_needs_what_it_asks_for() -> None:
     assert not found.are_needed_by([])
 
 
-def test_a_header_is_not_required_while_its_claim_may_be_asked_for() -> None:
-    required = {
-        "X-Email": IdentityHeader(claim="email", required=True, max_bytes=7, format="json"),  # type: ignore[arg-type]
-        "X-Role": IdentityHeader(claim="role", required=True),
-        "X-Client": IdentityHeader(source="client", required=True),
-        "X-Groups": IdentityHeader(claim="groups"),
-    }
-    found = lacks_of(a_config(headers=required))
-    assert found is not None
-    relaxed = found.relaxed(required)
-    assert relaxed["X-Email"] == IdentityHeader(claim="email", max_bytes=7, format="json")  # type: ignore[arg-type]
-    assert {name: relaxed[name] for name in relaxed if name != "X-Email"} == {
-        name: required[name] for name in required if name != "X-Email"
-    }
-
-
 def test_an_issuer_that_is_not_asked_wants_nothing() -> None:
     assert wanted_of(Config(upstream="http://h", issuers=(issuer(),), identity_headers=dict(EMAIL))) == {}
 

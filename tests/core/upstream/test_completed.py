@@ -12,6 +12,7 @@ from gateway.core.token.identity import Identity
 from gateway.core.token.lacks import Lacks
 from gateway.core.token.userinfo import Obtained
 from gateway.core.upstream.completed import completed
+from gateway.core.upstream.identity_headers import IdentityLines
 from tests.memory import identity
 from tests.signer import NOW
 
@@ -28,7 +29,9 @@ BARE = identity(lacks=LACKS, scopes=("a",), headers=((b"X-User-Id", b"alice"),),
 
 
 def whole(**given: Any) -> Identity:
-    return completed(BARE, LACKS, Obtained(given, NOW + 60), headers=HEADERS, asked=("role", "/groups/0", "email"))
+    return completed(
+        BARE, LACKS, Obtained(given, NOW + 60), headers=IdentityLines(HEADERS), asked=("role", "/groups/0", "email")
+    )
 
 
 def test_headers_and_claims_are_made_of_both() -> None:
@@ -59,5 +62,7 @@ def test_what_nobody_knows_may_still_be_required() -> None:
 
 def test_names_that_are_keys_of_an_object_are_found_in_what_was_obtained_too() -> None:
     lacks = Lacks(frozenset({"roles"}), by_all=True, claims={}, words=(), objects=re.compile("roles"))
-    made = completed(BARE, lacks, Obtained({"roles": {"admin": {}}}, NOW + 60), headers={}, asked=("roles",))
+    made = completed(
+        BARE, lacks, Obtained({"roles": {"admin": {}}}, NOW + 60), headers=IdentityLines({}), asked=("roles",)
+    )
     assert made.claims == {"roles": {"admin": {}}, keys_of("roles"): ["admin"]}

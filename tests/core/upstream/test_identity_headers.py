@@ -8,8 +8,10 @@ from urllib.parse import unquote
 import pytest
 
 from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS, IdentityHeader
+from gateway.core.config.section import Size
 from gateway.core.errors import IdentityClaimMissing, IdentityHeaderInvalid, IdentityHeaderTooLarge
-from gateway.core.upstream.identity_headers import identity_lines
+from gateway.core.token.lacks import Lacks
+from gateway.core.upstream.identity_headers import IdentityLines, identity_lines
 
 
 def values(value: Any, *, client: str | None = None, scopes: tuple[str, ...] = (), **settings: Any) -> list[str]:
@@ -259,22 +261,77 @@ def test_evidence_names_the_header_and_quotes_no_value() -> None:
 
 
 def test_identities_share_the_lines_that_they_have_in_common() -> None:
-    configured = {"X-User-Id": IdentityHeader(claim="sub"), "X-Client-Id": IdentityHeader(source="client")}
+    lines = IdentityLines(DEFAULT_IDENTITY_HEADERS)
     first, second = (
-        identity_lines(configured, {"sub": sub}, issuer="local", client="spa", scopes=()) for sub in ("alice", "bob")
+        lines.of({"sub": sub}, issuer="local", client="spa", scopes=("read", "write")) for sub in ("alice", "bob")
     )
-    assert first == ((b"X-User-Id", b"alice"), (b"X-Client-Id", b"spa"))
-    assert second == ((b"X-User-Id", b"bob"), (b"X-Client-Id", b"spa"))
+    assert first == ((b"X-User-Id", b"alice"), (b"X-Client-Id", b"spa"), (b"X-Token-Scopes", b"read write"))
+    assert second == ((b"X-User-Id", b"bob"), *first[1:])
     assert first[1] is second[1]
+    assert first[2] is second[2]
+    assert repr(lines) == "IdentityLines(X-User-Id, X-Client-Id, X-Token-Scopes)"
 
 
 def test_as_many_lines_as_there_may_be_are_no_matter() -> None:
-    configured = {"X-User-Id": IdentityHeader(claim="sub")}
+    lines = IdentityLines({"X-User-Id": IdentityHeader(claim="sub"), "X-Mail": IdentityHeader(claim="mail")})
     for number in range(3000):
-        sub = str(number)
-        assert identity_lines(configured, {"sub": sub}, issuer="local", client=None, scopes=()) == (
+        sub, mail = str(number), f"{number}@example.com"
+        assert lines.of({"sub": sub, "mail": mail}, issuer="local", client=None, scopes=()) == (
             (b"X-User-Id", sub.encode()),
+            (b"X-Mail", mail.encode()),
         )
+
+
+def test_what_is_remembered_is_no_other_value_and_no_refusal() -> None:
+    lines = IdentityLines(
+        {
+            "X-C": IdentityHeader(claim="c", required=True, max_bytes=Size(9)),
+            "X-Scopes": IdentityHeader(source="scopes", format="repeat"),
+        }
+    )
+    for _ in range(2):
+        assert lines.of({"c": "a,b"}, issuer="l", client=None, scopes=("a", "b")) == (
+            (b"X-C", b"a,b"),
+            (b"X-Scopes", b"a"),
+            (b"X-Scopes", b"b"),
+        )
+        assert lines.of({"c": ["a", "b"]}, issuer="l", client=None, scopes=("a b",)) == (
+            (b"X-C", b"a,b"),
+            (b"X-Scopes", b"a b"),
+        )
+        assert lines.of({"c": "1"}, issuer="l", client=None, scopes=()) == ((b"X-C", b"1"),)
+        assert lines.of({"c": 1.0}, issuer="l", client=None, scopes=()) == ((b"X-C", b"1.0"),)
+        assert lines.of({"c": True}, issuer="l", client=None, scopes=()) == ((b"X-C", b"true"),)
+        with pytest.raises(IdentityHeaderTooLarge):
+            lines.of({"c": "x" * 10}, issuer="l", client=None, scopes=())
+        nothing: Any
+        for nothing in ("", None, [], ...):
+            with pytest.raises(IdentityClaimMissing):
+                lines.of({} if nothing is ... else {"c": nothing}, issuer="l", client=None, scopes=())
+
+
+def test_a_long_value_is_written_and_not_remembered() -> None:
+    lines = IdentityLines({"X-C": IdentityHeader(claim="c")})
+    first, second = (lines.of({"c": "x" * 300}, issuer="l", client=None, scopes=()) for _ in range(2))
+    assert first == second == ((b"X-C", b"x" * 300),)
+    assert first[0] is not second[0]
+
+
+def test_a_header_is_not_required_while_its_claim_may_be_asked_for() -> None:
+    lines = IdentityLines(
+        {
+            "X-Email": IdentityHeader(claim="email", required=True, max_bytes=Size(7), format="json"),
+            "X-Client": IdentityHeader(source="client", required=True),
+        }
+    )
+    lacks = Lacks(frozenset({"email"}), by_all=True, claims={}, words=())
+    assert lines.of({}, issuer="l", client="app", scopes=(), lacks=lacks) == ((b"X-Client", b"app"),)
+    with pytest.raises(IdentityClaimMissing, match="X-Email"):
+        lines.of({}, issuer="l", client="app", scopes=())
+    with pytest.raises(IdentityClaimMissing, match="X-Client"):
+        lines.of({}, issuer="l", client=None, scopes=(), lacks=lacks)
+    with pytest.raises(IdentityClaimMissing, match="X-Email"):
+        lines.of({}, issuer="l", client="app", scopes=(), lacks=Lacks(frozenset(), by_all=True, claims={}, words=()))
 
 
 def test_the_tenant_is_written_as_it_was_verified_and_no_claim_passes_for_it() -> None:
