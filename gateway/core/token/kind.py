@@ -46,12 +46,15 @@ _WEIGHTS: Final = (ID, SURE, REFRESH, LOGOUT, OTHER, ACCESS, HINT)
 #: Markers with their places, by where they stand and what they are called. The lower the place, the heavier.
 _Table = dict[str, dict[str, list[tuple[int, Marker]]]]
 
-_REFUSALS: dict[str, type[InvalidToken]] = {
+_REFUSALS: Final[dict[str, type[InvalidToken]]] = {
     ID: IdToken,
     REFRESH: RefreshToken,
     LOGOUT: LogoutToken,
     OTHER: OtherToken,
 }
+
+#: behind every marker
+_FAR: Final = 1 << 30
 
 # On the way of a token: `Shape.TEXT` costs as much as a call does, and to hash one as two.
 _TEXT: Final = Shape.TEXT
@@ -124,18 +127,22 @@ def _table(further: tuple[Marker, ...]) -> _Table:
 
 def _heaviest(header: Mapping[str, Any], claims: Mapping[str, Any], table: _Table) -> Verdict | None:
     """What the heaviest of the markers says that the token has: its kind, `hint` and `sure` too, and its evidence."""
-    found, found_at, shown = None, -1, None
+    found, found_at, shown = None, _FAR, None
     # A token has few members and the tables have many markers: only those that it may have are looked at.
     for where, members in ((HEADER, header), (PAYLOAD, claims)):
         named = table[where]
         for name, member in members.items():
-            if name not in named:
+            markers = named.get(name)
+            if markers is None:
                 continue
             value = _type(member) if where == HEADER and name == "typ" else member
-            for place, marker in named[name]:
-                if (found is None or place < found_at) and _holds(marker, value, claims):
+            for place, marker in markers:
+                if place >= found_at:
+                    break
+                if _holds(marker, value, claims):
                     found, found_at, shown = marker, place, value
-    return None if found is None else Verdict(found.kind, _evidence(found, shown))
+                    break
+    return None if found is None else _verdict(found, _word(shown, found.expected))
 
 
 def _by_scope(claims: Mapping[str, Any]) -> Verdict:
@@ -163,29 +170,42 @@ def _holds(marker: Marker, value: object, claims: Mapping[str, Any]) -> bool:
         return False
     # The claims beside it come first: for most tokens these few look-ups are all that it takes.
     for name in marker.without:
-        if _fits(claims.get(name), _ANY):
+        if name in claims and _fits(claims[name], _ANY):
             return False
     for name, expected in marker.beside:
-        if not _fits(claims.get(name), expected):
+        if name not in claims or not _fits(claims[name], expected):
             return False
     return _fits(value, marker.expected)
 
 
-def _evidence(marker: Marker, value: object) -> str:
-    """What a marker that holds shows, in words. Quotes only words that the tables know."""
+@lru_cache(maxsize=256)
+def _verdict(marker: Marker, word: str) -> Verdict:
+    """What a marker says that holds. `word`: one that it knows, as the token spells it; empty where it knows none."""
     place = f"{marker.where} {marker.name}"
-    if isinstance(marker.expected, frozenset):
-        word = next(text for text in _texts(value) if _matches(text, marker.expected))
-        return f'{place} is "{word}"'
+    if word:
+        return Verdict(marker.kind, f'{place} is "{word}"')
     if isinstance(marker.expected, re.Pattern):
-        return f"{place} matches {marker.expected.pattern}"
-    return f"{place} is present"
+        return Verdict(marker.kind, f"{place} matches {marker.expected.pattern}")
+    return Verdict(marker.kind, f"{place} is present")
+
+
+def _word(value: object, expected: Expected) -> str:
+    """The word that was expected, as it stands there: the tables know no others that could be quoted."""
+    if not isinstance(expected, frozenset):
+        return ""
+    return value if isinstance(value, str) else next(text for text in _texts(value) if _matches(text, expected))
 
 
 def _fits(value: object, expected: Expected) -> bool:
     """Whether a value is there, is not empty, and is as expected."""
     if value is None:
         return False
+    if isinstance(value, str):
+        # Nearly every claim is one: no list of one is made for it.
+        if isinstance(expected, frozenset):
+            return value.isascii() and value.lower() in expected
+        if isinstance(expected, re.Pattern):
+            return expected.search(value) is not None and not _is_blank(value)
     if isinstance(expected, Shape):
         return _has_shape(value, expected)
     return any(_matches(text, expected) for text in _texts(value))
@@ -215,10 +235,14 @@ def _matches(text: str, expected: frozenset[str] | re.Pattern[str]) -> bool:
 def _texts(value: object) -> list[str]:
     """The non-empty strings of a claim that may be a string or a list of strings."""
     if isinstance(value, str):
-        return [value] if value.strip() else []
+        return [] if _is_blank(value) else [value]
     if isinstance(value, list):
-        return [member for member in value if isinstance(member, str) and member.strip()]
+        return [member for member in value if isinstance(member, str) and not _is_blank(member)]
     return []
+
+
+def _is_blank(text: str) -> bool:
+    return not text or text.isspace()
 
 
 def _type(value: object) -> str:

@@ -39,11 +39,18 @@ class Shape(StrEnum):
 #: A shape, a set of lower-case words (any string of the claim may be one), or a pattern for any string of the claim.
 Expected = Shape | frozenset[str] | re.Pattern[str]
 
-HEADER, PAYLOAD = "header", "payload"
+HEADER: Final = "header"
+PAYLOAD: Final = "payload"
 
 #: decisive kinds, as in `Verdict.kind`; `hint` is evidence for access that gives way to a nonce; `sure` is evidence for
 #: access that all others but an ID token's give way to, in a preset only
-ID, REFRESH, LOGOUT, OTHER, ACCESS, HINT, SURE = "id", "refresh", "logout", "other", "access", "hint", "sure"
+ID: Final = "id"
+REFRESH: Final = "refresh"
+LOGOUT: Final = "logout"
+OTHER: Final = "other"
+ACCESS: Final = "access"
+HINT: Final = "hint"
+SURE: Final = "sure"
 
 
 class Marker:
