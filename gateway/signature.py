@@ -19,6 +19,13 @@ def _bad_signature(name: str, token: Token, tried: tuple[Key, ...]) -> BadSignat
     return BadSignature(f"none of the {len(tried)} keys tried signed the token")
 
 
+def known_signer(token: Token, issuers: Issuers, *, rules: IssuerRules, trail: Trail) -> Key | None:
+    """The key that signed the token, among those that are known. Waits for nothing. `rules`: of its issuer."""
+    known = keys_for(issuers.find_keys(rules.signers, alg=token.alg, kid=token.kid), rules.key_issuers)
+    trail.saw({"tried": len(known)})
+    return find_signer(token, known)
+
+
 async def signer_of(
     token: Token, issuers: Issuers, *, rules: IssuerRules, trail: Trail, check_again: Callable[[], None] | None = None
 ) -> Key:
@@ -27,12 +34,22 @@ async def signer_of(
     `rules`: of the issuer that it says. `check_again`: before keys are tried for which somebody had to wait; it may
     raise. BadSignature, UnknownKey; IssuerUnavailable: nobody can tell now.
     """
+    signer = known_signer(token, issuers, rules=rules, trail=trail)
+    if signer is not None:
+        return signer
+    return await new_signer(token, issuers, rules=rules, trail=trail, check_again=check_again)
+
+
+async def new_signer(
+    token: Token, issuers: Issuers, *, rules: IssuerRules, trail: Trail, check_again: Callable[[], None] | None = None
+) -> Key:
+    """The key that signed a token that none of those did that are known: among those that its issuer publishes now.
+
+    Otherwise as `signer_of`.
+    """
     name, fits = rules.signers, rules.key_issuers
     found = issuers.find_keys(name, alg=token.alg, kid=token.kid)
     known = keys_for(found, fits)
-    trail.saw({"tried": len(known)})
-    if (signer := find_signer(token, known)) is not None:
-        return signer
     # A signature of none we know may be by one that is new: under a new name, without one, or under an old one.
     try:
         fetched = keys_for(await issuers.fetch_keys(name, alg=token.alg, kid=token.kid, tried=found), fits)

@@ -9,7 +9,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any, Final
 
-from gateway.core.claims import find_claims, is_scope
+from gateway.core.claims import find_claims, scopes_among
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.errors import (
     IdToken,
@@ -37,7 +37,7 @@ from gateway.core.token.verified import VerifiedTokens
 from gateway.core.trail import BAD_TOKENS, FORM, HEADERS, INTROSPECTION, SIGNATURE, Step, Trail
 from gateway.core.upstream.identity_headers import IdentityLines
 from gateway.ports import Introspections, Issuers, Observer, Rates
-from gateway.signature import signer_of
+from gateway.signature import known_signer, new_signer
 
 #: seconds from one attempt at that which failed to the next
 RENEWAL_PAUSE: Final = 1.0
@@ -224,7 +224,9 @@ class Verifier:
             candidate = check_token(token, self._known, now=self._clock(), trail=trail)
             self._check_sender(sender, trail)
             trail.enter(SIGNATURE)
-            key = await self._signer(token, candidate, trail, sender=sender)
+            key = known_signer(token, self._issuers, rules=candidate.rules, trail=trail)
+            if key is None:
+                key = await self._new_signer(token, candidate, trail, sender=sender)
             trail.saw({"kid": key.kid, "thumbprint": key.thumbprint})
             if not candidate.rules.asked_about_jwts:
                 trail.enter(HEADERS)
@@ -292,10 +294,10 @@ class Verifier:
         self._check_sender(sender, trail)
         trail.enter(step)
 
-    async def _signer(self, token: Token, candidate: Candidate, trail: Trail, *, sender: str | None) -> Key:
-        """The key that signed the token. InvalidToken, Unavailable, RateLimited."""
+    async def _new_signer(self, token: Token, candidate: Candidate, trail: Trail, *, sender: str | None) -> Key:
+        """The key that signed a token that no known one did. InvalidToken, Unavailable, RateLimited."""
         again = None if self._bad_tokens is None else partial(self._check_again, sender, trail, SIGNATURE)
-        return await signer_of(token, self._issuers, rules=candidate.rules, trail=trail, check_again=again)
+        return await new_signer(token, self._issuers, rules=candidate.rules, trail=trail, check_again=again)
 
     def lacks_sessions(self, issuer: str) -> bool:
         """Whether tokens of the issuer of this name were verified, and none said of which session it is."""
@@ -337,7 +339,7 @@ class Verifier:
             accepted=rules.accepted(candidate.audience),
             subject=candidate.subject,
             client=candidate.client,
-            scopes=tuple(filter(is_scope, candidate.scopes)),
+            scopes=scopes_among(candidate.scopes),
             claims=find_claims(claims, self._claims, of_keys=rules.objects),
             expires_at=candidate.expires_at,
             not_before=candidate.not_before,

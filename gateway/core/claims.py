@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 
@@ -13,6 +14,9 @@ ABSENT: Final = Absent()
 
 #: RFC 6901 section 4, and short: no claim has ten thousand elements
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,3}")
+
+#: characters of a text of words up to which it is remembered
+_WORDS_KEPT: Final = 256
 
 #: a literal name, a JSON Pointer (RFC 6901) when no claim has that literal name, or a path of members
 ClaimName = str | tuple[str, ...]
@@ -111,17 +115,39 @@ def find_words(claims: Mapping[str, Any], names: tuple[ClaimName, ...]) -> tuple
     An element with blanks in it is one word, and no scope: `is_scope`.
     A JSON Pointer may have `*` for any member: `/resource_access/*/roles`.
     """
-    words: dict[str, None] = {}
+    found: list[Any] = []
     for name in names:
         if not isinstance(name, str) or "*" not in name or not name.startswith("/") or name in claims:
-            words.update(dict.fromkeys(_words(find_claim(claims, name))))
+            value = find_claim(claims, name)
+            if value is not ABSENT:
+                found.append(value)
             continue
         # RFC 6901 section 4: ~1 first, then ~0.
         path = [part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/")]
-        for value in _members(claims, path):
-            words.update(dict.fromkeys(_words(value)))
-    words.pop("", None)
-    return tuple(words)
+        found.extend(_members(claims, path))
+    if len(found) == 1 and isinstance(text := found[0], str) and len(text) <= _WORDS_KEPT:
+        return _known_words(text)
+    return _distinct(word for value in found for word in _words(value))
+
+
+@lru_cache(maxsize=1024)
+def _known_words(text: str) -> tuple[str, ...]:
+    """Clients have few sets of scopes: each is kept once, whoever has it."""
+    return _distinct(text.split(" "))
+
+
+def _distinct(words: Iterable[str]) -> tuple[str, ...]:
+    distinct = dict.fromkeys(words)
+    distinct.pop("", None)
+    return tuple(distinct)
+
+
+def scopes_among(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that are scopes; the same tuple where all are."""
+    for word in words:
+        if " " in word:
+            return tuple(filter(is_scope, words))
+    return words
 
 
 def is_scope(word: str) -> bool:

@@ -9,6 +9,8 @@ import math
 import re
 from typing import Any, Final, NoReturn
 
+import msgspec
+
 #: Deeper than any claim or key set of a real provider.
 MAX_DEPTH: Final = 32
 #: Digits of the largest finite double; beyond that an integer is no number anybody means.
@@ -51,6 +53,52 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
+#: reads what is usual in a third of the time; takes the last of two equal members, and is not asked for its refusals
+_QUICK: Final = msgspec.json.Decoder()
+_UNREAD: Final = object()
+#: integers up to here have no more digits than a number may have
+_WIDE: Final = 1 << 63
+
+
+def _read_quickly(raw: bytes) -> Any:
+    """The value of a text that is sound and has no backslash; _UNREAD: it may be anything.
+
+    Without a backslash two quotes are one string: there is no member twice where the value has all that the text has.
+    """
+    if b"\\" in raw:
+        return _UNREAD
+    try:
+        value = _QUICK.decode(raw)
+        if 2 * _strings(value, MAX_DEPTH) == raw.count(b'"'):
+            return value
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    return _UNREAD
+
+
+def _strings(value: Any, depth: int) -> int:
+    """How many strings a value has, names of members too. ValueError: nested beyond `depth`, or a wide number."""
+    if isinstance(value, str):
+        return 1
+    if isinstance(value, dict):
+        if not depth:
+            raise ValueError
+        count = len(value)
+        for member in value.values():
+            count += 1 if isinstance(member, str) else _strings(member, depth - 1)
+        return count
+    if isinstance(value, list):
+        if not depth:
+            raise ValueError
+        count = 0
+        for member in value:
+            count += _strings(member, depth - 1)
+        return count
+    if isinstance(value, int) and not -_WIDE < value < _WIDE:
+        raise ValueError
+    return 0
+
+
 def _is_too_deep(text: str) -> bool:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
@@ -70,6 +118,11 @@ def parse_json(raw: bytes) -> Any:
     ValueError, its sentence constant: not UTF-8, not JSON, a member twice, NaN or Infinity, a number beyond a double,
     nesting beyond 32, or an escape that is no character.
     """
+    value = _read_quickly(raw)
+    return _read_strictly(raw) if value is _UNREAD else value
+
+
+def _read_strictly(raw: bytes) -> Any:
     try:
         text = raw.decode("utf-8").strip(_BLANKS)
     except UnicodeDecodeError:

@@ -17,6 +17,7 @@ from gateway.core.claims import (
     is_scope,
     keys_of,
     roots_of,
+    scopes_among,
     written,
 )
 
@@ -236,3 +237,18 @@ def test_of_objects_that_are_known_for_it_the_keys_are_found_beside_them() -> No
         ("other",): {"a": 1},
     }
     assert find_claims(claims, ("roles",)) == {"roles": ROLES["roles"]}
+
+
+def test_the_words_of_a_text_are_kept_once_whoever_has_it() -> None:
+    first, second = (find_words({"scope": "read  write read"}, ("scope", "scp")) for _ in range(2))
+    assert first == ("read", "write")
+    assert first is second
+    assert find_words({"scope": "read", "scp": ["a b", "read"]}, ("scope", "scp")) == ("read", "a b")
+    long = " ".join(f"scope-{number:04}" for number in range(200))
+    assert find_words({"scope": long}, ("scope",)) == tuple(long.split())
+
+
+def test_scopes_are_the_words_without_blanks() -> None:
+    assert scopes_among(words := ("read", "write")) is words
+    assert scopes_among(("read", "Site Admin", "write")) == ("read", "write")
+    assert scopes_among(()) == ()

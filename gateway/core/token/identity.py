@@ -1,7 +1,6 @@
 """Who is calling, as a verified token says it."""
 
 from collections.abc import Mapping
-from hashlib import sha256
 from sys import intern
 from typing import Any, Final, Protocol
 
@@ -10,6 +9,7 @@ from gateway.core.http.facts import HeaderLine
 from gateway.core.token.believed import Believed
 from gateway.core.token.confirmation import Confirmation
 from gateway.core.token.details import Details
+from gateway.core.token.digests import digest_of
 from gateway.core.token.handles import Handles
 from gateway.core.token.lacks import Lacks
 from gateway.core.token.markers import Verdict
@@ -217,7 +217,7 @@ class Identity:
     def hashed_subject(self) -> str | None:
         """The first 16 hex digits of the subject's SHA-256: for the log. Made when it is first asked for."""
         if self._hashed_subject is None and self.subject:
-            self._hashed_subject = sha256(self.subject.encode()).hexdigest()[:_SUBJECT_DIGITS]
+            self._hashed_subject = digest_of(self.subject.encode())[: _SUBJECT_DIGITS // 2].hex()
         return self._hashed_subject
 
     def __repr__(self) -> str:

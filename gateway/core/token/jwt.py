@@ -3,10 +3,11 @@
 Knows nothing of where keys come from, of caches, or of what a token's claims are used for.
 """
 
-import binascii
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from gateway.core.claims import find_first, find_words, written
 from gateway.core.config.issuers import ALGORITHMS
@@ -39,10 +40,12 @@ MAX_TIME: Final = 253_402_300_799
 
 _BASE64URL: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _FOREIGN: Final = bytes(set(range(256)) - set(_BASE64URL))
-#: base64url as the base64 that the standard library decodes in one pass; every other byte as one that it refuses
+#: base64url as base64; every other byte as one that is none
 _AS_BASE64: Final = bytes.maketrans(b"-_" + _FOREIGN, b"+/" + b"!" * len(_FOREIGN))
+#: strict about every character and the padding, and takes half the time of the standard library's; reads it in quotes
+_BASE64: Final = msgspec.json.Decoder(bytes)
 #: by the number of characters in the last group of four: the padding it lacks, and what its last one may be
-_PADDING: Final = (b"", b"", b"==", b"=")
+_PADDING: Final = (b'"', b'"', b'=="', b'="')
 #: RFC 4648 section 3.5: the bits that stand for no byte are zero
 _LAST: Final = (_BASE64URL, b"", _BASE64URL[::16], _BASE64URL[::4])
 #: characters of a header up to which it is remembered: an issuer has a few, a client's proofs one
@@ -79,14 +82,17 @@ def parse_parts(raw: bytes) -> tuple[Mapping[str, Any], dict[str, Any], bytes, b
     The header is shared with whoever has the same one, and must not be changed. TokenEncrypted: five segments.
     TokenMalformed: anything else that is not a JWT.
     """
-    segments = raw.split(b".")
-    if len(segments) == 5:
-        raise TokenEncrypted("five segments: a JWE")
-    if len(segments) != 3:
-        raise TokenMalformed(f"{len(segments)} segments, where a signed JWT has three")
-    header = _known_header(segments[0]) if len(segments[0]) <= HEADER_KEPT else _parse_header(segments[0])
-    claims = _parse_object(_decode(segments[1], "payload"), "payload")
-    return header, claims, raw[: -len(segments[2]) - 1], _decode(segments[2], "signature")
+    first = raw.find(b".")
+    second = raw.find(b".", first + 1)
+    if first < 0 or second < 0 or raw.find(b".", second + 1) >= 0:
+        segments = raw.count(b".") + 1
+        if segments == 5:
+            raise TokenEncrypted("five segments: a JWE")
+        raise TokenMalformed(f"{segments} segments, where a signed JWT has three")
+    segment = raw[:first]
+    header = _known_header(segment) if first <= HEADER_KEPT else _parse_header(segment)
+    claims = _parse_object(_decode(raw[first + 1 : second], "payload"), "payload")
+    return header, claims, raw[:second], _decode(raw[second + 1 :], "signature")
 
 
 @lru_cache(maxsize=256)
@@ -103,8 +109,8 @@ def _decode(segment: bytes, part: str) -> bytes:
     # RFC 7515 section 2: base64url without padding; one character alone encodes no byte.
     group = len(segment) % 4
     try:
-        decoded = binascii.a2b_base64(segment.translate(_AS_BASE64) + _PADDING[group], strict_mode=True)
-    except binascii.Error:
+        decoded: bytes = _BASE64.decode(b'"' + segment.translate(_AS_BASE64) + _PADDING[group])
+    except msgspec.MsgspecError:
         decoded = b""
     if not decoded:
         raise TokenMalformed(f"the {part} is not base64url, or is empty")
