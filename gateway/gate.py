@@ -26,7 +26,7 @@ from gateway.core.routing.asked import asked_of
 from gateway.core.routing.policy import check_policy
 from gateway.core.routing.route import Route
 from gateway.core.routing.table import RouteTable
-from gateway.core.token.credential import find_credential, presumed_token
+from gateway.core.token.credential import find_credential
 from gateway.core.token.digests import digest_of
 from gateway.core.token.identity import Identity
 from gateway.core.token.places import cross_site_of, places_of
@@ -236,8 +236,7 @@ class Gate:
             # Optional is no credential at all: whatever one is there must be good.
             if not route.public and (facts.authorization or not route.optional):
                 ending.enter(CREDENTIAL)
-                presumed = presumed_token(facts.authorization, token_bytes=self._token_bytes, dpop=self._dpop)
-                digest = self.verifier.digests.of(presumed)
+                presumed, digest = self.verifier.digests.presume(facts.authorization)
                 identity = self.verifier.recall(digest)
                 if identity is not None:
                     ending.enter(REMEMBERED)

@@ -82,7 +82,7 @@ class Verifier:
         self._bad_tokens = None if rates is None else rates.bad_tokens
         self._verified = VerifiedTokens()
         #: what tokens of this moment are remembered by
-        self.digests: Final = RecentDigests()
+        self.digests: Final = RecentDigests(token_bytes=config.limits.token_bytes, dpop=config.dpop is not None)
         #: by name of an issuer of which a token was verified: whether any named its session
         self._names_sessions: dict[str, bool] = {}
 

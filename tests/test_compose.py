@@ -136,8 +136,8 @@ async def test_no_token_is_kept_beyond_the_second_in_which_it_came(jwks: str) ->
     made = assembly(jwks)
     try:
         digests = made.gate.verifier.digests
-        digests.of(b"token")
-        digests.of(b"token")
+        digests.presume((b"Bearer token",))
+        digests.presume((b"Bearer token",))
         made.look(0.0)
         assert repr(digests) == "RecentDigests(0 tokens, in use)"
     finally:
