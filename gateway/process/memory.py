@@ -15,6 +15,9 @@ from gateway.process.listening import ADMIN_CONNECTIONS, DECISION_CONNECTIONS
 RESERVED_DESCRIPTORS: Final = 64
 #: objects more than were freed again, before the collector of cycles looks at the young ones; Python's own is 700
 COLLECTED_AFTER: Final = 20_000
+#: such looks before one at those that were young then: what has grown meanwhile is looked at in some 20 ms; Python's
+#: own is 10
+COLLECTED_TWICE_AFTER: Final = 2
 
 #: bytes of freed memory that the process keeps for what comes next
 KEPT_FREE: Final = 16 * 1024 * 1024
@@ -69,7 +72,7 @@ def settle_memory() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECTED_AFTER)
+    gc.set_threshold(COLLECTED_AFTER, COLLECTED_TWICE_AFTER)
     # glibc only, mallopt(3). Else it gives pieces of large bodies back and gets them anew, page fault by page fault.
     with contextlib.suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt

@@ -2,8 +2,10 @@
 
 import json
 import re
-from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from gateway.core.jsontext import parse_json
 from gateway.core.token.handles import index_value
@@ -25,9 +27,11 @@ _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _MEMBERS: Final = frozenset({"kind", "issuer", "value", "before", "until", "at", "reason", "who", "lifted"})
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Something that was revoked. Times are seconds since the epoch."""
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """Something that was revoked. Times are seconds since the epoch.
+
+    Nothing of it can be part of a cycle: the collector would look at every one of 250,000, and all would wait.
+    """
 
     kind: Kind
     #: the real `iss`; empty for a token

@@ -1,5 +1,6 @@
 """One entry: whom it is about, what counts of two, how long, and that what is written is read as it was."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -210,3 +211,8 @@ def test_nothing_is_revoked_that_others_could_not_read(changes: dict[str, Any], 
 def test_an_entry_tells_a_log_nothing_of_whom_it_is_about() -> None:
     assert repr(entry()) == "Entry(subject, until 100)"
     assert repr(entry(lifted=True)) == "Entry(subject, until 100, lifted)"
+
+
+def test_the_collector_of_cycles_has_nothing_to_look_at() -> None:
+    """Of 250,000 it would look at each, for some 300 ms in which nobody is served."""
+    assert not gc.is_tracked(Entry("jti", "https://issuer.example", "1", until=2.0, at=1.0, reason="lost"))
