@@ -7,9 +7,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
-from gateway.core.claims import find_claims, scopes_among
+from gateway.core.claims import ClaimName, find_claims, scopes_among
 from gateway.core.config.file import Config, identity_headers_of
 from gateway.core.errors import (
     IdToken,
@@ -42,6 +43,8 @@ from gateway.signature import known_signer, new_signer
 #: seconds from one attempt at that which failed to the next
 RENEWAL_PAUSE: Final = 1.0
 _NEVER: Final = float("inf")
+#: what is kept of a token's claims where no route asks for any
+_NO_CLAIMS: Final[Mapping[ClaimName, Any]] = MappingProxyType({})
 
 
 class Verifier:
@@ -340,7 +343,7 @@ class Verifier:
             subject=candidate.subject,
             client=candidate.client,
             scopes=scopes_among(candidate.scopes),
-            claims=find_claims(claims, self._claims, of_keys=rules.objects),
+            claims=find_claims(claims, self._claims, of_keys=rules.objects) if self._claims else _NO_CLAIMS,
             expires_at=candidate.expires_at,
             not_before=candidate.not_before,
             leeway=rules.leeway,

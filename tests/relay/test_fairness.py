@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from gateway.core.config.cors import Cors
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
+from gateway.relay.client.turns import LEAST, TURN, Turns
 from tests.relay.floods import flooding, watched
 from tests.relay.test_faults import CHUNKED
 from tests.relay.test_tunnel import SWITCH, handshake
@@ -319,3 +321,20 @@ async def test_who_gave_way_costs_nothing_that_is_under_way(start: Start) -> Non
     release.set()
     for client in clients:
         assert (await client.response()).status == 200
+
+
+async def test_the_more_connections_wait_for_their_turn_the_less_another_one_takes_of_it() -> None:
+    """Hundreds may begin to flood in one turn of the loop: each takes its share before anybody else is served."""
+    turns = Turns()
+    went_on: list[int] = []
+    alone = turns.share
+    for number in range(3):
+        turns.put_off(partial(went_on.append, number))
+    assert alone == TURN
+    assert turns.share == pytest.approx(TURN / 4)
+    for number in range(100):
+        turns.put_off(partial(went_on.append, number))
+    assert turns.share == LEAST
+    await turns.next()
+    assert len(went_on) == 103
+    assert turns.share == TURN

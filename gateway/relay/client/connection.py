@@ -34,7 +34,6 @@ from gateway.relay.client.phase import (
     UPLOAD,
     Phase,
 )
-from gateway.relay.client.turns import TURN
 from gateway.relay.client.unreadable import Unreadable
 from gateway.relay.client.wire import Wire
 from gateway.relay.http1.events import Broken, Data, End
@@ -240,7 +239,7 @@ class Connection:
             if isinstance(event, Data) and parser.unread:
                 now = time.monotonic()
                 if not turn_ends:
-                    turn_ends = now + TURN
+                    turn_ends = now + self._listener.turns.share
                 elif now > turn_ends:
                     self._is_put_off = True
                     self._listener.turns.put_off(self._go_on)
@@ -339,7 +338,7 @@ class Connection:
                         turn_ends = 0.0
                         await listener.turns.next()
                     elif not turn_ends:
-                        turn_ends = now + TURN
+                        turn_ends = now + listener.turns.share
         except Exception as error:  # noqa: BLE001 -- see below
             # Ours raise nothing, so this is a bug. The error is not shown: it may quote what was read.
             log.error("the server failed: %s", type(error).__name__)  # noqa: TRY400 -- see above

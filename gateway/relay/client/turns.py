@@ -5,8 +5,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-#: seconds of one turn of the loop that a connection may use without waiting for anybody
+#: seconds of one turn of the loop that a connection may use without waiting for anybody, and those that are always its
 TURN: Final = 0.002
+LEAST: Final = TURN / 16
 
 
 class Turns:
@@ -22,6 +23,11 @@ class Turns:
 
     def __repr__(self) -> str:
         return f"<Turns, {len(self._waiting)} waiting>"
+
+    @property
+    def share(self) -> float:
+        """Seconds that a connection may use now: the more wait, the less, since many may have come in this turn."""
+        return max(LEAST, TURN / (1 + len(self._waiting)))
 
     def put_off(self, go_on: Callable[[], None]) -> None:
         """Calls it in a turn of the loop in which nobody else is called here: the next one, when nobody waits."""
