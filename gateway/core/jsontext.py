@@ -56,6 +56,7 @@ _DECODER: Final = json.JSONDecoder(
 #: reads what is usual in a third of the time; takes the last of two equal members, and is not asked for its refusals
 _QUICK: Final = msgspec.json.Decoder()
 _UNREAD: Final = object()
+_BACKSLASH: Final = 0x5C
 #: integers up to here have no more digits than a number may have
 _WIDE: Final = 1 << 63
 
@@ -65,7 +66,7 @@ def _read_quickly(raw: bytes) -> Any:
 
     Without a backslash two quotes are one string: there is no member twice where the value has all that the text has.
     """
-    if b"\\" in raw:
+    if _BACKSLASH in raw:
         return _UNREAD
     try:
         value = _QUICK.decode(raw)

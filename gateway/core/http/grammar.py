@@ -19,4 +19,4 @@ _AS_POINTS: Final = bytes(0x2E if byte in _TOKEN68 else 0x20 for byte in range(2
 def is_token68(value: bytes) -> bool:
     """Whether a credential is one token68 (RFC 9110 section 11.2)."""
     significant = value.rstrip(b"=")
-    return bool(significant) and b" " not in significant.translate(_AS_POINTS)
+    return bool(significant) and 0x20 not in significant.translate(_AS_POINTS)
