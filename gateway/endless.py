@@ -25,25 +25,25 @@ log = logging.getLogger("gateway")
 class Endless:
     """One event stream or tunnel, about to begin. `run` is to be awaited by whoever had the request handled."""
 
-    __slots__ = ("_ending", "_exchange", "_observer", "_response", "_started")
+    __slots__ = ("_about", "_observer", "_started")
 
     def __init__(
         self, ending: Ending, exchange: Exchange, response: Response, observer: Observer, *, started: float
     ) -> None:
         """`ending` says what was admitted, and for how long. `started`: of `time.perf_counter`."""
-        self._ending: Final = ending
-        self._exchange: Final = exchange
-        self._response: Final = response
+        #: None once it is over: the exchange knows of it, and nothing of it is to wait for the collector of cycles
+        self._about: tuple[Ending, Exchange, Response] | None = (ending, exchange, response)
         self._observer: Final = observer
         self._started: Final = started
 
     async def run(self) -> None:
         """To its end. Raises nothing but CancelledError; the observer hears how it ended."""
-        ending, exchange = self._ending, self._exchange
+        assert self._about is not None  # it runs once
+        ending, exchange, response = self._about
         try:
             try:
                 await exchange.relay(
-                    self._response,
+                    response,
                     lines=ending.response_lines,
                     by=Opened(ending.identity, ending.seconds_left, ending.facts),
                 )
@@ -53,22 +53,24 @@ class Endless:
                 log.exception("a stream ended in a bug of the gateway")
                 ending.refusal = InternalError("see the traceback in the log")
             finally:
-                self._response.close()
+                response.close()
             if isinstance(ending.refusal, ClientDisconnected):
-                self._is_gone()
+                _is_gone(ending, exchange)
             elif ending.refusal is not None and not isinstance(
                 ending.refusal, InvalidToken | Draining | NoLongerAdmitted
             ):
                 # One that was told to end was whole so far; this one broke off.
                 exchange.abort()
         except CancelledError:
-            self._is_gone()
+            _is_gone(ending, exchange)
             raise
         finally:
             ending.measure(exchange, self._started, time.perf_counter())
             self._observer.request_ended(ending)
+            self._about = None
 
-    def _is_gone(self) -> None:
-        ending = self._ending
-        ending.refusal = self._exchange.cut_by or ClientDisconnected("the connection ended before the response did")
-        ending.status = ending.refusal.status
+
+def _is_gone(ending: Ending, exchange: Exchange) -> None:
+    """Its client left, or was cut off."""
+    ending.refusal = exchange.cut_by or ClientDisconnected("the connection ended before the response did")
+    ending.status = ending.refusal.status

@@ -35,7 +35,7 @@ class ClientExchange:
         "_invited",
         "_leave_http",
         "_listener",
-        "_raw",
+        "_raw_in",
         "_wire",
         "began_at",
         "body",
@@ -58,9 +58,9 @@ class ClientExchange:
         self._listener: Final = listener
         self._wire: Final = wire
         self._head: Final = head
-        self._leave_http: Final = leave_http
-        #: once the connection left HTTP
-        self._raw: Tunnel | None = None
+        self._leave_http = leave_http
+        #: bytes that came from the client once the connection had left HTTP
+        self._raw_in = 0
         #: whether the client waits to be asked for its body; None: it does not wait
         self._invited: bool | None = None
         self.body: Final = body
@@ -118,9 +118,7 @@ class ClientExchange:
     @property
     def bytes_in(self) -> int:
         """Bytes of body, or of a tunnel, that came from the client and were taken."""
-        if self._raw is not None:
-            return self._raw.bytes_in
-        return 0 if self.body is None else self.body.bytes_in
+        return self._raw_in + (0 if self.body is None else self.body.bytes_in)
 
     def _invite(self) -> None:
         """RFC 9110 section 10.1.1: a client that waits for 100 gets it once somebody takes the body it holds back."""
@@ -207,14 +205,15 @@ class ClientExchange:
         self.began_at = time.perf_counter()
         headers = [*with_lines(list(response.headers), lines), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
         self._wire.write(response_bytes(response.status, response.reason, headers))
-        self._raw = tunnel = Tunnel(self._wire, stream)
+        tunnel = Tunnel(self._wire, stream)
         self._listener.count_tunnel(1)
         try:
             await self._go_on(tunnel.run(self._leave_http(tunnel)), by, tunnel=tunnel)
         finally:
             self._listener.count_tunnel(-1)
+            self._leave_http = None  # or its connection would wait for the collector of cycles
             self.keep_alive = False
-            self.bytes_out = tunnel.bytes_out
+            self._raw_in, self.bytes_out = tunnel.bytes_in, tunnel.bytes_out
 
     async def _go_on(
         self,

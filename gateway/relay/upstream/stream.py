@@ -39,6 +39,7 @@ class UpstreamStream(asyncio.Protocol):
         self._connection.connection_lost(exc)
         if self._receiver is not None:
             self._receiver.upstream_lost()
+            self._receiver = None  # or both would wait for the collector of cycles
 
     def write(self, data: bytes) -> None:
         """Bytes for the upstream, whatever became of it."""
