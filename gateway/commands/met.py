@@ -95,28 +95,33 @@ def keys_sentence(keys: KeySet, usable: frozenset[str] | None = None) -> str:
     return f"{len(keys.keys)} {'key' if len(keys.keys) == 1 else 'keys'}, for {', '.join(algorithms)}"
 
 
+def as_given(text: str) -> str:
+    """What was given for an issuer, quoted where no password or key can be in it."""
+    return "what was given for an issuer" if {"@", "?"} & {*text} else shown(text)
+
+
 def _named(text: str) -> str:
     """The issuer that is meant by `text`. NotMet: it is no address of one."""
     if "://" not in text:
         scheme = "http" if is_loopback(text.partition("/")[0].rpartition(":")[0]) else "https"
-        raise NotMet(f"{shown(text)} is no URL", "an issuer begins with https://", issuer=_url(f"{scheme}://{text}"))
+        raise NotMet(f"{as_given(text)} is no URL", "an issuer begins with https://", issuer=_url(f"{scheme}://{text}"))
     if "{" in text:
         raise NotMet(
-            f"{shown(text)} has a tenant left out",
+            f"{as_given(text)} has a tenant left out",
             "give the issuer of one tenant; docs/tenants.md says how one entry takes several",
         )
     if (known := _WELL_KNOWN.search(text)) is not None:
         raise NotMet(
-            f"{shown(text)} is the address of a document",
+            f"{as_given(text)} is the address of a document",
             "the issuer is what stands in front of /.well-known",
             issuer=_url(text[: known.start()]),
         )
     try:
         url = parse_url(text)
     except ValueError as error:
-        raise NotMet(f"{shown(text)} {error}") from None
+        raise NotMet(f"{as_given(text)} {error}") from None
     if url.query:
-        raise NotMet(f"{shown(text)} has a query, which no issuer has", issuer=_url(text.partition("?")[0]))
+        raise NotMet(f"{as_given(text)} has a query, which no issuer has", issuer=_url(text.partition("?")[0]))
     return text
 
 

@@ -15,12 +15,11 @@ from msgspec.structs import replace
 
 from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.commands.finding import Wrong
-from gateway.commands.met import clock_sentence
+from gateway.commands.met import as_given, clock_sentence
 from gateway.commands.rotation import Line, rehearsed
 from gateway.core.addresses import parse_url
 from gateway.core.config.issuers import Issuer, issuer_name
 from gateway.core.config.words import did_you_mean
-from gateway.core.shown import shown
 from gateway.core.token.keys import UnusableKeySet
 from gateway.core.token.tenants import are_apart, filled
 from gateway.remote.authentication import ReadSecret
@@ -82,7 +81,7 @@ def _meant(text: str, configured: tuple[Issuer, ...]) -> Iterator[Issuer]:
     except ValueError:
         names = [issuer_name(issuer) for issuer in configured]
         known = f"; there are {', '.join(names)}" if names else "; --config FILE has the names, or give its URL"
-        raise Wrong(f"no issuer is called {shown(text)}{did_you_mean(text, names)}{known}") from None
+        raise Wrong(f"no issuer is called {as_given(text)}{did_you_mean(text, names)}{known}") from None
     yield Issuer(issuer=text, audience="-")
 
 

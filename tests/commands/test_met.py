@@ -119,12 +119,17 @@ async def test_what_names_no_url_is_no_document_of_an_issuer(issuer: HostileIssu
         ("ftp://x.example", None, "begins with https://"),
         ("https://me:hunter2@x.example", None, "must not have a user"),
         ("https://x.example/#a", None, "fragment"),
+        ("me:hunter2@x.example", None, "is no URL"),
+        ("https://me:hunter2@x.example/.well-known/openid-configuration", None, "the address of a document"),
+        ("https://me:hunter2@x.example/{tid}", None, "a tenant left out"),
+        ("https://x.example/a?key=hunter2", "https://x.example/a", "has a query"),
     ],
 )
 async def test_what_is_no_issuer_is_not_asked(text: str, meant: str | None, word: str) -> None:
     error = await refused(text)
     assert word in str(error)
     assert error.issuer == meant
+    assert "hunter2" not in str(error)
 
 
 async def test_where_keys_are_missing_or_of_no_use_it_is_said(issuer: HostileIssuer) -> None:

@@ -64,6 +64,8 @@ async def test_a_configured_one_is_meant_by_its_name_or_url(
         assert "(jwks_refresh)" in out
     assert await rehearse("locl", "--config", file) == 1
     assert capsys.readouterr().err == "problem  no issuer is called 'locl' (did you mean local?); there are local\n"
+    assert await rehearse("https://me:hunter2@x.example", "--config", file) == 1
+    assert capsys.readouterr().err == "problem  no issuer is called what was given for an issuer; there are local\n"
     issuer.response(
         "/other/.well-known/openid-configuration",
         json.dumps({"issuer": f"{issuer.url}/other", "jwks_uri": f"{issuer.url}/jwks"}),
