@@ -27,7 +27,7 @@ CLIENT: Final = "web"
 #: seconds that all store work of a request may take, as the gateways are configured
 TIMEOUT: Final = 0.25
 #: and what a request takes besides on a busy machine
-SLACK: Final = 1.0
+SLACK: Final = 2.0
 _PATIENCE: Final = 20.0
 
 
