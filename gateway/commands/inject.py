@@ -219,6 +219,7 @@ def _wanted(arguments: argparse.Namespace, told: Judged, part: Part) -> Wanted:
         drain=told.drain,
         needs_token=told.needs_token,
         speaks_tls=told.speaks_tls,
+        console=told.console,
         command=_command(arguments),
     )
 

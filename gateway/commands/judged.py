@@ -6,6 +6,8 @@ from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
+from gateway.core.addresses import parse_address
+from gateway.core.config.console import console_section_of
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.upstreams import DEFAULT_UPSTREAM
 from gateway.core.config.words import ConfigProblem
@@ -42,6 +44,7 @@ class Judged:
     drain: float = 20.0
     needs_token: bool = False
     speaks_tls: bool = False
+    console: int | None = None
 
     @classmethod
     def wrong(cls, sentence: str) -> "Judged":
@@ -61,6 +64,8 @@ def judged(text: str, variables: Mapping[str, str], *, source: str, mounts: Moun
         config = loaded.config
         found.drain_delay, found.drain = float(config.limits.drain_delay), float(config.limits.drain)
         found.speaks_tls = config.tls is not None
+        if (console := console_section_of(config.console)) is not None:
+            found.console = parse_address(console.address).port
         found.needs_token = any(path.startswith(_OF_ACCOUNT) for path in named)
         found.problems += map(partial(_remark, "problem"), _homeless(config))
         found.remarks += map(partial(_remark, "warning"), _unshared(config))

@@ -151,7 +151,10 @@ def free_name(name: str, taken: set[Any], suffix: str = "-api") -> str:
 
 def check_free(workload: Workload, wanted: Wanted, number: int) -> None:
     """Unfit: somebody in the pod uses a port that the gateway wants."""
-    for wants, option in ((wanted.listen.port, "--listen"), (wanted.admin.port, "--admin")):
+    numbers = {"--listen": wanted.listen.port, "--admin": wanted.admin.port}
+    if wanted.console is not None:
+        numbers["console in the configuration"] = wanted.console
+    for option, wants in numbers.items():
         if option == "--listen" and wanted.take_port:
             continue
         if wants == number:

@@ -6,7 +6,7 @@ from gateway.inject.network_policy import UNPICKED, labels_of
 from gateway.inject.pods import Workload
 from gateway.inject.ports import Guarded
 from gateway.inject.stream import Manifest
-from gateway.inject.wanted import Remark, Wanted
+from gateway.inject.wanted import NAME, Remark, Wanted
 
 _ROLLED_OUT = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
@@ -20,6 +20,8 @@ def steps(injected: list[tuple[Workload, Guarded]], wanted: Wanted, closed: set[
         yield Remark("note", workload.label, _guards(found, wanted))
         if not found.routes and not workload.is_job:
             yield _unseen(workload, found, wanted, is_closed=id(workload.manifest) in closed)
+        if wanted.console is not None and workload.manifest.kind in _ROLLED_OUT:
+            yield _console(workload.manifest, wanted.console)
     if wanted.part == "workload" and not wanted.take_port:
         yield from _two_steps(injected, wanted)
 
@@ -37,6 +39,17 @@ def _unseen(workload: Workload, found: Guarded, wanted: Wanted, *, is_closed: bo
         "give it in the same run, and inject writes that"
     )
     return Remark("warning", workload.label, sentence)
+
+
+def _console(manifest: Manifest, port: int) -> Remark:
+    """How its console is opened: of one pod at a time."""
+    namespace = f" -n {manifest.namespace}" if manifest.namespace else ""
+    which = f"{manifest.kind.lower()}/{manifest.name}"
+    sentence = (
+        f"its console, of one pod at a time: kubectl{namespace} exec {which} -c {NAME} -- bearer-gateway console; "
+        f"kubectl{namespace} port-forward {which} {port}"
+    )
+    return Remark("note", manifest.label, sentence)
 
 
 def _is_named(found: Guarded) -> bool:

@@ -67,6 +67,8 @@ class Wanted:
     needs_token: bool = False
     #: its port speaks TLS, and so does every Service that leads there
     speaks_tls: bool = False
+    #: the port of its console, as the configuration has it; None: it has none
+    console: int | None = None
     #: the command line up to its options of parts, for the steps that are shown
     command: str = "bearer-gateway inject -f -"
 

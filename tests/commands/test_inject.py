@@ -222,6 +222,24 @@ def test_limits_and_who_asks_the_cluster_are_read_from_the_configuration(run: Ru
     assert [volume["name"] for volume in pod["volumes"]] == ["bearer-gateway-tmp", "bearer-gateway-config"]
 
 
+def test_a_console_stays_on_loopback_has_a_place_for_its_key_and_takes_no_port_of_the_api(
+    run: Run, api: Path, config: Path
+) -> None:
+    config.write_text(CONFIG + "console: 127.0.0.1:9091\n")
+    done = run("inject", "-f", str(api), "--config", str(config))
+    assert done.returncode == 0, done.stderr
+    assert "kubectl exec deployment/web -c bearer-gateway -- bearer-gateway console" in done.stderr
+    pod = objects(done.stdout)["Deployment/web"]["spec"]["template"]["spec"]
+    (gateway,) = [one for one in pod["initContainers"] if one["name"] == "bearer-gateway"]
+    # Nobody reaches it from outside, and its key's socket has a directory that may be written to.
+    assert 9091 not in [port["containerPort"] for port in gateway["ports"]]
+    assert {"name": "bearer-gateway-tmp", "mountPath": "/tmp"} in gateway["volumeMounts"]
+    config.write_text(CONFIG + "console: 127.0.0.1:8080\n")
+    done = run("inject", "-f", str(api), "--config", str(config))
+    assert done.returncode == 1
+    assert "has its API on port 8080, which is the gateway's: give it another one by console" in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -168,6 +168,7 @@ def test_names_end_somewhere() -> None:
         (DEPLOYMENT.replace("8080", "15080"), {}, "--listen"),
         (DEPLOYMENT.replace("        readiness", "        - containerPort: 15090\n        readiness"), {}, "--admin"),
         (DEPLOYMENT.replace("port: http", "port: 15090"), {}, "--admin"),
+        (DEPLOYMENT, {"console": 8080}, "has its API on port 8080.* by console in the configuration"),
         (DEPLOYMENT.replace("containerPort: 8080", "containerPort: 8080\n          hostPort: 15080"), {}, "--listen"),
     ],
 )
