@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from process import ROOT, START_SECONDS, GatewayProcess
 from test_workers import WORKERS, counted, directory, program, upstream
 
 from gateway.demo.issuer import DemoIssuer
+from tests.relay.test_tunnel import echo, handshake_with
 from tests.wire import RawClient, RawUpstream
 
 __all__ = ["directory"]
@@ -26,6 +28,14 @@ SOUND = (
     "routes: [{path: /even}, {path: /both}]\nunmatched: refuse",
     "routes: [{path: /odd}, {path: /both}]\nunmatched: refuse",
 )
+#: how often it is swapped, how many ask meanwhile, and how many requests there are at least: the suite takes few.
+#: What operations of years would do is RELOAD_SWAPS=100 RELOAD_CLIENTS=64 RELOAD_REQUESTS=200000
+SWAPS, CLIENTS, REQUESTS = (
+    int(os.environ.get(f"RELOAD_{name}", usual))
+    for name, usual in (("SWAPS", "8"), ("CLIENTS", "8"), ("REQUESTS", "0"))
+)
+#: reloads over which memory is flat; RELOADS=1000 RELOAD_TUNNELS=200 is the whole of it
+RELOADS, TUNNELS = int(os.environ.get("RELOADS", "40")), int(os.environ.get("RELOAD_TUNNELS", "5"))
 BROKEN = ("routes: [", "routes: [{path: no-path}]", "listen: 127.0.0.1:1", "workers: 3", "issuers: []")
 
 
@@ -50,6 +60,10 @@ async def reloaded(gateway: GatewayProcess, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
+def resident_kib(gateway: GatewayProcess) -> int:
+    return int(re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{gateway.process.pid}/status").read_text())[0])
+
+
 class Asking:
     """Clients that ask one request after another, each on its connection, until they are told to stop."""
 
@@ -71,6 +85,7 @@ class Asking:
                 return
 
 
+@pytest.mark.timeout(3600 if REQUESTS else 120)
 @pytest.mark.parametrize("workers", [1, WORKERS])
 async def test_swapped_under_load_nothing_is_lost_and_each_response_fits_one_of_the_two(
     directory: Path, issuer: DemoIssuer, workers: int
@@ -79,15 +94,17 @@ async def test_swapped_under_load_nothing_is_lost_and_each_response_fits_one_of_
         whole = text_of(directory)
         api.response = JSON
         asking = Asking(gateway, issuer.access_token())
-        running = [asyncio.create_task(asking.run()) for _ in range(8)]
+        running = [asyncio.create_task(asking.run()) for _ in range(CLIENTS)]
         broken = itertools.cycle(BROKEN)
-        for number in range(1, 9):
+        for number in range(1, SWAPS + 1):
             rewrite(directory, f"{next(broken)}", whole=whole)
             gateway.process.send_signal(signal.SIGHUP)
             await asyncio.sleep(0.05)
             rewrite(directory, SOUND[number % 2], whole=whole)
             gateway.process.send_signal(signal.SIGHUP)
             await reloaded(gateway, number)
+            while sum(asking.statuses.values()) < REQUESTS * number // SWAPS:  # noqa: ASYNC110 -- a count
+                await asyncio.sleep(0.01)
         asking.over = True
         await asyncio.gather(*running)
         assert {key for key in asking.statuses if key[0] == b"/both"} == {(b"/both", 200)}
@@ -98,6 +115,32 @@ async def test_swapped_under_load_nothing_is_lost_and_each_response_fits_one_of_
         assert {(b"/even", 200), (b"/even", 404)} <= asking.statuses.keys()
         assert gateway.output.count(b"replaced") == 0
         assert await gateway.stop() == 0
+
+
+@pytest.mark.timeout(3600 if RELOADS > 100 else 120)
+async def test_memory_is_flat_however_often_it_is_read_anew(directory: Path, issuer: DemoIssuer) -> None:
+    async with upstream() as api, program(directory, issuer, api, workers=1, more=SOUND[0]) as gateway:
+        whole, token = text_of(directory), issuer.access_token(exp=time.time() + 7200)
+        api.behaviour = echo
+        tunnels = [await RawClient.connect(gateway.url.removeprefix("http://")) for _ in range(TUNNELS)]
+        for tunnel in tunnels:
+            await tunnel.send(handshake_with(token).replace(b"GET / ", b"GET /both "))
+            assert (await tunnel.head()).status == 101
+
+        async def resident(after: int, until: int) -> int:
+            for number in range(after + 1, until + 1):
+                rewrite(directory, SOUND[number % 2], whole=whole)
+                gateway.process.send_signal(signal.SIGHUP)
+                await reloaded(gateway, number)
+            return resident_kib(gateway)
+
+        before = await resident(0, RELOADS // 4)
+        # An assembly that stayed would be some 300 KiB.
+        assert await resident(RELOADS // 4, RELOADS) - before < 4096
+        for tunnel in tunnels:
+            await tunnel.send(b"\x81\x80....")
+            assert await tunnel.reader.readexactly(6) == b"\x81\x80...."
+            await tunnel.close()
 
 
 @pytest.mark.parametrize("workers", [1, WORKERS])
