@@ -135,8 +135,8 @@ async def test_memory_is_flat_however_often_it_is_read_anew(directory: Path, iss
             return resident_kib(gateway)
 
         before = await resident(0, RELOADS // 4)
-        # An assembly that stayed would be some 300 KiB.
-        assert await resident(RELOADS // 4, RELOADS) - before < 4096
+        # An assembly that stayed would be some 30 KiB, of so small a configuration.
+        assert await resident(RELOADS // 4, RELOADS) - before < (4096 if RELOADS > 100 else 512)
         for tunnel in tunnels:
             await tunnel.send(b"\x81\x80....")
             assert await tunnel.reader.readexactly(6) == b"\x81\x80...."
