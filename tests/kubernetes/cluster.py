@@ -1,15 +1,18 @@
 """A whole Kubernetes of one node, of real parts, for as long as the tests run."""
 
 import fcntl
+import json
 import os
+import re
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.kubernetes import parts
 from tests.kubernetes.images import pause_image
@@ -22,10 +25,12 @@ _STARTING: Final = 90.0
 _COMMAND: Final = 120.0
 #: seconds between two questions at most
 _PAUSE: Final = 0.5
-#: seconds that kube-proxy takes to write down what has changed
-_PROXY: Final = 1.0
-
-
+#: seconds until kube-proxy has heard of what the API server knows
+_HEARD: Final = 0.5
+#: its own account: when something had changed, and when it last wrote everything down
+_PROXY_TIMES: Final = re.compile(
+    r'^kubeproxy_sync_proxy_rules_last_(queued_)?timestamp_seconds\{ip_family="IPv4"\} (\S+)$', re.MULTILINE
+)
 #: variable that names the first process of a cluster which somebody else has brought up, for those that share it
 SHARED: Final = "KUBERNETES_OF_TESTS"
 
@@ -131,7 +136,36 @@ class Cluster:
         if done.returncode != 0:
             told = self.kubectl("--namespace", namespace, "describe", "pods", check=False)
             raise CommandFailed(f"{workload} was not rolled out: {done.stderr}\n{told[-4000:]}")
-        time.sleep(_PROXY)
+        self.wait_until(lambda: self._is_led_to(namespace), f"Services of {namespace} that lead to what runs there")
+        time.sleep(_HEARD)
+        self.wait_until(self._is_written_down, "kube-proxy")
+
+    def _is_led_to(self, namespace: str) -> bool:
+        """Whether its Services lead to the pods that are ready, and to no others."""
+        listed = json.loads(self.kubectl("--namespace", namespace, "get", "pods,services,endpointslices", "-o", "json"))
+        ready: dict[str, dict[str, str]] = {}
+        leading: dict[str, set[str]] = {}
+        for item in listed["items"]:
+            if item["kind"] == "Pod" and _is_ready(item):
+                ready[item["metadata"]["name"]] = item["metadata"].get("labels", {})
+            elif item["kind"] == "EndpointSlice":
+                of = item["metadata"].get("labels", {}).get("kubernetes.io/service-name", "")
+                endpoints = item["endpoints"] or []
+                found = {one["targetRef"]["name"] for one in endpoints if one["conditions"].get("ready")}
+                leading.setdefault(of, set()).update(found)
+        for item in listed["items"]:
+            spec = item["spec"] if item["kind"] == "Service" else {}
+            if spec.get("selector") and not spec.get("publishNotReadyAddresses"):
+                wanted = {name for name, labels in ready.items() if spec["selector"].items() <= labels.items()}
+                if leading.get(item["metadata"]["name"], set()) != wanted:
+                    return False
+        return True
+
+    def _is_written_down(self) -> bool:
+        """Whether the node's rules are what kube-proxy has heard of."""
+        with self.inside(), urllib.request.urlopen(parts.PROXY_METRICS, timeout=10) as response:
+            times = {kind: float(at) for kind, at in _PROXY_TIMES.findall(response.read().decode())}
+        return times["queued_"] <= times[""]
 
     def load_image(self, archive: Path) -> None:
         """Makes the images of a docker-archive known to the node, by the names they have in it."""
@@ -187,6 +221,11 @@ class Cluster:
             log = self._place.log(part).read_text(errors="replace")
             raise CommandFailed(f"{part} did not come up:\n{log[-3000:]}") from None
         sys.stderr.write(f"{part} is up\n")
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
+    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Final, Self
 from tests.kubernetes.cluster import Cluster
 
 #: seconds for one response
-_PATIENCE: Final = 15.0
+PATIENCE: Final = 15.0
 #: seconds between two requests of a connection: on two cores, what starts meanwhile needs some of them
 _PAUSE: Final = 0.25
 
@@ -70,13 +70,13 @@ class Load:
                 return
 
     async def _ask_on_one_connection(self) -> None:
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(*self._where), _PATIENCE)
+        reader, writer = await asyncio.wait_for(asyncio.open_connection(*self._where), PATIENCE)
         self.opened += 1
         try:
             kept = True
             while kept and not self._ending.is_set() and not reader.at_eof():
                 writer.write(self._request)
-                kept = await asyncio.wait_for(self._response(reader), _PATIENCE)
+                kept = await asyncio.wait_for(self._response(reader), PATIENCE)
                 self.answered += 1
                 await asyncio.sleep(self._pause)
         finally:

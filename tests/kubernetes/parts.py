@@ -17,6 +17,9 @@ PODS: Final = "198.18.0.0/24"
 SERVICES: Final = "198.19.0.0/16"
 API_SERVER: Final = "https://127.0.0.1:16443"
 PAUSE: Final = "localhost/pause:1"
+#: where kube-proxy says what it has done, in the cluster's network
+PROXY_METRICS: Final = "http://127.0.0.1:10249/metrics"
+_PROXY_ADDRESS: Final = "127.0.0.1:10249"
 _DOMAIN: Final = "cluster.local"
 _ETCD: Final = "http://127.0.0.1:12379"
 _ETCD_PEERS: Final = "http://127.0.0.1:12380"
@@ -216,7 +219,7 @@ def kube_proxy() -> list[str]:
         "--proxy-mode=iptables",
         "--bind-address=127.0.0.1",
         "--healthz-bind-address=127.0.0.1:10256",
-        "--metrics-bind-address=127.0.0.1:10249",
+        f"--metrics-bind-address={_PROXY_ADDRESS}",
         f"--cluster-cidr={PODS}",
         "--nodeport-addresses=127.0.0.0/8",
         "--iptables-sync-period=5s",

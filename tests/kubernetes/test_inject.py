@@ -19,7 +19,7 @@ import pytest
 from gateway.inject.patch import inject, remove
 from tests.inject.manifests import CORPUS, gateway_of, objects, wanted
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.load import Load
+from tests.kubernetes.load import PATIENCE, Load
 from tests.kubernetes.tools import KUBERNETES, download, tool
 from tests.kubernetes.workloads import container, deployment, listed, pod, service
 
@@ -123,7 +123,7 @@ class Shop:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         with self.cluster.inside():
             try:
-                with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as response:
+                with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=PATIENCE) as response:
                     return int(response.status)
             except urllib.error.HTTPError as refused:
                 with refused:

@@ -22,7 +22,10 @@ def container(**more: Any) -> dict[str, Any]:
         "image": API,
         "imagePullPolicy": "Never",
         "ports": [{"name": "http", "containerPort": PORT}],
-        "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1},
+        # On a busy machine it is slow, and ready all the same.
+        "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1, "timeoutSeconds": 10},
+        # Who asks for nothing gets next to nothing of processors that others want as well.
+        "resources": {"requests": {"cpu": "40m"}},
         "securityContext": _CONTAINER,
         **more,
     }
