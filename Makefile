@@ -15,9 +15,9 @@ PIN := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 COMPILED := build/compiled
 RUN_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
-# Beside the compiler, and alone. Who has nothing left to do takes over from who has.
-ON_TWO := -n 2 --dist worksteal
-ON_FOUR := -n 4 --dist worksteal
+# Beside the compiler, and alone: tests/forked.py.
+FEW := --processes 2
+MANY := --processes 6
 
 # The container image, by docker, podman or buildah: deploy/image/build.sh has the variables that it takes.
 IMAGE ?= bearer-gateway:$(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' gateway/__init__.py)
@@ -33,12 +33,12 @@ demo: $(VENV)/.runtime  ## run an issuer, an echo API and the gateway between th
 
 test: $(VENV)/.dev $(VENV)/.site system  ## every test; sets up what they need
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=recurse test-source $(COMPILED)/.done
-	$(RUN_COMPILED) sh tests/twice.sh $(BIN)/pytest tests --ignore=tests/core --ignore=tests/kubernetes $(ON_FOUR) -o pythonpath='$(COMPILED) . tests tests/e2e deploy/image'
+	$(RUN_COMPILED) sh tests/twice.sh $(BIN)/pytest tests --ignore=tests/core --ignore=tests/kubernetes $(MANY) -o pythonpath='$(COMPILED) . tests tests/e2e deploy/image'
 
 test-source: $(VENV)/.dev
-	sh tests/twice.sh $(BIN)/pytest tests/core $(ON_TWO) --cov=gateway.core --cov-branch --cov-report=
+	sh tests/twice.sh $(BIN)/pytest tests/core $(FEW) --cov=gateway.core --cov-branch --cov-report=
 	$(BIN)/coverage report --skip-covered --fail-under=100
-	sh tests/twice.sh $(BIN)/pytest tests/gate tests/relay/test_transparency.py tests/e2e/test_demo.py $(ON_TWO)
+	sh tests/twice.sh $(BIN)/pytest tests/gate tests/relay/test_transparency.py tests/e2e/test_demo.py $(FEW)
 
 test-kubernetes: $(VENV)/.kubernetes  ## on a whole Kubernetes of real parts; root, Go and, the first time, half an hour
 	@sh tests/kubernetes/system_packages.sh

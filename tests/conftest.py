@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-pytest_plugins = ["tests.durations", "tests.redis_server"]
+pytest_plugins = ["tests.durations", "tests.forked", "tests.redis_server"]
 
-# How long an example takes is the machine's matter, and four tests share it.
+# How long an example takes is the machine's matter, and several tests share it.
 settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("usual")
 
@@ -26,39 +26,16 @@ def _log_as_it_was() -> Iterator[None]:
     root.setLevel(level)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole programs first, for every second worker: they wait more than they work, which leaves the others to work.
-
-    Each worker begins with a part of its own of what is listed here, all of one size. Whoever has nothing left to do takes
-    over from the others.
-    """
-    programs = [item for item in items if item.nodeid.startswith("tests/e2e/")]
-    others = [item for item in items if not item.nodeid.startswith("tests/e2e/")]
-    parts = max(1, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-    hosts = range(0, parts, 2)
-    ordered: list[pytest.Item] = []
-    for part in range(parts):
-        size = len(items) * (part + 1) // parts - len(ordered)
-        if part in hosts:
-            share = len(programs) * (part // 2 + 1) // len(hosts) - len(programs) * (part // 2) // len(hosts)
-            ordered += programs[:share]
-            del programs[:share]
-            size -= share
-        ordered += others[: max(0, size)]
-        del others[: max(0, size)]
-    items[:] = [*ordered, *programs, *others]
-
-
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Hypothesis makes its tables of all characters once for a clone, which takes seconds: not those of some test."""
+    """Hypothesis makes its tables of all characters once for a clone, which takes seconds: not those of some test.
+
+    What the collection made stays for good: tests that look for what is left behind need not look through it, nor do the
+    processes copy it that share it.
+    """
     if any(getattr(getattr(item, "obj", None), "is_hypothesis_test", False) for item in session.items):
         settings(max_examples=1, database=None, deadline=None, suppress_health_check=list(HealthCheck))(
             given(st.text())(lambda _: None)
         )()
-
-
-def pytest_runtestloop(session: pytest.Session) -> None:
-    """What the collection made stays for good: tests that look for what is left behind need not look through it."""
     gc.collect()
     gc.freeze()
 

@@ -12,4 +12,4 @@ status=0
 failed=$("$1" --cache-show 'cache/lastfailed' | grep -c '::')
 [ "$failed" -ge 1 ] && [ "$failed" -le "$FEW" ] || exit "$status"
 echo "FAILED BESIDE OTHERS: $failed, now once more by themselves"
-exec "$@" -n 0 --no-cov --last-failed --last-failed-no-failures none
+exec "$@" --processes 1 --no-cov --last-failed --last-failed-no-failures none
