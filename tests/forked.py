@@ -218,6 +218,17 @@ class Teller:
         self._wire.send(("warning", said))
 
 
+class _Whatever:
+    """What may follow a turn, as pytest asks what stays for it: fixtures of the session do, and nothing else."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        self._session = session
+
+    def listchain(self) -> list[pytest.Session]:
+        """What has to be set up for it."""
+        return [self._session]
+
+
 def _run_turns(session: pytest.Session, wire: Connection, number: int) -> None:
     """What such a process does until there is nothing left for it. Never returns."""
     code = 1
@@ -226,16 +237,17 @@ def _run_turns(session: pytest.Session, wire: Connection, number: int) -> None:
         session.config.pluginmanager.register(Teller(session.config, wire))
         while (turn := wire.recv()) is not None:
             items = [session.items[index] for index in turn]
-            for item, following in zip(items, [*items[1:], None], strict=True):
+            for item, following in zip(items, [*items[1:], _Whatever(session)], strict=True):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 wire.send(("ended", None))
             wire.send(("through", None))
+        session._setupstate.teardown_exact(None)
         if (measuring := coverage.Coverage.current()) is not None:
             measuring.stop()
             measuring.save()
         code = 0
     except BaseException:  # noqa: BLE001 -- whatever it is, nothing of the process that it was forked from may run here
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
     finally:
         sys.stderr.flush()
         os._exit(code)

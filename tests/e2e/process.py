@@ -59,6 +59,8 @@ class GatewayProcess:
                 async with session.get(f"{self.admin_url}/readyz") as response:
                     if response.status == 200:
                         return
+                # What it waits for takes longer than to ask, and needs the processor.
+                await asyncio.sleep(0.02)
 
     async def ask(
         self,
@@ -111,12 +113,15 @@ class GatewayProcess:
     def leaked(self) -> list[str]:
         """Pieces of the tokens that stand in the output or in a response of the gateway's own."""
         text = (self.output + b"\n" + self.responses).decode("latin-1")
-        printed = {text[start : start + PIECE] for start in range(len(text) - PIECE + 1)}
+        pieces = {secret[start : start + PIECE] for secret in self.secrets for start in range(len(secret) - PIECE + 1)}
+        # Only what consists of their characters can be one; most of it stands in each line again.
+        characters = re.escape("".join(sorted(set("".join(self.secrets)))) or " ")
+        runs = set(re.findall(f"[{characters}]{{{PIECE},}}", text))
         return [
-            secret[start : start + PIECE]
-            for secret in self.secrets
-            for start in range(len(secret) - PIECE + 1)
-            if secret[start : start + PIECE] in printed
+            run[start : start + PIECE]
+            for run in runs
+            for start in range(len(run) - PIECE + 1)
+            if run[start : start + PIECE] in pieces
         ]
 
 

@@ -22,7 +22,7 @@ from process import GatewayProcess, serving
 from tests.wire import RawClient, demo_issuer, get
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-SIZE = int(float(os.environ.get("BODY_GIB", "3")) * GIB)
+SIZE = int(float(os.environ.get("BODY_GIB", "1")) * GIB)
 #: bytes that repeat at a distance that no buffer has: what is lost, doubled or exchanged shows at once
 PERIOD = MIB - 61
 PATTERN = random.Random(4).randbytes(PERIOD)

@@ -206,9 +206,9 @@ async def test_the_attempts_are_many_and_each_application_falls_for_some(world: 
     async def ask(attempt: Attempt) -> str:
         return handler_of(await responds(world.direct, attempt.raw()))
 
-    reached = await all_reached(ask, of=2)
+    reached = await all_reached(ask, of=5)
     assert set(reached.values()) == set(PROTECTED)
-    assert len(reached) > 75
+    assert len(reached) > 30
     # Without a gateway an honest request needs nothing.
     assert await ask(Attempt("honest", "GET", "/admin/users")) == "admin"
 

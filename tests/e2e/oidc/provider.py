@@ -6,13 +6,15 @@ import hashlib
 import json
 import secrets
 import socket
+import subprocess
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import aiohttp
@@ -79,17 +81,37 @@ class _FirstForm(HTMLParser):
 
 
 class OidcProvider:
-    """A running provider. Made by `oidc_provider()`."""
+    """A running provider. Made by `oidc_provider()`, and used by one event loop after another."""
 
-    def __init__(self, process: asyncio.subprocess.Process, stderr: deque[str]) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", stderr: deque[str]) -> None:
         self.issuer = ""
         self.kids: list[str] = []
         self.authorization_endpoint = ""
         self.token_endpoint = ""
         self.jwks_uri = ""
+        #: whether it has got a command: it is not as it was when it began
+        self.has_changed = False
         self._process = process
         self._stderr = stderr
-        self._turn = asyncio.Lock()
+        self._turn = threading.Lock()
+        assert process.stderr is not None
+        self._reading = threading.Thread(target=_keep, args=(process.stderr, stderr), daemon=True)
+        self._reading.start()
+
+    def stop(self) -> None:
+        """End it, and wait for that."""
+        process = self._process
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._reading.join()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with suppress(OSError):
+                pipe.close()
 
     async def login(self, *, nonce: str | None, resource: str | None, scope: str = "openid read:orders") -> Tokens:
         """Log in as SUBJECT in a fresh browser: authorization code, PKCE, login page, consent page.
@@ -227,33 +249,38 @@ class OidcProvider:
                 raise self._failed(f"the logout ended with {done.status}: {await done.text()}")
 
     async def _command(self, name: str, *args: str) -> str:
+        self.has_changed = True
+        return await asyncio.to_thread(self._commanded, name, *args)
+
+    def _commanded(self, name: str, *args: str) -> str:
         pipe = self._process.stdin
         assert pipe is not None
-        async with self._turn:
+        with self._turn:
             try:
                 pipe.write(f"{' '.join((name, *args))}\n".encode())
-                await pipe.drain()
-            except ConnectionError as error:
+                pipe.flush()
+            except OSError as error:
                 raise self._failed(f"the provider has gone: {error}") from error
-            response = await self._line(COMMAND_SECONDS)
+            response = self._line(COMMAND_SECONDS)
             if response.get("done") != name:
                 raise self._failed(f"{name} was answered with {response}")
             return self._take_kids(response)
 
-    async def _line(self, seconds: float) -> dict[str, object]:
+    def _line(self, seconds: float) -> dict[str, object]:
         """The next JSON object on stdout."""
         pipe = self._process.stdout
         assert pipe is not None
+        too_late = threading.Timer(seconds, self._process.kill)
+        too_late.start()
         try:
-            async with asyncio.timeout(seconds):
-                while raw := await pipe.readline():
-                    with suppress(ValueError):
-                        line = json.loads(raw)
-                        if isinstance(line, dict):
-                            return line
-        except TimeoutError:
-            raise self._failed(f"the provider said nothing for {seconds} s") from None
-        raise self._failed("the provider has ended")
+            while raw := pipe.readline():
+                with suppress(ValueError):
+                    line = json.loads(raw)
+                    if isinstance(line, dict):
+                        return line
+        finally:
+            too_late.cancel()
+        raise self._failed(f"the provider has ended, or has said nothing for {seconds} s")
 
     def _take_kids(self, response: Mapping[str, object]) -> str:
         kids = response.get("kids")
@@ -263,7 +290,7 @@ class OidcProvider:
         return self.kids[0]
 
     async def _ready(self) -> None:
-        first = await self._line(READY_SECONDS)
+        first = await asyncio.to_thread(self._line, READY_SECONDS)
         self.issuer = self._text(first, "issuer")
         self._take_kids(first)
         async with _browser() as session, session.get(f"{self.issuer}/.well-known/openid-configuration") as response:
@@ -353,25 +380,32 @@ class LoggedIn:
 @asynccontextmanager
 async def oidc_provider(*, spa: str | None = None) -> AsyncIterator[OidcProvider]:
     """Run the provider for the time of the block. `spa`: origin of the app that SPA_CLIENT is."""
-    await asyncio.to_thread(npm.install, HERE)
-    process = await asyncio.create_subprocess_exec(
-        npm.NODE,
-        "server.mjs",
-        *([] if spa is None else ["0", spa]),
-        cwd=HERE,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    stderr: deque[str] = deque(maxlen=STDERR_LINES)
-    reading = asyncio.create_task(_keep(process.stderr, stderr))
+    provider = await start(spa=spa)
     try:
-        provider = OidcProvider(process, stderr)
-        await provider._ready()
         yield provider
     finally:
-        await _stop(process)
-        await reading
+        await asyncio.to_thread(provider.stop)
+
+
+async def start(*, spa: str | None = None) -> OidcProvider:
+    """Run the provider until it is stopped."""
+    await asyncio.to_thread(npm.install, HERE)
+    # It ends by itself where whoever started it has ended: its stdin is closed then.
+    process = subprocess.Popen(  # noqa: ASYNC220 -- does not wait
+        [npm.NODE, "server.mjs", *([] if spa is None else ["0", spa])],
+        cwd=HERE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    stderr: deque[str] = deque(maxlen=STDERR_LINES)
+    provider = OidcProvider(process, stderr)
+    try:
+        await provider._ready()
+    except BaseException:
+        provider.stop()
+        raise
+    return provider
 
 
 def _browser() -> aiohttp.ClientSession:
@@ -381,22 +415,10 @@ def _browser() -> aiohttp.ClientSession:
     )
 
 
-async def _keep(pipe: asyncio.StreamReader | None, lines: deque[str]) -> None:
+def _keep(pipe: IO[bytes], lines: deque[str]) -> None:
     """Keep the lines of a pipe; a warning that each rotation repeats is kept once."""
-    assert pipe is not None
-    while raw := await pipe.readline():
-        line = raw.decode(errors="replace").rstrip()
-        if not lines or lines[-1] != line:
-            lines.append(line)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+    with pipe:
+        for raw in pipe:
+            line = raw.decode(errors="replace").rstrip()
+            if not lines or lines[-1] != line:
+                lines.append(line)
