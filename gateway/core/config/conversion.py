@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from msgspec import inspect
@@ -67,8 +68,14 @@ def convert(values: Mapping[str, Any], kind: type[Config] = Config) -> Conversio
     if "identity_headers" in values and values["identity_headers"] is None:
         values = {**values, "identity_headers": {}}
         reader.note("identity_headers", "must be {} for no headers, or left out for the default ones; null is neither")
-    config: Config = reader.read(inspect.type_info(kind), values, "")
+    config: Config = reader.read(_type_of(kind), values, "")
     return Conversion(config, tuple(reader.problems), frozenset(reader.unreadable), frozenset(reader.hidden))
+
+
+@cache
+def _type_of(kind: type[Config]) -> inspect.Type:
+    """What msgspec understands of it, which takes longer than to read a file."""
+    return inspect.type_info(kind)
 
 
 class _Unreadable(Exception):
