@@ -10,6 +10,8 @@ from tests.wire import PATIENCE, Message, read_body
 
 #: bytes of a slow upload, seconds between two, and how many there are
 PIECE, PAUSE, PIECES = 1000, 0.1, 30
+#: seconds between a response and the next request of a client: so many clients that always ask say no more, and take all there is
+BETWEEN = 0.02
 
 
 @dataclass
@@ -41,11 +43,12 @@ class Tally:
 class Client:
     """One connection at a time, to `host:port`."""
 
-    def __init__(self, address: str, token: str, tally: Tally) -> None:
+    def __init__(self, address: str, token: str, tally: Tally, *, between: float = BETWEEN) -> None:
         self._host, _, port = address.removeprefix("http://").rpartition(":")
         self._port = int(port)
         self._head = f"Host: api.test\r\nAuthorization: Bearer {token}\r\n".encode()
         self._tally = tally
+        self._between = between
         self._wire: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def keep_asking(self) -> None:
@@ -53,6 +56,7 @@ class Client:
         try:
             while await self._connected():
                 await self._ask()
+                await asyncio.sleep(self._between)
         finally:
             self._close()
 
@@ -113,15 +117,28 @@ async def _response(reader: asyncio.StreamReader) -> Message:
     return message
 
 
+async def _is_refused(address: str) -> bool:
+    """Whether nobody is let in any more: clients hear of it when they come next."""
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except ConnectionError:
+        return True
+    writer.close()
+    return False
+
+
 @asynccontextmanager
-async def load(address: str, token: str, *, clients: int, uploads: int = 0) -> AsyncIterator[Tally]:
+async def load(
+    address: str, token: str, *, clients: int, uploads: int = 0, between: float = BETWEEN
+) -> AsyncIterator[Tally]:
     """Load until nobody is let in any more, or until the block is left."""
     tally = Tally()
-    tasks = [asyncio.create_task(Client(address, token, tally).keep_asking()) for _ in range(clients)]
+    tasks = [asyncio.create_task(Client(address, token, tally, between=between).keep_asking()) for _ in range(clients)]
     tasks += [asyncio.create_task(Client(address, token, tally).upload()) for _ in range(uploads)]
     try:
         yield tally
-        if tally.refused:
+        if await _is_refused(address):
             await asyncio.gather(*tasks)
     finally:
         for task in tasks:

@@ -2,7 +2,8 @@
 
 Both ways round: kosoku as the client of an echo server, on a public route, since it can send no Authorization; and
 kosoku as the server of an echo client, which shows a token with every handshake. Groups 12 and 13 are left out: they
-are about compression, which both ends negotiate with each other.
+are about compression, which both ends negotiate with each other; and so are 9.4, 9.6 and 9.8, which are 9.3, 9.5 and 9.7
+with binary messages instead of text: a hundred megabytes each way, for a bit in a frame that 9.2 has as well.
 """
 
 import asyncio
@@ -28,8 +29,8 @@ from websockets.exceptions import ConnectionClosed
 from tests.wire import demo_issuer, good_token
 
 KOSOKU = str(Path(sys.executable).with_name("kosoku"))
-SELECTED = ("-x", "12.*", "-x", "13.*")
-GROUPS = {"1": 16, "2": 11, "3": 7, "4": 10, "5": 20, "6": 145, "7": 37, "9": 54, "10": 1}
+SELECTED = tuple(word for left_out in ("9.4.*", "9.6.*", "9.8.*", "12.*", "13.*") for word in ("-x", left_out))
+GROUPS = {"1": 16, "2": 11, "3": 7, "4": 10, "5": 20, "6": 145, "7": 37, "9": 33, "10": 1}
 CASES = sum(GROUPS.values())
 AT_ONCE = 16
 #: real seconds for all cases

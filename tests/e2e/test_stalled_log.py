@@ -86,7 +86,7 @@ async def test_with_drop_traffic_goes_on_and_what_is_lost_is_counted(
     tmp_path: Path, issuer: DemoIssuer, workers: int
 ) -> None:
     async with unread(tmp_path, issuer, blocked="drop", workers=workers) as (gateway, reader):
-        async with load(gateway.url, issuer.access_token(), clients=16) as tally:
+        async with load(gateway.url, issuer.access_token(), clients=16, between=0) as tally:
             for _ in range(MANY // 500):
                 await tally.more(500)
             assert await live_within(gateway, 1.0)
@@ -111,7 +111,7 @@ async def test_with_wait_everything_stands_still_until_somebody_reads_and_no_lin
     tmp_path: Path, issuer: DemoIssuer
 ) -> None:
     async with unread(tmp_path, issuer, blocked="wait") as (gateway, reader):
-        async with load(gateway.url, issuer.access_token(), clients=4) as tally:
+        async with load(gateway.url, issuer.access_token(), clients=4, between=0) as tally:
             stood = -1
             while stood != tally.answered:
                 stood = tally.answered
