@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,6 +30,8 @@ PIECE: Final = 40
 #: of the processes: how many run whole programs at most, and how many what computes; a machine with two processors bears so many
 PROGRAMS: Final = 3
 COMPUTING: Final = 3
+#: seconds that one has for it when it is interrupted
+PUTS_AWAY: Final = 10.0
 #: tests of whole programs
 _PROGRAMS: Final = "tests/e2e/"
 
@@ -128,9 +131,20 @@ class Collected:
                 for process in [one for one in self._processes if one.wire in ready]:
                     self._hear(process)
         finally:
-            for process in self._processes:
-                os.kill(process.pid, signal.SIGKILL)
-                os.waitpid(process.pid, 0)
+            self._end()
+
+    def _end(self) -> None:
+        """Ends those that are left, as where somebody interrupts: they put away what they have begun, if that does not take too long."""
+        left = {process.pid for process in self._processes}
+        for pid in left:
+            os.kill(pid, signal.SIGINT)
+        ends = time.monotonic() + PUTS_AWAY
+        while left and time.monotonic() < ends:
+            left = {pid for pid in left if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+            time.sleep(0.05)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
     def _begin(self) -> None:
         """One more process, if there is something for it."""
@@ -246,6 +260,8 @@ def _run_turns(session: pytest.Session, wire: Connection, number: int) -> None:
             measuring.stop()
             measuring.save()
         code = 0
+    except KeyboardInterrupt:
+        session._setupstate.teardown_exact(None)
     except BaseException:  # noqa: BLE001 -- whatever it is, nothing of the process that it was forked from may run here
         sys.excepthook(*sys.exc_info())
     finally:
