@@ -309,11 +309,11 @@ def quoting(values: dict[str, Any]) -> list[str]:
 
 
 def is_turn(path: tuple[Any, ...], number: int) -> bool:
-    """Whether the one of this number is tried in this place: a third of them, in each place others.
+    """Whether the one of this number is tried in this place: a quarter of them, in each place others.
 
     What is said depends on the kind of place, of which there are several each, and all of them would take a minute.
     """
-    return (zlib.crc32(repr(path).encode()) + number) % 3 == 0
+    return (zlib.crc32(repr(path).encode()) + number) % 4 == 0
 
 
 def is_name(path: tuple[Any, ...]) -> bool:

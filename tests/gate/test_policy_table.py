@@ -1,5 +1,7 @@
 """The policy table against `Gate.admit`, in process."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import pytest
@@ -16,7 +18,7 @@ from gateway.core.trail import Step
 from gateway.gate import Gate
 from gateway.ports import Ending
 from tests.memory import Nowhere, Recorder, facts, key_set
-from tests.policy_table import CLIENTS, KEYS, ROWS, SETTINGS, STATUS, Row, authorization, config_of
+from tests.policy_table import CLIENTS, KEYS, ROWS, SETTINGS, STATUS, Row, authorization, config_of, part_of, parts
 from tests.signer import NOW
 
 PUBLISHED = key_set(*KEYS)
@@ -84,8 +86,24 @@ async def judged(row: Row) -> tuple[Admission | Refusal, Ending]:
 INSIDE = [Step.FORM, Step.ISSUER, Step.CLASS, Step.TIME, Step.AUDIENCE, Step.SUBJECT, Step.SIGNATURE, Step.HEADERS]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
-async def test_a_request_takes_the_steps_in_order_and_a_refusal_is_where_it_stands(row: Row) -> None:
+@contextmanager
+def said_of(row: Row) -> Iterator[None]:
+    """Whoever fails here says which row it is about."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(str(row))
+        raise
+
+
+@pytest.mark.parametrize(("name", "part"), parts())
+async def test_a_request_takes_the_steps_in_order_and_a_refusal_is_where_it_stands(name: str, part: int) -> None:
+    for row in part_of(name, part):
+        with said_of(row):
+            await check_steps(row)
+
+
+async def check_steps(row: Row) -> None:
     outcome, ending = await judged(row)
     order = list(Step)
     places = [order.index(step) for step in ending.steps]
@@ -113,8 +131,14 @@ def test_the_configurations_of_the_table_are_sound(name: str) -> None:
     assert problems(config(name)) == []
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
-async def test_the_gate_says_what_the_table_says(row: Row) -> None:
+@pytest.mark.parametrize(("name", "part"), parts())
+async def test_the_gate_says_what_the_table_says(name: str, part: int) -> None:
+    for row in part_of(name, part):
+        with said_of(row):
+            await check_verdict(row)
+
+
+async def check_verdict(row: Row) -> None:
     outcome, ending = await judged(row)
     assert (ending.route.name if ending.route else None) == row.route
     if isinstance(outcome, Refusal):

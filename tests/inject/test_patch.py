@@ -3,6 +3,7 @@
 import copy
 import difflib
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,17 @@ WAYS: dict[str, dict[str, Any]] = {
 #: which port, where there are several; and those that have nothing for a gateway
 PORTS = {"metrics-exporter.yaml": "http-metrics", "boutique-cart.yaml": "7070"}
 JOBS = {"job-batch.yaml", "cronjob-report.yaml"}
-CASES = [(path, way) for path in CORPUS for way in WAYS if not (way == "container" and path.name in JOBS)]
+#: all of them in the two ways that people go, and each in another one besides
+OTHERS = [way for way in WAYS if way not in {"workload", "all"}]
+CASES = [
+    (path, way)
+    for number, path in enumerate(CORPUS)
+    for way in ("workload", "all", OTHERS[number % len(OTHERS)])
+    if not (way == "container" and path.name in JOBS)
+]
 
 
+@cache
 def patched_corpus(path: Path, way: str) -> tuple[str, Patched]:
     text = path.read_bytes().decode()
     asked = wanted(target=PORTS.get(path.name), **WAYS[way])
