@@ -140,13 +140,7 @@ class ClientExchange:
         """The request is handled but for this."""
         self.rest = rest
 
-    async def relay(
-        self,
-        response: Response,
-        *,
-        lines: tuple[HeaderLine, ...] = (),
-        by: Opened | None = None,
-    ) -> None:
+    async def relay(self, response: Response, *, lines: tuple[HeaderLine, ...] = (), by: Opened | None = None) -> None:
         """The upstream's response: its head as it is, `lines` excepted, its body as it comes."""
         raw, whole = response.raw, response.whole
         if raw is not None and whole is not None and not lines and response.status != 204:
@@ -194,11 +188,7 @@ class ClientExchange:
             wire.write(chunk.LAST)
 
     async def _tunnel(
-        self,
-        response: Response,
-        stream: Stream,
-        lines: tuple[HeaderLine, ...],
-        by: Opened | None,
+        self, response: Response, stream: Stream, lines: tuple[HeaderLine, ...], by: Opened | None
     ) -> None:
         """RFC 6455: from here on bytes."""
         assert self._leave_http is not None  # or the upstream would not have been asked for one
@@ -216,11 +206,7 @@ class ClientExchange:
             self._raw_in, self.bytes_out = tunnel.bytes_in, tunnel.bytes_out
 
     async def _go_on(
-        self,
-        endless: Coroutine[None, None, None],
-        by: Opened | None,
-        *,
-        tunnel: Tunnel | None = None,
+        self, endless: Coroutine[None, None, None], by: Opened | None, *, tunnel: Tunnel | None = None
     ) -> None:
         """An event stream or a tunnel: either side may end it, and `streams` may, for which it raises its reason."""
         streams = self._listener.streams

@@ -48,13 +48,7 @@ class Unreadable:
     def inform(self, status: int, reason: bytes, headers: Sequence[HeaderLine]) -> None:
         """Nothing: nobody is asked."""
 
-    async def relay(
-        self,
-        response: Response,
-        *,
-        lines: tuple[HeaderLine, ...] = (),
-        by: Opened | None = None,
-    ) -> None:
+    async def relay(self, response: Response, *, lines: tuple[HeaderLine, ...] = (), by: Opened | None = None) -> None:
         """Never: nobody can have admitted it."""
         raise TypeError("a response to what is no request")
 
