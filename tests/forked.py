@@ -130,6 +130,8 @@ class Collected:
                 ready = wait([process.wire for process in self._processes])
                 for process in [one for one in self._processes if one.wire in ready]:
                     self._hear(process)
+                if self._session.shouldfail:
+                    raise self._session.Failed(self._session.shouldfail)
         finally:
             self._end()
 

@@ -17,7 +17,7 @@ import aiohttp
 from yarl import URL
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 20.0
+START_SECONDS = 40.0
 STOP_SECONDS = 20.0
 #: characters: shorter runs of base64 occur by chance
 PIECE = 16

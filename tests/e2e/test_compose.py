@@ -65,7 +65,7 @@ async def running(service: str, ports: dict[str, int]) -> AsyncIterator[Part]:
             part.printed = (await process.stdout.readline()).decode()
         yield part
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             rest, _ = await process.communicate()
         part.printed += rest.decode()
         part.exit_code = process.returncode or 0

@@ -44,7 +44,7 @@ async def test_every_line_it_prints_responds_with_what_it_says_and_ctrl_c_ends_i
             assert response.startswith(f"HTTP/1.1 {expected[1]} "), sentence
             assert f'"reason": "{expected[2]}"' in response if expected[2] else '"X-User-Id", "alice"' in response
         process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             output, errors = await process.communicate()
     finally:
         taken.close()

@@ -97,7 +97,7 @@ async def behind_nginx(directory: Path, passed: str, app: int) -> AsyncIterator[
     assert program, "nginx is not installed: make test installs it"
     process = await asyncio.create_subprocess_exec(program, "-e", "stderr", "-p", str(directory), "-c", str(config))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 try:
                     await responds(port, b"GET /health HTTP/1.0\r\n\r\n")

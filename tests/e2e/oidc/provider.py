@@ -21,7 +21,7 @@ import aiohttp
 import npm
 
 HERE: Final = Path(__file__).parent
-READY_SECONDS: Final = 20.0
+READY_SECONDS: Final = 40.0
 COMMAND_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 5.0
 REQUEST_SECONDS: Final = 10.0
