@@ -17,6 +17,8 @@ from tests.kubernetes.cluster import SHARED, running
 
 FOLDER: Final = Path(__file__).parent
 _LOG: Final = FOLDER.parent / "artifacts" / "without-cluster.log"
+#: what the exit code of a run says; of `-k` nothing may be left for one of the two
+_SAID: Final = {0: "passed", 5: "none was asked for"}
 #: Each test has a namespace of its own. Who begins first comes first: what needs the image waits until it is built.
 _AT_A_TIME: Final = ("-n", "3", "--dist", "load", "--maxschedchunk", "1")
 
@@ -50,8 +52,8 @@ def _run(options: list[str]) -> int:
     sys.stdout.write(_LOG.read_text(errors="replace"))
     both = {"on the cluster": with_cluster.returncode, "without a cluster": without.returncode}
     for name, code in both.items():
-        sys.stdout.write(f"{name}: {'passed' if code == 0 else 'FAILED'}\n")
-    return int(any(both.values()))
+        sys.stdout.write(f"{name}: {_SAID.get(code, 'FAILED')}\n")
+    return int(0 not in both.values() or any(code not in _SAID for code in both.values()))
 
 
 def main(options: list[str]) -> int:
