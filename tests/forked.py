@@ -132,6 +132,7 @@ class Collected:
                     self._hear(process)
                 if self._session.shouldfail:
                     raise self._session.Failed(self._session.shouldfail)
+            assert not any(self._turns.left.values())  # or there were tests that nobody ran
         finally:
             self._end()
 
