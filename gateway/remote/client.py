@@ -23,6 +23,8 @@ from gateway.sampled import asking
 MAX_CONNECTIONS: Final = 128
 #: seconds that an idle connection is kept: less than the least that servers and balancers are known to keep theirs
 KEEPALIVE: Final = 10.0
+#: seconds for which the addresses of a name are remembered: an issuer that came back elsewhere is looked for there soon
+ADDRESSES_KEPT: Final = 1
 #: seconds between two looks at the files of TLS
 INTERVAL: Final = 10.0
 #: connections that were kept and turn out to have ended, for one request
@@ -199,7 +201,12 @@ class Client:
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_reuseconn.append(_note_reuse)
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=_tls(*self._files), limit=MAX_CONNECTIONS, keepalive_timeout=KEEPALIVE),
+            connector=aiohttp.TCPConnector(
+                ssl=_tls(*self._files),
+                limit=MAX_CONNECTIONS,
+                keepalive_timeout=KEEPALIVE,
+                ttl_dns_cache=ADDRESSES_KEPT,
+            ),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[tracing],

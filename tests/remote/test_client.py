@@ -4,7 +4,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.remote.client import INTERVAL, Client
+from gateway.remote.client import ADDRESSES_KEPT, INTERVAL, Client
 from gateway.remote.http import MAX_BYTES, FetchFailed
 from tests.issuer import HostileIssuer, SimulatedClock
+from tests.relay.upstream.test_dialing import NAME, resolve
 
 
 @pytest_asyncio.fixture
@@ -65,6 +66,24 @@ async def test_get_and_another_accept(issuer: HostileIssuer, client: Client) -> 
     issuer.response_by("/ask", response)
     asked = await client.get(f"{issuer.url}/ask", headers={"Accept": "application/jwt"}, timeout=5)
     assert asked.body == b"GETapplication/jwt"
+
+
+async def test_an_issuer_that_came_back_at_another_address_is_found(
+    issuer: HostileIssuer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its name was a moment ago is not believed for as long as the library would: one question a second is cheap."""
+    issuer.response("/ask", "{}")
+    resolve(monkeypatch, "127.0.0.2")
+    url = f"http://{NAME}:{issuer.port}/ask"
+    with pytest.raises(FetchFailed):
+        await client.get(url, timeout=5)
+    resolve(monkeypatch, "127.0.0.1")
+    started = asyncio.get_running_loop().time()
+    found = False
+    while not found and asyncio.get_running_loop().time() < started + 3 * ADDRESSES_KEPT:
+        with suppress(FetchFailed):
+            found = (await client.get(url, timeout=5)).status == 200
+    assert found
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
