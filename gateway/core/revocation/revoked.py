@@ -58,8 +58,8 @@ class Revoked:
         if not entries or handles is None:
             return None
         for value in handles.index:
-            entry = entries.get(value)
-            if entry is not None and entry.is_about(handles.issued_at):
+            # Compiled, a fifth less than to get what is hardly ever there.
+            if value in entries and (entry := entries[value]).is_about(handles.issued_at):
                 return entry
         return None
 
