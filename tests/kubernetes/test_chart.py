@@ -565,6 +565,7 @@ def test_the_sidecar_takes_every_argument(helm: Path, parent: Path) -> None:
         {"name": "GATEWAY_CONFIG", "value": "/etc/bearer-gateway/config/gateway.yaml"},
         {"name": "GATEWAY_LISTEN", "value": ":8000"},
         {"name": "GATEWAY_ADMIN", "value": ":9000"},
+        {"name": "GATEWAY_RELOAD", "value": "watch"},
     ]
     assert gateway["ports"][0] == {"name": "http", "containerPort": 8000}
     assert gateway["resources"] == {"limits": {"memory": "1Gi"}}
