@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core.config.section import Seconds
 from gateway.core.revocation.entry import Entry
 from gateway.observe.observers import Unheard
 from gateway.store.redis import Redis, StoreDown, Unsealable
@@ -64,7 +65,8 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with (
         redis_server(tmp_path_factory.mktemp("redis")) as server,
-        a_store(server.section()) as (runner, store),
+        # What is there is not to be missed for want of time.
+        a_store(server.section(timeout=Seconds(5))) as (runner, store),
     ):
         yield World(server, runner, store)
 
