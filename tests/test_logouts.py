@@ -298,16 +298,28 @@ async def test_keys_that_cannot_be_had_are_no_fault_of_the_token(start: Start) -
     assert counted(gateway) == {"issuer_unavailable": 1.0}
 
 
-class Broken(Revocations):
-    """A list that cannot be written to."""
+class Broken:
+    """Keeps a list that cannot be written to."""
 
-    async def add(self, *entries: Entry, source: str) -> bool:
+    age = 0.0
+
+    async def start(self, revocations: Revocations) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def write(self, entries: Sequence[Entry], *, source: str) -> Sequence[Entry]:
         assert source == "logout"
         raise CannotRevoke("the store cannot be had")
 
 
+def broken(**given: Any) -> Revocations:
+    return Revocations(**{**given, "keeper": Broken()})
+
+
 async def test_what_cannot_be_written_down_is_not_confirmed(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.compose.Revocations", Broken)
+    monkeypatch.setattr("gateway.compose.Revocations", broken)
     gateway = await start()
     response = await (await gateway.client()).ask(logout(logout_token()))
     assert refused(response, "server_error")
