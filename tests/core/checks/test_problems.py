@@ -192,7 +192,7 @@ LONG = UpstreamSection(url="http://127.0.0.1:4000")
         ({"upstreams": {"shop": LONG}}, []),
         ({"upstream": None, "upstreams": {"default": LONG}}, []),
         ({"upstream": None}, ["upstream: is required"]),
-        ({"upstream": None, "upstreams": {"shop": LONG}}, ["upstream: is required"]),
+        ({"upstream": None, "upstreams": {"shop": LONG}}, ["upstream: is required beside upstreams: routes go there that name none; or call one of them default"]),
         ({"upstreams": {"default": LONG}}, ["upstreams.default: is given by upstream as well; one of them must go"]),
         ({"upstreams": {"shop": UpstreamSection(url="http://127.0.0.1:8080")}}, ["upstreams.shop.url: is this gateway itself: it is the address of listen"]),
         ({"upstreams": {"a.b": UpstreamSection(url="unix:/x", connect_timeout=Seconds(0), response_timeout=Seconds(0))}}, ["upstreams['a.b'].connect_timeout: must be more than 0", "upstreams['a.b'].response_timeout: must be more than 0"]),
