@@ -6,7 +6,8 @@ temporary folders and coverage are each process's own.
 
 A turn is a piece of one file. Tests that share a fixture of their module stay together; of the others in tests/e2e, which run whole
 programs, each is a turn, elsewhere PIECE of them are. Programs wait more than they work: PROGRAMS processes begin with those, the
-others with what computes, and who has run out of its own helps the others, as long as not more than COMPUTING compute.
+others with what computes, and who has run out of its own helps the others, as long as not more than COMPUTING compute. What measures
+time (`pytest.mark.alone`) is run when all others are through, by one process.
 """
 
 import os
@@ -20,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import coverage
 import pytest
@@ -29,18 +30,29 @@ import pytest
 PIECE: Final = 40
 #: of the processes: how many run whole programs at most, and how many what computes; a machine with two processors bears so many
 PROGRAMS: Final = 3
-COMPUTING: Final = 3
+COMPUTING: Final = 2
 #: seconds that one has for it when it is interrupted
 PUTS_AWAY: Final = 10.0
 #: tests of whole programs
 _PROGRAMS: Final = "tests/e2e/"
 
 Turn = list[pytest.Item]
+#: whole programs, what computes, and what measures time
+Kind = Literal["program", "computing", "alone"]
+
+
+def kind_of(item: pytest.Item) -> Kind:
+    """Beside whom it can be run."""
+    if item.get_closest_marker("alone") is not None:
+        return "alone"
+    return "program" if item.nodeid.startswith(_PROGRAMS) else "computing"
 
 
 def turns_of(items: list[pytest.Item]) -> Iterator[Turn]:
     """The tests in the order in which they stand, in pieces. Each piece can be run by somebody else."""
-    for (nodeid, together), of_file in groupby(items, lambda item: (item.nodeid.partition("::")[0], _shares(item))):
+    for (nodeid, together, _), of_file in groupby(
+        items, lambda item: (item.nodeid.partition("::")[0], _shares(item), kind_of(item))
+    ):
         held = list(of_file)
         size = len(held) if together else 1 if nodeid.startswith(_PROGRAMS) else PIECE
         for start in range(0, len(held), size):
@@ -57,29 +69,32 @@ def _shares(item: pytest.Item) -> bool:
 class Turns:
     """What is left to be run, and what is being run: of programs and of what computes."""
 
-    left: dict[bool, list[Turn]]
-    running: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
+    left: dict[Kind, list[Turn]]
+    running: dict[Kind, int] = field(default_factory=lambda: {"program": 0, "computing": 0, "alone": 0})
 
     @classmethod
     def of(cls, items: list[pytest.Item]) -> "Turns":
         """Programs first that share the most: else they would be waited for at the end."""
-        left: dict[bool, list[Turn]] = {True: [], False: []}
+        left: dict[Kind, list[Turn]] = {"program": [], "computing": [], "alone": []}
         for turn in turns_of(items):
-            left[turn[0].nodeid.startswith(_PROGRAMS)].append(turn)
-        left[True].sort(key=len, reverse=True)
+            left[kind_of(turn[0])].append(turn)
+        left["program"].sort(key=len, reverse=True)
         return cls(left)
 
     def next(self) -> Turn | None:
         """The next turn for somebody who has none: programs first. None: somebody else runs what is left."""
-        for is_program, most in ((True, PROGRAMS), (False, COMPUTING)):
-            if self.left[is_program] and self.running[is_program] < most:
-                self.running[is_program] += 1
-                return self.left[is_program].pop(0)
+        most: tuple[tuple[Kind, int], ...] = (("program", PROGRAMS), ("computing", COMPUTING))
+        if not any(self.running.values()):
+            most += (("alone", 1),)
+        for kind, so_many in most:
+            if self.left[kind] and self.running[kind] < so_many:
+                self.running[kind] += 1
+                return self.left[kind].pop(0)
         return None
 
     def ended(self, turn: Turn) -> None:
         """Somebody is through with it."""
-        self.running[turn[0].nodeid.startswith(_PROGRAMS)] -= 1
+        self.running[kind_of(turn[0])] -= 1
 
 
 @dataclass
@@ -207,7 +222,7 @@ class Collected:
         report = pytest.TestReport(item.nodeid, item.location, {}, "failed", why, "call")
         self._hook.pytest_runtest_logreport(report=report)
         if rest:
-            self._turns.left[item.nodeid.startswith(_PROGRAMS)].insert(0, rest)
+            self._turns.left[kind_of(item)].insert(0, rest)
         self._begin()
 
 

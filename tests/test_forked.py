@@ -77,16 +77,30 @@ def test_every_test_is_run_once_and_told_of_as_if_there_were_one_process(tmp_pat
 def test_programs_come_first_and_only_so_many_run_at_a_time(request: pytest.FixtureRequest) -> None:
     items = [item for item in request.session.items if item.nodeid.startswith("tests/test_forked.py")]
 
-    class Program:
-        nodeid = "tests/e2e/test_some.py::test_it"
+    class Item:
+        def __init__(self, nodeid: str, *markers: str) -> None:
+            self.nodeid = nodeid
+            self._markers = markers
 
-    programs: list[Any] = [Program() for _ in range(PROGRAMS + 1)]
+        def get_closest_marker(self, name: str) -> bool | None:
+            return name in self._markers or None
+
+    programs: list[Any] = [Item("tests/e2e/test_some.py::test_it") for _ in range(PROGRAMS + 1)]
+    alone: Any = Item("tests/test_other.py::test_it", "alone")
     assert [len(turn) for turn in turns_of(programs)] == [1] * len(programs)
-    turns = Turns.of([*items * (PIECE * COMPUTING), *programs])
+    turns = Turns.of([alone, *items * (PIECE * COMPUTING), *programs])
     dealt = [turns.next() for _ in range(PROGRAMS + COMPUTING + 1)]
     assert dealt[:PROGRAMS] == [[program] for program in programs[:PROGRAMS]]
     assert all(turn and turn[0] in items for turn in dealt[PROGRAMS:-1])
     assert dealt[-1] is None
     turns.ended([programs[0]])
     assert turns.next() == [programs[-1]]
+    assert turns.next() is None
+    # What measures time waits for all others, and they for it.
+    for turn in [*dealt[1:-1], [programs[-1]]]:
+        assert turn is not None
+        turns.ended(turn)
+    while (turn := turns.next()) != [alone]:
+        assert turn is not None
+        turns.ended(turn)
     assert turns.next() is None

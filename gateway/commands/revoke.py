@@ -12,10 +12,11 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
+
+from msgspec.structs import replace
 
 from gateway.commands.configured import FAILED, OK, add_config, print_problems
 from gateway.core.config.file import Config

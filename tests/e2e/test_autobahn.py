@@ -182,9 +182,17 @@ async def test_every_case_runs(judged: tuple[Verdicts, Verdicts]) -> None:
         assert sum(it[0] in {"OK", "NON-STRICT", "INFORMATIONAL"} for it in cases.values()) >= CASES - 1
 
 
+def alike(verdict: tuple[str, str, int | None]) -> tuple[str, str, int | None]:
+    """NON-STRICT: what came before a mistake was still echoed, or not any more, as time had it."""
+    behavior, closing, code = verdict
+    return "OK" if behavior == "NON-STRICT" else behavior, closing, code
+
+
 @pytest.mark.parametrize("group", GROUPS)
 async def test_each_case_of_a_group_has_the_verdict_of_a_direct_connection(
     judged: tuple[Verdicts, Verdicts], group: str
 ) -> None:
-    direct, tunnelled = ({case: it for case, it in cases.items() if case.startswith(f"{group}.")} for cases in judged)
+    direct, tunnelled = (
+        {case: alike(it) for case, it in cases.items() if case.startswith(f"{group}.")} for cases in judged
+    )
     assert tunnelled == direct

@@ -17,6 +17,8 @@ from tests.relay.test_faults import CHUNKED
 from tests.relay.test_tunnel import SWITCH, handshake
 from tests.wire import OK, PATIENCE, Conversation, Message, RawClient, Running, Start, bearer, chunks, get, post, until
 
+pytestmark = pytest.mark.alone
+
 #: requests in one go
 COUNT = 9_600
 #: of them, how many responses a measure waits for: some turns' worth, and less than a second's

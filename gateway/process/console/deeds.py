@@ -5,9 +5,10 @@ What comes from the console is hostile until it is read; what goes back quotes n
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from heapq import nsmallest
 from typing import Any, Final, TypeVar, cast
+
+from msgspec.structs import replace
 
 from gateway.assembly import Assembly
 from gateway.console.sources import Deed, Impossible

@@ -1,11 +1,14 @@
 """What is asked of a gateway by its console is done with what serves. Most of it: tests/console/test_api.py."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from gateway.console.sources import Impossible
 from gateway.core.config.revocation import Revocation
 from gateway.process.console.deeds import Deeds
-from gateway.store.revocations import CannotRevoke, Revocations
+from gateway.store.revocations import CannotRevoke
 from tests.process.console.conftest import Opened
 from tests.wire import demo_issuer
 
@@ -43,13 +46,18 @@ async def test_what_is_to_be_lifted_is_named_as_it_was_revoked(opened: Opened) -
     assert (await done.do("list", {}))["entries"] == []
 
 
-async def test_a_list_that_is_full_says_so(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = await deeds(opened)
+class Full:
+    """A list without room."""
 
-    def full(*_: object) -> None:
+    async def add(self, *_: object, source: str) -> bool:
+        assert source == "console"
         raise CannotRevoke("the list is full")
 
-    monkeypatch.setattr(Revocations, "check_room", full)
+
+async def test_a_list_that_is_full_says_so(opened: Opened) -> None:
+    console = await opened(revocation=Revocation())
+    full: Any = Full()
+    done = Deeds(lambda: replace(console.gateway.gateway.assembly, revocations=full))
     with pytest.raises(Impossible) as caught:
         await done.do("revoke", {"subject": "a"})
     assert caught.value.status == 503
