@@ -4,10 +4,10 @@ To find eighteen thousand tests takes more than ten seconds of a processor. That
 takes one turn after the other from the process that collected, and tells it each report. Nothing else is shared: captured output,
 temporary folders and coverage are each process's own.
 
-A turn is a piece of one file. Tests that share a fixture of their module stay together; of the others in tests/e2e, which run whole
-programs, each is a turn, elsewhere PIECE of them are. Programs wait more than they work: PROGRAMS processes begin with those, the
-others with what computes, and who has run out of its own helps the others, as long as not more than COMPUTING compute. What measures
-time (`pytest.mark.alone`) is run when all others are through, by one process.
+A turn is a piece of one file. Tests that share a fixture of their module stay together; of the others in tests/e2e and
+tests/kubernetes, which run whole programs, each is a turn, elsewhere PIECE of them are. Programs wait more than they work:
+PROGRAMS processes begin with those, the others with what computes, and who has run out of its own helps the others, as long
+as not more than COMPUTING compute. What measures time (`pytest.mark.alone`) is run when all others are through, by one process.
 """
 
 import os
@@ -34,7 +34,7 @@ COMPUTING: Final = 2
 #: seconds that one has for it when it is interrupted
 PUTS_AWAY: Final = 10.0
 #: tests of whole programs
-_PROGRAMS: Final = "tests/e2e/"
+_PROGRAMS: Final = ("tests/e2e/", "tests/kubernetes/")
 
 Turn = list[pytest.Item]
 #: whole programs, what computes, and what measures time

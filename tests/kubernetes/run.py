@@ -20,7 +20,7 @@ _LOG: Final = FOLDER.parent / "artifacts" / "without-cluster.log"
 #: what the exit code of a run says; of `-k` nothing may be left for one of the two
 _SAID: Final = {0: "passed", 5: "none was asked for"}
 #: Each test has a namespace of its own. Who begins first comes first: what needs the image waits until it is built.
-_AT_A_TIME: Final = ("-n", "3", "--dist", "load", "--maxschedchunk", "1")
+_AT_A_TIME: Final = ("--processes", "3")
 
 
 @contextmanager

@@ -121,6 +121,8 @@ async def test_sighup_has_it_read_anew_and_the_service_manager_told(tmp_path: Pa
     async with asyncio.timeout(PATIENCE):
         await running
     manager.close()
+    client.reset()
+    admin.reset()
     for number in (*STOPPING, signal.SIGHUP, signal.SIGUSR1):
         asyncio.get_running_loop().remove_signal_handler(number)
     await upstream.stop()
