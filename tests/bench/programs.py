@@ -21,7 +21,7 @@ TESTED: Final = 0
 LOAD: Final = 1
 
 #: seconds that a program may take to listen
-START_SECONDS: Final = 20.0
+START_SECONDS: Final = 60.0
 #: TCP_LISTEN in /proc/net/tcp
 _LISTEN: Final = "0A"
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
