@@ -21,9 +21,8 @@ COLLECTED_TWICE_AFTER: Final = 2
 
 #: bytes of freed memory that the process keeps for what comes next
 KEPT_FREE: Final = 16 * 1024 * 1024
-#: Bytes from which an object gets memory of its own from the kernel. The loop reads pieces of 256,000 bytes, which do
-#: not; a connection with TLS has a buffer of 256 KiB, of which a page is used: that one does, and is not scattered.
-MAPPED_FROM: Final = 256 * 1024
+#: bytes from which an object gets memory of its own from the kernel
+MAPPED_FROM: Final = 1024 * 1024
 #: malloc.h
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
