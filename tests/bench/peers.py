@@ -135,6 +135,8 @@ _ASKS = """\
 _TLS = "tls: {{certificate: {site.certificate.certificate}, key: {site.certificate.key}}}\n"
 #: tokens that are bound to a key of their client
 DPOP: Final = ("dpop: {}", f"external_url: {EXTERNAL}")
+#: what an operator has on for years, with nobody looking and no request traced
+OPERATED: Final = ("console: 127.0.0.1:0", "tracing: {endpoint: http://127.0.0.1:9, sample: 0}")
 #: a proxy in front, on this machine
 FRONTED: Final = ("trusted_proxies: [127.0.0.1/32]",)
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from tests.bench.footprint import BODIES, IDLE_CONNECTIONS, MEMORY
 from tests.bench.go_rivals import GoRivals
-from tests.bench.peers import DPOP, FRONTED, Site, gateway, nothing_between, usual_proxy
+from tests.bench.peers import DPOP, FRONTED, OPERATED, Site, gateway, nothing_between, usual_proxy
 from tests.bench.races import Comparison, Effort, Race, Side
 from tests.bench.results import Result
 from tests.bench.rivals import envoy, haproxy
@@ -131,6 +131,9 @@ ROWS: tuple[Row, ...] = (
     ),
     _against_hot("opaque", Side("other", token="opaque"), gateway(asks=True), "an opaque token that is known", 0.97),
     _against_hot("revoked", Side("other"), gateway(revoked=250_000), "a JWT where 250,000 others are revoked", 0.97),
+    _against_hot(
+        "operated", Side("other"), gateway(more=OPERATED), "one token, console and tracing configured and idle", 0.97
+    ),
     _against_hot(
         "dpop", Side("other", shape="dpop", token="bound"), gateway(more=DPOP), "DPoP, a new proof each time", None
     ),
