@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from gateway.core.addresses import parse_address
 from gateway.core.config.console import console_section_of
-from gateway.core.config.file import Config, upstreams_of
+from gateway.core.config.file import Config, has_rates, upstreams_of
 from gateway.core.config.upstreams import DEFAULT_UPSTREAM
 from gateway.core.config.words import ConfigProblem
 from gateway.inject.container import CONFIG_AT, FILES_AT, SECRETS_AT
@@ -150,7 +150,7 @@ def _unshared(config: Config) -> Iterator[ConfigProblem]:
     if config.revocation is not None:
         sentence = "without store.url each pod knows only what it heard itself: a logout, for one, reaches one of them"
         yield ConfigProblem("revocation", sentence)
-    if config.rates or any(route.rates for route in config.routes):
+    if has_rates(config):
         yield ConfigProblem("rates", "without store.url each pod counts for itself")
 
 

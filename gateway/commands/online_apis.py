@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from gateway.commands.finding import State, Wrong
 from gateway.core.addresses import parse_upstream
-from gateway.core.config.file import Config
+from gateway.core.config.file import Config, has_rates
 from gateway.core.config.secret import Secret
 from gateway.core.config.tracing import TracingSection
 from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
@@ -30,7 +30,7 @@ from gateway.remote.keys.issuer_keys import Clock
 from gateway.remote.token_endpoint import TokenEndpoint
 from gateway.store.down import StoreDown
 from gateway.store.health import NO_EVICTION
-from gateway.store.rates import has_rates, try_counting
+from gateway.store.rates import try_counting
 from gateway.store.redis import Redis
 from gateway.store.store import Store
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from gateway.console import remedies
 from gateway.console.advice import advice_by_reason
 from gateway.console.history import History
-from gateway.console.told import IssuerTold, Refused, Told, UpstreamTold
+from gateway.console.told import IssuerTold, Refused, Told, UpstreamTold, upstreams_by_name
 from gateway.core.errors import (
     IdToken,
     InvalidToken,
@@ -178,11 +178,7 @@ def _upstreams(history: History, told: Sequence[Told], now: float) -> Iterator[F
 
 def _silent_upstreams(history: History, told: Sequence[Told], now: float) -> Iterator[Finding]:
     """Those that take requests and respond to none."""
-    by_name: dict[str, list[UpstreamTold]] = {}
-    for process in told:
-        for one in process.upstreams:
-            by_name.setdefault(one.name, []).append(one)
-    for name, ones in by_name.items():
+    for name, ones in upstreams_by_name(told).items():
         seen = history.upstreams.get(name)
         silence = silence_of(ones, None if seen is None else seen.responded_at, now)
         if silence > 0.0:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from gateway.console.findings import CLOCKS, findings, silence_of, worst_issuers
 from gateway.console.history import History
 from gateway.console.sources import About
-from gateway.console.told import IssuerTold, Told, UpstreamTold
+from gateway.console.told import IssuerTold, Told, upstreams_by_name
 from gateway.core.errors import Draining
 
 #: seconds: an upstream that responded, or failed, within them is said to do so now
@@ -71,11 +71,7 @@ def _issuer_state(one: IssuerTold) -> str:
 
 
 def _upstreams(history: History, told: list[Told], now: float) -> Iterable[dict[str, Any]]:
-    by_name: dict[str, list[UpstreamTold]] = {}
-    for process in told:
-        for one in process.upstreams:
-            by_name.setdefault(one.name, []).append(one)
-    for name, ones in by_name.items():
+    for name, ones in upstreams_by_name(told).items():
         seen = history.upstreams.get(name)
         responded = None if seen is None else seen.responded_at
         failed = None if seen is None else seen.failed_at

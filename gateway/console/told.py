@@ -3,6 +3,7 @@
 Everything is bounded here: where a line between two processes would be too long, what is rarest goes last.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -127,6 +128,15 @@ class Told(msgspec.Struct, omit_defaults=True):
     revoked: int | None = None
     #: what is revoked is too old to be relied on
     is_stale: bool = False
+
+
+def upstreams_by_name(told: Iterable[Told]) -> dict[str, list[UpstreamTold]]:
+    """The upstreams of a gateway, each as every one of its processes has it."""
+    by_name: dict[str, list[UpstreamTold]] = {}
+    for process in told:
+        for one in process.upstreams:
+            by_name.setdefault(one.name, []).append(one)
+    return by_name
 
 
 def bounded(told: Told) -> bytes:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from gateway.core.config.file import Config, bad_tokens_of
+from gateway.core.config.file import Config, bad_tokens_of, has_rates
 from gateway.core.config.rates import PER_ADDRESS, PER_CALLER
 from gateway.core.errors import RateLimited, StoreUnavailable
 from gateway.core.http.client_address import client_addresses_of
@@ -176,11 +176,6 @@ def rate_limits(
     if counts_all(config):
         store.add_refusing(limits.refuses_what_it_counts)
     return limits
-
-
-def has_rates(config: Config) -> bool:
-    """Whether any route has a rate."""
-    return bool(config.rates) or any(route.rates for route in config.routes)
 
 
 async def try_counting(shared: Redis) -> None:

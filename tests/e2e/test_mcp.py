@@ -18,13 +18,14 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+import mcp_client
 import pytest
 import pytest_asyncio
 from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
 from oidc.provider import API, BROWSER_CLIENT, REDIRECT_URI, SUBJECT, OidcProvider, oidc_provider
 from process import START_SECONDS, STOP_SECONDS, GatewayProcess, serving
 
@@ -39,28 +40,13 @@ WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@dataclass
-class Keeper:
+@dataclass(kw_only=True)
+class Keeper(mcp_client.Keeper):
     """What a client remembers from one start to the next, and the browser it opens."""
 
     provider: OidcProvider
-    tokens: OAuthToken | None = None
-    client: OAuthClientInformationFull | None = None
     #: authorization requests, in order
     asked: list[dict[str, list[str]]] = field(default_factory=list)
-    _came_back: dict[str, list[str]] = field(default_factory=dict)
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return self.client
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        self.client = client_info
 
     async def open(self, url: str) -> None:
         self.asked.append(parse_qs(urlsplit(url).query))
@@ -195,7 +181,7 @@ async def world(provider: OidcProvider, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_client_that_knows_one_url_finds_its_way_and_calls_tools(world: World, mode: str) -> None:
-    keeper = Keeper(world.provider)
+    keeper = Keeper(provider=world.provider)
     async with world.client(keeper, mode=mode) as client:
         tools = await client.list_tools()
         assert {tool.name for tool in tools.tools} == {"add", "count", "who"}
@@ -226,7 +212,7 @@ async def test_a_client_that_knows_one_url_finds_its_way_and_calls_tools(world: 
 
 
 async def test_a_token_that_is_kept_is_used_again(world: World) -> None:
-    keeper = Keeper(world.provider)
+    keeper = Keeper(provider=world.provider)
     for _ in range(2):
         async with world.client(keeper) as client:
             await client.call_tool("add", {"a": 1, "b": 1})
@@ -236,7 +222,7 @@ async def test_a_token_that_is_kept_is_used_again(world: World) -> None:
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_client_whose_token_lacks_a_scope_steps_up(world: World, mode: str) -> None:
     # One that was registered beforehand: this provider lets those that register themselves ask for no further scopes.
-    keeper = Keeper(world.provider, client=known_client())
+    keeper = Keeper(provider=world.provider, client=known_client())
     async with world.client(keeper, mode=mode) as client:
         await client.call_tool("add", {"a": 1, "b": 1})
     assert keeper.asked[0]["client_id"] == [BROWSER_CLIENT]
@@ -271,7 +257,7 @@ async def test_a_resource_below_a_path_is_found_by_that(provider: OidcProvider, 
             for url in (f"{well_known}/mcp", well_known):
                 async with session.get(url) as response:
                     assert (await response.json())["resource"] == f"{world.url}/mcp"
-        keeper = Keeper(provider)
+        keeper = Keeper(provider=provider)
         async with world.client(keeper) as client:
             assert (await client.call_tool("add", {"a": 1, "b": 2})).structured_content == {"result": 3}
         assert keeper.asked[0]["resource"] == [f"{world.url}/mcp"]
@@ -279,7 +265,7 @@ async def test_a_resource_below_a_path_is_found_by_that(provider: OidcProvider, 
 
 async def test_what_the_server_holds_against_rebound_names_it_still_does(world: World) -> None:
     """The gateway passes Host and Origin on as they are: what an MCP server compares them with stays the client's."""
-    keeper = Keeper(world.provider)
+    keeper = Keeper(provider=world.provider)
     async with world.client(keeper) as client:
         await client.list_tools()
     assert keeper.tokens is not None

@@ -217,50 +217,47 @@ async def test_whoever_was_asked_on_behalf_of_a_request_is_a_part_of_it(
     assert token.encode()[-40:] not in said
 
 
+@pytest_asyncio.fixture
+async def provider() -> AsyncIterator[HostileIssuer]:
+    made = HostileIssuer()
+    await made.start()
+    yield made
+    await made.stop()
+
+
+def login(provider: HostileIssuer) -> Issuer:
+    return Issuer(issuer=provider.url, audience=provider.audience, name="login")
+
+
 async def test_keys_that_no_request_waits_for_have_a_trace_of_their_own(
-    start: Start, collector: CollectorServer
+    start: Start, collector: CollectorServer, provider: HostileIssuer
 ) -> None:
-    issuer = HostileIssuer()
-    await issuer.start()
-    try:
-        gateway = await start(
-            tracing=tracing(collector), issuers=(Issuer(issuer=issuer.url, audience=issuer.audience, name="login"),)
-        )
-        root, *parts = sorted(
-            await collector.until(3), key=lambda span: (bool(span.parent), span.span.start_time_unix_nano)
-        )
-        assert (root.name, root.is_server, root.is_error) == ("fetch keys", False, False)
-        assert root.attributes == {"bearer_gateway.use": "keys", "bearer_gateway.issuer": "login"}
-        assert [(span.name, span.parent, span.trace) for span in parts] == [
-            ("GET discovery", root.id, root.trace),
-            ("GET keys", root.id, root.trace),
-        ]
-        # What comes to nothing says so; and a request that is traced does it within its own.
-        issuer.response("/jwks", "{}")
-        await gateway.gateway.assembly.issuers.refresh("login")
-        await until(lambda: len(collector.named("fetch keys")) == 2)
-        failed = collector.named("fetch keys")[1]
-        assert (failed.is_error, failed.attributes["error.type"]) == (True, "UnusableKeySet")
-        assert failed.trace != root.trace
-        await gateway.stop()
-    finally:
-        await issuer.stop()
+    gateway = await start(tracing=tracing(collector), issuers=(login(provider),))
+    root, *parts = sorted(
+        await collector.until(3), key=lambda span: (bool(span.parent), span.span.start_time_unix_nano)
+    )
+    assert (root.name, root.is_server, root.is_error) == ("fetch keys", False, False)
+    assert root.attributes == {"bearer_gateway.use": "keys", "bearer_gateway.issuer": "login"}
+    assert [(span.name, span.parent, span.trace) for span in parts] == [
+        ("GET discovery", root.id, root.trace),
+        ("GET keys", root.id, root.trace),
+    ]
+    # What comes to nothing says so; and a request that is traced does it within its own.
+    provider.response("/jwks", "{}")
+    await gateway.gateway.assembly.issuers.refresh("login")
+    await until(lambda: len(collector.named("fetch keys")) == 2)
+    failed = collector.named("fetch keys")[1]
+    assert (failed.is_error, failed.attributes["error.type"]) == (True, "UnusableKeySet")
+    assert failed.trace != root.trace
+    await gateway.stop()
 
 
 async def test_where_nothing_begins_here_that_is_traced_fetches_are_not(
-    start: Start, collector: CollectorServer
+    start: Start, collector: CollectorServer, provider: HostileIssuer
 ) -> None:
-    issuer = HostileIssuer()
-    await issuer.start()
-    try:
-        gateway = await start(
-            tracing=tracing(collector, 0.0),
-            issuers=(Issuer(issuer=issuer.url, audience=issuer.audience, name="login"),),
-        )
-        await gateway.gateway.assembly.issuers.refresh("login")
-        await gateway.stop()
-    finally:
-        await issuer.stop()
+    gateway = await start(tracing=tracing(collector, 0.0), issuers=(login(provider),))
+    await gateway.gateway.assembly.issuers.refresh("login")
+    await gateway.stop()
     assert collector.taken == []
 
 

@@ -18,7 +18,7 @@ from gateway.core.http.facts import Facts, HeaderLine
 from gateway.core.http.header_names import HOP_BY_HOP, fold, nominated
 from gateway.core.routing.route import compile_route
 from gateway.core.upstream.headers import UpstreamHeaders
-from gateway.core.upstream.identity_headers import identity_lines
+from gateway.core.upstream.identity_headers import IdentityLines
 from tests.properties.json_values import TEXT, VALUES
 from tests.signer import issuer
 
@@ -149,7 +149,7 @@ ENCODINGS = st.sampled_from(["percent", "base64url", "none"])
 
 def written(value: Any, **settings: Any) -> list[bytes]:
     header = IdentityHeader(claim=("c",), max_bytes=Size(1 << 20), **settings)
-    return [line for _, line in identity_lines({"X-C": header}, {"c": value}, issuer="local", client=None, scopes=())]
+    return [line for _, line in IdentityLines({"X-C": header}).of({"c": value}, issuer="local", client=None, scopes=())]
 
 
 @given(VALUES, FORMATS, ENCODINGS)

@@ -215,6 +215,11 @@ def bad_tokens_of(config: Config) -> BadTokensSection | None:
     return config.bad_tokens if isinstance(config.bad_tokens, BadTokensSection) else None
 
 
+def has_rates(config: Config) -> bool:
+    """Whether any request counts against a rate."""
+    return bool(config.rates) or any(route.rates for route in config.routes)
+
+
 def counts_senders(config: Config) -> bool:
     """Whether something is counted by client address when a token is judged."""
     return asks_issuers(config) or bad_tokens_of(config) is not None

@@ -5,7 +5,7 @@ Compiled at start, so that a thousand routes cost what ten do. Knows nothing of 
 
 from typing import Final
 
-from gateway.core.config.file import Config
+from gateway.core.config.file import Config, has_rates
 from gateway.core.config.routes import RouteSection
 from gateway.core.errors import AmbiguousPath, BadRequest, MethodNotAllowed, NoRoute, Refusal, UnknownHost
 from gateway.core.http.cors import compile_cors, requested_method
@@ -44,8 +44,8 @@ class RouteTable:
         self._refuse_methods = config.unmatched_methods != "token"
         self._falls_through = config.unmatched_methods == "next"
         #: that of requests without a route
-        has_rates = bool(config.rates) or any(route.rates for route in config.routes)
-        self.cors = compile_cors(config.cors, has_rates=has_rates, dpop=config.dpop)
+        counts = has_rates(config)
+        self.cors = compile_cors(config.cors, has_rates=counts, dpop=config.dpop)
         self._has_cors = self.cors is not None or any(route.cors not in {None, "inherit"} for route in config.routes)
         resources = Resources(config)
         unmatched = RouteSection(path="/*", name=DEFAULT_NAME)
@@ -65,7 +65,7 @@ class RouteTable:
                 route,
                 cors=self.cors,
                 rates=config.rates,
-                has_rates=has_rates,
+                has_rates=counts,
                 resource=resources.find(route),
                 places=route_places_of(route, config),
                 dpop=config.dpop,

@@ -120,19 +120,6 @@ class _Header:
         return [(self.field, value) for value in values]
 
 
-def identity_lines(
-    configured: Mapping[str, IdentityHeader],
-    claims: Mapping[str, Any],
-    *,
-    issuer: str,
-    client: str | None,
-    scopes: tuple[str, ...],
-    tenant: str | None = None,
-) -> tuple[HeaderLine, ...]:
-    """As `IdentityLines` has them, for one token alone."""
-    return IdentityLines(configured).of(claims, issuer=issuer, client=client, scopes=scopes, tenant=tenant)
-
-
 def _values(name: str, header: IdentityHeader, value: Any, *, scopes: bool) -> list[bytes]:
     """The header's values, encoded: none, one, or with `repeat` one an element."""
     if value is ABSENT or value is None or value in ("", []):

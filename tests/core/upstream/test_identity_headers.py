@@ -2,6 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,7 +12,20 @@ from gateway.core.config.identity_headers import DEFAULT_IDENTITY_HEADERS, Ident
 from gateway.core.config.section import Size
 from gateway.core.errors import IdentityClaimMissing, IdentityHeaderInvalid, IdentityHeaderTooLarge
 from gateway.core.token.lacks import Lacks
-from gateway.core.upstream.identity_headers import IdentityLines, identity_lines
+from gateway.core.upstream.identity_headers import IdentityLines
+
+
+def identity_lines(
+    configured: Mapping[str, IdentityHeader],
+    claims: Mapping[str, Any],
+    *,
+    issuer: str,
+    client: str | None,
+    scopes: tuple[str, ...],
+    tenant: str | None = None,
+) -> tuple[tuple[bytes, bytes], ...]:
+    """What is written for one token alone."""
+    return IdentityLines(configured).of(claims, issuer=issuer, client=client, scopes=scopes, tenant=tenant)
 
 
 def values(value: Any, *, client: str | None = None, scopes: tuple[str, ...] = (), **settings: Any) -> list[str]:
