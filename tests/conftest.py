@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway import sampled
+
 pytest_plugins = ["tests.durations", "tests.forked", "tests.redis_server"]
 
 # How long an example takes is the machine's matter, and several tests share it.
@@ -17,13 +19,16 @@ settings.load_profile("usual")
 
 
 @pytest.fixture(autouse=True)
-def _log_as_it_was() -> Iterator[None]:
-    """A command that a test runs in this process sets up its own log: not that of the tests that follow."""
+def _as_it_was() -> Iterator[None]:
+    """What a test leaves in this process is not that of the tests that follow: the log that a command set up, and on
+    whose behalf something is done.
+    """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    sampled._CURRENT.set(None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
