@@ -222,7 +222,7 @@ class Verifier:
                 names = self._asked.find(raw)
             if names is not None:
                 return await self._ask(names, raw, digest, trail, sender=sender, after=after)
-            token = parse_token(raw)
+            token = parse_token(raw, self._known)
             trail.saw({"alg": token.alg, "kid": token.kid, "typ": token.header.get("typ")})
             candidate = check_token(token, self._known, now=self._clock(), trail=trail)
             self._check_sender(sender, trail)

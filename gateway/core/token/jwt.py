@@ -52,12 +52,12 @@ _LAST: Final = (_BASE64URL, b"", _BASE64URL[::16], _BASE64URL[::4])
 HEADER_KEPT: Final = 512
 
 
-def parse_token(raw: bytes) -> Token:
+def parse_token(raw: bytes, issuers: KnownIssuers | None = None) -> Token:
     """A compact JWS (RFC 7515 section 3.1) in its parts.
 
     TokenEncrypted: five segments. TokenMalformed: anything else that is not a JWT. AlgorithmNotAllowed,
-    CriticalHeader: what its header asks for; where `alg` is not acceptable, and the payload says that this is no access
-    token at all, the refusal of its kind.
+    CriticalHeader: what its header asks for; where `alg` is not acceptable, and the token says that it is no access
+    token at all, the refusal of its kind. `issuers`: who may know more of what it says.
     """
     header, claims, signing_input, signature = parse_parts(raw)
     alg, kid = header.get("alg"), header.get("kid")
@@ -65,7 +65,8 @@ def parse_token(raw: bytes) -> Token:
         raise TokenMalformed("the header has no alg")
     if alg not in ALGORITHMS:
         # Whoever sends a refresh token signed with HS512 needs another token, not another algorithm.
-        check_kind(claims, also=f"alg is {shown(alg)}")
+        preset = None if issuers is None else issuers.find_preset(claims)
+        check_kind(header, claims, preset, also=f"alg is {shown(alg)}")
         raise AlgorithmNotAllowed(f"alg is {shown(alg)}")
     # RFC 7515 section 4.1.11: an extension in crit that is not understood must be refused; b64 is RFC 7797.
     for extension in ("crit", "b64"):
@@ -143,7 +144,7 @@ def check_token(token: Token, issuers: KnownIssuers, *, now: float, trail: Trail
         trail.saw({"tenant": rules.tenant})
     if token.alg not in rules.algorithms:
         try:
-            check_kind(claims, rules.preset, also=f"alg is {token.alg}")
+            check_kind(token.header, claims, rules.preset, also=f"alg is {token.alg}")
         except InvalidToken:
             trail.enter(CLASS)
             raise

@@ -90,12 +90,16 @@ def check_class(verdict: Verdict, *, allow_unclassified: bool) -> None:
     raise _REFUSALS.get(verdict.kind, UnclassifiedToken)(verdict.evidence)
 
 
-def check_kind(claims: Mapping[str, Any], preset: Preset | None = None, *, also: str) -> None:
-    """Raises the refusal of the kind that the payload by itself shows, unless that is access or nothing.
+def check_kind(
+    header: Mapping[str, Any], claims: Mapping[str, Any], preset: Preset | None = None, *, also: str
+) -> None:
+    """Raises the refusal of the kind that a token says it is of, unless that is access or nothing.
 
-    `also`: what else is wrong with the token, for the evidence.
+    A header type that nobody documents says nothing here. `also`: what else is wrong with the token, for the evidence.
     """
-    verdict = classify({}, claims, preset)
+    verdict = _heaviest(header, claims, _table(() if preset is None else preset.markers))
+    if verdict is None or verdict.kind not in AGAINST:
+        verdict = classify({}, claims, preset)
     if verdict.kind in AGAINST:
         raise _REFUSALS[verdict.kind](f"{verdict.evidence}; {also}")
 

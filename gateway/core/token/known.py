@@ -6,6 +6,7 @@ from typing import Any, Final
 from gateway.core.errors import Suspect, UnknownIssuer
 from gateway.core.shown import SHOWN, shown
 from gateway.core.token.keys import shown_kid
+from gateway.core.token.presets import Preset
 from gateway.core.token.rules import IssuerRules, Token
 
 #: issuers that evidence lists
@@ -37,24 +38,31 @@ class KnownIssuers:
 
     def find(self, claims: Mapping[str, Any]) -> IssuerRules:
         """The rules for a token with these claims, a tenant's as if it were configured by itself. UnknownIssuer."""
-        iss = claims.get("iss")
-        rules = self._exact.get(iss) if isinstance(iss, str) else None
-        found = self._find_tenant(iss, claims) if rules is None else rules
+        found = self._find(claims)
         if isinstance(found, str):
-            raise UnknownIssuer(f"{self._stranger(iss)}{found}")
+            raise UnknownIssuer(f"{self._stranger(claims.get('iss'))}{found}")
         return found
+
+    def find_preset(self, claims: Mapping[str, Any]) -> Preset | None:
+        """What is known of the tokens of the issuer that one with these claims names, whatever is wrong with it."""
+        found = self._find(claims)
+        return None if isinstance(found, str) else found.preset
 
     def suspect(self, token: Token, token_id: str, *, is_id: bool = False) -> Suspect:
         """What a log may say of a token that was refused, none of it verified. `is_id`: its audience is its client."""
-        iss = token.claims.get("iss")
-        rules = self._exact.get(iss) if isinstance(iss, str) else None
-        found = self._find_tenant(iss, token.claims) if rules is None else rules
+        found = self._find(token.claims)
         kid = None if token.kid is None else shown_kid(token.kid)
         claims = _CLIENTS if isinstance(found, str) else found.client_claims
         client = _client_of(token.claims, (*claims, _AUDIENCE) if is_id else claims)
         if isinstance(found, str):
             return Suspect(token_id, kid, client=client)
         return Suspect(token_id, kid, found.name, found.tenant, client)
+
+    def _find(self, claims: Mapping[str, Any]) -> IssuerRules | str:
+        """As `find`; a text, as of `_find_tenant`, where there is none."""
+        iss = claims.get("iss")
+        rules = self._exact.get(iss) if isinstance(iss, str) else None
+        return self._find_tenant(iss, claims) if rules is None else rules
 
     def _find_tenant(self, iss: object, claims: Mapping[str, Any]) -> IssuerRules | str:
         """The rules of a tenant; a text: what else there is to say of a token that is nobody's of ours."""

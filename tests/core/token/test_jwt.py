@@ -181,7 +181,7 @@ def test_a_kind_that_the_payload_shows_goes_before_an_algorithm_that_is_not_allo
     with pytest.raises(RefreshToken) as caught:
         parse_token(compact(some_header(alg=alg), some_claims(typ="Refresh")))
     assert caught.value.evidence == f'payload typ is "Refresh"; alg is {alg!r}'
-    # A header type says nothing here.
+    # A header type that nobody documents says nothing here.
     with pytest.raises(AlgorithmNotAllowed):
         parse_token(compact(some_header(alg=alg, typ="dpop+jwt"), some_claims()))
 

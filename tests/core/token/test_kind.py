@@ -327,27 +327,39 @@ def test_allow_unclassified_opens_for_unclassified_tokens_and_no_others() -> Non
 
 
 @pytest.mark.parametrize(
-    ("claims", "refusal"),
+    ("header", "claims", "preset", "refusal"),
     [
-        ({"typ": "ID"}, IdToken),
-        ({"nonce": "n"}, IdToken),
-        ({"typ": "Offline"}, RefreshToken),
-        ({"events": {"x": {}}}, LogoutToken),
-        ({"typ": "InitialAccessToken"}, OtherToken),
-        ({"typ": "ORGIVT"}, OtherToken),
-        ({"typ": "Bearer"}, None),
-        ({"scope": "orders:read"}, None),
-        ({}, None),
+        ({}, {"typ": "ID"}, None, IdToken),
+        ({}, {"nonce": "n"}, None, IdToken),
+        ({}, {"typ": "Offline"}, None, RefreshToken),
+        ({}, {"events": {"x": {}}}, None, LogoutToken),
+        ({}, {"typ": "InitialAccessToken"}, None, OtherToken),
+        ({}, {"typ": "ORGIVT"}, None, OtherToken),
+        ({}, {"typ": "Bearer"}, None, None),
+        ({}, {"scope": "orders:read"}, None, None),
+        ({}, {}, None, None),
+        ({"typ": "rt+jwt"}, {}, None, RefreshToken),
+        ({"typ": "application/oi_reft+jwt"}, {"scope": "a"}, None, RefreshToken),
+        ({"typ": "logout+jwt"}, {}, None, LogoutToken),
+        ({"typ": "at+jwt"}, {"typ": "ID"}, None, IdToken),
+        ({"typ": "at+jwt"}, {}, None, None),
+        ({"typ": "something+jwt"}, {}, None, None),
+        # An action token of an extension.
+        ({"typ": "JWT"}, {"typ": "ext-magic-link"}, "keycloak", OtherToken),
+        ({"typ": "JWT"}, {"typ": "ext-magic-link"}, None, None),
+        ({"typ": "JWT"}, {"typ": "Bearer", "ati": "x"}, "keycloak", None),
+        ({}, {}, "google", IdToken),
     ],
 )
-def test_the_payload_alone_may_say_that_this_is_no_access_token(
-    claims: dict[str, Any], refusal: type[InvalidToken] | None
+def test_a_token_may_say_that_it_is_no_access_token_whatever_else_is_wrong_with_it(
+    header: dict[str, Any], claims: dict[str, Any], preset: str | None, refusal: type[InvalidToken] | None
 ) -> None:
+    known = PRESETS[preset] if preset else None
     if refusal is None:
-        check_kind(claims, also="alg is none")
+        check_kind(header, claims, known, also="alg is none")
         return
     with pytest.raises(refusal) as caught:
-        check_kind(claims, also="alg is none")
+        check_kind(header, claims, known, also="alg is none")
     assert caught.value.evidence.endswith("; alg is none")
 
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from gateway.core.errors import UnknownIssuer
+from gateway.core.errors import AlgorithmNotAllowed, OtherToken, UnknownIssuer
 from gateway.core.token.jwt import parse_token
 from gateway.core.token.known import MAX_REMEMBERED, KnownIssuers
+from gateway.core.token.presets import PRESETS
 from gateway.core.token.rules import rules_of
 from tests.signer import compact, issuer, some_claims, some_header
 
@@ -34,6 +35,16 @@ def test_the_rules_of_a_tenant_are_those_of_the_template_for_its_own_issuer(issu
     assert rules.template is None
     assert issuers.find({"iss": of("a"), "tid": "a"}) is rules
     assert issuers.find({"iss": of("b"), "tid": "b"}).issuer == of("b")
+
+
+def test_what_is_known_of_a_provider_counts_for_a_token_that_names_it_whatever_is_wrong_with_that() -> None:
+    issuers = known({"issuer": "https://a.example", "preset": "keycloak"}, {"issuer": "https://b.example"})
+    found = [issuers.find_preset({"iss": f"https://{one}.example"}) for one in "abc"]
+    assert found == [PRESETS["keycloak"], None, None]
+    header = some_header(alg="HS512", typ="JWT")
+    for iss, refusal in (("https://a.example", OtherToken), ("https://b.example", AlgorithmNotAllowed)):
+        with pytest.raises(refusal):
+            parse_token(compact(header, some_claims(iss=iss, typ="ext-magic-link")), issuers)
 
 
 def test_a_tenant_with_keys_of_its_own_is_known_to_whoever_has_them_by_its_issuer() -> None:
