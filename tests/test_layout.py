@@ -210,9 +210,19 @@ def test_the_table_has_no_reason_that_does_not_exist() -> None:
     assert sorted(rows) == sorted(reasons())
 
 
-@pytest.mark.parametrize("refusal", reasons().values(), ids=lambda refusal: refusal.reason)
-def test_a_public_sentence_fits_into_a_quoted_string(refusal: type) -> None:
-    assert re.fullmatch(r"[ !#-\[\]-~]+\.", refusal.public)  # type: ignore[attr-defined]
+def with_a_sentence() -> list[type[Refusal]]:
+    """Every refusal with a public sentence of its own, those that share a reason among them."""
+    found: list[type[Refusal]] = [Refusal]
+    for kind in found:  # grows
+        found.extend(kind.__subclasses__())
+    return [kind for kind in found if "public" in vars(kind) and kind.__module__.startswith("gateway.")]
+
+
+@pytest.mark.parametrize("refusal", with_a_sentence(), ids=lambda refusal: refusal.__name__)
+def test_a_public_sentence_fits_into_a_quoted_string_and_stands_in_the_table(refusal: type[Refusal]) -> None:
+    assert re.fullmatch(r"[ !#-\[\]-~]+\.", refusal.public)
+    (row,) = [line for line in REFUSALS.read_text().splitlines() if line.startswith(f"| `{refusal.reason}` |")]
+    assert refusal.public in row
 
 
 def compiled() -> list[Path]:

@@ -15,6 +15,7 @@ from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.core.errors import (
     IntrospectionUnavailable,
+    MissingAudience,
     MissingClaim,
     ProofRequired,
     RateLimited,
@@ -437,7 +438,7 @@ async def test_a_lightweight_jwt_is_what_its_issuer_says() -> None:
 async def test_without_introspection_the_same_token_is_refused() -> None:
     world = World(tokens="opaque")
     token = sign(some_claims(aud=...))
-    assert type(await world.refusal(token)) is MissingClaim
+    assert type(await world.refusal(token)) is MissingAudience
 
 
 async def test_what_outlives_a_request_is_asked_about_and_ends_when_it_was_withdrawn() -> None:

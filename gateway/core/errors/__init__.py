@@ -90,6 +90,7 @@ from gateway.core.errors.token import (
     LogoutToken,
     MalformedCredential,
     MisplacedToken,
+    MissingAudience,
     MissingClaim,
     MissingCredential,
     MissingElsewhere,
@@ -117,6 +118,7 @@ from gateway.core.errors.token import (
     UnknownIssuer,
     UnknownKey,
     UntimelyToken,
+    UnusableKey,
     WrongAudience,
 )
 
@@ -161,6 +163,7 @@ __all__ = [
     "MethodNotAllowed",
     "MethodNotImplemented",
     "MisplacedToken",
+    "MissingAudience",
     "MissingClaim",
     "MissingCredential",
     "MissingElsewhere",
@@ -203,6 +206,7 @@ __all__ = [
     "UnknownKey",
     "UntimelyToken",
     "UntrustedProxy",
+    "UnusableKey",
     "UpstreamBusy",
     "UpstreamClosed",
     "UpstreamFailed",

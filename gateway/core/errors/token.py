@@ -85,6 +85,12 @@ class UnknownKey(InvalidToken):
     is_bad_token = True
 
 
+class UnusableKey(UnknownKey):
+    """The same, where its issuer publishes a key of that name, and it is none that could verify the token."""
+
+    public = "The token is signed with a key that its issuer publishes and this API cannot use."
+
+
 class BadSignature(InvalidToken):
     reason = "bad_signature"
     public = "The signature of the token is not valid."
@@ -131,6 +137,12 @@ class ClientNotAllowed(InvalidToken):
 class MissingClaim(InvalidToken):
     reason = "missing_claim"
     public = "The access token lacks a claim this API needs."
+
+
+class MissingAudience(MissingClaim):
+    """The same, where it does not say for which API it is."""
+
+    public = "The access token does not say which API it is for: ask the provider for one with this API as audience."
 
 
 class IdToken(InvalidToken):

@@ -11,7 +11,7 @@ from typing import Any, Final
 from gateway.core.claims import KEYS, find_first, find_words
 from gateway.core.errors import (
     IdToken,
-    MissingClaim,
+    MissingAudience,
     RefreshToken,
     Refusal,
     TokenInactive,
@@ -209,7 +209,7 @@ def judge_jwt(members: Mapping[str, Any], token: Token, candidate: Candidate, *,
         # Where both name some, the token is for those alone that both name.
         audience = tuple([one for one in said if one in audience]) if audience else said
     elif rules.response_needs_audience and find_first(own, rules.audience_claims) is None:
-        raise MissingClaim(f"neither the token nor its issuer names {' or '.join(rules.audience_claims)}")
+        raise MissingAudience(f"neither the token nor its issuer names {' or '.join(rules.audience_claims)}")
     if "iat" in claims and "iat" in own:
         # What was issued before a revocation does not get younger by being asked about.
         both["iat"] = min(claims["iat"], own["iat"])

@@ -16,6 +16,7 @@ from gateway.core.errors import (
     ClientNotAllowed,
     CriticalHeader,
     InvalidToken,
+    MissingAudience,
     MissingClaim,
     TokenEncrypted,
     TokenExpired,
@@ -223,7 +224,7 @@ def check_audience(claims: Mapping[str, Any], rules: IssuerRules, *, trail: Trai
     """RFC 7519 section 4.1.3: the first of the configured claims that is present decides. Returns what it names."""
     found = find_first(claims, rules.audience_claims)
     if found is None:
-        raise MissingClaim(f"there is no {' or '.join(rules.audience_claims)}; {_advice(rules)}")
+        raise MissingAudience(f"there is no {' or '.join(rules.audience_claims)}; {_advice(rules)}")
     name, value = found
     trail.saw({"claim": name, "value": value, "expected": rules.audiences})
     audiences = [value] if isinstance(value, str) else value

@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from gateway.core.config.issuers import ALGORITHMS
+from gateway.core.errors import UnknownKey, UnusableKey
 
 #: More keys than any real issuer publishes; a larger set is refused whole.
 MAX_KEYS = 64
@@ -122,15 +123,17 @@ class KeySet:
         """Keys without a `kid`, up to four, which may have signed a token that names any (RFC 7517 section 4.5)."""
         return _first_distinct(key for key in self.keys if alg in key.algorithms and key.kid is None)
 
-    def why_missing(self, *, alg: str, kid: str | None) -> str:
-        """What there is of a key that `find` does not find, as the end of a sentence about the issuer."""
+    def missing(self, name: str, *, alg: str, kid: str | None, asked: str = "") -> UnknownKey:
+        """The refusal of a token whose key `find` does not find. `name`: the issuer's. `asked`: when, in words."""
         if kid is None:
-            return f"publishes no key for {alg}"
+            return UnknownKey(f"{name} publishes no key for {alg}{asked}")
         named = sorted(alg for key in self.keys if key.kid == kid for alg in key.algorithms)
         if named:
-            return f"publishes it for {', '.join(named)}, not for {alg}"
+            return UnusableKey(f"{name} publishes it for {', '.join(named)}, not for {alg}{asked}")
         skipped = next((skipped for skipped in self.skipped if skipped.kid == kid), None)
-        return f"publishes it, but it cannot be used: {skipped.why}" if skipped else "does not publish it"
+        if skipped is None:
+            return UnknownKey(f"{name} does not publish it{asked}")
+        return UnusableKey(f"{name} publishes it, but it cannot be used: {skipped.why}{asked}")
 
 
 def _first_distinct(keys: Iterable[Key]) -> tuple[Key, ...]:

@@ -224,8 +224,7 @@ class IssuerKeys:
         sparing = names_one_of(kid, tried)
         # A memory is no proof: the key may have been published since. Asked again while others would not go short.
         if self._misses.has((alg, kid), now) and not self._bucket.has_spare(now):
-            missing = self._copy.keys.why_missing(alg=alg, kid=kid)
-            raise UnknownKey(f"{self._name} {missing}; it was asked less than 30 s ago")
+            raise self._copy.keys.missing(self._name, alg=alg, kid=kid, asked="; it was asked less than 30 s ago")
         while self._ended < wanted:
             flight = self._flight or self._begin_on_demand(sparing=sparing)
             # Not awaited itself: a request that goes away must not take the fetch of the others with it.
@@ -239,7 +238,7 @@ class IssuerKeys:
         if self.find(alg=alg, kid=kid):
             raise UnknownKey(f"{self._name} publishes no other")
         self._misses.remember((alg, kid), self._clock.monotonic())
-        raise UnknownKey(f"{self._name} {self._copy.keys.why_missing(alg=alg, kid=kid)}")
+        raise self._copy.keys.missing(self._name, alg=alg, kid=kid)
 
     def _find_other(self, alg: str, kid: str | None, tried: tuple[Key, ...]) -> tuple[Key, ...]:
         vain = {key.thumbprint for key in tried}

@@ -18,6 +18,7 @@ from gateway.core.errors import (
     IdToken,
     InvalidToken,
     LogoutToken,
+    MissingAudience,
     MissingClaim,
     OtherToken,
     RefreshToken,
@@ -499,7 +500,7 @@ def test_one_audience_of_ours_is_enough(aud: Any) -> None:
         ([], WrongAudience),
         ([""], WrongAudience),
         (["x"] * 3_000, WrongAudience),
-        (..., MissingClaim),
+        (..., MissingAudience),
         (None, TokenMalformed),
         (7, TokenMalformed),
         (True, TokenMalformed),
@@ -520,6 +521,14 @@ def test_an_audience_list_without_ours_is_refused() -> None:
     assert refusal_of(some_claims(aud=["one", "two"])) is WrongAudience
 
 
+def test_whoever_sends_a_token_without_an_audience_is_told_what_to_ask_for() -> None:
+    # The same as for a wrong one: without it only the log would say what to do.
+    for changes in ({"aud": ...}, {"aud": "other"}):
+        with pytest.raises(InvalidToken) as caught:
+            check(some_claims(**changes))
+        assert caught.value.public.endswith(": ask the provider for one with this API as audience.")
+
+
 @pytest.mark.parametrize(
     ("changes", "refusal"),
     [
@@ -529,7 +538,7 @@ def test_an_audience_list_without_ours_is_refused() -> None:
         ({"aud": [], "client_id": AUDIENCE}, WrongAudience),
         ({"aud": None, "client_id": AUDIENCE}, TokenMalformed),
         ({"aud": ..., "client_id": ..., "x": {"y": AUDIENCE}}, None),
-        ({"aud": ..., "client_id": ..., "x": {}}, MissingClaim),
+        ({"aud": ..., "client_id": ..., "x": {}}, MissingAudience),
     ],
 )
 def test_the_first_audience_claim_that_is_present_decides(

@@ -8,6 +8,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from gateway.core.config.issuers import ALGORITHMS
+from gateway.core.errors import UnknownKey, UnusableKey
 from gateway.core.token.jwt import find_signer, parse_token
 from gateway.core.token.keys import (
     MAX_KEYS,
@@ -289,17 +290,22 @@ def test_a_key_that_says_it_is_for_encryption_is_skipped_on_purpose(members: dic
 
 
 @pytest.mark.parametrize(
-    ("alg", "kid", "sentence"),
+    ("alg", "kid", "refusal", "sentence"),
     [
-        ("EdDSA", "ed448", "publishes it, but it cannot be used: its curve is not supported: Ed448"),
-        ("RS256", "weak", "publishes it, but it cannot be used: it has 1024 bits; 2048 to 8192 are accepted"),
-        ("RS256", "p-256", "publishes it for ES256, not for RS256"),
-        ("RS256", "nobody's", "does not publish it"),
-        ("RS256", None, "publishes no key for RS256"),
+        ("EdDSA", "ed448", UnusableKey, "publishes it, but it cannot be used: its curve is not supported: Ed448"),
+        (
+            "RS256",
+            "weak",
+            UnusableKey,
+            "publishes it, but it cannot be used: it has 1024 bits; 2048 to 8192 are accepted",
+        ),
+        ("RS256", "p-256", UnusableKey, "publishes it for ES256, not for RS256"),
+        ("RS256", "nobody's", UnknownKey, "does not publish it"),
+        ("RS256", None, UnknownKey, "publishes no key for RS256"),
     ],
 )
 def test_a_key_that_is_not_found_is_told_apart_from_one_that_is_published(
-    alg: str, kid: str | None, sentence: str
+    alg: str, kid: str | None, refusal: type[UnknownKey], sentence: str
 ) -> None:
     published = [
         7,
@@ -307,7 +313,8 @@ def test_a_key_that_is_not_found_is_told_apart_from_one_that_is_published(
         public_jwk("rsa-1024", kid="weak"),
         public_jwk("p-256"),
     ]
-    assert parse_key_set({"keys": published}).why_missing(alg=alg, kid=kid) == sentence
+    found = parse_key_set({"keys": published}).missing("local", alg=alg, kid=kid, asked="; once")
+    assert (type(found), found.evidence) == (refusal, f"local {sentence}; once")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from gateway.core.errors import IssuerUnavailable, UnknownKey
+from gateway.core.errors import IssuerUnavailable, UnknownKey, UnusableKey
 from gateway.demo.issuer import DISCOVERY_PATH, JWKS_PATH
 from tests.issuer import HostileIssuer, RecordingObserver, SimulatedClock
 from tests.remote.asking import HASTY, PATIENT, MakeRemote, fetch, find, kid, outcomes, reason, started
@@ -179,6 +179,7 @@ async def test_a_key_that_is_published_and_cannot_be_used_is_said_to_be(
         with pytest.raises(UnknownKey) as caught:
             await fetch(remote, wanted, alg=alg)
         assert caught.value.evidence == sentence + also
+        assert isinstance(caught.value, UnusableKey) == ("publishes it" in sentence)
 
 
 # Lifetime
