@@ -6,7 +6,8 @@ docs/providers.md has the whole of it; these are its first lines.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+
+from gateway.core.checks.issuers import is_org_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
 
 def doubt_of(issuer: str, preset: str | None) -> str | None:
     """What speaks against an issuer that is there, and says that it is the one; None: nothing."""
-    if preset == "okta" and not urlsplit(issuer).path.startswith("/oauth2/"):
+    if is_org_server(issuer, preset):
         return (
             "is the org's own server, and its tokens are for Okta's APIs: an authorization server of your own has "
             f"{issuer.rstrip('/')}/oauth2/default"

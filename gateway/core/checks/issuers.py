@@ -97,14 +97,7 @@ def _oddities(issuer: Issuer) -> Iterator[tuple[str, str]]:
     """What is probably a slip: no token of such an issuer, or for such an audience, will ever be admitted."""
     if "/.well-known/" in issuer.issuer:
         yield "issuer", "looks like the address of a discovery document; the issuer is what stands before /.well-known"
-    if issuer.preset == "auth0" and not issuer.issuer.endswith("/"):
-        yield "issuer", "has no slash at its end; Auth0 writes one into every token"
-    if _provider(issuer) == "keycloak":
-        if issuer.issuer.endswith("/"):
-            yield "issuer", "has a slash at its end; Keycloak writes none into its tokens"
-        if "account" in audiences_of(issuer):
-            # The client of the account console: whoever has a role of it, and everybody has by default, has it in aud.
-            yield "audience", "is no API: Keycloak puts account into the tokens of nearly everybody, for every client"
+    yield from _of_provider(issuer)
     if _MULTI_TENANT.search(issuer.issuer):
         yield (
             "issuer",
@@ -122,6 +115,27 @@ def _oddities(issuer: Issuer) -> Iterator[tuple[str, str]]:
             yield "audience", "has blanks at its ends"
     if issuer.require_typ and issuer.allow_unclassified:
         yield "require_typ", "has no effect beside allow_unclassified: tokens without typ: at+jwt are let in after all"
+
+
+def _of_provider(issuer: Issuer) -> Iterator[tuple[str, str]]:
+    """What is wrong only because of whose issuer it is."""
+    preset = PRESETS.get(_provider(issuer))
+    if preset is None:
+        return
+    slash = "//sts." in issuer.issuer if preset.name == "entra" else preset.slash
+    if slash is not None and issuer.issuer.endswith("/") != slash:
+        ends = "has no slash at its end, and" if slash else "has a slash at its end, and no"
+        yield "issuer", f"{ends} iss of preset {preset.name} has one: no token would be from it"
+    if preset.name == "keycloak" and "account" in audiences_of(issuer):
+        # The client of the account console: whoever has a role of it, and everybody has by default, has it in aud.
+        yield "audience", "is no API: Keycloak puts account into the tokens of nearly everybody, for every client"
+    if is_org_server(issuer.issuer, preset.name):
+        yield "issuer", "is the org's own server, whose tokens Okta alone can verify; others have /oauth2/ in the path"
+
+
+def is_org_server(issuer: str, preset: str | None) -> bool:
+    """Whether it is Okta's for an organisation as a whole, none of an API."""
+    return preset == "okta" and re.match(r"https?://[^/]+/oauth2/", issuer) is None
 
 
 def _own_problems(issuer: Issuer) -> Iterator[tuple[str, str]]:

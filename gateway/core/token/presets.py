@@ -37,6 +37,8 @@ class Preset:
     markers: tuple[Marker, ...] = ()
     #: how an API comes into `aud` there, in words; empty where nothing is known
     audience: str = ""
+    #: whether `iss` ends with a slash there; None: that is not the same everywhere
+    slash: bool | None = None
     #: the verdict on every token, of a provider that has no JWT access tokens
     refuses: Verdict | None = None
 
@@ -65,6 +67,7 @@ _PROVIDERS: Iterable[Preset] = (
         scope_claims=("scope", "permissions"),
         client_claims=("azp", "client_id"),
         audience="the client sends the parameter audience with the identifier of the API",
+        slash=True,
         markers=(
             # ID token structure: Auth0 puts the client into aud alone.
             _access("azp", Shape.TEXT, "Auth0: default access token profile", without=("nonce",)),
@@ -79,6 +82,7 @@ _PROVIDERS: Iterable[Preset] = (
         scope_claims=("scp", "scope"),
         client_claims=("cid", "client_id"),
         audience="a custom authorization server has it in its settings; the org server has none for an API",
+        slash=False,
         markers=(_access("cid", Shape.TEXT, "Okta: only access tokens have cid"),),
     ),
     Preset(
@@ -88,6 +92,7 @@ _PROVIDERS: Iterable[Preset] = (
         scope_claims=("scope", "/realm_access/roles", "/resource_access/{audience}/roles"),
         client_claims=("azp", "client_id"),
         audience="the client, or a client scope of it, needs an audience mapper",
+        slash=False,
         markers=(
             # OIDCAttributeMapperHelper.java: no mapper can set typ, and any other name is free for mappers.
             Marker(SURE, PAYLOAD, "typ", words("Bearer", "DPoP"), "Keycloak: TokenUtil.java"),
@@ -111,6 +116,7 @@ _PROVIDERS: Iterable[Preset] = (
         host=_host(r"[^/]+\.(?:b2clogin\.com|ciamlogin\.com)"),
         scope_claims=("scp",),
         client_claims=("azp", "appid"),
+        audience="the client asks for a scope of the API",
         markers=(_access("azp", Shape.TEXT, "Azure AD B2C: access tokens name the client so", without=("nonce",)),),
     ),
     Preset(
@@ -120,6 +126,7 @@ _PROVIDERS: Iterable[Preset] = (
         client_claims=("client_id",),
         audience="access tokens have none, unless the client asks with the parameter resource; "
         "audience_claims: [client_id] takes the app client for it",
+        slash=False,
     ),
     Preset(
         "google",
@@ -136,6 +143,7 @@ _PROVIDERS: Iterable[Preset] = (
         objects=re.compile(r"urn:zitadel:iam:org:project:(?:[^:]+:)?roles"),
         client_claims=("client_id", "azp"),
         audience="the client asks for the scope urn:zitadel:iam:org:project:id:PROJECT:aud",
+        slash=False,
         markers=(
             _access(
                 "jti",
@@ -159,6 +167,8 @@ _PROVIDERS: Iterable[Preset] = (
         "developer.pingidentity.com: PingOne, token claims",
         host=_host(r"auth\.pingone\.(?:com|eu|asia|ca|com\.au|sg)"),
         client_claims=("client_id",),
+        audience="the client asks for a scope of the resource that stands for the API",
+        slash=False,
         markers=(_access("client_id", Shape.TEXT, "PingOne: listed for access tokens only", without=("nonce",)),),
     ),
     Preset(
@@ -203,6 +213,7 @@ _PROVIDERS: Iterable[Preset] = (
         "github.com/supabase/auth: internal/tokens/service.go, AccessTokenClaims and IDTokenClaims",
         host=_host(r"[a-z0-9]+\.supabase\.(?:co|in)"),
         client_claims=("client_id",),
+        audience="it is authenticated, for everybody who is signed in",
         markers=(_access("session_id", Shape.TEXT, "Supabase: required in every session JWT", beside=("role",)),),
     ),
     Preset(
@@ -219,6 +230,7 @@ _PROVIDERS: Iterable[Preset] = (
         "clerk.com/docs: session tokens, JWT templates",
         host=_host(r"[^/]+\.clerk\.accounts\.dev|clerk\.[^/]+"),
         client_claims=("client_id",),
+        audience="session tokens have none, unless their customization or a JWT template adds one",
         markers=(
             _access("sid", re.compile(r"\Asess_"), "Clerk: session token claims", without=("nonce",)),
             _access("azp", re.compile(r"\Ahttps?://"), "Clerk: azp is the Origin that asked, in JWT templates too"),
@@ -228,6 +240,7 @@ _PROVIDERS: Iterable[Preset] = (
         "fusionauth",
         "fusionauth.io/docs: OAuth tokens. Since 1.24 only access tokens have applicationId; ID tokens have scope too",
         host=_host(r"[^/]+\.fusionauth\.io"),
+        audience="it is the id of the application, in ID tokens too",
         client_claims=("client_id", "applicationId"),
         markers=(_access("applicationId", Shape.TEXT, "FusionAuth: access token claims", without=("nonce",)),),
     ),
@@ -236,6 +249,8 @@ _PROVIDERS: Iterable[Preset] = (
         "github.com/goauthentik/authentik: providers/oauth2/id_token.py, to_access_token",
         host=_path(r"/application/o/[^/?#]+"),
         client_claims=("azp",),
+        audience="it is the client's id, in ID tokens too",
+        slash=True,
         markers=(_access("uid", Shape.TEXT, "authentik: only access tokens get azp and uid", beside=("azp",)),),
     ),
     Preset(
@@ -248,6 +263,7 @@ _PROVIDERS: Iterable[Preset] = (
         "duende",
         "docs.duendesoftware.com, docs.identityserver.io: JWT access tokens",
         client_claims=("client_id",),
+        audience="it is the API resource that has the scope which the client asks for",
         markers=(_access("client_id", Shape.TEXT, "IdentityServer: ID tokens have no client_id", without=("nonce",)),),
     ),
     Preset(
@@ -272,6 +288,7 @@ _PROVIDERS: Iterable[Preset] = (
         "docs.logto.io and github.com/panva/node-oidc-provider: lib/models/formats/jwt.js",
         host=_host(r"[^/]+\.logto\.app"),
         client_claims=("client_id",),
+        audience="the client asks with the parameter resource; without it the token is opaque",
     ),
     Preset(
         "stytch",
@@ -291,6 +308,7 @@ _PROVIDERS: Iterable[Preset] = (
         host=_host(r"[^/]+\.kinde\.com"),
         scope_claims=("scp", "scope"),
         client_claims=("azp",),
+        audience="the client sends the parameter audience with that of an API it may call",
     ),
     Preset(
         "propelauth",
@@ -309,6 +327,8 @@ _PROVIDERS: Iterable[Preset] = (
         "cloudflare-access",
         "developers.cloudflare.com: Cloudflare One, application token; type app, against org for the global session",
         host=_host(r"[^/]+\.cloudflareaccess\.com"),
+        audience="it is the AUD tag of the application",
+        slash=False,
         markers=(_access("type", words("app"), "Cloudflare Access: application token"),),
     ),
 )

@@ -154,12 +154,36 @@ def test_a_preset_that_refuses_every_token_says_so() -> None:
         ),
         ({"issuer": "https://t.eu.auth0.com", "preset": "auth0"}, "issuers[0].issuer: has no slash at its end"),
         (
+            {"issuer": "https://t.eu.auth0.com"},
+            "issuers[0].issuer: has no slash at its end, and iss of preset auth0 has one",
+        ),
+        ({"issuer": "https://a.example/application/o/shop"}, "issuers[0].issuer: has no slash at its end"),
+        ({"issuer": "https://sts.windows.net/1", "preset": "entra"}, "issuers[0].issuer: has no slash at its end"),
+        (
+            {"issuer": "https://login.microsoftonline.com/1/v2.0/"},
+            "issuers[0].issuer: has a slash at its end, and no iss of preset entra has one",
+        ),
+        (
+            {"issuer": "https://t.okta.com/oauth2/default/", "preset": "okta"},
+            "issuers[0].issuer: has a slash at its end",
+        ),
+        (
+            {"issuer": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_1/"},
+            "issuers[0].issuer: has a slash at its end",
+        ),
+        ({"issuer": "https://login.example/", "preset": "zitadel"}, "issuers[0].issuer: has a slash at its end"),
+        (
+            {"issuer": "https://t.okta.com", "preset": "okta"},
+            "issuers[0].issuer: is the org's own server, whose tokens Okta alone can verify",
+        ),
+        ({"issuer": "https://login.example/oauth", "preset": "okta"}, "issuers[0].issuer: is the org's own server"),
+        (
             {"issuer": "https://login.microsoftonline.com/common/v2.0", "preset": "entra"},
             "issuers[0].issuer: is no issuer of tokens",
         ),
         (
             {"issuer": "https://login.example/realms/a/", "preset": "keycloak"},
-            "issuers[0].issuer: has a slash at its end; Keycloak writes none",
+            "issuers[0].issuer: has a slash at its end, and no iss of preset keycloak has one",
         ),
         (
             {"issuer": "https://login.example/realms/a", "preset": "keycloak", "audience": "account"},
@@ -185,7 +209,9 @@ def test_what_is_probably_a_slip_is_noted(issuer: dict[str, Any], note: str) -> 
         ({"issuer": "https://login.example/realms/a"}, "must be in the tokens; with keycloak: "),
         ({"preset": "cognito"}, "must be in the tokens; with cognito: access tokens have none"),
         ({"preset": "spring"}, "must be in the tokens; with spring: it is the client's id"),
-        ({"preset": "duende"}, None),
+        ({"preset": "duende"}, "must be in the tokens; with duende: it is the API resource that has the scope"),
+        ({"issuer": "https://t.kinde.com"}, "must be in the tokens; with kinde: the client sends the parameter audience"),
+        ({"preset": "curity"}, None),
         ({"preset": "nobody"}, None),
         ({}, None),
     ],
@@ -197,7 +223,19 @@ def test_where_audiences_come_from_is_noted(issuer: dict[str, Any], said: str | 
 
 
 def test_an_account_audience_elsewhere_and_a_slash_elsewhere_are_nothing_special() -> None:
-    assert list(issuer_warnings(a_config({"audience": "account"}, {"issuer": "https://a.example/realm/"}))) == []
+    others = (
+        {"issuer": "https://a.example/realm/"},
+        {"issuer": "https://auth.example/", "preset": "spring"},
+        {"preset": "ory-hydra"},
+    )
+    assert list(issuer_warnings(a_config({"audience": "account"}, *others))) == []
+    sound = (
+        ("https://sts.windows.net/1/", "entra"),
+        ("https://login.microsoftonline.com/1/v2.0", "entra"),
+        ("https://t.okta.com/oauth2/default", "okta"),
+        ("https://a.example/application/o/shop/", "authentik"),
+    )
+    assert list(issuer_warnings(a_config(*({"issuer": issuer, "preset": preset} for issuer, preset in sound)))) == []
 
 
 @pytest.mark.parametrize(
