@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -38,8 +39,23 @@ def test_what_a_section_shows_is_sound_and_fits_on_a_screen(section: str) -> Non
     config = configured(section)
     assert problems(config) == []
     assert len(SECTIONS[section].splitlines()) <= 42
+    # What to set there, host names inside and outside a cluster, and what its tokens lack.
+    assert {"There", "Names", "Lacks"} <= set(re.findall(r"\*\*(\w+)\*\*:", SECTIONS[section]))
     for issuer in config.issuers:
         assert issuer.preset is None or issuer.preset in PRESETS
+
+
+@pytest.mark.parametrize(
+    ("section", "document"),
+    [("Keycloak", "keycloak"), ("Spring Authorization Server", "spring"), ("Ory Hydra", "hydra")],
+)
+def test_the_keys_are_where_the_provider_says_by_another_name_inside_a_cluster(section: str, document: str) -> None:
+    said = json.loads((ROOT / "tests" / "data" / "discovery" / f"{document}.json").read_text("utf-8"))
+    # Keycloak's has the name of the realm in it.
+    path = re.sub("^/realms/[^/]+", "", urlsplit(said["jwks_uri"]).path)
+    (inside,) = re.findall(r"jwks_url: (http://[^`\s]+)", SECTIONS[section])
+    assert inside.endswith(path)
+    assert "allow_http: true" in SECTIONS[section]
 
 
 def told(name: str, section: str, **changes: Any) -> str:
