@@ -10,10 +10,11 @@ from gateway.core.claims import ABSENT, ClaimName, keys_of, written
 from gateway.core.errors import ClaimMismatch, ClientNotAllowed, InsufficientScope
 from gateway.core.routing.route import Route
 from gateway.core.routing.where import check_where
+from gateway.core.shown import shown
 from gateway.core.token.identity import Identity
 from gateway.core.token.lacks import Lacks
 
-#: characters of a token's scopes that evidence shows
+#: characters of a token's scopes, and of names of issuers, that evidence shows
 SHOWN: Final = 200
 
 
@@ -23,9 +24,11 @@ def check_policy(route: Route, identity: Identity, *, target: bytes = b"/") -> N
     `target`: of the request, which `where` compares with claims.
     """
     if route.issuers is not None and identity.issuer not in route.issuers:
-        raise ClaimMismatch(f"route {route.name} is not for tokens of {identity.issuer}")
+        named = ascii(", ".join(sorted(route.issuers)))[1:-1]
+        raise ClaimMismatch(f"route {route.name} is for tokens of {named[:SHOWN]}; this one is of {identity.issuer}")
     if route.clients is not None and identity.client not in route.clients:
-        raise ClientNotAllowed(f"route {route.name} is not for client {ascii(identity.client)[:80]}")
+        asked = f"route {route.name} is for {shown(sorted(route.clients))}"
+        raise ClientNotAllowed(f"{asked}; the client is {shown(identity.client)}")
     if route.scopes or route.any_scope:
         check_scopes(route, identity)
     if route.claims:

@@ -149,7 +149,8 @@ def check_token(token: Token, issuers: KnownIssuers, *, now: float, trail: Trail
         except InvalidToken:
             trail.enter(CLASS)
             raise
-        raise AlgorithmNotAllowed(f"alg is {token.alg}, which is not configured for {rules.name}")
+        known = ", ".join(sorted(rules.algorithms))
+        raise AlgorithmNotAllowed(f"alg is {token.alg}, which is not configured for {rules.name}; configured: {known}")
     trail.enter(CLASS)
     verdict = classify(token.header, claims, rules.preset, require_typ=rules.require_typ)
     trail.saw({"verdict": verdict})
@@ -267,7 +268,7 @@ def parties_of(
     if not sub and client is None and not may_lack:
         raise MissingClaim("there is neither a sub nor a client")
     if rules.clients and client not in rules.clients and not (may_lack and client is None):
-        raise ClientNotAllowed(f"the client is {shown(client)}")
+        raise ClientNotAllowed(f"the client is {shown(client)}; configured: {shown(sorted(rules.clients))}")
     return sub or None, client
 
 

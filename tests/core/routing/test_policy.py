@@ -162,12 +162,26 @@ def test_clients_and_issuers_are_judged_first(
     assert type(refused) is (kind or type(None))
 
 
+@pytest.mark.parametrize(
+    ("route", "client", "evidence"),
+    [
+        ({"clients": ("b", "a")}, "app", "route a is for ['a', 'b']; the client is 'app'"),
+        ({"clients": ("a",)}, None, "route a is for ['a']; the client is None"),
+        ({"issuers": ("staff", "partners")}, "app", "route a is for tokens of partners, staff; this one is of local"),
+    ],
+)
+def test_evidence_has_who_may_beside_who_it_was(route: dict[str, Any], client: str | None, evidence: str) -> None:
+    refused = refusal(route, client=client)
+    assert refused is not None
+    assert refused.evidence == evidence
+
+
 def test_a_client_of_any_length_fits_into_evidence() -> None:
     refused = refusal({"clients": ("x",)}, client="\u2028\n" + "c" * 500)
     assert refused is not None
     assert refused.evidence.isascii()
     assert refused.evidence.isprintable()
-    assert len(refused.evidence) < 150
+    assert len(refused.evidence) < 200
 
 
 LACKS = Lacks(frozenset({"groups"}), by_all=False, claims={}, words=())

@@ -619,6 +619,22 @@ def test_only_listed_clients_may_call(changes: dict[str, Any], *, admitted: bool
         assert refusal_of(some_claims(**changes), clients=("app", "web")) is ClientNotAllowed
 
 
+@pytest.mark.parametrize(
+    ("settings", "evidence"),
+    [
+        ({"clients": ("web", "app")}, "the client is 'evil'; configured: ['app', 'web']"),
+        (
+            {"algorithms": ("PS256", "ES256")},
+            "alg is RS256, which is not configured for local; configured: ES256, PS256",
+        ),
+    ],
+)
+def test_evidence_has_what_is_configured_beside_what_the_token_says(settings: dict[str, Any], evidence: str) -> None:
+    with pytest.raises(InvalidToken) as caught:
+        check(some_claims(client_id="evil"), **settings)
+    assert caught.value.evidence == evidence
+
+
 def test_checks_come_in_the_documented_order() -> None:
     wrong: list[tuple[str, Any, type[Refusal], Step]] = [
         ("iss", "https://evil.example", UnknownIssuer, Step.ISSUER),
