@@ -25,8 +25,9 @@ def console_problems(config: Config, bound: Mapping[str, Address]) -> Iterator[C
         if operators.secret is None and not operators.scopes:
             yield ConfigProblem("console.operators", "lets nobody in: it needs secret, scopes or both")
         for index, scope in enumerate(operators.scopes):
-            if not is_scope(scope):
-                yield ConfigProblem(joined("console.operators.scopes", index), "must be one scope, without blanks")
+            if not scope or not is_scope(scope):
+                sentence = "must be one scope, not empty and without blanks"
+                yield ConfigProblem(joined("console.operators.scopes", index), sentence)
     if section.socket is not None and (
         not section.socket.startswith("/") or len(section.socket.encode()) > MAX_UNIX_PATH or section.socket[-1] == "/"
     ):

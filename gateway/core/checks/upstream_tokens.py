@@ -14,6 +14,10 @@ from gateway.core.config.upstream_tokens import ClientCredentials, TokenExchange
 MAX_TIMEOUT: Final = 60
 #: RFC 6749 section 3.3
 _SCOPES: Final = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*")
+_NO_SCOPES: Final = (
+    "must be scopes with one blank between them, as they are sent: printable ASCII without quotes and backslashes "
+    "(RFC 6749 section 3.3)"
+)
 
 
 def client_credentials_problems(section: ClientCredentials) -> Iterator[tuple[str, str]]:
@@ -54,6 +58,6 @@ def _request_problems(section: ClientCredentials | TokenExchange) -> Iterator[tu
         if getattr(section, key) == "":
             yield key, "must not be empty"
     if section.scope is not None and _SCOPES.fullmatch(section.scope) is None:
-        yield "scope", "must be scopes with one blank between them, as they are sent (RFC 6749 section 3.3)"
+        yield "scope", _NO_SCOPES
     if not 0 < section.timeout <= MAX_TIMEOUT:
         yield "timeout", "must be more than 0 and at most 1m"

@@ -29,6 +29,8 @@ MAX_RSA_EXPONENT = 1 << 32
 _ENCRYPTING = ("RSA-OAEP", "RSA1_5", "ECDH-ES", "HPKE")
 #: RFC 7517 section 4.3: what a key for encryption is for.
 _FOR_ENCRYPTION = frozenset({"encrypt", "decrypt", "wrapKey", "unwrapKey", "deriveKey", "deriveBits"})
+#: RFC 8037 section 3.2: keys of these curves agree on others, and sign nothing.
+_AGREEING = frozenset({"X25519", "X448"})
 #: What is logged of a `kid`, in characters.
 KID_SHOWN = 64
 
@@ -161,7 +163,8 @@ def parse_key(jwk: Mapping[str, Any]) -> Key:
     crv = None if kty == "RSA" else jwk.get("crv")
     algorithms = _FITTING.get((kty, crv)) if crv is None or isinstance(crv, str) else None
     if algorithms is None:
-        raise ValueError(f"its curve is not supported: {shown_kid(crv)}")
+        kind = EncryptionKey if isinstance(crv, str) and crv in _AGREEING else ValueError
+        raise kind(f"its curve is not supported: {shown_kid(crv)}")
     if alg is not None:
         algorithms &= {alg} if isinstance(alg, str) else frozenset()
         if not algorithms:

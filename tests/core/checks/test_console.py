@@ -40,6 +40,7 @@ def told(console: Any, **more: Any) -> list[str]:
         ({"address": "127.0.0.1:1", "operators": {"secret": SECRET}}, []),
         ({"address": "127.0.0.1:1", "operators": {"scopes": ["gateway:operate"]}}, []),
         ({"address": "127.0.0.1:1", "operators": {"scopes": ["a b"]}}, ["console.operators.scopes[0]"]),
+        ({"address": "127.0.0.1:1", "operators": {"scopes": ["a", ""]}}, ["console.operators.scopes[1]"]),
         ({"address": "127.0.0.1:1", "socket": "/run/gateway/console.sock"}, []),
         ({"address": "127.0.0.1:1", "socket": "console.sock"}, ["console.socket"]),
         ({"address": "127.0.0.1:1", "socket": "/run/"}, ["console.socket"]),

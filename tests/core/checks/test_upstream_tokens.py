@@ -14,7 +14,7 @@ WHOLE: dict[str, Any] = {
     "client_secret": Secret(file="/run/secret"),
 }
 HTTPS = "must be https, unless it is on loopback (allow_http: true permits it, and is unsafe)"
-SCOPES = "must be scopes with one blank between them, as they are sent (RFC 6749 section 3.3)"
+SCOPES = "must be scopes with one blank between them, as they are sent: printable ASCII without quotes and backslashes (RFC 6749 section 3.3)"
 
 
 def told(**settings: Any) -> list[str]:

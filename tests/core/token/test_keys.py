@@ -282,6 +282,10 @@ def test_bad_keys_are_skipped_one_by_one_each_with_a_sentence() -> None:
         ({"key_ops": "encrypt"}, False),
         ({"alg": ["RSA-OAEP"]}, False),
         ({"kty": "oct"}, False),
+        ({"kty": "OKP", "crv": "X25519", "x": "A" * 43}, True),
+        ({"kty": "OKP", "crv": "X448"}, True),
+        ({"kty": "OKP", "crv": "Ed448"}, False),
+        ({"kty": "OKP", "crv": ["X25519"]}, False),
     ],
 )
 def test_a_key_that_says_it_is_for_encryption_is_skipped_on_purpose(members: dict[str, Any], *, is_meant: bool) -> None:
