@@ -72,7 +72,7 @@ async def test_what_is_there_and_as_it_is_configured_is_well(issuer: HostileIssu
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ({"issuer": "{url}/"}, "they differ in the slash at the end"),
+        ({"issuer": "{url}/"}, "they differ by the slash at the end"),
         ({"issuer": "https://elsewhere.example"}, "names another issuer than the configured one"),
         ({"jwks_uri": None}, "has no jwks_uri"),
         ({"jwks_uri": "http://192.0.2.1/jwks"}, "plain http, which is not allowed"),

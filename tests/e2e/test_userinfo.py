@@ -82,7 +82,7 @@ async def test_all_that_a_gateway_depends_on_is_tried_beforehand(
     beside = f'{{issuer: "{issuer.url}", audience: x, name: demo}}, {{issuer: "'
     code, said = await online(written(tmp_path / "b.yaml", wrong.replace('{issuer: "', beside, 1)))
     assert code == 1
-    assert "they differ in the slash at the end" in said
+    assert "they differ by the slash at the end" in said
     assert "ok       issuer demo       2 keys, for ES256, RS256\n" in said
     assert said.endswith("Of 4 that were asked, 2 have a problem.\n")
 

@@ -70,6 +70,8 @@ def check_claims(route: Route, identity: Identity) -> None:
         if any(_is_same(member, value) for member in members for value in values) or _is_open(lacks, name):
             continue
         claim = written(name)
+        if found is None:
+            raise ClaimMismatch(f"route {route.name} asks for {claim}, which the token has as null")
         if found is ABSENT:
             nobody = "the token does not have" if identity.bare is None else "neither the token nor userinfo has"
             raise ClaimMismatch(f"route {route.name} asks for {claim}, which {nobody}")

@@ -27,7 +27,7 @@ from gateway.core.errors import (
     WrongAudience,
 )
 from gateway.core.jsontext import parse_json
-from gateway.core.shown import shown
+from gateway.core.shown import near_miss, shown
 from gateway.core.token.keys import Key
 from gateway.core.token.kind import check_class, check_kind, classify
 from gateway.core.token.known import KnownIssuers
@@ -232,7 +232,9 @@ def check_audience(claims: Mapping[str, Any], rules: IssuerRules, *, trail: Trai
     if not isinstance(audiences, list) or not all(isinstance(member, str) for member in audiences):
         raise TokenMalformed(f"{name} is neither a string nor an array of strings")
     if rules.audiences.isdisjoint(audiences):
-        raise WrongAudience(f"{name} is {shown(value)}; expected {shown(sorted(rules.audiences))}; {_advice(rules)}")
+        near = near_miss(audiences, rules.audiences)
+        expected = f"expected {shown(sorted(rules.audiences))}{near}"
+        raise WrongAudience(f"{name} is {shown(value)}; {expected}; {_advice(rules)}")
     return tuple(audiences)
 
 

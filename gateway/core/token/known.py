@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from gateway.core.errors import Suspect, UnknownIssuer
-from gateway.core.shown import SHOWN, shown
+from gateway.core.shown import SHOWN, near_miss, shown
 from gateway.core.token.keys import shown_kid
 from gateway.core.token.presets import Preset
 from gateway.core.token.rules import IssuerRules, Token
@@ -97,10 +97,7 @@ class KnownIssuers:
         all_known = [*self._exact, *(rules.issuer for rules in self._templates)]
         known = ", ".join(map(shown, all_known[:LISTED]))
         more = f" and {len(all_known) - LISTED} more" if len(all_known) > LISTED else ""
-        near = ""
-        if isinstance(iss, str) and any(iss.rstrip("/") == other.rstrip("/") for other in all_known):
-            near = "; they differ by the slash at the end"
-        return f"{says}; configured: {known or 'none'}{more}{near}"
+        return f"{says}; configured: {known or 'none'}{more}{near_miss([iss], all_known)}"
 
 
 def _client_of(claims: Mapping[str, Any], names: Iterable[str]) -> str | None:

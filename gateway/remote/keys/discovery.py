@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gateway.core.config.issuers import Issuer
 from gateway.core.jsontext import parse_json
-from gateway.core.shown import shown
+from gateway.core.shown import near_miss, shown
 from gateway.core.token.keys import KeySet, UnusableKeySet, parse_key_set
 from gateway.remote.authentication import ReadSecret
 from gateway.remote.http import (
@@ -166,10 +166,9 @@ def check_issuer(document: object, issuer: Issuer) -> dict[str, Any]:
     if named is None:
         raise DiscoveryRefused("the discovery document names no issuer")
     if named != issuer.issuer:
-        near = isinstance(named, str) and named.rstrip("/") == issuer.issuer.rstrip("/")
-        hint = ": they differ in the slash at the end" if near else ""
+        near = near_miss([named], [issuer.issuer])
         raise DiscoveryRefused(
-            f"the discovery document names another issuer than the configured one, {shown(named)}{hint}",
+            f"the discovery document names another issuer than the configured one, {shown(named)}{near}",
             named=named if isinstance(named, str) else None,
         )
     return document

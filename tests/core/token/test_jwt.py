@@ -760,6 +760,11 @@ ASK = "ask the provider to put this API into aud"
             {},
             f"iss is '{ISSUER}/'; configured: '{ISSUER}'; they differ by the slash at the end",
         ),
+        (
+            {"aud": [f"{AUDIENCE}/"]},
+            {},
+            f"aud is ['{AUDIENCE}/']; expected ['{AUDIENCE}']; they differ by the slash at the end; {ASK}",
+        ),
     ],
 )
 def test_evidence_says_what_is_expected_and_what_to_do(

@@ -113,7 +113,7 @@ async def test_the_addresses_tried_before_a_document_of_somebody_else_are_named_
     ("document", "sentence"),
     [
         ({"issuer": "https://other.example"}, "names another issuer than the configured one, 'https://other.example'"),
-        ({"issuer": "{url}/"}, "they differ in the slash at the end"),
+        ({"issuer": "{url}/"}, "they differ by the slash at the end"),
         ({"issuer": "{url}\n\x1b[31m"}, "names another issuer than the configured one, '{url}\\n\\x1b[31m'"),
         ({"issuer": "x" * 10_000}, "names another issuer than the configured one, '" + "x" * 79 + "..."),
         ({"issuer": ["{url}"]}, "names another issuer than the configured one, ['{url}']"),
