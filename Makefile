@@ -50,7 +50,7 @@ check: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, layout
 	$(BIN)/ruff check gateway tests deploy/image docs/site hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/test_layout.py
+	$(BIN)/pytest -q tests/test_layout.py tests/test_rooms.py
 
 bench: $(VENV)/.dev $(COMPILED)/.done  ## the gateway beside HAProxy and Envoy; QUICK=1: a look; BEFORE=DIR: beside that wheel; BENCH_RIVALS=DIR: Go peers too
 	@sh tests/bench/system_packages.sh
