@@ -42,9 +42,9 @@ ADVICE: Final[Mapping[type[Refusal], str]] = {
     errors.TokenInactive: "The issuer says that the token is not good any more: have the client get another one.",
     errors.UnknownIssuer: "The token names another issuer than those configured: the evidence has both. Correct issuer "
     "in the configuration to what the token says, to the letter, or have the client use the right provider.",
-    errors.UnknownKey: "The issuer does not publish the key that signed the token. Is the token from another "
-    "environment "
-    "of the same provider? If keys were just rotated: refresh the issuer's keys here.",
+    errors.UnknownKey: "The issuer does not publish the key that signed the token, or one that cannot be used: the "
+    "evidence says which. Is the token from another environment of the same provider? If keys were just rotated: "
+    "refresh the issuer's keys here.",
     errors.BadSignature: "The token was changed, or made by somebody else. If many clients have this: refresh the "
     "keys.",
     errors.TokenExpired: "Have the client get a new token before the old one ends. If all clients have this, look "
