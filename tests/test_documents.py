@@ -124,3 +124,25 @@ def test_the_annotations_for_ingress_nginx_ask_where_it_is_understood_and_copy_e
     rules = DecisionRules.of(Config(upstream="http://127.0.0.1:3000", issuers=()))
     assert urlsplit(found["auth-url"]).path.encode() in rules.sources
     assert tuple(found["auth-response-headers"].encode().split(b",")) == rules.names
+
+
+#: what somebody stumbled over because no page said it
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("configuration.md", r"`:8080` .*is IPv4 alone, and `\[::\]:8080` IPv6 alone"),
+        ("configuration.md", r"`HTTPS_PROXY`, .*`NO_PROXY` are not honoured"),
+        ("http.md", r"Caches behind the gateway\*\* share what is private"),
+        ("routes.md", r"`claims: \{aud: \S+\}` asks for one more audience"),
+        ("tokens.md", r"looks like milliseconds"),
+        ("tokens.md", r"`jwks_refresh: 30s` \(the least\)"),
+        ("providers.md", r"`jwks_refresh: 1m` makes that a minute"),
+        ("providers.md", r"`resource` \(RFC 8707\) does nothing at Keycloak"),
+        ("browsers.md", r"At Keycloak `resource` does nothing"),
+        ("decisions-api.md", r"`/ingress-nginx` \| `auth-url` of the Kubernetes controller"),
+        ("reload.md", r"SIGHUP"),
+        ("architecture.md", r"## Words"),
+    ],
+)
+def test_a_page_says_what_would_be_a_surprise(page: str, said: str) -> None:
+    assert re.search(said, " ".join((ROOT / "docs" / page).read_text().split()))

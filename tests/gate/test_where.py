@@ -7,12 +7,12 @@ import pytest
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection
 from gateway.core.config.userinfo import UserInfoSection
-from gateway.core.errors import PathMismatch, Refusal
+from gateway.core.errors import ClaimMismatch, PathMismatch, Refusal
 from gateway.core.trail import Step
 from gateway.gate import Gate
 from gateway.ports import Ending
 from tests.memory import MemoryIssuers, Nowhere, Recorder, facts
-from tests.signer import NOW, issuer, sign, some_claims
+from tests.signer import AUDIENCE, NOW, issuer, sign, some_claims
 from tests.test_completer import MemoryUserInfo
 
 OWN = RouteSection(path="/users/{id}/*", where={"id": "sub"}, name="own")
@@ -76,3 +76,10 @@ async def test_a_claim_that_neither_has_is_a_mismatch() -> None:
     refusal, ending = await admitted(made, "/orgs/acme")
     assert isinstance(refusal, PathMismatch)
     assert ending.step is Step.USERINFO
+
+
+async def test_a_route_may_ask_for_one_more_audience_beside_the_issuers() -> None:
+    admin = "https://api.example.com/admin"
+    made = gate(RouteSection(path="/admin/*", claims={"aud": admin}))
+    assert isinstance((await admitted(made, "/admin/1"))[0], ClaimMismatch)
+    assert (await admitted(made, "/admin/1", sign(some_claims(aud=[AUDIENCE, admin]))))[0] is None

@@ -153,6 +153,9 @@ def test_springs_id_tokens_name_their_client_and_have_no_nbf(more: dict[str, Any
     assert _kind({"aud": "web", "azp": "web", **more}, "spring") == "id"
     # An access token to which the server's own customizer adds azp.
     assert _kind({"aud": "web", "azp": "web", "nbf": 1, "scope": ["orders"]}, "spring") == "access"
+    # nbf alone shows nothing where what ID tokens have stands beside it: somebody's customizer put it there.
+    assert _kind({"aud": "web", "azp": "web", "nbf": 1}, "spring") == "unclassified"
+    assert _kind({"aud": "web", "nonce": "n", "nbf": 1}, "spring") == "id"
 
 
 BEARER = {"typ": "Bearer", "azp": "web", "aud": "orders-api"}
