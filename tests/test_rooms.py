@@ -17,6 +17,12 @@ PURE = {
     "fractions", "functools", "hashlib", "heapq", "hmac", "http", "ipaddress", "itertools", "joserfc.errors", "joserfc.jwk", "joserfc.jws",
     "json", "math", "msgspec", "msgspec.structs", "re", "sys", "types", "typing", "unicodedata", "urllib.parse", "warnings",
 }  # fmt: skip
+#: of those below the sockets in `relay`: bytes in, events out
+SANS_IO = [path for path in MODULES if path.parent.name == "http1"] + [
+    ROOT / "gateway" / "relay" / "client" / "phase.py"
+]
+#: what sockets, loops and clocks come from
+IO = {"asyncio", "socket", "ssl", "selectors", "threading", "time", "os"}
 #: what reads a clock, the machine or a stranger although no import shows it
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "breakpoint", "__import__"}
 #: what stands behind the ports: made in one place, from one configuration
@@ -53,6 +59,25 @@ def test_core_is_values_and_functions(path: Path) -> None:
     waits = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
     assert not [node.lineno for node in ast.walk(tree) if isinstance(node, waits)]
     assert not calls(tree) & IMPURE_CALLS
+
+
+@pytest.mark.parametrize("path", SANS_IO, ids=relative)
+def test_a_parser_knows_no_socket_and_no_loop(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert not {name.partition(".")[0] for name in imports(tree)} & IO
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
+
+
+@pytest.mark.parametrize("name", ["FlowControl", "Signal", "is_token68", "parse_length"])
+def test_what_both_sides_need_is_written_once(name: str) -> None:
+    found = [
+        relative(path) for path in MODULES if re.search(rf"^(?:class|def) {name}\b", path.read_text(), re.MULTILINE)
+    ]
+    assert len(found) == 1
+    # Nobody reads a length by itself, in digits of any number.
+    if name == "parse_length":
+        own = [relative(path) for path in MODULES if re.search(r"int\(\w*length\w*\)", path.read_text())]
+        assert own == []
 
 
 def test_the_floors_are_those_that_are_drawn() -> None:
