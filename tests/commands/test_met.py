@@ -139,7 +139,7 @@ async def test_where_keys_are_missing_or_of_no_use_it_is_said(issuer: HostileIss
     assert error.hints == ("it can be asked about each of them: docs/opaque-tokens.md",)
     issuer.behave()
     issuer.response("/jwks", '{"keys": []}')
-    assert "its keys are of no use: the set has no usable key" in str(await refused(issuer.url))
+    assert f"its keys are of no use: {issuer.url}/jwks: the set has no usable key" in str(await refused(issuer.url))
     issuer.response("/jwks", b"no", status=503)
     assert "status 503" in str(await refused(issuer.url))
 

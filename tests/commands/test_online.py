@@ -99,7 +99,10 @@ async def test_keys_that_are_of_no_use_are_told(issuer: HostileIssuer, api: str)
     assert state == "warning"
     assert says.startswith("1 key, for ES256; key 1 (kid weak) is skipped: it has 17 bits")
     issuer.response("/jwks", json.dumps({"keys": []}))
-    assert (await found(a_config(issuer.url, api)))["issuer local"] == ("problem", "the set has no usable key")
+    assert (await found(a_config(issuer.url, api)))["issuer local"] == (
+        "problem",
+        f"{issuer.url}/jwks: the set has no usable key",
+    )
 
 
 async def test_keys_in_a_file_are_looked_at_too(tmp_path: Path, api: str) -> None:

@@ -265,7 +265,11 @@ class Publisher:
             renewal=self._renewal,
             read=self._read,
         )
-        return Published(parse_key_set(fetched.document), lifetime(fetched.max_age), fetched.document, fetched)
+        try:
+            keys = parse_key_set(fetched.document)
+        except UnusableKeySet as error:
+            raise UnusableKeySet(f"{shown_address(address)}: {error}") from None
+        return Published(keys, lifetime(fetched.max_age), fetched.document, fetched)
 
 
 def read_key_file(path: str) -> Any:

@@ -69,6 +69,7 @@ async def test_a_key_set_that_is_none_is_a_failed_fetch_and_the_old_keys_stay(
     remote = await started(make_remote(), clock)
     issuer.response(JWKS_PATH, body)
     await clock.advance(10 * 60)
+    assert reason(remote).startswith(f"{issuer.url}{JWKS_PATH}: ")
     assert sentence in reason(remote)
     assert find(remote, kid(issuer))
     assert observer.known[-1] == ("local", 2, True)
