@@ -100,8 +100,9 @@ class AccessLog:
     def reconfigure(self, log: Log) -> None:
         """What is logged from now on; where to stays."""
         self._subject_shown = log.subject
-        #: as hex digits, or not at all
+        #: as hex digits, or not at all; and whether at all
         self._is_hashed = log.subject != "plain"
+        self._has_subject = log.subject != "off"
         #: what is logged of requests whose route says nothing else
         self._wanted: str = log.access
         #: share of admitted requests
@@ -198,7 +199,7 @@ class AccessLog:
                 identity,
                 now=self._now(),
                 path=_without_token_of(facts, facts.target[:PATH_SHOWN].decode("ascii")),
-                subject=identity.hashed_subject,
+                subject=identity.hashed_subject if self._has_subject else None,
                 request_id=request_id,
                 trace_id=trace_id,
             )

@@ -157,6 +157,13 @@ def test_a_line_is_what_json_makes_of_its_fields(
     assert _logged(made, subject=subject) == _written(fields)
 
 
+@pytest.mark.parametrize(("subject", "shown"), [("plain", "alice"), ("hashed", "2bd806c97f0e00af"), ("off", None)])
+def test_a_line_of_the_usual_kind_names_the_subject_as_configured(subject: str, shown: str | None) -> None:
+    made = _ending(_facts(), _identity())
+    assert _short(made) is not None
+    assert json.loads(_logged(made, subject=subject)).get("sub") == shown
+
+
 @given(st.floats(0, LONGEST, exclude_max=True), st.none() | st.floats(0, LONGEST, exclude_max=True))
 def test_every_duration_is_written_as_json_has_it(duration: float, upstream: float | None) -> None:
     found = _short(_ending(_facts(), _identity(), duration=duration, upstream_duration=upstream))
