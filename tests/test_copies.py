@@ -16,6 +16,8 @@ from typing import Any, get_args
 
 import pytest
 
+from tests.parsed import parsed
+
 ROOT = Path(__file__).parents[1]
 ONLY_DATACLASSES = {"replace", "asdict", "astuple", "fields"}
 #: what a module says that calls one of them
@@ -32,7 +34,7 @@ class Told:
     """The types of what stands in one module."""
 
     def __init__(self, path: Path, module: ModuleType) -> None:
-        self.tree = ast.parse(path.read_text())
+        self.tree = parsed(path)
         self._module = module
         self._parent = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
 

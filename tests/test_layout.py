@@ -4,12 +4,12 @@ import ast
 import re
 import tomllib
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.core.errors import Denied, Refusal, reasons
+from tests.parsed import parsed
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path for path in (ROOT / "gateway").rglob("*.py") if path.name != "__init__.py")
@@ -67,13 +67,19 @@ def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    """Every module, read once."""
+    return {path: parsed(path) for path in MODULES}
+
+
 @pytest.mark.filterwarnings("default:.*split it by what it decides")
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_a_module_is_short_enough_to_read(path: Path) -> None:
-    lines = len(path.read_text().splitlines())
-    if lines > WARN and relative(path) not in TABLES:
-        warnings.warn(f"{relative(path)} has {lines} lines: split it by what it decides", UserWarning, stacklevel=1)
-    assert lines <= FAIL
+def test_a_module_is_short_enough_to_read() -> None:
+    lines = {relative(path): len(path.read_text().splitlines()) for path in MODULES}
+    for name, count in lines.items():
+        if count > WARN and name not in TABLES:
+            warnings.warn(f"{name} has {count} lines: split it by what it decides", UserWarning, stacklevel=1)
+    assert not {name: count for name, count in lines.items() if count > FAIL}
 
 
 def test_the_gate_is_read_in_one_sitting() -> None:
@@ -82,28 +88,28 @@ def test_the_gate_is_read_in_one_sitting() -> None:
     assert len(text[text.index("class Gate:") :].splitlines()) < 250
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_a_module_says_what_it_decides(path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(path.read_text()))
-    assert docstring
-    assert len(docstring.splitlines()) <= 5
+def test_a_module_says_what_it_decides(trees: dict[Path, ast.Module]) -> None:
+    lines = {relative(path): len((ast.get_docstring(tree) or "").splitlines()) for path, tree in trees.items()}
+    assert not {name: count for name, count in lines.items() if not 1 <= count <= 5}
 
 
 def test_the_tree_of_refusals_is_drawn_where_a_reader_looks_first() -> None:
-    drawn = set(re.findall(r"[├└]─ (\w+)", ast.get_docstring(ast.parse((REASONS / "__init__.py").read_text())) or ""))
+    drawn = set(re.findall(r"[├└]─ (\w+)", ast.get_docstring(parsed(REASONS / "__init__.py")) or ""))
     kinds = [kind for parent in (Refusal, Denied) for kind in parent.__subclasses__()]
     assert drawn == {kind.__name__ for kind in kinds if kind.__module__.startswith("gateway.")}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_a_module_is_tested_under_its_own_name(path: Path) -> None:
-    if relative(path) in UNMIRRORED:
-        return
+def mirrors(path: Path) -> list[Path]:
+    """The files that a module may be tested in."""
     room = path.relative_to(ROOT / "gateway").parent
-    names = [ROOT / "tests" / room / f"test_{path.stem}.py", ROOT / "tests" / path.stem / f"test_{path.stem}.py"]
     if path.parent == REASONS:
-        names = [ROOT / "tests" / room.parent / f"test_{room.name}.py"]
-    assert any(name.exists() for name in names), f"no test_{path.stem}.py in tests/{room.as_posix()}"
+        return [ROOT / "tests" / room.parent / f"test_{room.name}.py"]
+    return [ROOT / "tests" / room / f"test_{path.stem}.py", ROOT / "tests" / path.stem / f"test_{path.stem}.py"]
+
+
+def test_a_module_is_tested_under_its_own_name() -> None:
+    mirrored = [path for path in MODULES if relative(path) not in UNMIRRORED]
+    assert not [relative(path) for path in mirrored if not any(name.exists() for name in mirrors(path))]
 
 
 def test_a_test_in_core_mirrors_a_module() -> None:
@@ -125,17 +131,15 @@ def refused_words() -> dict[str, str]:
     return {word: row[0] for row in rows[1:] for word in row[2].split(", ") if word and " " not in word}
 
 
-def named(tree: ast.AST) -> Iterator[str]:
+#: where the syntax has a name that somebody chose
+NAMES: dict[type[ast.AST], str] = {
+    ast.ClassDef: "name", ast.FunctionDef: "name", ast.AsyncFunctionDef: "name", ast.Name: "id", ast.arg: "arg", ast.Attribute: "attr",
+}  # fmt: skip
+
+
+def named(tree: ast.AST) -> set[str]:
     """Every name in a module that somebody chose."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name
-        elif isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.arg):
-            yield node.arg
-        elif isinstance(node, ast.Attribute):
-            yield node.attr
+    return {getattr(node, NAMES[type(node)]) for node in ast.walk(tree) if type(node) in NAMES}
 
 
 REFUSED = refused_words()
@@ -145,11 +149,11 @@ def test_the_glossary_says_what_a_thing_is_not_called() -> None:
     assert {"answer", "rejection", "backend"} <= REFUSED.keys()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_one_word_stands_for_one_thing(path: Path) -> None:
-    for name in set(named(ast.parse(path.read_text()))):
+def test_one_word_stands_for_one_thing(trees: dict[Path, ast.Module]) -> None:
+    names = {name: relative(path) for path, tree in trees.items() for name in named(tree)}
+    for name, module in names.items():
         wrong = words_of(name) & REFUSED.keys()
-        assert not wrong, f"{name}; docs/architecture.md says {[REFUSED[word] for word in wrong]}"
+        assert not wrong, f"{name} in {module}; docs/architecture.md says {[REFUSED[word] for word in wrong]}"
 
 
 def drawn_rooms() -> set[str]:
@@ -182,27 +186,25 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
     assert not [relative(path) for path in MODULES if path.stem in REFUSED_NAMES]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_a_reason_is_spelled_in_errors_only(path: Path) -> None:
-    if path.parent == REASONS:
-        return
+def test_a_reason_is_spelled_in_errors_only(trees: dict[Path, ast.Module]) -> None:
     words = reasons()
-    spelled = [
-        node.value
-        for node in ast.walk(ast.parse(path.read_text()))
+    spelled = {
+        (relative(path), node.value)
+        for path, tree in trees.items()
+        if path.parent != REASONS
+        for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in words
-    ]
-    assert [word for word in spelled if (relative(path), word) not in NAMESAKES] == []
+    }
+    assert spelled == NAMESAKES
 
 
-@pytest.mark.parametrize(("reason", "refusal"), sorted(reasons().items()))
-def test_every_reason_stands_in_the_table_with_its_status_and_code(reason: str, refusal: type) -> None:
-    rows = [line for line in REFUSALS.read_text().splitlines() if line.startswith(f"| `{reason}` |")]
-    assert len(rows) == 1
-    cells = [cell.strip() for cell in rows[0].strip("|").split("|")]
-    assert cells[1] == str(refusal.status)  # type: ignore[attr-defined]
-    assert cells[2] == (refusal.code or "none")  # type: ignore[attr-defined]
-    assert cells[3] == refusal.public  # type: ignore[attr-defined]
+def test_every_reason_stands_in_the_table_with_its_status_and_code() -> None:
+    lines = [line for line in REFUSALS.read_text().splitlines() if line.startswith("| `")]
+    for reason, refusal in sorted(reasons().items()):
+        rows = [line for line in lines if line.startswith(f"| `{reason}` |")]
+        assert len(rows) == 1, reason
+        cells = [cell.strip() for cell in rows[0].strip("|").split("|")]
+        assert cells[1:4] == [str(refusal.status), refusal.code or "none", refusal.public], reason
 
 
 def test_the_table_has_no_reason_that_does_not_exist() -> None:
@@ -225,6 +227,11 @@ def test_a_public_sentence_fits_into_a_quoted_string_and_stands_in_the_table(ref
     assert refusal.public in row
 
 
+def test_a_public_sentence_fits_into_a_quoted_string() -> None:
+    public = {reason: refusal.public for reason, refusal in reasons().items()}
+    assert not {reason: said for reason, said in public.items() if not re.fullmatch(r"[ !#-\[\]-~]+\.", said)}
+
+
 def compiled() -> list[Path]:
     """The modules that hatch_build.py compiles."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -237,18 +244,18 @@ def test_what_is_compiled_is_there() -> None:
     assert set(compiled()) <= set(MODULES)
 
 
-@pytest.mark.parametrize("path", compiled(), ids=relative)
-def test_a_compiled_module_has_nothing_that_means_less_when_it_is_compiled(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
-        # mypyc passes over them: `frozen=True` and `omit_defaults=True` of a msgspec struct.
-        assert not isinstance(node, ast.ClassDef) or not node.keywords, f"keywords of class {node.name}"
+def test_a_compiled_module_has_nothing_that_means_less_when_it_is_compiled(trees: dict[Path, ast.Module]) -> None:
+    # mypyc passes over them: `frozen=True` and `omit_defaults=True` of a msgspec struct.
+    for path in compiled():
+        for node in ast.walk(trees[path]):
+            assert not isinstance(node, ast.ClassDef) or not node.keywords, f"keywords of class {node.name}, {path}"
 
 
-@pytest.mark.parametrize("path", compiled(), ids=relative)
-def test_a_compiled_module_does_not_wait_while_it_handles_an_exception(path: Path) -> None:
+def test_a_compiled_module_does_not_wait_while_it_handles_an_exception(trees: dict[Path, ast.Module]) -> None:
     # A coroutine of mypyc that waits there leaves its exception to the thread: other tasks see it as their own, and chain it.
     waits = (ast.Await, ast.AsyncFor, ast.AsyncWith)
-    for node in ast.walk(ast.parse(path.read_text())):
-        handling = [*node.handlers, *node.finalbody] if isinstance(node, ast.Try) else []
-        for part in handling:
-            assert not [inner.lineno for inner in ast.walk(part) if isinstance(inner, waits)]
+    for path in compiled():
+        for node in ast.walk(trees[path]):
+            for part in [*node.handlers, *node.finalbody] if isinstance(node, ast.Try) else []:
+                lines = [inner.lineno for inner in ast.walk(part) if isinstance(inner, waits)]
+                assert not lines, relative(path)
