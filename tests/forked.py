@@ -26,6 +26,8 @@ from typing import Any, Final, Literal
 import coverage
 import pytest
 
+from tests.durations import shares
+
 #: tests of a file at a time
 PIECE: Final = 40
 #: of the processes: how many run whole programs at most, and how many what computes; a machine with two processors bears so many
@@ -51,18 +53,12 @@ def kind_of(item: pytest.Item) -> Kind:
 def turns_of(items: list[pytest.Item]) -> Iterator[Turn]:
     """The tests in the order in which they stand, in pieces. Each piece can be run by somebody else."""
     for (nodeid, together, _), of_file in groupby(
-        items, lambda item: (item.nodeid.partition("::")[0], _shares(item), kind_of(item))
+        items, lambda item: (item.nodeid.partition("::")[0], shares(item), kind_of(item))
     ):
         held = list(of_file)
         size = len(held) if together else 1 if nodeid.startswith(_PROGRAMS) else PIECE
         for start in range(0, len(held), size):
             yield held[start : start + size]
-
-
-def _shares(item: pytest.Item) -> bool:
-    """Whether it asks for a fixture that other tests of its module are given as well."""
-    known = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
-    return any(definitions[-1].scope in {"class", "module"} for definitions in known.values())
 
 
 @dataclass
