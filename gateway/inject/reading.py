@@ -5,15 +5,22 @@ Knows no kind and no key by name.
 
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.scanner import Scanner
 
 #: Values of one document, aliases counted where they are used.
 MAX_VALUES: Final = 200_000
 
+#: Brackets within brackets. ruamel looks at all that are open for each character of a line.
+MAX_BRACKETS: Final = 300
+
+#: texts whose nodes are kept: what was written is read again right away, and asked for the way back
+_KEPT: Final = 4
 #: characters of a key in a sentence
 _SHOWN: Final = 60
 
@@ -22,31 +29,53 @@ _TAG = "tag:yaml.org,2002:"
 MERGE: Final = f"{_TAG}merge"
 _TRUE = frozenset({"yes", "true", "on", "y"})
 _TEMPLATE = "{{"
+_TOO_DEEP = "is nested too deep"
 
 
 class Unfit(ValueError):
     """A sentence for whoever wrote the manifest: why nothing is written into it."""
 
 
+class _Bounded(Scanner):
+    """Finds tokens, and no more brackets within brackets than are read."""
+
+    def fetch_flow_collection_start(self, *arguments: Any, **named: Any) -> None:
+        """Takes one more `[` or `{`. Unfit: one too many."""
+        super().fetch_flow_collection_start(*arguments, **named)
+        if self.flow_level > MAX_BRACKETS:
+            raise Unfit(_TOO_DEEP)
+
+
 def compose(text: str, *, line: int = 0) -> list[Node]:
-    """The documents of a text, empty ones left out. Unfit: no YAML. `line`: how many lines stand before the text."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.version = (1, 1)
+    """The documents of a text, empty ones left out. Unfit: no YAML. `line`: how many lines stand before the text.
+
+    Nobody changes nodes: whoever asks for the same text again may get the same ones.
+    """
     # A tab is white space in JSON and none in YAML; in a string of JSON none can stand.
     text = text.replace("\t", " ") if text.lstrip().startswith("{") else text
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return [node for node in yaml.compose_all(text) if node is not None and not _is_empty(node)]
+        return list(_composed(text))
+    except Unfit:
+        raise
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f" at line {mark.line + line + 1}" if mark else ""
         about = ", ".join(part for part in (error.context, error.problem) if part)
         raise Unfit(f"is not valid YAML{at}: {about}{render_first(text)}") from None
     except RecursionError:
-        raise Unfit("is nested too deep") from None
+        raise Unfit(_TOO_DEEP) from None
     except (YAMLError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise Unfit(f"is not valid YAML ({type(error).__name__}){render_first(text)}") from None
+
+
+@lru_cache(maxsize=_KEPT)
+def _composed(text: str) -> tuple[Node, ...]:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.version = (1, 1)
+    yaml.Scanner = _Bounded
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return tuple(node for node in yaml.compose_all(text) if node is not None and not _is_empty(node))
 
 
 def render_first(text: str) -> str:
@@ -107,7 +136,7 @@ def plain(root: Node, *, line: int = 0, allowance: Allowance | None = None) -> A
     try:
         return build(root)
     except RecursionError:
-        raise Unfit("is nested too deep") from None
+        raise Unfit(_TOO_DEEP) from None
 
 
 def shared(root: Node) -> set[int]:

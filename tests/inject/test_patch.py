@@ -3,6 +3,7 @@
 import copy
 import difflib
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,23 @@ CASES = [
 ]
 
 
-@cache
-def patched_corpus(path: Path, way: str) -> tuple[str, Patched]:
-    text = path.read_bytes().decode()
-    asked = wanted(target=PORTS.get(path.name), **WAYS[way])
-    patched = inject(text, asked)
-    assert patched.is_sound, said(patched)
-    return text, patched
+#: a manifest of the corpus, and what became of it in one way of injecting
+Corpus = Callable[[Path, str], tuple[str, Patched]]
+
+
+@pytest.fixture(scope="module")
+def patched_corpus() -> Corpus:
+    """Each is injected once for all tests."""
+
+    @cache
+    def patched_corpus(path: Path, way: str) -> tuple[str, Patched]:
+        text = path.read_bytes().decode()
+        asked = wanted(target=PORTS.get(path.name), **WAYS[way])
+        patched = inject(text, asked)
+        assert patched.is_sound, said(patched)
+        return text, patched
+
+    return patched_corpus
 
 
 def test_there_are_thirty() -> None:
@@ -60,7 +71,7 @@ def test_there_are_thirty() -> None:
 
 
 @pytest.mark.parametrize(("path", "way"), CASES, ids=lambda value: getattr(value, "name", value))
-def test_twice_is_once_and_the_way_back_leads_to_the_very_bytes(path: Path, way: str) -> None:
+def test_twice_is_once_and_the_way_back_leads_to_the_very_bytes(patched_corpus: Corpus, path: Path, way: str) -> None:
     text, patched = patched_corpus(path, way)
     again = inject(patched.text, wanted(target=PORTS.get(path.name), **WAYS[way]))
     assert again.text == patched.text
@@ -69,7 +80,7 @@ def test_twice_is_once_and_the_way_back_leads_to_the_very_bytes(path: Path, way:
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
-def test_only_our_lines_differ(path: Path) -> None:
+def test_only_our_lines_differ(patched_corpus: Corpus, path: Path) -> None:
     text, patched = patched_corpus(path, "all")
     gone = [
         line[1:].strip()
@@ -87,7 +98,7 @@ def test_only_our_lines_differ(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
-def test_what_others_read_of_it_is_what_was_there_and_ours(path: Path) -> None:
+def test_what_others_read_of_it_is_what_was_there_and_ours(patched_corpus: Corpus, path: Path) -> None:
     text, patched = patched_corpus(path, "container" if path.name not in JOBS else "workload")
     before, after = objects(text), objects(patched.text)
     added = after.keys() - before.keys()
@@ -117,7 +128,7 @@ def _names(value: dict[str, Any]) -> Any:
     return [value["kind"], value["metadata"]["name"]]
 
 
-def test_json_stays_json() -> None:
+def test_json_stays_json(patched_corpus: Corpus) -> None:
     for path in CORPUS:
         if path.suffix == ".json":
             decoder, rest = json.JSONDecoder(), patched_corpus(path, "all")[1].text.strip()

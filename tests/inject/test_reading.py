@@ -40,12 +40,30 @@ def test_documents_that_are_empty_are_none() -> None:
         ("{{- if .Values.x }}\na: 1\n{{- end }}\n", "it is a template, render it first"),
         ("a: b: c", "is not valid YAML at line 11"),
         ("[" * 2000, "is nested too deep"),
+        ("{a: " * 2000, "is nested too deep"),
+        ("- " * 2000, "is nested too deep"),
         ("a: \x00", "is not valid YAML"),
     ],
 )
 def test_what_is_no_yaml_is_said_with_its_line(text: str, sentence: str) -> None:
     with pytest.raises(Unfit, match=sentence):
         compose(text, line=10)
+
+
+def test_brackets_are_read_as_deep_as_anybody_writes_them() -> None:
+    assert read("[" * 250 + "]" * 250)
+    assert read(f"a: {'[' * 100}{']' * 100}\nb: '{'[' * 2000}'\n")
+
+
+def test_a_text_that_is_read_again_is_what_it_was() -> None:
+    text = "a: {b: [1, 2]}\n---\nc: d\n"
+    first = [plain(root) for root in compose(text)]
+    first[0]["a"]["b"].append(3)
+    compose(text).pop()
+    assert [plain(root) for root in compose(text)] == [{"a": {"b": [1, 2]}}, {"c": "d"}]
+    for line in (0, 10):
+        with pytest.raises(Unfit, match=f"at line {line + 1}"):
+            compose("a: [", line=line)
 
 
 def test_a_key_that_is_no_name_may_come_from_a_template() -> None:
