@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import sampled
+from tests.minted import MINTED
 
 pytest_plugins = ["tests.durations", "tests.forked", "tests.redis_server"]
 
@@ -25,6 +26,7 @@ def _as_it_was() -> Iterator[None]:
     """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    MINTED.begin()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -5,13 +5,17 @@ import heapq
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from joserfc.jwk import ECKey
 
 from gateway.core.errors import Refusal
-from gateway.demo.issuer import DemoIssuer
+from gateway.demo.issuer import DemoIssuer, SigningKey
 from gateway.events import Event, KeysFetched, KeysKnown, KeysSuppressed, TokenRequested
 from gateway.ports import Ending
+from tests.minted import MINTED
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Real seconds after which a test that waits for something gives up.
@@ -22,6 +26,7 @@ class HostileIssuer(DemoIssuer):
     """Counts what it is asked, and responses a path as a test says."""
 
     def __init__(self, *, audience: str = "https://api.example.com", url: str | None = None) -> None:
+        self._owned: list[RSAPrivateKey] = []
         super().__init__(audience=audience, url=url)
         #: requests by path
         self.hits: Counter[str] = Counter()
@@ -29,6 +34,18 @@ class HostileIssuer(DemoIssuer):
         self.authorization: str | None = None
         self._responses: dict[str, Handler] = {}
         self._arrived: dict[str, asyncio.Event] = {}
+
+    def new_keys(self) -> dict[str, SigningKey]:
+        """As ever, of keys that were made already."""
+        return {
+            "RS256": MINTED.take(self._owned),
+            "ES256": ECKey.generate_key("P-256", {"kid": f"es-{uuid4().hex[:8]}"}),
+        }
+
+    async def stop(self) -> None:
+        """As ever, and gives its keys back."""
+        await super().stop()
+        MINTED.give_back(self._owned)
 
     def application(self) -> web.Application:
         """The routes of the demo issuer, and whatever path a test has a response for."""

@@ -57,11 +57,11 @@ HEADERS = {"X-User-Id": "sub", "X-Tenant": IdentityHeader(source="tenant"), "X-F
 
 
 @pytest_asyncio.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    async with starting(tmp_path) as starts:
+async def start(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Start]:
+    async with starting(tmp_path_factory.getbasetemp()) as starts:
 
         async def start(*, issuer: dict[str, Any] | None = None, **settings: Any) -> Running:
-            made = configured(tmp_path, **(issuer or {}))
+            made = configured(tmp_path_factory.getbasetemp(), **(issuer or {}))
             return await starts(issuers=(made,), identity_headers=HEADERS, **settings)
 
         yield start

@@ -494,15 +494,22 @@ async def _settled(before: set[asyncio.Task[Any]]) -> None:
 Start = Callable[..., Awaitable[Running]]
 
 
+def keys_file(directory: Path) -> str:
+    """The file in this folder with the keys of the usual issuer, which is written when it is not there."""
+    path = directory / "jwks.json"
+    if not path.exists():
+        path.write_text(json.dumps(demo_issuer().jwks()))
+    return str(path)
+
+
 @contextlib.asynccontextmanager
 async def starting(directory: Path) -> AsyncIterator[Start]:
-    """Gives a function that starts a gateway and its upstream.
+    """Gives a function that starts a gateway and its upstream. `directory`: for the keys; tests may share it.
 
     `limits` is a dictionary of those that differ; keys of the upstream's long form stand beside the others, so that
     `tls` is the upstream's, and `listener_tls` the gateway's; `secrets` is what was read for them.
     """
-    jwks = directory / "jwks.json"
-    jwks.write_text(json.dumps(demo_issuer().jwks()))
+    jwks = keys_file(directory)
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> Running:
@@ -515,7 +522,7 @@ async def starting(directory: Path) -> AsyncIterator[Start]:
             if (tls := settings.pop("listener_tls", None)) is not None:
                 settings["tls"] = tls
             secrets = settings.pop("secrets", {})
-            config = config_for(url, str(jwks), **settings)
+            config = config_for(url, jwks, **settings)
             return await stack.enter_async_context(running(config, upstream, secrets=secrets))
 
         yield start

@@ -29,14 +29,6 @@ def _base64url(raw: bytes) -> str:
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _generate() -> dict[str, SigningKey]:
-    """A fresh key for each algorithm, by its name."""
-    return {
-        "RS256": RSAKey.generate_key(2048, {"kid": f"rs-{uuid4().hex[:8]}"}),
-        "ES256": ECKey.generate_key("P-256", {"kid": f"es-{uuid4().hex[:8]}"}),
-    }
-
-
 class DemoIssuer:
     """An issuer on a socket of its own. Keys are made anew for every instance."""
 
@@ -52,7 +44,7 @@ class DemoIssuer:
         self.audience = audience
         self.client_id = client_id
         #: the signing keys in use, by algorithm
-        self.keys = _generate()
+        self.keys = self.new_keys()
         self._clock = clock
         self._url = url
         self._withdrawing: list[SigningKey] = []
@@ -87,10 +79,17 @@ class DemoIssuer:
             "id_token_signing_alg_values_supported": list(self.keys),
         }
 
+    def new_keys(self) -> dict[str, SigningKey]:
+        """A fresh key for each algorithm, by its name."""
+        return {
+            "RS256": RSAKey.generate_key(2048, {"kid": f"rs-{uuid4().hex[:8]}"}),
+            "ES256": ECKey.generate_key("P-256", {"kid": f"es-{uuid4().hex[:8]}"}),
+        }
+
     def rotate(self, *, keep: bool = True) -> None:
         """Signs with new keys from now on. `keep`: old ones stay published; else all are withdrawn."""
         self._withdrawing = [*self._withdrawing, *self.keys.values()] if keep else []
-        self.keys = _generate()
+        self.keys = self.new_keys()
 
     def mint(
         self,

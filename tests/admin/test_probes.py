@@ -213,8 +213,8 @@ async def test_over_https_any_certificate_will_do(tmp_path: Path) -> None:
 
 
 @pytest_asyncio.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    async with starting(tmp_path) as starts:
+async def start(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Start]:
+    async with starting(tmp_path_factory.getbasetemp()) as starts:
         yield starts
 
 

@@ -20,7 +20,7 @@ from gateway.core.config.routes import RouteSection
 from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from tests.prover import bound_to, proof
-from tests.wire import Message, Running, Start, demo_issuer, get, good_token, starting
+from tests.wire import Message, Running, Start, demo_issuer, get, good_token, keys_file, starting
 
 TRUSTED = ("127.0.0.1/32",)
 ROUTES = (
@@ -66,8 +66,8 @@ def authorization(**claims: Any) -> str:
 
 
 @pytest_asyncio.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    async with starting(tmp_path) as starts:
+async def start(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Start]:
+    async with starting(tmp_path_factory.getbasetemp()) as starts:
 
         async def start(**settings: Any) -> Running:
             defaults = {"decisions": "127.0.0.1:0", "trusted_proxies": TRUSTED, "routes": ROUTES}
@@ -128,7 +128,7 @@ ASKED: list[tuple[str, str, dict[str, Any], str | None]] = [
 async def test_audience_login_and_condition_are_asked_of_what_the_question_is_about(
     start: Start, tmp_path: Path, style: Style
 ) -> None:
-    audience, keys = (AUDIENCE, "https://other.test"), str(tmp_path / "jwks.json")
+    audience, keys = (AUDIENCE, "https://other.test"), keys_file(tmp_path)
     gateway = await start(
         issuers=(Issuer(issuer=demo_issuer().url, audience=audience, jwks_file=keys),),
         routes=(

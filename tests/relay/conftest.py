@@ -1,7 +1,6 @@
 """A whole gateway between a raw client and a raw upstream."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -32,9 +31,9 @@ def _way_of_serving(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest_asyncio.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
+async def start(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Start]:
     """Starts gateways with settings that differ from the usual ones."""
-    async with starting(tmp_path) as starts:
+    async with starting(tmp_path_factory.getbasetemp()) as starts:
         yield starts
 
 

@@ -22,6 +22,7 @@ from tests.wire import (
     chunks,
     demo_issuer,
     get,
+    keys_file,
     post,
     until,
 )
@@ -243,7 +244,7 @@ async def test_each_event_arrives_before_the_next_is_sent(gateway: Running, clie
 
 def short_lived(directory: Path) -> dict[str, Any]:
     """Settings under which a token ends when it says so."""
-    jwks = str(directory / "jwks.json")
+    jwks = keys_file(directory)
     issuer = Issuer(issuer="https://issuer.test", audience=demo_issuer().audience, jwks_file=jwks, leeway=Seconds(0))
     return {"issuers": (issuer,)}
 

@@ -5,7 +5,6 @@ The same rows go through the proxy and through the decision API. No token is eve
 
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -237,8 +236,8 @@ UNDECIDED = {f"X_Access_Token: {TOKEN}"}
 
 
 @pytest_asyncio.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    async with starting(tmp_path) as starts:
+async def start(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Start]:
+    async with starting(tmp_path_factory.getbasetemp()) as starts:
 
         async def start(**settings: Any) -> Running:
             defaults = {

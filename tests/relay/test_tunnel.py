@@ -17,7 +17,7 @@ from gateway.core.config.routes import RouteSection
 from gateway.core.config.section import Seconds
 from gateway.relay.frames import GOING_AWAY
 from gateway.relay.upstream.connection import UpstreamConnection
-from tests.wire import OK, Conversation, Message, RawClient, Running, Start, chunked, demo_issuer, get, until
+from tests.wire import OK, Conversation, Message, RawClient, Running, Start, chunked, demo_issuer, get, keys_file, until
 
 MIB = 1 << 20
 #: real seconds after which a test that waits for bytes gives up
@@ -149,7 +149,7 @@ def strict_issuer(directory: Path) -> tuple[Issuer, ...]:
         Issuer(
             issuer="https://issuer.test",
             audience=demo_issuer().audience,
-            jwks_file=str(directory / "jwks.json"),
+            jwks_file=keys_file(directory),
             leeway=Seconds(0),
         ),
     )

@@ -31,9 +31,9 @@ Exchanging = Callable[..., Awaitable[Running]]
 
 
 @pytest_asyncio.fixture
-async def start(tmp_path: Path, endpoint: TokenEndpoint) -> AsyncIterator[Exchanging]:
+async def start(tmp_path_factory: pytest.TempPathFactory, endpoint: TokenEndpoint) -> AsyncIterator[Exchanging]:
     """Starts a gateway whose API gets tokens by `kind`; what differs in the section is in `section`."""
-    async with starting(tmp_path) as starts:
+    async with starting(tmp_path_factory.getbasetemp()) as starts:
 
         async def start(kind: str = "exchange", section: dict[str, Any] | None = None, **settings: Any) -> Running:
             whole: dict[str, Any] = {"token_endpoint": endpoint.url, "client_id": "gateway", "client_secret": SECRET}

@@ -207,8 +207,8 @@ async def test_the_same_token_gets_the_same_assertion(world: World) -> None:
 
 
 @pytest_asyncio.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    async with starting(tmp_path) as starts:
+async def start(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Start]:
+    async with starting(tmp_path_factory.getbasetemp()) as starts:
         yield starts
 
 

@@ -13,8 +13,8 @@ from tests.wire import Start, starting
 
 
 @pytest_asyncio.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    async with starting(tmp_path) as starts:
+async def start(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Start]:
+    async with starting(tmp_path_factory.getbasetemp()) as starts:
         yield starts
 
 
