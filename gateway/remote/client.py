@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from gateway.core.addresses import parse_url
-from gateway.remote.http import FetchFailed, failure_sentence, read_bounded, shown_address, trust
+from gateway.remote.http import FetchFailed, anonymous, failure_sentence, read_bounded, shown_address, trust
 from gateway.sampled import asking
 
 #: connections to one host, and in all
@@ -232,11 +232,12 @@ def _stamp(path: str | None) -> object:
 
 
 def _tls(ca_file: str | None, certificate: tuple[str, str] | None) -> ssl.SSLContext:
-    """A context of its own: one that is shared must not learn a certificate."""
+    """A context of its own where a certificate is shown: one that is shared must not learn it."""
+    if certificate is None:
+        return anonymous(ca_file)
     context = trust(ca_file)
-    if certificate is not None:
-        try:
-            context.load_cert_chain(*certificate, password=lambda: "")
-        except (OSError, ValueError):
-            raise FetchFailed("the client certificate cannot be read") from None
+    try:
+        context.load_cert_chain(*certificate, password=lambda: "")
+    except (OSError, ValueError):
+        raise FetchFailed("the client certificate cannot be read") from None
     return context

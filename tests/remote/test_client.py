@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.remote.client import ADDRESSES_KEPT, INTERVAL, Client
+from gateway.remote.client import ADDRESSES_KEPT, INTERVAL, Client, _tls
 from gateway.remote.http import MAX_BYTES, FetchFailed
 from tests.issuer import HostileIssuer, SimulatedClock
 from tests.relay.upstream.test_dialing import NAME, resolve
@@ -262,6 +262,12 @@ async def test_authorities_and_a_certificate_of_its_own_are_followed(tmp_path: P
         with pytest.raises(FetchFailed, match="the ca_file cannot be read"):
             await client.get(address, timeout=5)
     await client.close()
+
+
+def test_a_context_is_shared_unless_a_certificate_is_shown(tmp_path: Path) -> None:
+    own = Authority(tmp_path, "own").files
+    assert _tls(None, None) is _tls(None, None)
+    assert len({_tls(None, None), _tls(None, own), _tls(None, own)}) == 3
 
 
 async def test_an_authority_that_nobody_knows_is_not_trusted(tmp_path: Path, client: Client) -> None:

@@ -223,7 +223,7 @@ async def test_nobody_waits_longer_for_a_turn_than_two_responses_may_take(world:
         raise AssertionError
 
     world.issuer.response_by(ME, hang)
-    userinfo = world.userinfo(on_failure="refuse", timeout=Seconds(0.2), endpoint=world.issuer.url + ME)
+    userinfo = world.userinfo(on_failure="refuse", timeout=Seconds(0.4), endpoint=world.issuer.url + ME)
     asking = [refusal(userinfo, b"token-%d" % number) for number in range(400)]
     evidence = {one.evidence for one in await asyncio.gather(*asking)}
     assert "local: others are asked about first" in evidence
