@@ -334,11 +334,19 @@ class Lines(io.StringIO):
 
     async def records(self, count: int) -> list[dict[str, Any]]:
         """Waits for as many access log records, and gives all there are."""
+        return [json.loads(line) for line in await self._lines(count)]
+
+    async def record(self, number: int) -> dict[str, Any]:
+        """Waits for the access log record of this number, from 1."""
+        found: dict[str, Any] = json.loads((await self._lines(number))[number - 1])
+        return found
+
+    async def _lines(self, count: int) -> list[str]:
         async with asyncio.timeout(PATIENCE):
-            while len(self.getvalue().splitlines()) < count:
+            while len(lines := self.getvalue().splitlines()) < count:
                 self._news.clear()
                 await self._news.wait()
-        return [json.loads(line) for line in self.getvalue().splitlines()]
+        return lines
 
 
 class Places(NamedTuple):
@@ -408,7 +416,20 @@ class Running:
 
     async def ended(self, count: int = 1) -> dict[str, Any]:
         """Waits for as many requests to have ended, and gives the access record of the last."""
-        return (await self.stdout.records(count))[count - 1]
+        return await self.stdout.record(count)
+
+    async def forget(self) -> None:
+        """Cuts every connection and forgets what was said on them and written: as if it had just been started."""
+        for client in self.clients:
+            client.reset()
+        await self.connections(0)
+        self.upstream.reset()
+        await until(lambda: not self.places.taken)
+        self.clients.clear()
+        self.upstream.conversations.clear()
+        self.upstream.behaviour = None
+        self.stdout.seek(0)
+        self.stdout.truncate()
 
     async def stop(self, **kw: Any) -> None:
         self.stopped = True
