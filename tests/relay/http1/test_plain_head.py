@@ -202,7 +202,7 @@ def heads(draw: st.DrawFn) -> bytes:
 
 
 @given(heads(), st.binary(max_size=12), st.sampled_from(["GET", "HEAD", "POST"]), st.integers(0, 10_000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_head_is_read_as_llhttp_reads_it(head: bytes, rest: bytes, method: str, place: int) -> None:
     whole = head + rest
     at = place % (len(whole) + 1)
@@ -216,7 +216,7 @@ def test_any_head_is_read_as_llhttp_reads_it(head: bytes, rest: bytes, method: s
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 3), st.binary(max_size=3)), min_size=1, max_size=3),
     st.binary(max_size=4),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_damaged_head_is_read_as_llhttp_reads_it(
     head: bytes, damages: list[tuple[int, int, bytes]], rest: bytes
 ) -> None:

@@ -221,7 +221,7 @@ PLACES = st.lists(st.integers(0, 10_000), max_size=8)
 
 
 @given(responses(), PLACES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_sound_response_arrives_however_it_is_cut(
     response: tuple[bytes, bytes, list[HeaderLine], bool], places: list[int]
 ) -> None:
@@ -237,7 +237,7 @@ def test_any_sound_response_arrives_however_it_is_cut(
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 3), st.binary(max_size=3)), min_size=1, max_size=3),
     PLACES,
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_any_damaged_response_is_the_same_however_it_is_cut(
     method: str,
@@ -257,7 +257,7 @@ def test_any_damaged_response_is_the_same_however_it_is_cut(
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6), st.sampled_from(["GET", "HEAD", "POST"]), st.booleans())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_any_bytes_are_a_response_or_refused(pieces: list[bytes], method: str, upgrades: bool) -> None:  # noqa: FBT001 -- hypothesis gives it
     heard = hear(pieces, method=method, ends=True, upgrades=upgrades)
     assert heard.problem is not None or heard.is_complete
