@@ -1,7 +1,8 @@
 """What can be said of helm/bearer-gateway without Helm; tests/kubernetes/test_chart.py has the rest."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,18 @@ from tests import chart
 TEMPLATES = sorted((chart.CHART / "templates").rglob("*.*"))
 
 
-def read(name: str) -> dict[str, Any]:
-    return dict(parse_document((chart.CHART / name).read_text()).values)
+@cache
+def read(name: str) -> Mapping[str, Any]:
+    return parse_document((chart.CHART / name).read_text()).values
+
+
+@cache
+def validator() -> Draft202012Validator:
+    return Draft202012Validator(chart.values_schema())
 
 
 def errors_of(values: dict[str, Any]) -> list[str]:
-    validator = Draft202012Validator(chart.values_schema())
-    found = sorted(validator.iter_errors({**read("values.yaml"), **values}), key=str)
+    found = sorted(validator().iter_errors({**read("values.yaml"), **values}), key=str)
     return [f"{error.json_path}: {error.message}" for error in found]
 
 
