@@ -18,7 +18,7 @@ from tests.signer import public_jwk
 from tests.wire import RawUpstream, running
 
 #: tests of a configuration, so that none takes long
-PARTS = 3
+PARTS = 6
 NOBODY: dict[str, Any] = {"jwks_url": "http://127.0.0.1:1/jwks", "allow_http": True}
 
 

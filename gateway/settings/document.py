@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.parser import Parser
 from ruamel.yaml.reader import ReaderError
 
 from gateway.core.config.words import ConfigProblem, joined, named
@@ -74,10 +75,10 @@ _BRACES: Final = '; between { and } a value with braces needs quotes, such as pa
 def _compose(text: str) -> tuple[Node | None, YAML]:
     """The nodes of the text. ruamel's own errors are renamed here, those that are its slips included."""
     yaml = YAML(typ="safe", pure=True)
+    yaml.Parser = _Bounded
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _check_bounds(text)
             return yaml.compose(text), yaml
     except UnreadableDocument:
         raise
@@ -96,14 +97,22 @@ def _compose(text: str) -> tuple[Node | None, YAML]:
         raise UnreadableDocument(f"is not valid YAML ({type(error).__name__})") from None
 
 
-def _check_bounds(text: str) -> None:
-    """Depth and size as the text has them, before ruamel recurses into it."""
-    depth = 0
-    for count, event in enumerate(YAML(typ="safe", pure=True).parse(text)):
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if depth > MAX_DEPTH or count > MAX_VALUES:
-            bound = f"is nested more than {MAX_DEPTH} levels deep" if depth > MAX_DEPTH else _TOO_MANY
+class _Bounded(Parser):
+    """Gives the events of a text, no deeper and no more than are read: ruamel recurses into what it is given."""
+
+    def __init__(self, loader: Any) -> None:
+        super().__init__(loader)
+        self._depth = self._count = 0
+
+    def get_event(self) -> Any:
+        """The next one. UnreadableDocument: one too many, or too deep."""
+        event = super().get_event()
+        self._depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        self._count += 1
+        if self._depth > MAX_DEPTH or self._count > MAX_VALUES + 1:
+            bound = f"is nested more than {MAX_DEPTH} levels deep" if self._depth > MAX_DEPTH else _TOO_MANY
             raise UnreadableDocument(bound + _at(event.start_mark))
+        return event
 
 
 class _Builder:

@@ -59,10 +59,6 @@ def test_a_key_that_is_given_twice_is_a_problem_with_both_places() -> None:
         ("%YAML 1.3", "is not valid YAML (AssertionError)"),
         ("%YAML 1.1\n---\na: yes\n", "asks for another version than YAML 1.2; remove the %YAML line"),
         ("[" * 5000, "is nested more than 20 levels deep at line 1, column 21"),
-        (
-            "a: [" + "1," * 50_001 + "]",
-            "has more than 50000 values, aliases counted where they are used at line 1, column ",
-        ),
         ("{a: " * 25 + "1" + "}" * 25, "is nested more than 20 levels deep at line 1, column "),
         ("a: &a [*a]", "is nested more than 20 levels deep at line 1, column 4"),
         ("a: &a {b: *a}", "is nested more than 20 levels deep at line 1, column 4"),
@@ -82,7 +78,7 @@ def test_what_is_not_one_plain_mapping_has_a_sentence_with_its_place(text: str, 
     assert str(raised.value).startswith(sentence)
 
 
-def test_a_text_with_too_many_values_is_refused_before_it_is_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_with_too_many_values_is_refused_at_the_first_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.settings.document.MAX_VALUES", 100)
     with pytest.raises(UnreadableDocument, match=r"has more than 50000 values, .* at line 1, column 197"):
         parse_document("a: [" + "1," * 101 + "]")
