@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 SOUND = """
@@ -23,6 +25,17 @@ upstreams:
     headers: {X-Tenant: blue}
 """
 )
+
+
+class Done(NamedTuple):
+    """What a command left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

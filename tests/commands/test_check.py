@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
-from tests.commands.program import SOUND, WITH_SECRET, run
+from tests.commands.program import SOUND, WITH_SECRET, Run, run
 
 
 def test_a_sound_configuration_is_0_and_says_where_values_came_from(config: Path) -> None:
@@ -19,9 +19,9 @@ def test_a_sound_configuration_is_0_and_says_where_values_came_from(config: Path
     )
 
 
-def test_every_problem_is_printed_at_once_and_the_exit_code_is_1(config: Path) -> None:
+def test_every_problem_is_printed_at_once_and_the_exit_code_is_1(config: Path, here: Run) -> None:
     config.write_text(SOUND.replace("audience:", "audiense:") + "lissen: ':8080'\nlimits: {header_count: lots}\n")
-    done = run("check", "--config", str(config))
+    done = here("check", "--config", str(config))
     assert done.returncode == 1
     assert "did you mean audience?" in done.stdout
     assert "did you mean listen?" in done.stdout
@@ -29,8 +29,8 @@ def test_every_problem_is_printed_at_once_and_the_exit_code_is_1(config: Path) -
     assert done.stdout.endswith("The configuration has 3 problems.\n")
 
 
-def test_three_variables_are_enough() -> None:
-    done = run(
+def test_three_variables_are_enough(here: Run) -> None:
+    done = here(
         "check",
         GATEWAY_UPSTREAM="http://127.0.0.1:3000",
         GATEWAY_ISSUER="https://login.example.com",
@@ -39,34 +39,34 @@ def test_three_variables_are_enough() -> None:
     assert done.returncode == 0
 
 
-def test_check_reads_secrets_and_does_not_show_them(config: Path) -> None:
+def test_check_reads_secrets_and_does_not_show_them(config: Path, here: Run) -> None:
     config.write_text(WITH_SECRET)
-    done = run("check", "--config", str(config), SHOP_TOKEN="geheim")
+    done = here("check", "--config", str(config), SHOP_TOKEN="geheim")
     assert done.returncode == 0
     assert done.stdout.endswith("The configuration is sound.\n")
     assert f"value    upstreams.shop.authorization.bearer.env: from file {config} line 11" in done.stdout
     assert "geheim" not in done.stdout + done.stderr
 
 
-def test_what_is_unsafe_is_named(config: Path) -> None:
+def test_what_is_unsafe_is_named(config: Path, here: Run) -> None:
     config.write_text(SOUND.replace("preset: auth0", "allow_unclassified: true"))
-    done = run("check", "--config", str(config))
+    done = here("check", "--config", str(config))
     assert done.returncode == 0
     assert "warning  issuers[0].allow_unclassified: " in done.stdout
 
 
-def test_draining_longer_than_the_grace_is_a_problem_and_within_it_no_warning(config: Path) -> None:
+def test_draining_longer_than_the_grace_is_a_problem_and_within_it_no_warning(config: Path, here: Run) -> None:
     config.write_text(SOUND + "limits: {drain: 40s}\n")
-    done = run("check", "--config", str(config), "--grace", "30s")
+    done = here("check", "--config", str(config), "--grace", "30s")
     assert done.returncode == 1
     assert "problem  limits.drain: is 45s with drain_delay, and after 30s it is killed\n" in done.stdout
-    assert "limits.drain: is 30s or more" in run("check", "--config", str(config)).stdout
-    done = run("check", "--config", str(config), "--grace", "1m")
+    assert "limits.drain: is 30s or more" in here("check", "--config", str(config)).stdout
+    done = here("check", "--config", str(config), "--grace", "1m")
     assert (done.returncode, "limits.drain:" in done.stdout.replace("value    limits.drain:", "")) == (0, False)
 
 
-def test_a_grace_that_is_no_duration_is_a_wrong_command_line(config: Path) -> None:
-    done = run("check", "--config", str(config), "--grace", "soon")
+def test_a_grace_that_is_no_duration_is_a_wrong_command_line(config: Path, here: Run) -> None:
+    done = here("check", "--config", str(config), "--grace", "soon")
     assert (done.returncode, "must be a duration" in done.stderr) == (2, True)
 
 

@@ -1,15 +1,11 @@
 """`inject` as a shell sees it: what goes where, and when nothing is printed."""
 
-import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from gateway.cli import main
 from gateway.inject.reading import compose, plain
 from tests.commands import program
 from tests.inject.manifests import DEPLOYMENT, HEADLESS, NUMERIC, SERVICE, gateway_of, objects
@@ -19,28 +15,8 @@ ISSUER = ("--issuer", "https://login.example.com/", "--audience", "https://api.e
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
-class Done(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Done]
-
-
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command in this process: a program of its own takes a second to start."""
-    for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
-        monkeypatch.delenv(name)
-
-    def here(*arguments: str) -> Done:
-        try:
-            code = main(list(arguments))
-        except SystemExit as ended:
-            code = int(str(ended.code))
-        return Done(code, *capfd.readouterr())
-
+def run(here: program.Run) -> program.Run:
     return here
 
 
@@ -82,7 +58,7 @@ def test_bytes_pass_as_they_are_there_and_back() -> None:
     assert piped(there.stdout, *ISSUER).stdout == there.stdout
 
 
-def test_a_few_options_are_enough(run: Run, api: Path) -> None:
+def test_a_few_options_are_enough(run: program.Run, api: Path) -> None:
     done = run("inject", "-f", str(api), *ISSUER)
     environment = {one["name"]: one["value"] for one in gateway_of(objects(done.stdout)["Deployment/web"])["env"]}
     assert environment == {
@@ -108,7 +84,7 @@ def test_a_few_options_are_enough(run: Run, api: Path) -> None:
     ],
 )  # fmt: skip
 def test_nothing_is_printed_with_a_configuration_that_is_not_sound(
-    run: Run, api: Path, tmp_path: Path, config: str, sentence: str
+    run: program.Run, api: Path, tmp_path: Path, config: str, sentence: str
 ) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(config)
@@ -118,7 +94,7 @@ def test_nothing_is_printed_with_a_configuration_that_is_not_sound(
     assert "Nothing is printed: " in done.stderr
 
 
-def test_the_guard_stays_in_what_inject_has_printed(run: Run, tmp_path: Path) -> None:
+def test_the_guard_stays_in_what_inject_has_printed(run: program.Run, tmp_path: Path) -> None:
     path, old = tmp_path / "all.yaml", "kind: NetworkPolicy\nmetadata: {name: old}\nspec:\n  podSelector: {matchLabels: {app: web}}\n  ingress: [{ports: [{port: 8080}]}]\n"  # fmt: skip
     for text in (DEPLOYMENT + NUMERIC, f"{DEPLOYMENT}---\n{old}"):
         path.write_text(text)
@@ -135,7 +111,7 @@ def test_the_guard_stays_in_what_inject_has_printed(run: Run, tmp_path: Path) ->
         assert run("inject", "-f", str(path), "--remove").stdout == text
 
 
-def test_several_files_are_one_stream(run: Run, tmp_path: Path) -> None:
+def test_several_files_are_one_stream(run: program.Run, tmp_path: Path) -> None:
     first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
     files = ("-f", str(first), "-f", str(second))
     first.write_text(DEPLOYMENT.rstrip("\n"))
@@ -160,7 +136,7 @@ def test_several_files_are_one_stream(run: Run, tmp_path: Path) -> None:
         ("{}", "has no manifest of Kubernetes"),
     ],
 )
-def test_nothing_is_taken_out_of_what_is_no_stream(run: Run, tmp_path: Path, text: str, sentence: str) -> None:
+def test_nothing_is_taken_out_of_what_is_no_stream(run: program.Run, tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "other"
     path.write_text(text)
     done = run("inject", "-f", str(path), "--remove")
@@ -171,13 +147,13 @@ def test_nothing_is_taken_out_of_what_is_no_stream(run: Run, tmp_path: Path, tex
 @pytest.mark.parametrize(
     "text", ["", "---\n# nothing\n", "kind: ConfigMap\n", "kind: CustomResourceDefinition\nx: [\n"]
 )
-def test_what_inject_has_not_touched_passes(run: Run, tmp_path: Path, text: str) -> None:
+def test_what_inject_has_not_touched_passes(run: program.Run, tmp_path: Path, text: str) -> None:
     path = tmp_path / "other"
     path.write_text(text)
     assert run("inject", "-f", str(path), "--remove")[:2] == (0, text)
 
 
-def test_what_is_missing_is_named_by_the_option_that_gives_it(run: Run, api: Path, tmp_path: Path) -> None:
+def test_what_is_missing_is_named_by_the_option_that_gives_it(run: program.Run, api: Path, tmp_path: Path) -> None:
     done = run("inject", "-f", str(api))
     assert "issuers: is required; give --config FILE, or --issuer" in done.stderr
     assert "GATEWAY_" not in done.stderr
@@ -187,7 +163,7 @@ def test_what_is_missing_is_named_by_the_option_that_gives_it(run: Run, api: Pat
     assert f"file '{tmp_path}/nope.yaml' cannot be read" in run("inject", "-f", f"{tmp_path}/nope.yaml", *ISSUER).stderr
 
 
-def test_secrets_are_mounted_where_the_configuration_names_them(run: Run, api: Path, config: Path) -> None:
+def test_secrets_are_mounted_where_the_configuration_names_them(run: program.Run, api: Path, config: Path) -> None:
     config.write_text(
         CONFIG + "    ca_file: /etc/bearer-gateway/files/ca/ca.pem\n"
         "upstreams: {shop: {url: 'https://shop.example', authorization: {bearer: {file: /etc/bearer-gateway/secrets/shop/token}}}}\n"
@@ -199,7 +175,7 @@ def test_secrets_are_mounted_where_the_configuration_names_them(run: Run, api: P
     assert "names a key that --secret shop:other leaves out" in done.stderr
 
 
-def test_a_config_map_of_the_stream_is_judged_and_another_is_told_of(run: Run, tmp_path: Path) -> None:
+def test_a_config_map_of_the_stream_is_judged_and_another_is_told_of(run: program.Run, tmp_path: Path) -> None:
     path = tmp_path / "all.yaml"
     path.write_text(DEPLOYMENT + "---\nkind: ConfigMap\nmetadata: {name: gw}\ndata:\n  g.yaml: |\n    issuers: []\n")
     done = run("inject", "-f", str(path), "--config-map", "gw:g.yaml")
@@ -211,7 +187,9 @@ def test_a_config_map_of_the_stream_is_judged_and_another_is_told_of(run: Run, t
     assert run("inject", "-f", str(path), "--config-map", "a", "--config", "b").returncode == 1
 
 
-def test_limits_and_who_asks_the_cluster_are_read_from_the_configuration(run: Run, api: Path, config: Path) -> None:
+def test_limits_and_who_asks_the_cluster_are_read_from_the_configuration(
+    run: program.Run, api: Path, config: Path
+) -> None:
     config.write_text(
         CONFIG
         + f"    jwks_url: https://kubernetes.default.svc/openid/v1/jwks\n    ca_file: {ACCOUNT}/ca.crt\nlimits: {{drain_delay: 9s}}\n"
@@ -223,7 +201,7 @@ def test_limits_and_who_asks_the_cluster_are_read_from_the_configuration(run: Ru
 
 
 def test_a_console_stays_on_loopback_has_a_place_for_its_key_and_takes_no_port_of_the_api(
-    run: Run, api: Path, config: Path
+    run: program.Run, api: Path, config: Path
 ) -> None:
     config.write_text(CONFIG + "console: 127.0.0.1:9091\n")
     done = run("inject", "-f", str(api), "--config", str(config))
@@ -247,7 +225,7 @@ def test_a_console_stays_on_loopback_has_a_place_for_its_key_and_takes_no_port_o
         ["--target-port", "127.0.0.1:9090"], ["--target-port", "0"], ["--target-port", "70000"], ["--selector", "!a=b"], ["--part", "half"], ["--config-map", ""], ["--metrics-from", "a b"], ["--nobody"],
     ],
 )  # fmt: skip
-def test_a_wrong_command_line_is_2(run: Run, api: Path, arguments: list[str]) -> None:
+def test_a_wrong_command_line_is_2(run: program.Run, api: Path, arguments: list[str]) -> None:
     done = run("inject", "-f", str(api), *ISSUER, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
 
@@ -265,7 +243,9 @@ def test_a_wrong_command_line_is_2(run: Run, api: Path, arguments: list[str]) ->
         ((DEPLOYMENT + HEADLESS).encode(), "which is headless"),
     ],
 )
-def test_a_stream_that_cannot_be_injected_is_1(run: Run, tmp_path: Path, content: bytes | None, sentence: str) -> None:
+def test_a_stream_that_cannot_be_injected_is_1(
+    run: program.Run, tmp_path: Path, content: bytes | None, sentence: str
+) -> None:
     path = tmp_path / "stream.yaml"
     if content is not None:
         path.write_bytes(content)
@@ -274,7 +254,7 @@ def test_a_stream_that_cannot_be_injected_is_1(run: Run, tmp_path: Path, content
     assert sentence in done.stderr
 
 
-def test_every_option_is_shown_again_in_the_next_step(run: Run, tmp_path: Path, config: Path) -> None:
+def test_every_option_is_shown_again_in_the_next_step(run: program.Run, tmp_path: Path, config: Path) -> None:
     path = tmp_path / "an api.yaml"
     path.write_text(
         (DEPLOYMENT + NUMERIC).replace("metadata:\n  name: web\n", "metadata:\n  name: web\n  labels: {a: b}\n", 1)
@@ -292,7 +272,7 @@ def test_every_option_is_shown_again_in_the_next_step(run: Run, tmp_path: Path, 
     assert "... | bearer-gateway inject -f - " in piped(path.read_bytes(), *options).stderr.decode()
 
 
-def test_the_probes_of_the_api_stand_in_the_configuration(run: Run, api: Path, config: Path) -> None:
+def test_the_probes_of_the_api_stand_in_the_configuration(run: program.Run, api: Path, config: Path) -> None:
     done = run("inject", "-f", str(api), "--config", str(config), "--loopback")
     assert done.returncode == 0, done.stderr
     (config_map,) = [value for name, value in objects(done.stdout).items() if name.startswith("ConfigMap")]
@@ -300,7 +280,7 @@ def test_the_probes_of_the_api_stand_in_the_configuration(run: Run, api: Path, c
     assert plain(root)["probes"] == {"api": {"readiness": {"http": "http://127.0.0.1:8080/health", "timeout": "900ms"}}}
 
 
-def test_the_example_is_what_inject_writes(run: Run) -> None:
+def test_the_example_is_what_inject_writes(run: program.Run) -> None:
     example = program.ROOT / "deploy" / "kubernetes"
     image = "registry.example.com/bearer-gateway:0.1.0"
     done = run(
@@ -322,7 +302,7 @@ def test_the_example_is_what_inject_writes(run: Run) -> None:
 
 
 def test_what_the_image_has_is_not_asked_of_this_machine(
-    run: Run, api: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+    run: program.Run, api: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.write_text(
         DEPLOYMENT.replace("httpGet:\n            path: /health\n            port: http", "grpc: {port: 8080}")
@@ -332,7 +312,7 @@ def test_what_the_image_has_is_not_asked_of_this_machine(
     assert done.returncode == 0, done.stderr
 
 
-def test_a_collector_of_traces_is_one_option(run: Run, api: Path) -> None:
+def test_a_collector_of_traces_is_one_option(run: program.Run, api: Path) -> None:
     done = run("inject", "-f", str(api), *ISSUER, "--tracing", "http://collector.observability:4318")
     assert done.returncode == 0, done.stderr
     assert "GATEWAY_TRACING" in done.stdout

@@ -24,7 +24,7 @@ from gateway.core.config.secret import Secret
 from gateway.core.config.section import Seconds
 from gateway.core.config.upstreams import UpstreamSection
 from gateway.core.config.userinfo import UserInfoSection
-from tests.commands.program import run
+from tests.commands.program import Run
 from tests.commands.speaking import speaking
 from tests.issuer import HostileIssuer
 from tests.redis_server import SECRET, RedisServer
@@ -259,14 +259,14 @@ def test_a_table_has_columns() -> None:
     assert table([]) == []
 
 
-async def test_a_shell_sees_lines_a_table_and_the_exit_code(tmp_path: Path, api: str) -> None:
+async def test_a_shell_sees_lines_a_table_and_the_exit_code(tmp_path: Path, api: str, here: Run) -> None:
     (tmp_path / "jwks.json").write_text(json.dumps({"keys": [public_jwk("p-256")]}))
     file = tmp_path / "gateway.yaml"
     text = (
         f"upstream: {api}\nissuers: [{{issuer: 'https://i.example', audience: a, jwks_file: {tmp_path}/jwks.json}}]\n"
     )
     file.write_text(text)
-    done = await asyncio.to_thread(run, "check", "--online", "--config", str(file))
+    done = await asyncio.to_thread(here, "check", "--online", "--config", str(file))
     assert (done.returncode, done.stderr) == (0, "")
     after = done.stdout.partition("The configuration is sound.\n")[2]
     assert re.search(r"^asked    issuer i\.example: ok after \d\.\d s$", after, re.MULTILINE)
@@ -276,7 +276,7 @@ async def test_a_shell_sees_lines_a_table_and_the_exit_code(tmp_path: Path, api:
         "Of 2 that were asked, none has a problem.\n"
     )
     file.write_text(text.replace(api, "http://127.0.0.1:1"))
-    done = await asyncio.to_thread(run, "check", "--online", "--config", str(file))
+    done = await asyncio.to_thread(here, "check", "--online", "--config", str(file))
     assert done.returncode == 1
     assert done.stdout.endswith("Of 2 that were asked, 1 has a problem.\n")
     assert re.search(
@@ -285,12 +285,12 @@ async def test_a_shell_sees_lines_a_table_and_the_exit_code(tmp_path: Path, api:
     # What is a warning otherwise.
     async with speaking(b"HTTP/1.1 503 Service Unavailable\r\n\r\n") as busy:
         file.write_text(text.replace(api, busy))
-        done = await asyncio.to_thread(run, "check", "--online", "--strict", "--config", str(file))
+        done = await asyncio.to_thread(here, "check", "--online", "--strict", "--config", str(file))
         assert done.returncode == 1
         assert re.search(r"^problem +upstream default +accepts", done.stdout, re.MULTILINE)
     # What is not sound is not asked.
     file.write_text(text + "lissen: x\n")
-    done = await asyncio.to_thread(run, "check", "--online", "--config", str(file))
+    done = await asyncio.to_thread(here, "check", "--online", "--config", str(file))
     assert (done.returncode, "asked" in done.stdout) == (1, False)
 
 

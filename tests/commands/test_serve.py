@@ -3,13 +3,13 @@
 import socket
 from pathlib import Path
 
-from tests.commands.program import SOUND, run
+from tests.commands.program import SOUND, Run, run
 from tests.hearing import Hearing
 
 
-def test_serve_refuses_a_configuration_with_problems_before_it_listens(config: Path) -> None:
+def test_serve_refuses_a_configuration_with_problems_before_it_listens(config: Path, here: Run) -> None:
     config.write_text(SOUND + "lissen: ':8080'\n")
-    done = run("serve", "--config", str(config))
+    done = here("serve", "--config", str(config))
     assert (done.returncode, done.stdout) == (1, "")
     assert "problem  lissen: " in done.stderr
 
@@ -22,10 +22,10 @@ def test_serve_says_which_address_is_taken(config: Path) -> None:
     assert f"cannot listen on {address}: Address already in use" in done.stderr
 
 
-def test_a_service_manager_is_told_why_it_does_not_start(config: Path, tmp_path: Path) -> None:
+def test_a_service_manager_is_told_why_it_does_not_start(config: Path, tmp_path: Path, here: Run) -> None:
     manager = Hearing(str(tmp_path / "notify"))
     config.write_text(SOUND + "lissen: ':8080'\n")
-    run("serve", "--config", str(config), NOTIFY_SOCKET=manager.address)
+    here("serve", "--config", str(config), NOTIFY_SOCKET=manager.address)
     config.write_text(SOUND + f"listen: unix:{tmp_path}/none/s\n")
     run("serve", "--config", str(config), NOTIFY_SOCKET=manager.address)
     problem = "lissen: is not a key here (did you mean listen?)"
