@@ -420,10 +420,12 @@ class Running:
 
     async def forget(self) -> None:
         """Cuts every connection and forgets what was said on them and written: as if it had just been started."""
-        for client in self.clients:
-            client.reset()
+        sides: list[RawClient | Conversation] = [*self.clients, *self.upstream.conversations]
+        for side in sides:
+            # uvloop's sockets cannot be reset any more once they are closed.
+            if not side.writer.is_closing():
+                side.reset()
         await self.connections(0)
-        self.upstream.reset()
         await until(lambda: not self.places.taken)
         self.clients.clear()
         self.upstream.conversations.clear()

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from gateway.core.config.credentials import CredentialPlace
 from gateway.core.config.routes import RouteSection
+from tests.tables import about, parts_of
 from tests.wire import Message, Running, Start, good_token, starting
 
 TOKEN = good_token()
@@ -353,13 +354,23 @@ def named(row: Row) -> str:
     return f"{row.outcome or 'nobody'}-{TABLE.index(row)}"
 
 
+PARTS = parts_of(TABLE, 22, named=named)
+
+
 def left_of(message: Message) -> tuple[str, ...]:
     return tuple(f"{name.decode()}: {value.decode()}" for name, value in message.lines if name.lower() in WATCHED)
 
 
-@pytest.mark.parametrize("row", TABLE, ids=named)
-async def test_who_gets_in_by_which_place(start: Start, row: Row) -> None:
+@pytest.mark.parametrize("rows", PARTS)
+async def test_who_gets_in_by_which_place(start: Start, rows: list[Row]) -> None:
     gateway = await start()
+    for row in rows:
+        with about(named(row)):
+            await who_gets_in_by_which_place(gateway, row)
+        await gateway.forget()
+
+
+async def who_gets_in_by_which_place(gateway: Running, row: Row) -> None:
     response = await ask(gateway, request(row), row.method)
     admitted = row.outcome in {"alice", ""}
     assert len(gateway.upstream.requests) == admitted
@@ -389,9 +400,16 @@ def is_undecidable(row: Row) -> bool:
     )
 
 
-@pytest.mark.parametrize("row", TABLE, ids=named)
-async def test_a_proxy_that_asks_hears_the_same_or_that_it_cannot_be_told(start: Start, row: Row) -> None:
+@pytest.mark.parametrize("rows", PARTS)
+async def test_a_proxy_that_asks_hears_the_same_or_that_it_cannot_be_told(start: Start, rows: list[Row]) -> None:
     gateway = await start()
+    for row in rows:
+        with about(named(row)):
+            await a_proxy_that_asks_hears_the_same_or_that_it_cannot_be_told(gateway, row)
+        await gateway.forget()
+
+
+async def a_proxy_that_asks_hears_the_same_or_that_it_cannot_be_told(gateway: Running, row: Row) -> None:
     response = await ask(gateway, question(row), row.method, address=gateway.gateway.decisions_address)
     record = await gateway.ended()
     expected = "undecidable_credential" if is_undecidable(row) else row.outcome
@@ -405,9 +423,16 @@ async def test_a_proxy_that_asks_hears_the_same_or_that_it_cannot_be_told(start:
     gateway.silent_about(TOKEN, TOKEN.split(".")[2], ENCODED)
 
 
-@pytest.mark.parametrize("row", TABLE, ids=named)
-async def test_a_proxy_that_takes_all_places_out_itself_hears_the_same(start: Start, row: Row) -> None:
+@pytest.mark.parametrize("rows", PARTS)
+async def test_a_proxy_that_takes_all_places_out_itself_hears_the_same(start: Start, rows: list[Row]) -> None:
     gateway = await start(decisions_sources="all")
+    for row in rows:
+        with about(named(row)):
+            await a_proxy_that_takes_all_places_out_itself_hears_the_same(gateway, row)
+        await gateway.forget()
+
+
+async def a_proxy_that_takes_all_places_out_itself_hears_the_same(gateway: Running, row: Row) -> None:
     response = await ask(gateway, question(row), row.method, address=gateway.gateway.decisions_address)
     record = await gateway.ended()
     expected = "bad_request" if UNDECIDED & {*row.lines} else row.outcome

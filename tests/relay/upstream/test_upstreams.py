@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.relay.test_faults import (
     is_readable,
     response_by_target,
 )
+from tests.tables import about
 from tests.wire import (
     OK,
     PATIENCE,
@@ -481,35 +483,39 @@ async def test_gauges_tell_how_many_connections_are_idle_and_busy(gateway: Runni
         *((method, b"x") for method in ("GET", "PUT", "DELETE", "POST", "PATCH")),
     ],
 )
-@pytest.mark.parametrize("way", ["FIN", "RST"])
-@pytest.mark.parametrize("turns", [0, 1, 20])
 def test_a_connection_that_was_closed_while_idle_costs_nobody_a_response(
-    tmp_path: Path, run: Run, way: str, method: str, body: bytes, turns: int
+    tmp_path: Path, run: Run, method: str, body: bytes
 ) -> None:
     """Whether the gateway has heard of it (some turns of the loop later) or only its kernel (none)."""
 
+    async def closed(gateway: Running, way: str, turns: int) -> None:
+        gateway.upstream.behaviour = response_by_target
+        client = await gateway.client()
+        assert_responds(await client.ask(get("/first")), "/first")
+        (connection,) = gateway.to_upstream.pool.connections
+        (upstream,) = gateway.upstream.conversations
+        if way == "FIN":
+            upstream.writer.write_eof()
+        else:
+            upstream.reset()
+        assert connection._transport is not None
+        while not (connection.is_lost or is_readable(connection._transport)):  # noqa: ASYNC110 -- turns are what is counted
+            await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        raw = post(body, target="/b", method=method) if body else get("/b", method=method)
+        response = await client.ask(raw, method)
+        assert response.status == 200
+        times = [request.start.split()[1] for request in gateway.upstream.requests].count(b"/b")
+        # A request without harm may have been tried on the connection that was closing.
+        assert times == 1 or (times == 2 and not body and method in IDEMPOTENT)
+
     async def main() -> None:
         async with a_gateway(tmp_path) as gateway:
-            gateway.upstream.behaviour = response_by_target
-            client = await gateway.client()
-            assert_responds(await client.ask(get("/first")), "/first")
-            (connection,) = gateway.to_upstream.pool.connections
-            (upstream,) = gateway.upstream.conversations
-            if way == "FIN":
-                upstream.writer.write_eof()
-            else:
-                upstream.reset()
-            assert connection._transport is not None
-            while not (connection.is_lost or is_readable(connection._transport)):  # noqa: ASYNC110 -- turns are what is counted
-                await asyncio.sleep(0)
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            raw = post(body, target="/b", method=method) if body else get("/b", method=method)
-            response = await client.ask(raw, method)
-            assert response.status == 200
-            times = [request.start.split()[1] for request in gateway.upstream.requests].count(b"/b")
-            # A request without harm may have been tried on the connection that was closing.
-            assert times == 1 or (times == 2 and not body and method in IDEMPOTENT)
+            for way, turns in itertools.product(("FIN", "RST"), (0, 1, 20)):
+                with about(f"{way}, {turns} turns of the loop"):
+                    await closed(gateway, way, turns)
+                await gateway.forget()
 
     run(main())
 
@@ -531,40 +537,44 @@ def test_a_connection_that_was_closed_while_idle_costs_nobody_a_response(
         ("PROPFIND", b"", False),
     ],
 )
-@pytest.mark.parametrize("taken", ["nothing", "half", "all"])
-@pytest.mark.parametrize("way", ["FIN", "RST"])
 def test_what_may_have_been_acted_on_is_sent_again_only_when_that_does_no_harm(
-    tmp_path: Path, run: Run, method: str, body: bytes, taken: str, way: str, *, again: bool
+    tmp_path: Path, run: Run, method: str, body: bytes, *, again: bool
 ) -> None:
     """The connection ends when the request is on its way: unread, half read, or read whole."""
 
-    async def main() -> None:
+    async def ended(gateway: Running, taken: str, way: str) -> None:
         begun: list[bytes] = []
-        async with a_gateway(tmp_path) as gateway:
 
-            async def behave(upstream: Conversation) -> None:
+        async def behave(upstream: Conversation) -> None:
+            await upstream.request()
+            await upstream.say(OK)
+            if len(gateway.upstream.conversations) > 1:
+                return
+            if taken == "nothing":
+                await until(lambda: upstream.reader._buffer)  # type: ignore[attr-defined]
+            elif taken == "half":
+                begun.append(await upstream.reader.readexactly(20))
+            else:
                 await upstream.request()
-                await upstream.say(OK)
-                if len(gateway.upstream.conversations) > 1:
-                    return
-                if taken == "nothing":
-                    await until(lambda: upstream.reader._buffer)  # type: ignore[attr-defined]
-                elif taken == "half":
-                    begun.append(await upstream.reader.readexactly(20))
-                else:
-                    await upstream.request()
-                if way == "RST":
-                    upstream.reset()
+            if way == "RST":
+                upstream.reset()
 
-            gateway.upstream.behaviour = behave
-            client = await gateway.client()
-            assert (await client.ask(get("/first"))).body == b"ok"
-            raw = post(body, target="/b", method=method) if body else get("/b", method=method)
-            response = await client.ask(raw, method)
-            assert len(gateway.upstream.conversations) == 1 + again
-            assert response.status == (200 if again else 502)
-            if not again:
-                assert response.problem["reason"] == "upstream_unreachable"
+        gateway.upstream.behaviour = behave
+        client = await gateway.client()
+        assert (await client.ask(get("/first"))).body == b"ok"
+        raw = post(body, target="/b", method=method) if body else get("/b", method=method)
+        response = await client.ask(raw, method)
+        assert len(gateway.upstream.conversations) == 1 + again
+        assert response.status == (200 if again else 502)
+        if not again:
+            assert response.problem["reason"] == "upstream_unreachable"
+
+    async def main() -> None:
+        async with a_gateway(tmp_path) as gateway:
+            for taken, way in itertools.product(("nothing", "half", "all"), ("FIN", "RST")):
+                with about(f"{taken} was taken, {way}"):
+                    await ended(gateway, taken, way)
+                await gateway.forget()
 
     run(main())
 
