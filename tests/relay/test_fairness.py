@@ -17,7 +17,8 @@ from tests.relay.test_faults import CHUNKED
 from tests.relay.test_tunnel import SWITCH, handshake
 from tests.wire import OK, PATIENCE, Conversation, Message, RawClient, Running, Start, bearer, chunks, get, post, until
 
-pytestmark = pytest.mark.alone
+#: what is measured would be that of other tests as well
+ALONE = pytest.mark.alone
 
 #: requests in one go
 COUNT = 9_600
@@ -69,6 +70,7 @@ def address_of(gateway: Running, listener: str) -> str:
 # One turn of the loop
 
 
+@ALONE
 @pytest.mark.parametrize("name", FLOODS)
 async def test_requests_that_are_served_without_waiting_leave_the_loop_to_others(start: Start, name: str) -> None:
     settings, listener, request, status = FLOODS[name]
@@ -89,6 +91,7 @@ async def test_a_long_pipeline_is_served_whole(gateway: Running) -> None:
         await flood.until_responded(COUNT)
 
 
+@ALONE
 @pytest.mark.parametrize("piece", [b"1\r\nx\r\n", b"2\r\nxx\r\n", b"2\r\n\r\n\r\n", b"1;a\r\nx\r\n"])
 async def test_a_body_in_tiny_chunks_leaves_the_loop_to_others(gateway: Running, piece: bytes) -> None:
     """A read of 256 KiB holds tens of thousands of them."""
@@ -102,6 +105,7 @@ async def test_a_body_in_tiny_chunks_leaves_the_loop_to_others(gateway: Running,
     assert median(longest) < LONGEST
 
 
+@ALONE
 async def test_while_one_connection_floods_a_new_client_is_served_at_once(gateway: Running) -> None:
     waited = []
     for _ in range(3):
@@ -113,6 +117,7 @@ async def test_while_one_connection_floods_a_new_client_is_served_at_once(gatewa
     assert median(waited) < 2 * LONGEST
 
 
+@ALONE
 async def test_ten_connections_that_flood_do_not_freeze_the_others(gateway: Running) -> None:
     client = await gateway.client()
     assert (await client.ask(get())).status == 200
@@ -166,8 +171,7 @@ async def settled() -> None:
 async def probe(gateway: Running, listener: str) -> Message:
     """One request on a connection of its own, as a probe makes it."""
     client = await gateway.client(address_of(gateway, listener))
-    async with asyncio.timeout(1):
-        response = await client.ask(PROBES[listener])
+    response = await client.ask(PROBES[listener])
     await client.close()
     return response
 
