@@ -67,22 +67,33 @@ def sections_of(section: type[Section], path: str = "") -> dict[type[Section], s
 
 def values_of(section: Section, path: str = "") -> Iterator[Value]:
     """Every value below, in the order of the reference, each behind the one that it stands in."""
-    for field in fields_of(type(section)):
-        inner = joined(path, field.encode_name)
-        yield from _values_in(getattr(section, field.name), inner, _known(field.type), section)
+    found: list[Value] = []
+    _add_values_of(section, path, found)
+    return iter(found)
 
 
-def _values_in(value: Any, path: str, known: Known, section: Section) -> Iterator[Value]:
-    yield Value(path, value, known, section)
+def _add_values_of(section: Section, path: str, found: list[Value]) -> None:
+    for name, encode_name, known in _members_of(type(section)):
+        _add_value(getattr(section, name), joined(path, encode_name), known, section, found)
+
+
+def _add_value(value: Any, path: str, known: Known, section: Section, found: list[Value]) -> None:
+    found.append(Value(path, value, known, section))
     if isinstance(value, Section):
-        yield from values_of(value, path)
+        _add_values_of(value, path, found)
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
-            yield from _values_in(item, joined(path, index), known, section)
+            _add_value(item, joined(path, index), known, section, found)
     elif isinstance(value, dict):
         paths = named(path, value)
         for key, item in value.items():
-            yield from _values_in(item, paths[key], known, section)
+            _add_value(item, paths[key], known, section, found)
+
+
+@cache
+def _members_of(section: type[Section]) -> tuple[tuple[str, str, Known], ...]:
+    """Name, key and what is known of each field."""
+    return tuple((field.name, field.encode_name, _known(field.type)) for field in fields_of(section))
 
 
 def _sections_in(kind: inspect.Type, path: str) -> Iterator[tuple[type[Section], str]]:
