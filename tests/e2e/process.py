@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from prepared import Running, can_be_prepared, forked
 from yarl import URL
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ _LISTENS = re.compile(r"listens on (\S+), admin on (\S+),")
 class GatewayProcess:
     """`bearer-gateway serve` in a process of its own."""
 
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | Running
     output: bytearray = field(default_factory=bytearray)
     #: whatever answered a client, as far as the gateway wrote it
     responses: bytearray = field(default_factory=bytearray)
@@ -125,40 +126,32 @@ class GatewayProcess:
         ]
 
 
-#: What a service manager does between fork and exec (sd_listen_fds(3)): argv has the descriptors, then the program.
-_PASSING = """
-import os, sys
-count = int(sys.argv[1])
-held = [os.dup2(int(descriptor), 100 + place) for place, descriptor in enumerate(sys.argv[2 : 2 + count])]
-for place, descriptor in enumerate(held):
-    os.dup2(descriptor, 3 + place)
-    os.close(descriptor)
-os.environ["LISTEN_PID"] = str(os.getpid())
-os.execv(sys.executable, [sys.executable, *sys.argv[2 + count :]])
-"""
-
-
 @asynccontextmanager
 async def serving(
     *,
     config: str | None = None,
     env: Mapping[str, str] | None = None,
     passed: Mapping[str, socket.socket] | None = None,
+    anew: bool = False,
 ) -> AsyncIterator[GatewayProcess]:
     """A gateway that serves; `config`: the path of a file. Fails when it printed a piece of a token it was sent.
 
-    `passed`: sockets by name, handed over as systemd does.
+    `passed`: sockets by name, handed over as systemd does. `anew`: an interpreter of its own, which imports everything
+    itself, as `env` may ask for as well; without sockets.
     """
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")} | dict(env or {})
-    program = ["-m", "gateway", "serve", *(["--config", config] if config else [])]
-    descriptors = [held.fileno() for held in (passed or {}).values()]
+    arguments = ["serve", *(["--config", config] if config else [])]
     if passed:
         environ |= {"LISTEN_FDS": str(len(passed)), "LISTEN_FDNAMES": ":".join(passed)}
-        program = ["-c", _PASSING, str(len(passed)), *map(str, descriptors), *program]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *program, pass_fds=descriptors,
-        cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+    process: asyncio.subprocess.Process | Running
+    if anew or not can_be_prepared(environ):
+        assert not passed
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway", *arguments,
+            cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+    else:
+        process = await forked(arguments, environ, [held.fileno() for held in (passed or {}).values()])
     gateway = GatewayProcess(process)
     assert process.stdout is not None
     reading = asyncio.create_task(gateway.read(process.stdout))

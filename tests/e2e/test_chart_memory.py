@@ -96,7 +96,7 @@ async def test_as_many_connections_as_the_chart_lets_in_fit_into_its_memory(
             },
         }
         path.write_text(json.dumps(config))
-        async with serving(config=str(path)) as gateway:
+        async with serving(config=str(path), anew=True) as gateway:
             await gateway.ready()
             port = int(gateway.url.rpartition(":")[2])
 

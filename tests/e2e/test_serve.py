@@ -27,7 +27,7 @@ def received(body: dict[str, list[list[str]]]) -> list[tuple[str, str]]:
 
 async def test_the_upstream_learns_who_is_calling_and_never_from_the_client(issuer: DemoIssuer, api: EchoApi) -> None:
     forged = {"X-User-Id": "root", "x_user_id": "root", "X.USER.ID": "root", "X-Token-Scopes": "all", "Proxy": "evil"}
-    async with serving(env=sidecar(upstream=api.url, issuer=issuer.url, audience=AUDIENCE)) as gateway:
+    async with serving(env=sidecar(upstream=api.url, issuer=issuer.url, audience=AUDIENCE), anew=True) as gateway:
         await gateway.ready()
         status, body, headers = await gateway.ask(issuer.access_token(), path="/a//b?q=%2F", headers=forged)
     assert status == 200
