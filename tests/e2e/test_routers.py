@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from routers.apps import App, express_app, flask_app, handler_of, responds, running, starlette_app
+from routers.apps import App, express_app, flask_app, handler_of, responds, starlette_app
 
 from gateway.core.config.file import Config
 from gateway.core.config.routes import RouteSection
@@ -54,9 +54,9 @@ def rule_of(target: str, *, ignore_case: bool) -> str:
         return f"refused: {refusal.reason}"
 
 
-async def reached(port: int, target: str) -> str:
+def reached(port: int, target: str) -> str:
     """Which handler says it got the request."""
-    return handler_of(await responds(port, f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()))
+    return handler_of(responds(port, f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()))
 
 
 @pytest.mark.parametrize(
@@ -64,16 +64,16 @@ async def reached(port: int, target: str) -> str:
     [(flask_app, False), (starlette_app, False), (express_app, True), (express_app, False)],
     ids=["flask", "starlette", "express", "express as if it did not ignore case"],
 )
-async def test_no_spelling_reaches_the_protected_handler_without_its_rule(app: App, *, ignore_case: bool) -> None:
+def test_no_spelling_reaches_the_protected_handler_without_its_rule(app: App, *, ignore_case: bool) -> None:
     targets = sorted({target for target in spellings() if target.isprintable() and " " not in target})
     wrong = {}
     protected = 0
-    async with running(app) as port:
+    with app() as port:
         for target in targets:
             rule = rule_of(target, ignore_case=ignore_case)
             if rule.startswith("refused"):
                 continue
-            handler = await reached(port, target)
+            handler = reached(port, target)
             protected += handler == "orders"
             if handler == "orders" and rule != "orders":
                 wrong[target] = rule

@@ -4,14 +4,13 @@
 Each handler responds with its name; whatever is no path of theirs is 404 and says `nothing`.
 """
 
-import asyncio
 import contextlib
 import re
 import socket
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -170,26 +169,15 @@ def lenient_app() -> Iterator[int]:
     thread.join()
 
 
-@asynccontextmanager
-async def running(app: App) -> AsyncIterator[int]:
-    """An application, and its port."""
-    with app() as port:
-        yield port
-
-
-async def responds(port: int, raw: bytes) -> bytes:
+def responds(port: int, raw: bytes) -> bytes:
     """All that is said to these bytes, until the other side closes; nothing where it cuts the connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(raw)
-        async with asyncio.timeout(20):
-            return await reader.read()
-    except ConnectionError:
-        return b""
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+    said = []
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as wire, contextlib.suppress(ConnectionError):
+        wire.sendall(raw)
+        while piece := wire.recv(1 << 16):
+            said.append(piece)
+        return b"".join(said)
+    return b""
 
 
 def handler_of(response: bytes) -> str:
