@@ -6,24 +6,38 @@ and its exit code are told, and of the sockets that it is passed.
 """
 
 import fcntl
+import gc
 import json
 import os
+import pkgutil
 import runpy
 import select
 import signal
 import socket
 import sys
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, NoReturn
 
-import gateway.cli
-import gateway.commands.parser
-import gateway.commands.serve  # noqa: F401 -- this is what it is for
+import gateway
 
 #: bytes of a message, and descriptors with it
 MOST, MOST_DESCRIPTORS = 1 << 18, 32
+#: runs when it is imported, and what is no part of a gateway that serves
+LEFT_OUT = ("gateway.__main__", "gateway.demo")
 #: where sd_listen_fds(3) finds the first socket, and above what nobody holds one by chance
 FIRST, APART = 3, 200
+
+
+def prepare() -> None:
+    """What every gateway imports, what some of them do later, and what is worked out once of the configuration's types."""
+    for found in pkgutil.walk_packages(gateway.__path__, "gateway."):
+        if not found.name.startswith(LEFT_OUT):
+            import_module(found.name)
+    import_module("gateway.settings.settings").load(None, {})
+    # Neither looked through by those that it forks into, nor copied.
+    gc.collect()
+    gc.freeze()
 
 
 def serve(control: socket.socket) -> None:
@@ -83,4 +97,5 @@ def become(wanted: dict[str, Any], output: int, passed: list[int]) -> NoReturn:
 if __name__ == "__main__":
     # Who interrupts the tests does not mean this one, which ends with whoever asked.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare()
     serve(socket.socket(fileno=int(sys.argv[1])))
