@@ -69,6 +69,8 @@ def run(*command: str, at: Path, index: Index, python: Path) -> subprocess.Compl
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_INDEX_URL": index.url,
         "PIP_NO_CACHE_DIR": "1",
+        "PIP_NO_COMPILE": "1",
+        "PIP_PROGRESS_BAR": "off",
     }
     return subprocess.run(command, cwd=at, env=env, capture_output=True, text=True, check=False)
 
