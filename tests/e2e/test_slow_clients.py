@@ -21,12 +21,16 @@ pytestmark = pytest.mark.skipif(shutil.which("slowhttptest") is None, reason="sl
 CONNECTIONS = 600
 #: of them a second
 RATE = 200
-#: short enough for a test; the sweep that holds the gateway to them looks four times in the shortest
-LIMITS = ", header_timeout: 1s, body_timeout: 1s, send_timeout: 1s, keepalive: 2s"
+#: short enough for a test; the sweep that holds the gateway to them looks four times in the shortest. None is that of the good
+#: client: a busy machine may keep it waiting for longer between two of its requests.
+LIMITS = ", header_timeout: 1s, body_timeout: 1s, send_timeout: 1s"
 #: a slow client needs no token to be slow: what matters is how it is got rid of
 PUBLIC = "routes: [{path: /*, access: public}]"
-#: seconds that slowhttptest goes on
-LENGTH = 10
+#: seconds after which slowhttptest would give up by itself: far more than it takes to open all of its connections beside others
+LENGTH = 60
+
+#: what the gateway says of connections that it ended
+REASONS = {"header": "request_timeout", "body": "request_timeout", "read": "client_disconnected"}
 
 _API = """
 import sys
@@ -89,18 +93,22 @@ async def test_slow_clients_are_got_rid_of_while_a_good_client_is_served(tmp_pat
         # Not a figure of speed: slowhttptest itself takes a core.
         async with a_good_client(gateway, within=5.0) as taken:
             attack = asyncio.create_task(slowhttptest(gateway, mode, tmp_path))
-            while not attack.done() and sum(most_open) < CONNECTIONS * 2:
+            ended = f'"reason":"{REASONS[mode]}"'.encode()
+            while not attack.done() and gateway.output.count(ended) < CONNECTIONS / 2:
                 most_open.append(await connections_left(gateway))
                 await asyncio.sleep(0.2)
             # The good client is left, and nobody else, long before the attack would end by itself.
             await until_left(gateway, 1)
-            assert mode != "read" or not attack.done()
-            said = await attack
+            if mode == "read":
+                # Its readers hear of the end only when they have read what is in their kernel: 32 bytes at a time.
+                assert not attack.done()
+                attack.cancel()
+                await asyncio.gather(attack, return_exceptions=True)
+            else:
+                said = await attack
+                assert "No open connections left" in said, said
         assert len(taken) > 10
         assert max(most_open) > RATE / 2
-        if mode != "read":
-            # Its readers hear of the end only when they have read what is in their kernel: 32 bytes at a time.
-            assert "No open connections left" in said, said
         grown = resident(gateway) - before
         print(f"{mode}: {len(taken)} good responses, {max(taken) * 1000:.0f} ms; {grown / MIB:.1f} MiB more")  # noqa: T201
         assert grown < CONNECTIONS * 512 * KIB
@@ -111,7 +119,6 @@ async def test_slow_clients_are_got_rid_of_while_a_good_client_is_served(tmp_pat
         await until_left(gateway, 0)
         refused = [json.loads(line) for line in gateway.output.decode().splitlines()]
         reasons = {record["reason"] for record in refused if record.get("outcome") in {"refused", "failed"}}
-        expected = "client_disconnected" if mode == "read" else "request_timeout"
-        assert expected in reasons
-        assert reasons <= {expected, "client_disconnected"}
+        assert REASONS[mode] in reasons
+        assert reasons <= {REASONS[mode], "client_disconnected"}
         assert "Traceback" not in gateway.output.decode()
