@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-
 from gateway.admin.probes import Probes
 from gateway.admin.readiness import Readiness
 from gateway.core.errors import ClientDisconnected, Draining, MethodNotAllowed, Refusal
+from gateway.libraries.counting import CONTENT_TYPE_PLAIN_0_0_4
 from gateway.messages import OwnResponse
 from gateway.ports import Exchange
 

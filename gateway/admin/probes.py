@@ -9,11 +9,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final
 
-import aiohttp
 from yarl import URL
 
 from gateway.core.addresses import parse_address
 from gateway.core.config.probes import KINDS, ContainerProbes, Probe
+from gateway.libraries.asking import aiohttp
 
 #: what kubelet calls itself, so that APIs which tell probes from people go on to do so
 USER_AGENT: Final = "kube-probe/gateway"

@@ -8,9 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
-from aiohttp import web
-from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
-
 from gateway.console.advice import advice_by_reason
 from gateway.console.borders import Borders, Foreign
 from gateway.console.history import STEP, STEPS, History, refusals_shown
@@ -21,6 +18,7 @@ from gateway.console.server import STREAMS, Handler, plain
 from gateway.console.sources import Deed, Impossible, Program
 from gateway.console.status import status_of
 from gateway.core.shown import shown
+from gateway.libraries.serving import web
 
 #: what a request costs, in those that cost least
 WEIGHTS: Final = {"/api/traffic": 3.0, "/api/refusals": 2.0, "/api/explain": 10.0, "/api/revocations": 5.0}
@@ -106,7 +104,7 @@ class Api:
             response = _told(429, "Too many wrong credentials came from this address: wait.")
             response.headers["Retry-After"] = str(max(1, round(wrong.wait)))
             return response
-        except HTTPRequestEntityTooLarge:
+        except web.HTTPRequestEntityTooLarge:
             return _told(413, "A body has at most 64 KiB.")
         except Impossible as impossible:
             return _told(impossible.status, str(impossible))

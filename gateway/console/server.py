@@ -12,10 +12,9 @@ from http import HTTPStatus
 from socket import socket
 from typing import Any, Final, cast
 
-from aiohttp import web
-
 from gateway.console.handshakes import Handshakes
 from gateway.console.page import HEADERS
+from gateway.libraries.serving import web
 
 #: connections at a time, and event streams among them
 CONNECTIONS: Final = 16

@@ -12,11 +12,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Final
 
-import aiohttp
 from yarl import URL
 
 from gateway.core.addresses import parse_url
-from gateway.remote.http import FetchFailed, anonymous, failure_sentence, read_bounded, shown_address, trust
+from gateway.libraries.asking import aiohttp
+from gateway.remote.http import FetchFailed, failure_sentence, read_bounded, shown_address, tls_context, trust
 from gateway.sampled import asking
 
 #: connections to one host, and in all
@@ -232,9 +232,9 @@ def _stamp(path: str | None) -> object:
 
 
 def _tls(ca_file: str | None, certificate: tuple[str, str] | None) -> ssl.SSLContext:
-    """A context of its own where a certificate is shown: one that is shared must not learn it."""
     if certificate is None:
-        return anonymous(ca_file)
+        return tls_context(ca_file)
+    # Of its own: one that is shared must not learn a certificate.
     context = trust(ca_file)
     try:
         context.load_cert_chain(*certificate, password=lambda: "")

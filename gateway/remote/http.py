@@ -15,7 +15,6 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -24,6 +23,7 @@ from gateway.core.addresses import is_fetchable, parse_url
 from gateway.core.config.issuers import Issuer
 from gateway.core.jsontext import parse_json
 from gateway.core.upstream.own_lines import bearer_value
+from gateway.libraries.asking import aiohttp
 from gateway.remote.authentication import ReadSecret
 from gateway.sampled import asking
 
@@ -132,7 +132,7 @@ async def fetch_json(
     try:
         with asking(use, "GET", shown) as part:
             async with asyncio.timeout(limit):
-                get = functools.partial(_get, url, accept, anonymous(issuer.ca_file), way)
+                get = functools.partial(_get, url, accept, way, tls=_tls_to(url, issuer))
                 body, max_age, ahead = await _first_of(get, renewal)
             part.status = 200
     except FetchFailed as failure:
@@ -176,7 +176,7 @@ async def _first_of(get: Callable[[], Coroutine[Any, Any, _Response]], renewal: 
         await asyncio.gather(*asking, return_exceptions=True)
 
 
-async def _get(url: URL, accept: str, tls: ssl.SSLContext, way: _Way) -> _Response:
+async def _get(url: URL, accept: str, way: _Way, *, tls: ssl.SSLContext | bool) -> _Response:
     """Body, max-age and clock of the 200 that `url`, or what it redirects to, responds with."""
     origin = (url.scheme, url.host, url.port)
     async with aiohttp.ClientSession(
@@ -253,11 +253,21 @@ def _system_authorities() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def anonymous(ca_file: str | None) -> ssl.SSLContext:
-    """A client context without a certificate, which nobody may change.
+def _tls_to(url: URL, issuer: Issuer) -> ssl.SSLContext | bool:
+    """What it is asked with by https; True: nobody is, since a redirect leads to no other scheme.
 
-    The system's authorities are read once, which takes 40 ms; those of `ca_file` anew, since it may have been renewed.
-    FetchFailed: it cannot be read.
+    The system's authorities are 140 certificates: 40 ms and a megabyte, for nothing where an issuer is on loopback.
+    """
+    proxy = None if issuer.fetch is None else issuer.fetch.proxy
+    if issuer.ca_file is None and url.scheme == "http" and (proxy is None or proxy.startswith("http://")):
+        return True
+    return tls_context(issuer.ca_file)
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """A client context; with `ca_file`, read anew since it may have been renewed, only those authorities count.
+
+    Without one it is shared, and not to be changed. FetchFailed: the file cannot be read.
     """
     if ca_file is None:
         return _system_authorities()

@@ -5,11 +5,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-
 from gateway import __version__
 from gateway.core.errors import ClientDisconnected, RateLimited, Refusal, UpstreamBusy, UpstreamFailed, UpstreamTimeout
 from gateway.events import Event
+from gateway.libraries.counting import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from gateway.observe.metrics.rare_metrics import RareMetrics
 from gateway.observe.metrics.tally import Count, Tally, Timing
 from gateway.ports import Ending

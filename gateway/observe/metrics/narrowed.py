@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from prometheus_client.metrics_core import Metric
-
 from gateway.core.config.file import Config, upstreams_of
 from gateway.core.config.issuers import issuer_name
 from gateway.core.config.routes import route_name
 from gateway.core.routing.table import DEFAULT_NAME
+from gateway.libraries.counting import Metric
 from gateway.observe.metrics.metrics import NONE
 
 _ALWAYS: Final = frozenset({NONE})

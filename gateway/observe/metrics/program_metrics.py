@@ -5,12 +5,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, cast
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
 from gateway.core.config.file import Config
 from gateway.core.config.fingerprint import fingerprint
+from gateway.libraries.counting import (
+    Collector,
+    CollectorRegistry,
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    ProcessCollector,
+    generate_latest,
+)
 from gateway.observe.metrics.narrowed import Narrowed, Registry, View
 
 _CPU: Final = "process_cpu_seconds"

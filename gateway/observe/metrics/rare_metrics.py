@@ -6,8 +6,6 @@ Each kind of event has one method, found by its type.
 from collections.abc import Callable
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
 from gateway.core.errors import LogoutFailed
 from gateway.events import (
     CertificateKnown,
@@ -28,6 +26,7 @@ from gateway.events import (
     TokenRequested,
     UserInfoAsked,
 )
+from gateway.libraries.counting import CollectorRegistry, Counter, Gauge, Histogram
 from gateway.observe.metrics.store_metrics import StoreMetrics
 
 #: values of labels

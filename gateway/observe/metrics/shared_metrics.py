@@ -13,8 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest, values
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from gateway.libraries.counting import (
+    CollectorRegistry,
+    MultiProcessCollector,
+    generate_latest,
+    mark_process_dead,
+    values,
+)
 
 #: names the directory; prometheus_client reads it when it is imported
 VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"

@@ -2,9 +2,8 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
 from gateway.events import StoreKnown, StoreUsed
+from gateway.libraries.counting import CollectorRegistry, Counter, Gauge, Histogram
 
 #: seconds
 STORE_BUCKETS: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)

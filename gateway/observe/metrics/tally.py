@@ -6,9 +6,7 @@ Whoever reads the registry gets what was counted until then. The private names u
 import threading
 from collections.abc import Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
+from gateway.libraries.counting import Collector, CollectorRegistry, Counter, Histogram, Metric
 
 
 class Count:

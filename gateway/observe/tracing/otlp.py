@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-import aiohttp
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -22,6 +21,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from yarl import URL
 
 from gateway import __version__
+from gateway.authorities import trusting
+from gateway.libraries.asking import aiohttp
 from gateway.observe.tracing.spans import Attribute, Span
 
 #: seconds for one batch
@@ -99,8 +100,10 @@ class Collector:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
+            if self._tls is None and self._url.scheme == "https":
+                self._tls = trusting(None)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=True if self._tls is None else self._tls, limit=1),
+                connector=aiohttp.TCPConnector(ssl=self._tls or True, limit=1),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )

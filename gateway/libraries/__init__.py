@@ -1,0 +1,1 @@
+"""Libraries of others as the gateway imports them: without what they bring along for other uses of theirs."""
