@@ -6,7 +6,7 @@ Made by `compose`, and replaced as a whole. What was taken over of one goes on w
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.core.config.condition import Condition
 from gateway.core.config.file import Config
@@ -20,10 +20,7 @@ from gateway.decisions.http import Decisions
 from gateway.gate import Gate
 from gateway.ports import Cache, Exchange, Upstream
 from gateway.relay.upstream.upstreams import HttpUpstreams
-from gateway.remote.introspections import RemoteIntrospections
 from gateway.remote.keys.issuers import RemoteIssuers
-from gateway.remote.upstream_tokens import RemoteTokens
-from gateway.remote.userinfo import RemoteUserInfo
 from gateway.settings.watch import FollowedSecrets
 from gateway.signing.signing_keys import SigningKeys
 from gateway.store.budget import within_budget
@@ -31,6 +28,11 @@ from gateway.store.rates import RateLimits
 from gateway.store.replays import ProcessReplays, SharedReplays
 from gateway.store.revocations import Revocations
 from gateway.store.store import Store
+
+if TYPE_CHECKING:
+    from gateway.remote.introspections import RemoteIntrospections
+    from gateway.remote.upstream_tokens import RemoteTokens
+    from gateway.remote.userinfo import RemoteUserInfo
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -46,13 +48,13 @@ class Assembly:
     calls: Calls
     issuers: RemoteIssuers
     #: None: nobody is asked about tokens
-    introspections: RemoteIntrospections | None
+    introspections: "RemoteIntrospections | None"
     #: None: nobody is asked for claims that tokens lack
-    userinfo: RemoteUserInfo | None
+    userinfo: "RemoteUserInfo | None"
     #: None: there are no assertions
     signer: SigningKeys | None
     #: None: no upstream gets a token of its own
-    tokens: RemoteTokens | None
+    tokens: "RemoteTokens | None"
     upstream: Upstream
     #: the same where it is ours
     pools: HttpUpstreams | None

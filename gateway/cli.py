@@ -9,6 +9,8 @@ import sys
 
 #: commands that probes and hooks call: run without argparse and whatever else takes as long as they do
 _PROBES = ("health", "drain")
+#: the same, and what would hold it in memory for as long as it serves
+_QUICK = (*_PROBES, "serve")
 #: in the order of --help; each is a module of `commands`
 COMMANDS = ("init", "serve", "check", "rehearse", "schema", "explain", "revoke", "console", "inject", "demo", *_PROBES)
 
@@ -16,7 +18,7 @@ COMMANDS = ("init", "serve", "check", "rehearse", "schema", "explain", "revoke",
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code. `argv`: without the program's name, by default the process's."""
     words = sys.argv[1:] if argv is None else argv
-    if words and words[0] in _PROBES:
+    if words and words[0] in _QUICK:
         from gateway.commands.quick import run_quickly
 
         code = run_quickly(words[0], words[1:])

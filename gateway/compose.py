@@ -6,7 +6,7 @@ Serving, workers and explaining are all made here, so that what is explained is 
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.assembly import Assembly
 from gateway.core.config.condition import Condition
@@ -29,11 +29,8 @@ from gateway.ports import Cache, Conditions, Ending, Observer, Upstream, Upstrea
 from gateway.possession import Possession
 from gateway.relay.client.peer import TrustedProxies
 from gateway.relay.upstream.upstreams import HttpUpstreams
-from gateway.remote.introspections import RemoteIntrospections
 from gateway.remote.keys.issuer_keys import Clock
 from gateway.remote.keys.issuers import RemoteIssuers
-from gateway.remote.upstream_tokens import RemoteTokens
-from gateway.remote.userinfo import RemoteUserInfo
 from gateway.resources import PublishedResources
 from gateway.sampled import Sampler
 from gateway.settings.files import read_signing_key
@@ -45,6 +42,11 @@ from gateway.store.replays import replays_of
 from gateway.store.replicated import ReplicatedList
 from gateway.store.revocations import CannotRevoke, Keeper, Revocations
 from gateway.store.store import Store
+
+if TYPE_CHECKING:
+    from gateway.remote.introspections import RemoteIntrospections
+    from gateway.remote.upstream_tokens import RemoteTokens
+    from gateway.remote.userinfo import RemoteUserInfo
 
 #: of a key set as it was published, at most 256 KiB, and of what is kept with it
 KEPT_BYTES: Final = 300 << 10
@@ -135,6 +137,8 @@ def build(
     )
     remote = None
     if tokens is None and any(map(token_requests_of, upstreams_of(config).values())):
+        from gateway.remote.upstream_tokens import RemoteTokens  # noqa: PLC0415 -- where somebody is asked
+
         tokens = remote = behind.tokens or RemoteTokens(
             upstreams_of(config),
             read=followed.read,
@@ -208,7 +212,7 @@ def build(
     )
 
 
-Asked = tuple[RemoteIssuers, RemoteIntrospections | None, RemoteUserInfo | None]
+Asked = tuple[RemoteIssuers, "RemoteIntrospections | None", "RemoteUserInfo | None"]
 
 
 def _asked(
@@ -223,11 +227,15 @@ def _asked(
     """Whoever asks issuers: for their keys, about tokens, and for claims."""
     introspections = userinfo = None
     if any(issuer.introspection is not None for issuer in config.issuers):
+        from gateway.remote.introspections import RemoteIntrospections  # noqa: PLC0415 -- where somebody is asked
+
         cache = store.cache("introspection")
         introspections = RemoteIntrospections(
             config.issuers, issuers=issuers, read=read, cache=cache, observer=observer, clock=clock
         )
     if any(issuer.userinfo is not None for issuer in config.issuers):
+        from gateway.remote.userinfo import RemoteUserInfo  # noqa: PLC0415 -- where somebody is asked
+
         userinfo = RemoteUserInfo(
             config.issuers, keys=issuers, cache=store.cache("userinfo"), observer=observer, clock=clock, read=read
         )
@@ -282,7 +290,7 @@ class _Behind:
         return before.revocations
 
     @property
-    def tokens(self) -> RemoteTokens | None:
+    def tokens(self) -> "RemoteTokens | None":
         """Those for APIs, where all that they depend on is the same."""
         return None if self._shares is None or not self._stays(_of_tokens) else self._shares.tokens
 

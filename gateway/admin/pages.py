@@ -4,19 +4,22 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
-from gateway.admin.probes import Probes
 from gateway.admin.readiness import Readiness
+from gateway.core.config.probes import ContainerProbes
 from gateway.core.errors import ClientDisconnected, Draining, MethodNotAllowed, Refusal
 from gateway.libraries.counting import CONTENT_TYPE_PLAIN_0_0_4
 from gateway.messages import OwnResponse
 from gateway.ports import Exchange
 
+if TYPE_CHECKING:
+    from gateway.admin.probes import Probes
+
 #: seconds for which rendered metrics are given out again: a scrape must never hold traffic
 METRICS_KEPT = 1.0
-NO_PROBES: Final = Probes({})
 _PROBE: Final = "/probe/"
 #: seconds for which an API may keep the public keys of assertions; a new key is published for longer before it signs
 KEYS_KEPT = 60
@@ -45,6 +48,15 @@ def _outcome_page(reason: str | None) -> OwnResponse:
     return page(503, b"Service Unavailable", json.dumps({"ok": False, "reason": reason}).encode("ascii") + b"\n")
 
 
+def _probes_of(containers: Mapping[str, ContainerProbes]) -> "Probes | None":
+    """All that may be asked; None: nothing."""
+    if not containers:
+        return None
+    from gateway.admin.probes import Probes  # noqa: PLC0415 -- its library is there where somebody is asked
+
+    return Probes(containers)
+
+
 class Admin:
     """Serves the admin listener."""
 
@@ -54,13 +66,14 @@ class Admin:
         readiness: Callable[[], Readiness],
         render: Callable[[], bytes],
         key_set: Callable[[], bytes] | None = None,
-        probes: Probes = NO_PROBES,
+        probes: Mapping[str, ContainerProbes] = MappingProxyType({}),
     ) -> None:
         """`render`: the metrics in the text format of Prometheus; it may take a second, and runs in a thread.
 
-        `key_set`: the public keys of assertions as a JWK set; None: there are no assertions. `probes`: under /probe/.
+        `key_set`: the public keys of assertions as a JWK set; None: there are no assertions. `probes`: as configured,
+        under /probe/; nobody is asked before a page is.
         """
-        self._probes = probes
+        self._probes = _probes_of(probes)
         self._readiness_now = readiness
         self._render_now = render
         self._key_set = key_set
@@ -71,9 +84,9 @@ class Admin:
         #: the gateway is stopping: not ready whatever the issuers say
         self.draining = False
 
-    def reconfigure(self, *, key_set: Callable[[], bytes] | None, probes: Probes) -> None:
+    def reconfigure(self, *, key_set: Callable[[], bytes] | None, probes: Mapping[str, ContainerProbes]) -> None:
         """From now on."""
-        self._key_set, self._probes = key_set, probes
+        self._key_set, self._probes = key_set, _probes_of(probes)
         self._rendered_at = float("-inf")
 
     async def handle(self, exchange: Exchange) -> None:
@@ -102,8 +115,10 @@ class Admin:
                 kept = b"public, max-age=%d" % KEYS_KEPT
                 return page(200, b"OK", self._key_set(), b"application/jwk-set+json", cache_control=kept)
             case _:
-                if path.startswith(_PROBE) and (ask := self._probes.find(path.removeprefix(_PROBE))) is not None:
-                    return _outcome_page(await ask())
+                if self._probes is not None and path.startswith(_PROBE):
+                    ask = self._probes.find(path.removeprefix(_PROBE))
+                    if ask is not None:
+                        return _outcome_page(await ask())
                 return page(404, b"Not Found", b'{"pages":["/livez","/readyz","/metrics"]}\n')
 
     @property

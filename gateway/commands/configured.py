@@ -1,18 +1,25 @@
 """What commands that read the configuration share: the option, and how problems are printed."""
 
-import argparse
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
+from gateway.commands.quick import Option, add_options
 from gateway.settings.settings import Loaded
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 #: exit codes
 OK: Final = 0
 FAILED: Final = 1
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
+#: --config
+CONFIG: Final = Option("config", "FILE", "YAML file; default: GATEWAY_CONFIG, else variables alone", convert=str)
+
+
+def add_config(parser: "ArgumentParser") -> None:
     """The option --config."""
-    parser.add_argument("--config", metavar="FILE", help="YAML file; default: GATEWAY_CONFIG, else variables alone")
+    add_options((CONFIG,), parser)
 
 
 def print_problems(loaded: Loaded, *, file: TextIO) -> None:

@@ -15,7 +15,7 @@ from gateway.core.shown import shown
 from gateway.core.token.keys import KeySet, UnusableKeySet
 from gateway.core.token.presets import suggest_preset
 from gateway.core.token.recognised import Recognised, recognise
-from gateway.remote.http import NOT_ACCEPTED, FetchFailed, shown_address
+from gateway.remote.fetched import NOT_ACCEPTED, FetchFailed, shown_address
 from gateway.remote.keys.discovery import Discovered, DiscoveryRefused, Publisher, fetch_discovery, is_absent
 
 #: characters of an issuer that is named to people

@@ -27,7 +27,7 @@ from gateway.core.errors import UpstreamUnreachable
 from gateway.core.token.keys import UnusableKeySet
 from gateway.core.token.tenants import are_apart, filled
 from gateway.observe.log import set_up_logging
-from gateway.remote.http import FetchFailed
+from gateway.remote.fetched import FetchFailed
 
 #: seconds for all that is asked of one of them
 LIMIT: Final = 15.0

@@ -25,7 +25,7 @@ from gateway.core.upstream.exchange import (
 from gateway.observe.observers import Unheard
 from gateway.relay.upstream.dialing import Dialer
 from gateway.relay.upstream.dialing import Factory as ConnectionFactory
-from gateway.remote.http import shown_address
+from gateway.remote.fetched import shown_address
 from gateway.remote.keys.issuer_keys import Clock
 from gateway.remote.token_endpoint import TokenEndpoint
 from gateway.store.down import StoreDown

@@ -19,7 +19,8 @@ from gateway.core.token.presets import suggest_preset
 from gateway.core.token.userinfo import ACCEPT
 from gateway.observe.observers import Unheard
 from gateway.remote.client import Client
-from gateway.remote.http import FetchFailed, fetch_json, shown_address
+from gateway.remote.fetched import FetchFailed, shown_address
+from gateway.remote.http import fetch_json
 from gateway.remote.introspection_call import IntrospectionCall, NotSaid
 from gateway.remote.keys.discovery import DISCOVERY, DiscoveryRefused, Publisher, check_issuer, fetch_discovery
 from gateway.remote.keys.issuers import RemoteIssuers

@@ -1,7 +1,7 @@
 """The commands that probes and hooks call: options are read here, without argparse, which takes as long as they do.
 
 What is not simply an option and its value is left to argparse: --help, what is wrong, and how to say so.
-Nothing here and in those commands imports what takes time: dataclasses, typing and re among others.
+Nothing here and in the commands of probes imports what takes time: dataclasses, typing and re among others.
 """
 
 from types import SimpleNamespace

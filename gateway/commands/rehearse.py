@@ -23,7 +23,7 @@ from gateway.core.config.words import did_you_mean
 from gateway.core.token.keys import UnusableKeySet
 from gateway.core.token.tenants import are_apart, filled
 from gateway.remote.authentication import ReadSecret
-from gateway.remote.http import FetchFailed, shown_address
+from gateway.remote.fetched import FetchFailed, shown_address
 from gateway.remote.keys.discovery import Publisher, read_key_file
 from gateway.settings.settings import load
 from gateway.settings.variables import CONFIG

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.admin.pages import Admin
-from gateway.admin.probes import Probes
 from gateway.admin.readiness import Readiness, readiness_of
 from gateway.assembly import Assembly, Current, Former
 from gateway.compose import build
@@ -226,7 +225,7 @@ class Gateway:
         if self._admin is not None and self._program is not None:
             self._program.reconfigure(config)
             self._admin.reconfigure(
-                key_set=None if assembly.signer is None else assembly.signer.published, probes=Probes(config.probes)
+                key_set=None if assembly.signer is None else assembly.signer.published, probes=config.probes
             )
         self._follow_streams(assembly, before=former.assembly)
         self._withdrawn_streams.changed()
@@ -273,7 +272,7 @@ class Gateway:
             readiness=self.readiness,
             render=lambda: program.render(program.narrowed(self._metrics.registry)),
             key_set=None if assembly.signer is None else assembly.signer.published,
-            probes=Probes(self._config.probes),
+            probes=self._config.probes,
         )
 
         self._admin_server = Server(

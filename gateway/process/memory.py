@@ -75,6 +75,8 @@ def settle_memory() -> None:
     gc.set_threshold(COLLECTED_AFTER, COLLECTED_TWICE_AFTER)
     # glibc only, mallopt(3). Else it gives pieces of large bodies back and gets them anew, page fault by page fault.
     with contextlib.suppress(AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_TRIM_THRESHOLD, KEPT_FREE)
-        mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM)
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_TRIM_THRESHOLD, KEPT_FREE)
+        library.mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM)
+        # What reading the configuration took is wanted by nobody for long: a megabyte between what stays.
+        library.malloc_trim(0)

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.admin.pages import Admin
-from gateway.admin.probes import Probes
 from gateway.admin.readiness import Readiness, readiness_of_all
 from gateway.compose import signing_keys, signing_keys_behind
 from gateway.core.config.file import Config
@@ -119,7 +118,7 @@ class Supervisor:
                 readiness=self.readiness,
                 render=lambda: program.render(shared_metrics.render(self._directory, program.narrowed)),
                 key_set=None if self._signer is None else self._signer.published,
-                probes=Probes(config.probes),
+                probes=config.probes,
             )
             server = Server(self._admin, config, max_connections=ADMIN_CONNECTIONS, observer=None, own_pages=True)
             acceptor = Acceptor(self._listeners.admin, server)
@@ -190,7 +189,7 @@ class Supervisor:
             await signer.start()
         self._signer = signer
         self._program.reconfigure(config)
-        self._admin.reconfigure(key_set=None if signer is None else signer.published, probes=Probes(config.probes))
+        self._admin.reconfigure(key_set=None if signer is None else signer.published, probes=config.probes)
         return ()
 
     def drain(self) -> None:

@@ -16,7 +16,8 @@ from yarl import URL
 
 from gateway.core.addresses import parse_url
 from gateway.libraries.asking import aiohttp
-from gateway.remote.http import FetchFailed, failure_sentence, read_bounded, shown_address, tls_context, trust
+from gateway.remote.fetched import FetchFailed, shown_address
+from gateway.remote.http import failure_sentence, read_bounded, tls_context, trust
 from gateway.sampled import asking
 
 #: connections to one host, and in all

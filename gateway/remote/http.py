@@ -19,57 +19,34 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from gateway.authorities import trusting
-from gateway.core.addresses import is_fetchable, parse_url
 from gateway.core.config.issuers import Issuer
 from gateway.core.jsontext import parse_json
 from gateway.core.upstream.own_lines import bearer_value
 from gateway.libraries.asking import aiohttp
 from gateway.remote.authentication import ReadSecret
+from gateway.remote.fetched import (
+    ACCEPT_JSON,
+    ACCEPT_KEY_SET,
+    FETCH_TIMEOUT,
+    MAX_BYTES,
+    NOT_ACCEPTED,
+    Fetched,
+    FetchFailed,
+    parse_fetchable,
+    shown_address,
+)
 from gateway.sampled import asking
 
-#: seconds, redirects included
-FETCH_TIMEOUT: Final = 5.0
-#: 256 KiB, as sent and after decompression
-MAX_BYTES: Final = 256 * 1024
 MAX_REDIRECTS: Final = 3
-#: What is shown of an address in a sentence, in characters.
-ADDRESS_SHOWN: Final = 200
-
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-#: What a document may come as. Kubernetes responses 406 unless a key set is asked for by its own type (RFC 7517 section
-#: 8.5.1); plain JSON is what everybody else sends it as, and what nobody has labelled is read all the same.
-ACCEPT_JSON: Final = "application/json, */*;q=0.1"
-ACCEPT_KEY_SET: Final = "application/jwk-set+json, application/json, */*;q=0.1"
 _HEADERS: Final = {"Accept-Encoding": "gzip, deflate", "User-Agent": "bearer-gateway"}
 #: RFC 9111 section 5.2.2.1; the quoted form and blanks are accepted, `s-maxage` is not meant
 _MAX_AGE: Final = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
 _DIGITS: Final = re.compile(r"[0-9]{1,12}")
 
 
-#: how the sentence begins for a certificate of nobody who is known; an operator has a `ca_file` to give
-NOT_ACCEPTED: Final = "its certificate is not accepted"
 #: body, max-age, and how far the server's clock is ahead
 _Response = tuple[bytes, int | None, float | None]
-
-
-class FetchFailed(Exception):
-    """No document could be had. The sentence is for operators, and has no line of the response in it."""
-
-    def __init__(self, sentence: str, *, status: int | None = None) -> None:
-        """`status`: what the server answered, when there was a response and it is no JSON document."""
-        super().__init__(sentence)
-        self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A decoded JSON document."""
-
-    document: Any
-    #: seconds it may be kept, as Cache-Control and Age say; None when they do not
-    max_age: int | None
-    #: seconds by which the server's clock is ahead of ours, negative: behind; None: it has no Date that could be read
-    ahead: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,29 +59,6 @@ class _Way:
 
 
 _DIRECTLY: Final = _Way()
-
-
-def shown_address(url: str | URL) -> str:
-    """An address fit for a sentence: printable ASCII, without user and query, at most 200 characters."""
-    try:
-        text = str(URL(url).with_user(None).with_query(None).with_fragment(None))
-    except ValueError:
-        text = str(url)
-    return text.encode("unicode_escape").decode()[:ADDRESS_SHOWN]
-
-
-def parse_fetchable(text: str, issuer: Issuer) -> URL:
-    """An address that may be asked for `issuer`.
-
-    FetchFailed: no http(s) URL, or plain http where it is not allowed (gateway.core.addresses.is_fetchable).
-    """
-    try:
-        parse_url(text)
-    except ValueError:
-        raise FetchFailed(f"{shown_address(text)} is not an http or https address") from None
-    if not is_fetchable(text, issuer=issuer.issuer, allow_http=issuer.allow_http):
-        raise FetchFailed(f"{shown_address(text)} is plain http, which is not allowed")
-    return URL(text)
 
 
 async def fetch_json(

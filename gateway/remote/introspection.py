@@ -19,8 +19,8 @@ from gateway.core.errors import IntrospectionUnavailable, Refusal, TokenInactive
 from gateway.core.token.introspected import IntrospectionResponse, believe_response, recall_response
 from gateway.events import TokenIntrospected
 from gateway.ports import Cache, Observer
+from gateway.remote.fetched import FetchFailed
 from gateway.remote.flights import Crowded, Flights
-from gateway.remote.http import FetchFailed
 from gateway.remote.introspection_call import IntrospectionCall, NotSaid
 
 #: tokens that are remembered as inactive, and for how many seconds at most

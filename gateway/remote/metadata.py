@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gateway.core.config.issuers import Issuer
 from gateway.remote.authentication import ReadSecret
-from gateway.remote.http import FETCH_TIMEOUT, FetchFailed, parse_fetchable, shown_address
+from gateway.remote.fetched import FETCH_TIMEOUT, FetchFailed, parse_fetchable, shown_address
 from gateway.remote.keys.discovery import fetch_discovery, lifetime
 
 #: Seconds after a failure in which it is not asked again.

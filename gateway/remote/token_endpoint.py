@@ -14,7 +14,7 @@ from gateway.events import TokenRequested
 from gateway.ports import Observer
 from gateway.remote.authentication import Authentication, ReadSecret
 from gateway.remote.client import Client
-from gateway.remote.http import FetchFailed
+from gateway.remote.fetched import FetchFailed
 from gateway.remote.keys.issuer_keys import Clock
 from gateway.remote.silence import silence_of
 

@@ -32,8 +32,8 @@ from gateway.events import UserInfoAsked
 from gateway.ports import Cache, Issuers, Observer
 from gateway.remote.authentication import ReadSecret
 from gateway.remote.client import Asked, Client
+from gateway.remote.fetched import FetchFailed
 from gateway.remote.flights import Crowded, Flights
-from gateway.remote.http import FetchFailed
 from gateway.remote.metadata import Metadata
 from gateway.remote.userinfo_failures import Failure, Failures
 from gateway.signature import signer_of

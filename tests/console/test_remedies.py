@@ -14,7 +14,8 @@ from gateway.core.config.section import Seconds
 from gateway.core.config.upstreams import UpstreamSection
 from gateway.core.errors import UpstreamUnreachable
 from gateway.relay.upstream.dialing import Dialer
-from gateway.remote.http import FetchFailed, failure_sentence
+from gateway.remote.fetched import FetchFailed
+from gateway.remote.http import failure_sentence
 from gateway.remote.keys.discovery import check_issuer
 
 CONFIGURED = "https://login.example.com/realms/staff"

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from tests.process.test_supervisor import config, jwks, supervised
+from tests.process.supervised import config, supervised
+from tests.process.test_supervisor import jwks
 from tests.relay.floods import flooding
 from tests.wire import RawClient, RawUpstream, get
 

@@ -20,8 +20,9 @@ from gateway.core.config.revocation import Revocation
 from gateway.core.config.secret import Secret
 from gateway.core.revocation.entry import Entry
 from gateway.demo.issuer import DemoIssuer
+from tests.process.supervised import Supervised, config, supervised
 from tests.process.test_revoking import ask, entry, request
-from tests.process.test_supervisor import Supervised, config, jwks, supervised
+from tests.process.test_supervisor import jwks
 from tests.redis_server import SECRET, RedisServer, free_port
 from tests.wire import RawClient, RawUpstream, starting, until
 

@@ -18,7 +18,7 @@ from gateway.observe.observers import Unheard
 from gateway.ports import Ending
 from gateway.remote.client import Asked
 from gateway.remote.exchange import ExchangedTokens
-from gateway.remote.http import FetchFailed
+from gateway.remote.fetched import FetchFailed
 from gateway.remote.introspections import RemoteIntrospections
 from tests.issuer import SimulatedClock
 from tests.memory import MemoryIssuers, Nowhere, facts, identity

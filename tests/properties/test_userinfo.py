@@ -35,7 +35,7 @@ from gateway.gate import Gate
 from gateway.observe.observers import Unheard
 from gateway.ports import Ending
 from gateway.remote.client import Asked
-from gateway.remote.http import FetchFailed
+from gateway.remote.fetched import FetchFailed
 from gateway.remote.userinfo import RemoteUserInfo
 from tests.memory import MemoryIssuers, Nowhere, facts
 from tests.properties.json_values import VALUES, objects

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.remote.client import ADDRESSES_KEPT, INTERVAL, Client, _tls
-from gateway.remote.http import MAX_BYTES, FetchFailed
+from gateway.remote.fetched import MAX_BYTES, FetchFailed
 from tests.issuer import HostileIssuer, SimulatedClock
 from tests.relay.upstream.test_dialing import NAME, resolve
 

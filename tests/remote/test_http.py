@@ -24,17 +24,14 @@ from cryptography.x509.oid import NameOID
 from gateway.core.config.issuers import Issuer
 from gateway.ports import Ending
 from gateway.remote.client import Client
-from gateway.remote.http import (
+from gateway.remote.fetched import (
     ACCEPT_JSON,
     ACCEPT_KEY_SET,
     MAX_BYTES,
     Fetched,
     FetchFailed,
-    fetch_json,
-    parse_fetchable,
-    shown_address,
-    trust,
 )
+from gateway.remote.http import fetch_json, trust
 from gateway.sampled import Part, Sampler
 from tests.authorities import strict_by_default
 from tests.issuer import PATIENCE, HostileIssuer
@@ -337,48 +334,6 @@ async def test_proxy_variables_are_not_honoured(issuer: HostileIssuer, monkeypat
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     issuer.response("/doc", "{}")
     assert (await fetch(issuer)).document == {}
-
-
-@pytest.mark.parametrize(
-    ("issuer", "allow_http", "address", "allowed"),
-    [
-        ("https://id.example", False, "https://id.example/x", True),
-        ("https://id.example", False, "https://keys.example/x", True),
-        ("https://id.example", False, "http://id.example/x", False),
-        ("http://id.example", False, "http://id.example/x", False),
-        ("http://id.example", True, "http://id.example/x", True),
-        ("https://id.example", False, "http://127.0.0.1/x", False),
-        ("https://id.example", False, "http://localhost/x", False),
-        ("http://127.0.0.1:9000", False, "http://127.0.0.1:9000/x", True),
-        ("http://localhost:9000", False, "http://[::1]:9000/x", True),
-        ("http://localhost:9000", False, "http://localhost.evil.example/x", False),
-        ("http://localhost:9000", False, "http://127.0.0.1@evil.example/x", False),
-        ("http://localhost:9000", False, "http://id.example/x", False),
-        ("a name", True, "ftp://id.example/x", False),
-        ("a name", True, "file:///etc/passwd", False),
-        ("a name", True, "http://", False),
-        ("a name", True, "/x", False),
-        ("a name", True, "http://[::1", False),
-        ("a name", True, "", False),
-    ],
-)
-def test_plain_http_is_for_loopback_issuers_on_loopback_or_where_it_is_allowed(
-    *, issuer: str, allow_http: bool, address: str, allowed: bool
-) -> None:
-    configured = Issuer(issuer=issuer, audience="a", allow_http=allow_http)
-    if allowed:
-        assert parse_fetchable(address, configured)
-    else:
-        with pytest.raises(FetchFailed):
-            parse_fetchable(address, configured)
-
-
-def test_an_address_is_shown_without_user_and_query_and_in_printable_ascii() -> None:
-    assert shown_address("https://u:p@id.example/x?key=1#f") == "https://id.example/x"
-    shown = shown_address("nö\r\n\x1b[31m" + "x" * 1_000)
-    assert shown.isascii()
-    assert shown.isprintable()
-    assert len(shown) <= 200
 
 
 Certificates = Callable[[str], tuple[Path, Path]]

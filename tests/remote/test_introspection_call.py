@@ -10,7 +10,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from gateway.core.config.client_authentication import ClientCertificate
-from gateway.remote.http import FetchFailed
+from gateway.remote.fetched import FetchFailed
 from gateway.remote.introspection_call import IntrospectionCall, NotSaid
 from tests.issuer import HostileIssuer
 from tests.memory import MemoryIssuers, key_set

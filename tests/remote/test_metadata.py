@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.core.config.issuers import Issuer
-from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
+from gateway.remote.fetched import FETCH_TIMEOUT, FetchFailed
 from gateway.remote.metadata import PAUSE, Metadata, NoEndpoint
 from tests.issuer import HostileIssuer, SimulatedClock
 

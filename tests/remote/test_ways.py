@@ -19,7 +19,8 @@ from gateway.core.config.userinfo import UserInfoSection
 from gateway.demo.issuer import DISCOVERY_PATH, JWKS_PATH
 from gateway.observe.observers import Unheard
 from gateway.remote.client import Client
-from gateway.remote.http import FetchFailed, fetch_json
+from gateway.remote.fetched import FetchFailed
+from gateway.remote.http import fetch_json
 from gateway.remote.introspection_call import IntrospectionCall
 from gateway.remote.keys.discovery import Publisher
 from gateway.remote.keys.issuer_keys import Clock

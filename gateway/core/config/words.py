@@ -1,6 +1,5 @@
 """How problems of a configuration are worded: key paths, and the nearest key for a typo."""
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ class ConfigProblem:
         return f"{self.path}: {self.sentence}" if self.path else self.sentence
 
 
-#: What difflib calls the ratio of two words; header_timeout is not what body_timeout was to be.
+#: What `difflib` calls the ratio of two words; header_timeout is not what body_timeout was to be.
 _ALIKE = 0.8
 
 #: The sentence of a missing key.
@@ -83,4 +82,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that differs from this one by a slip of the pen, or None."""
+    import difflib  # noqa: PLC0415 -- nothing is wrong with most configurations
+
     return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=_ALIKE)), None)

@@ -4,9 +4,7 @@ A worker is known by its place, not by its process id: a successor counts on whe
 """
 
 import os
-import shutil
 import struct
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +43,9 @@ def keep_private() -> None:
 @contextmanager
 def directory() -> Iterator[Path]:
     """Where the workers count: as the environment says, else a directory of our own. OSError."""
+    import shutil  # noqa: PLC0415 -- for several processes alone
+    import tempfile  # noqa: PLC0415 -- as above
+
     given = os.environ.get(VARIABLE)
     path = Path(given or tempfile.mkdtemp(prefix="bearer-gateway-"))
     path.mkdir(parents=True, exist_ok=True)

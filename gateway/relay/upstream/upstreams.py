@@ -5,10 +5,9 @@ How a request gets its connection is in `connections`, and what one connection d
 
 import math
 from collections.abc import Coroutine, Mapping
-from typing import Final, cast
+from typing import Final
 
 from msgspec.structs import replace
-from yarl import URL
 
 from gateway.core.addresses import parse_upstream
 from gateway.core.config.upstreams import UpstreamSection
@@ -66,7 +65,7 @@ class HttpUpstream:
         self._observer = observer
         self._shown = upstream.url
         self._own_host = upstream.host == "upstream"
-        self._authority = _authority(upstream.url)
+        self._authority = own_host(upstream.url)
         self._response_timeout = float(upstream.response_timeout)
         #: idle and busy connections that the observer knows of
         self._told = (0, 0)
@@ -272,10 +271,11 @@ def logs_in(facts: Facts, *, is_known: bool) -> bool:
     return any(is_connection_login(value) for value in lines)
 
 
-def _authority(url: str) -> bytes:
+def own_host(url: str) -> bytes:
     """What Host says to the upstream itself."""
     origin = parse_upstream(url)
     if origin.path is not None:
         return b"localhost"
-    made = URL.build(scheme=origin.scheme, host=origin.host or "", port=origin.port)
-    return cast("str", made.host_port_subcomponent).encode("ascii")
+    name = (origin.host or "").rstrip(".")
+    port = "" if origin.port == (443 if origin.scheme == "https" else 80) else f":{origin.port}"
+    return (f"[{name}]{port}" if ":" in name else name + port).encode("ascii")

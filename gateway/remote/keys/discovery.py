@@ -14,13 +14,12 @@ from gateway.core.jsontext import parse_json
 from gateway.core.shown import near_miss, shown
 from gateway.core.token.keys import KeySet, UnusableKeySet, parse_key_set
 from gateway.remote.authentication import ReadSecret
-from gateway.remote.http import (
+from gateway.remote.fetched import (
     ACCEPT_KEY_SET,
     FETCH_TIMEOUT,
     MAX_BYTES,
     Fetched,
     FetchFailed,
-    fetch_json,
     parse_fetchable,
     shown_address,
 )
@@ -127,6 +126,8 @@ async def fetch_discovery(
 
     DiscoveryRefused: what stands there is another issuer's. FetchFailed: none could be had.
     """
+    from gateway.remote.http import fetch_json  # noqa: PLC0415 -- its library is there where somebody is asked
+
     failures: list[FetchFailed] = []
     for address in discovery_addresses(issuer):
         try:
@@ -186,6 +187,9 @@ class Publisher:
         self._impatience = RENEWAL * limit
         self._renewal: float | None = None
         self._location: _Location | None = None
+        if issuer.jwks_file is None:
+            # Now, and not while somebody waits for keys.
+            import gateway.remote.http  # noqa: F401, PLC0415 -- as above
 
     async def fetch_key_set(self, now: float, *, impatient: bool = False) -> Published:
         """The keys as they are published now, discovery included, within twice `limit`. `now`: monotonic seconds.
@@ -257,6 +261,8 @@ class Publisher:
         return jwks_uri
 
     async def _fetch_from(self, address: str) -> Published:
+        from gateway.remote.http import fetch_json  # noqa: PLC0415 -- as above
+
         fetched = await fetch_json(
             address,
             self._issuer,

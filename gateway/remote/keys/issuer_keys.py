@@ -18,7 +18,7 @@ from gateway.core.token.keys import Key, KeySet, UnusableKeySet, names_one_of, s
 from gateway.events import Event, KeysFetched, KeysKnown, KeysSuppressed
 from gateway.ports import Cache
 from gateway.remote.authentication import ReadSecret
-from gateway.remote.http import FETCH_TIMEOUT, FetchFailed
+from gateway.remote.fetched import FETCH_TIMEOUT, FetchFailed
 from gateway.remote.keys.discovery import Published, Publisher
 from gateway.remote.keys.kept import MAX_AGE, Kept, encode, find_kept, key_of
 from gateway.remote.keys.schedule import PAUSE, Misses, TokenBucket, backoff, refresh_after

@@ -15,7 +15,7 @@ from gateway.core.token.keys import Key
 from gateway.core.token.tenants import are_apart, filled
 from gateway.ports import Cache, Observer
 from gateway.remote.authentication import ReadSecret
-from gateway.remote.http import FETCH_TIMEOUT
+from gateway.remote.fetched import FETCH_TIMEOUT
 from gateway.remote.keys.issuer_keys import Clock, Hears, IssuerKeys, IssuerStatus
 from gateway.remote.keys.joint import JointKeys, Together
 from gateway.sampled import Sampler

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from gateway.core.config.section import Seconds
-from gateway.relay.upstream.upstreams import IDEMPOTENT
+from gateway.relay.upstream.upstreams import IDEMPOTENT, own_host
 from tests.relay.test_faults import (
     CHUNKED,
     LOOPS,
@@ -618,3 +619,24 @@ async def test_a_request_is_not_sent_again_once_a_byte_of_a_response_came(
     else:
         assert got.status == 502
     assert [request.start for request in gateway.upstream.requests].count(b"GET /b HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://api.example", b"api.example"),
+        ("http://API.example:80/", b"api.example"),
+        ("https://api.example:443", b"api.example"),
+        ("https://api.example:80", b"api.example:80"),
+        ("http://api.example:443", b"api.example:443"),
+        ("http://api.example.:8080", b"api.example:8080"),
+        ("http://127.0.0.1:3000", b"127.0.0.1:3000"),
+        ("http://[::1]", b"[::1]"),
+        ("https://[2001:DB8:0::1]:8443", b"[2001:db8::1]:8443"),
+        ("unix:/run/api.sock", b"localhost"),
+    ],
+)
+def test_an_api_is_called_as_its_address_is_written(url: str, host: bytes) -> None:
+    assert own_host(url) == host
+    if not url.startswith("unix:"):
+        assert URL(url).host_port_subcomponent == host.decode()
