@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
 
 from msgspec import inspect
@@ -15,7 +14,7 @@ from msgspec import inspect
 from gateway.core.config.file import Config
 from gateway.core.config.section import Seconds, Section, Size, known_of
 from gateway.core.config.units import parse_seconds, parse_size
-from gateway.core.config.walk import forms_of
+from gateway.core.config.walk import forms_of, type_of
 from gateway.core.config.words import (
     REQUIRED,
     ConfigProblem,
@@ -68,14 +67,8 @@ def convert(values: Mapping[str, Any], kind: type[Config] = Config) -> Conversio
     if "identity_headers" in values and values["identity_headers"] is None:
         values = {**values, "identity_headers": {}}
         reader.note("identity_headers", "must be {} for no headers, or left out for the default ones; null is neither")
-    config: Config = reader.read(_type_of(kind), values, "")
+    config: Config = reader.read(type_of(kind), values, "")
     return Conversion(config, tuple(reader.problems), frozenset(reader.unreadable), frozenset(reader.hidden))
-
-
-@cache
-def _type_of(kind: type[Config]) -> inspect.Type:
-    """What msgspec understands of it, which takes longer than to read a file."""
-    return inspect.type_info(kind)
 
 
 class _Unreadable(Exception):

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from msgspec import inspect
 
@@ -100,6 +99,7 @@ def _sections_in(kind: inspect.Type, path: str) -> Iterator[tuple[type[Section],
     """The sections that a value may be or hold, and the path of each."""
     for form in forms_of(kind):
         if isinstance(form, inspect.StructType) and issubclass(form.cls, Section):
+            _TYPES.setdefault(form.cls, form)
             yield form.cls, path
         elif isinstance(form, inspect.VarTupleType):
             yield from _sections_in(form.item_type, f"{path}[]")
@@ -111,9 +111,19 @@ def _known(kind: inspect.Type) -> Known:
     return known_of(kind.extra if isinstance(kind, inspect.Metadata) else None)
 
 
-@cache
 def fields_of(section: type[Section]) -> tuple[inspect.Field, ...]:
     """The fields of a section, with their types as msgspec understands them."""
-    kind = inspect.type_info(section)
-    assert isinstance(kind, inspect.StructType)
-    return kind.fields
+    return type_of(section).fields
+
+
+#: what msgspec understands of each section that was asked for, and of those that were found in one
+_TYPES: Final[dict[type[Section], inspect.StructType]] = {}
+
+
+def type_of(section: type[Section]) -> inspect.StructType:
+    """The same, and what else it understands of it: once, since that takes longer than to read a file."""
+    if section not in _TYPES:
+        kind = inspect.type_info(section)
+        assert isinstance(kind, inspect.StructType)
+        _TYPES[section] = kind
+    return _TYPES[section]

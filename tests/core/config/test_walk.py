@@ -8,7 +8,7 @@ from gateway.core.config.file import Config
 from gateway.core.config.secret import Secret
 from gateway.core.config.section import Known, Section, default
 from gateway.core.config.section import described as _doc
-from gateway.core.config.walk import Value, keys_of, sections_of, values_of
+from gateway.core.config.walk import Value, keys_of, sections_of, type_of, values_of
 
 
 class Inner(Section, frozen=True, kw_only=True):
@@ -40,6 +40,16 @@ def test_a_key_says_what_it_takes_and_what_is_known_of_it() -> None:
     assert keys["plain"].known == Known()
     assert [keys[path].takes(inspect.StrType) for path in ("from", "one.word", "plain")] == [True, True, False]
     assert keys["named"].takes(inspect.DictType)
+
+
+def test_types_are_worked_out_once_for_a_section_and_all_below_it() -> None:
+    outer = type_of(Outer)
+    assert [key.path for key in keys_of(Outer)]
+    (several,) = (field.type for field in outer.fields if field.name == "several")
+    assert isinstance(several, inspect.Metadata)
+    assert isinstance(several.type, inspect.VarTupleType)
+    assert type_of(Inner) is several.type.item_type
+    assert inspect.type_info(Inner) == type_of(Inner)
 
 
 def test_a_section_is_known_by_the_shortest_of_its_paths() -> None:
