@@ -1,13 +1,16 @@
 """aiohttp, by which issuers and others are asked; imported where somebody is. Without the contexts it makes for itself.
 
 It makes two while it is imported, each with all authorities of the system: 3 MiB and 80 ms of processor time. Here
-every request is made with a context of its own, or without TLS: whoever forgets it trusts nobody.
+every request is made with a context of its own, or without TLS: whoever forgets it trusts nobody. And without what
+reads proxies from the environment, which are not honoured: another megabyte.
 """
 
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from gateway.libraries.unused import without
 
 
 @contextmanager
@@ -26,7 +29,7 @@ def trusting_nobody() -> Iterator[None]:
         del ssl.SSLContext.set_default_verify_paths
 
 
-with trusting_nobody():
+with trusting_nobody(), without("urllib.request"):
     import aiohttp
 
 __all__ = ["aiohttp"]

@@ -3,38 +3,9 @@
 It imports the standard library's for those: 2 MiB and 20 ms of processor time for what nobody here uses.
 """
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import ModuleType
-from typing import Any, Final
+from gateway.libraries.unused import without
 
-#: modules of its servers and clients; nothing but classes to inherit from is asked of them
-_UNUSED: Final = ("http.server", "socketserver", "urllib.error", "urllib.request", "wsgiref.simple_server")
-
-
-class _Unused(ModuleType):
-    """In the place of a module, whatever it is asked for is an empty class."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (Exception,), {"__module__": self.__name__})
-
-
-@contextmanager
-def _without_servers() -> Iterator[None]:
-    """What was imported before stays; the others can be imported afterwards."""
-    absent = [name for name in _UNUSED if name not in sys.modules]
-    sys.modules.update({name: _Unused(name) for name in absent})
-    try:
-        yield
-    finally:
-        for name in absent:
-            del sys.modules[name]
-
-
-with _without_servers():
+with without("http.server", "socketserver", "urllib.error", "urllib.request", "wsgiref.simple_server"):
     from prometheus_client import (
         CollectorRegistry,
         Counter,

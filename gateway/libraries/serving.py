@@ -1,8 +1,9 @@
 """aiohttp's server, for the console."""
 
 from gateway.libraries.asking import trusting_nobody
+from gateway.libraries.unused import without
 
-with trusting_nobody():
+with trusting_nobody(), without("urllib.request"):
     from aiohttp import web
 
 __all__ = ["web"]
