@@ -2,7 +2,7 @@
 
 It makes two while it is imported, each with all authorities of the system: 3 MiB and 80 ms of processor time. Here
 every request is made with a context of its own, or without TLS: whoever forgets it trusts nobody. And without what
-reads proxies from the environment, which are not honoured: another megabyte.
+reads proxies from the environment, which are not honoured, and cookies from files: another megabyte.
 """
 
 import ssl
@@ -29,7 +29,7 @@ def trusting_nobody() -> Iterator[None]:
         del ssl.SSLContext.set_default_verify_paths
 
 
-with trusting_nobody(), without("urllib.request"):
+with trusting_nobody(), without("pickle", "urllib.request"):
     import aiohttp
 
 __all__ = ["aiohttp"]

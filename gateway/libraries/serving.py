@@ -3,7 +3,7 @@
 from gateway.libraries.asking import trusting_nobody
 from gateway.libraries.unused import without
 
-with trusting_nobody(), without("urllib.request"):
+with trusting_nobody(), without("pickle", "urllib.request"):
     from aiohttp import web
 
 __all__ = ["web"]

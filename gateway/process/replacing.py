@@ -36,7 +36,7 @@ PATIENCE: Final = 3.0
 log = logging.getLogger("gateway")
 
 
-def _import_for(config: Config) -> None:
+def import_for(config: Config) -> None:
     """Imports what this one is the first to need: a tenth of a second, in which others are served."""
     asks = any(one.jwks_file is None or one.introspection or one.userinfo for one in config.issuers)
     if asks or config.probes or any(map(token_requests_of, upstreams_of(config).values())):
@@ -98,7 +98,7 @@ class Replacing:
             self._next = current
             return []
         try:
-            await asyncio.to_thread(_import_for, config)
+            await asyncio.to_thread(import_for, config)
             self._secure = None if config.tls is None else await asyncio.to_thread(FollowedFiles, config.tls)
             self._next = build(
                 config,

@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import subprocess
+import sys
 import time
 import weakref
 from pathlib import Path
@@ -342,3 +344,25 @@ async def test_another_upstream_gets_the_next_request_and_idle_connections_to_th
         await running.upstream.conversations[0].ended.wait()
     finally:
         await other.stop()
+
+
+_FIRST = """
+import sys
+from gateway.core.config.file import Config
+from gateway.core.config.introspection import Introspection
+from gateway.core.config.issuers import Issuer
+from gateway.process.replacing import import_for
+
+def wants(**asked):
+    import_for(Config(issuers=(Issuer(issuer="https://a", audience="b", jwks_file="c", **asked),)))
+    return "aiohttp" in sys.modules
+
+print(wants(), wants(introspection=Introspection(client_id="a")))
+"""
+
+
+def test_what_a_configuration_is_the_first_to_need_is_imported_before_it_is_built() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FIRST], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False True\n"
