@@ -42,7 +42,7 @@ from gateway.process.summary import counted, summary
 from gateway.relay.client.server import Server
 from gateway.reloading import Reloads
 from gateway.sampled import Sampler
-from gateway.settings.source import authorities
+from gateway.settings.digests import authorities
 from gateway.store.revocations import Keeper
 
 #: seconds from the last connection that the kernel lets in to the end of idle ones; halfway the listeners close

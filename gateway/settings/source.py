@@ -5,14 +5,12 @@ A file has changed when its bytes have. Behind a volume of Kubernetes they chang
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from gateway.core.config.file import Config
 from gateway.core.config.words import ConfigProblem
-from gateway.core.reload.taken import Files, authorities_of
-from gateway.settings.files import MAX_FILE, read_bounded
+from gateway.core.reload.taken import Files
+from gateway.settings.digests import authorities, digest_of
 from gateway.settings.settings import Loaded, load
 from gateway.settings.variables import CONFIG
 
@@ -66,18 +64,3 @@ class Source:
             {path: digest_of(path) for path in paths},
             frozenset(path for path in paths if not Path(path).parent.joinpath(_VOLUME).is_symlink()),
         )
-
-
-def authorities(config: Config) -> Files:
-    """Digests of what the files of authorities hold that a configuration names."""
-    return {path: digest_of(path) for path in authorities_of(config)}
-
-
-def digest_of(path: str) -> str:
-    """Of what a file holds; empty: it cannot be read, or what was read of it would be lost, as with a pipe."""
-    if not Path(path).is_file():
-        return ""
-    try:
-        return sha256(read_bounded(path, MAX_FILE)).hexdigest()
-    except ValueError:
-        return ""

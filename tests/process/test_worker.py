@@ -165,3 +165,13 @@ def test_a_report_is_one_line(readiness: Readiness) -> None:
 def test_what_is_no_report_is_told(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_report(line)
+
+
+def test_it_imports_nothing_by_which_a_configuration_is_read() -> None:
+    code = "import sys, gateway.process.worker; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    )
+    # It is given one: 5 MiB and a tenth of a second for each worker.
+    reading = {"ruamel", "ruamel.yaml", "gateway.core.checks", "gateway.settings.settings", "argparse", "aiohttp"}
+    assert not reading & set(done.stdout.split())

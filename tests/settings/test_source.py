@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from gateway.settings.source import Source, digest_of
+from gateway.settings.digests import digest_of
+from gateway.settings.source import Source
 
 WHOLE = "upstream: http://127.0.0.1:1\nissuers: [{issuer: https://a.test, audience: a%s}]\n"
 
