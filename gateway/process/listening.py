@@ -32,6 +32,8 @@ ADMIN_CONNECTIONS: Final = 64
 DECISION_CONNECTIONS: Final = 1024
 #: connections taken at a time by a process that has the socket to itself
 AT_ONCE: Final = 64
+#: the same where each begins with TLS, which takes more of the loop
+HANDSHAKES_AT_ONCE: Final = 8
 #: seconds without accepting when the machine has no descriptor or memory left for a connection
 PAUSE: Final = 1.0
 #: the machine has no such addresses: the others of a name will do
@@ -297,7 +299,7 @@ class Acceptor:
         self.bound = bound
         self._handshakes = handshakes
         self._factory = factory
-        self._at_once = at_once
+        self._at_once = at_once if handshakes is None else min(at_once, HANDSHAKES_AT_ONCE)
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[object]] = set()
         self._resuming: asyncio.TimerHandle | None = None
@@ -331,7 +333,8 @@ class Acceptor:
 
     def _accept_some(self, listener: socket.socket) -> None:
         for _ in range(self._at_once):
-            if not self._accept(listener):
+            is_behind = self._handshakes is not None and self._handshakes.pace.is_behind
+            if is_behind or not self._accept(listener):
                 return
 
     def _accept(self, listener: socket.socket) -> bool:

@@ -5,15 +5,14 @@ place, and everybody's descriptors.
 """
 
 import asyncio
-import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import Callable
 from typing import Final, cast
 
 from gateway.core.config.file import Config
 from gateway.events import HandshakeFailed
+from gateway.paced import Pace, PacedTls
 from gateway.ports import Observer
 from gateway.relay.client.connection import Connection
 from gateway.relay.client.listener import Listener
@@ -38,38 +37,11 @@ _PROTOCOL: Final = "protocol"
 log = logging.getLogger("gateway.relay")
 
 
-class Handshake:
-    """One connection until its TLS has begun: the protocol of its transport, which then gets another one."""
+class Handshake(PacedTls):
+    """One connection until its TLS has begun."""
 
-    __slots__ = ("_handshakes", "_socket", "gave_way", "is_last")
-
-    def __init__(self, handshakes: "Handshakes", connection: socket.socket) -> None:
-        self._handshakes = handshakes
-        self._socket = connection
-        #: another one has its place
-        self.gave_way = False
-        #: its client is known by authorities of before: its first response is its last
-        self.is_last = False
-
-    def cut(self) -> None:
-        """Ends it: its transport hears that nothing more comes."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-    # An asyncio.Protocol, for a moment
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """TLS has begun: from here on it is a connection as any other."""
-        self._handshakes.completed(self, cast("asyncio.Transport", transport))
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """It never began."""
-
-    def data_received(self, data: bytes) -> None:
-        """Nobody calls this."""
-
-    def eof_received(self) -> None:
-        """Nor this."""
+    #: its client is known by authorities of before: its first response is its last
+    is_last = False
 
 
 class Handshakes:
@@ -84,7 +56,7 @@ class Handshakes:
         self._most = max(1, max_connections // PART)
         self._timeout = float(config.limits.header_timeout)
         self._observer: Final = observer
-        self._loop: Final = asyncio.get_running_loop()
+        self.pace: Final = Pace()
         #: in the order in which they came
         self._open: Final[dict[Handshake, None]] = {}
         #: of those the tasks, and of others that were cut and have not noticed yet
@@ -103,7 +75,7 @@ class Handshakes:
 
     async def run(self, connection: socket.socket) -> None:
         """One handshake to its end, one way or the other. Raises nothing."""
-        handshake = Handshake(self, connection)
+        handshake = Handshake(connection, self.pace)
         if not self._make_room():
             connection.close()
             return
@@ -111,33 +83,28 @@ class Handshakes:
         self.under_way += 1
         failure: OSError | None = None
         try:
-            await self._loop.connect_accepted_socket(
-                cast("Callable[[], asyncio.Protocol]", lambda: handshake),
-                connection,
-                ssl=self._secure.context,
-                ssl_handshake_timeout=self._timeout,
-                ssl_shutdown_timeout=FAREWELL,
-            )
+            transport = await handshake.begin(self._secure.context, seconds=self._timeout, farewell=FAREWELL)
         except OSError as error:
             failure = error
+        else:
+            self._completed(handshake, transport)
         finally:
             self.under_way -= 1
             self._forget(handshake)
             self._listener.news.set()
         if failure is not None:
             connection.close()
-            self._note(failure, gave_way=handshake.gave_way)
+            self._note(failure, gave_way=handshake.is_cut)
 
-    def completed(self, handshake: Handshake, transport: asyncio.Transport) -> None:
+    def _completed(self, handshake: Handshake, transport: asyncio.Transport) -> None:
         """Its connection takes its place."""
         self._forget(handshake)
-        if handshake.gave_way:
+        if handshake.is_cut:
             transport.abort()
             return
         transport.set_write_buffer_limits(high=AHEAD)
         connection = Connection(self._listener)
-        transport.set_protocol(cast("asyncio.Protocol", connection))
-        connection.connection_made(transport)
+        handshake.hand_over(transport, cast("asyncio.Protocol", connection))
         if handshake.is_last:
             connection.wire.is_last = True
 
@@ -169,7 +136,6 @@ class Handshakes:
         return self._listener.arrives()
 
     def _cut(self, handshake: Handshake) -> None:
-        handshake.gave_way = True
         self._forget(handshake)
         handshake.cut()
 

@@ -75,12 +75,19 @@ class Secured:
 
 @contextlib.asynccontextmanager
 async def secured(
-    directory: Path, authority: Authority, *, clients: Authority | None = None, asks: str = "optional", **settings: Any
+    directory: Path,
+    authority: Authority,
+    *,
+    clients: Authority | None = None,
+    asks: str = "optional",
+    pair: Pair | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Secured]:
-    """`clients`: who vouches for them; `asks`: what they are asked for then."""
+    """`clients`: who vouches for them; `asks`: what they are asked for then; `pair`: what the gateway shows."""
     own = directory / "mounted"
     own.mkdir(exist_ok=True)
-    files = Files(own, authority.issue("127.0.0.1", label="gateway"), None if clients is None else clients.file)
+    pair = pair or authority.issue("127.0.0.1", label="gateway")
+    files = Files(own, pair, None if clients is None else clients.file)
     asked = {} if clients is None else {"client_ca": str(files.client_ca), "client_certificates": asks}
     tls = ListenerTls(certificate=str(files.certificate), key=str(files.key), **asked)  # type: ignore[arg-type]
     async with a_gateway(directory, listener_tls=tls, **settings) as gateway:

@@ -149,9 +149,12 @@ def test_where_nobody_gives_way_a_newcomer_is_turned_away(tmp_path: Path, author
 
         async with secured(tmp_path, authority, limits={"connections": 2}) as it:
             it.gateway.upstream.behaviour = behave
-            busy = [await it.client() for _ in range(2)]
-            for client in busy:
-                await client.send(get())
+            busy = []
+            for _ in range(2):
+                busy.append(await it.client())
+                await busy[-1].send(get())
+                # Another one would take its place while it is not done.
+                await until(lambda: under_way(it) == 0)
             await it.gateway.upstream.connected(2)
             with pytest.raises((ConnectionError, ssl.SSLError, EOFError)):
                 await it.client()

@@ -16,7 +16,7 @@ import pytest
 import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from gateway.core.config.section import Seconds
@@ -299,7 +299,9 @@ class Authority:
         self.file = self.directory / f"{self.name}-ca.pem"
         self.file.write_bytes(own.public_bytes(serialization.Encoding.PEM))
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, days: int) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, *, days: int
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         ski = x509.SubjectKeyIdentifier.from_public_key(key)
         aki = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
@@ -316,9 +318,11 @@ class Authority:
             return builder
         return builder.add_extension(ski, critical=False).add_extension(aki, critical=False)
 
-    def issue(self, *names: str, days: int = 1, label: str = "server") -> tuple[Path, Path]:
-        """Paths of a certificate for these names or addresses, and of its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def issue(
+        self, *names: str, days: int = 1, label: str = "server", key: rsa.RSAPrivateKey | None = None
+    ) -> tuple[Path, Path]:
+        """Paths of a certificate for these names or addresses, and of its key: by itself one of P-256."""
+        own = key or ec.generate_private_key(ec.SECP256R1())
         alternatives: list[x509.GeneralName] = []
         for name in names:
             try:
@@ -327,14 +331,14 @@ class Authority:
                 alternatives.append(x509.DNSName(name))
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, label)])
         certificate = (
-            self._builder(subject, key.public_key(), days=days)
+            self._builder(subject, own.public_key(), days=days)
             .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         public, private = self.directory / f"{label}.crt", self.directory / f"{label}.key"
         public.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         private.write_bytes(
-            key.private_bytes(
+            own.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
         )
