@@ -12,16 +12,33 @@
 
 import asyncio
 import contextlib
+import ctypes
 import socket
 import ssl
 import time
 from collections import deque
-from typing import Final, cast
+from collections.abc import Coroutine, Generator
+from types import coroutine
+from typing import Any, Final, TypeVar, cast
+
+_T = TypeVar("_T")
 
 #: seconds of one turn of the loop
 TURN: Final = 0.002
 #: bytes that are read at a time, and of those that wait for their turn the most; far more than a handshake takes
 READ: Final = 16 * 1024
+
+
+#: bytes of a record of TLS at most (RFC 8446 section 5.1)
+RECORD: Final = 16 * 1024
+#: bytes that uvloop has for what it reads of each connection with TLS, of which mostly a page is used
+LOOPS_BUFFER: Final = 256 * 1024
+#: bytes from which an object gets memory of its own from the kernel, otherwise (docs/decisions.md, 27)
+MAPPED_FROM: Final = 1024 * 1024
+#: malloc.h
+_M_MMAP_THRESHOLD: Final = -3
+#: mallopt(3); None: not glibc
+_mallopt: Final = getattr(ctypes.CDLL(None), "mallopt", None)
 
 
 class Pace:
@@ -91,7 +108,7 @@ class PacedTls(asyncio.BufferedProtocol):
             raise ConnectionResetError
         # Before anything else that start_tls asks of the loop.
         self._pace.loop.call_soon(self._step_between)
-        transport = await self._pace.loop.start_tls(
+        beginning = self._pace.loop.start_tls(
             self._transport,
             self._early,
             context,
@@ -99,7 +116,7 @@ class PacedTls(asyncio.BufferedProtocol):
             ssl_handshake_timeout=seconds,
             ssl_shutdown_timeout=farewell,
         )
-        return cast("asyncio.Transport", transport)
+        return cast("asyncio.Transport", await with_memory_of_its_own(beginning))
 
     def hand_over(self, transport: asyncio.Transport, protocol: asyncio.Protocol) -> None:
         """From here on it is a connection as any other, of this protocol. `transport`: what `begin` gave."""
@@ -107,6 +124,7 @@ class PacedTls(asyncio.BufferedProtocol):
         protocol.connection_made(transport)
         if self._early.data:
             protocol.data_received(self._early.data)
+            self._early.data = b""  # uvloop goes on to know both of us
         if self._tls is not None:
             self._transport.set_protocol(self._tls)
             self.pass_on()
@@ -174,11 +192,53 @@ class PacedTls(asyncio.BufferedProtocol):
             self._tls.resume_writing()
 
 
+class Records(ssl.SSLObject):
+    """For `sslobject_class` of a context: reads a record at a time, which is all that there ever is to be had.
+
+    The loops ask for 256 KiB, which would be taken from the memory of the process first, and mostly given back.
+    """
+
+    def read(self, len: int = RECORD, buffer: Any = None) -> Any:  # noqa: A002 -- that is its name
+        """As SSLObject has it."""
+        return super().read(min(len, RECORD), buffer)
+
+
 class _Early(asyncio.Protocol):
     """Hears what came right behind a handshake, before anybody else can."""
 
-    data = b""
+    __slots__ = ("data",)
+
+    def __init__(self) -> None:
+        self.data = b""
 
     def data_received(self, data: bytes) -> None:
         """Kept."""
         self.data += data
+
+
+@coroutine
+def with_memory_of_its_own(steps: Coroutine[Any, Any, _T]) -> Generator[Any, Any, _T]:
+    """Awaits it; in its first step objects get memory of their own from the size of the loop's buffer on.
+
+    In one heap with all else such a buffer takes five pages more: what is there for a moment comes behind the last one.
+    """
+    try:
+        _map_from(LOOPS_BUFFER)
+        try:
+            waited = steps.send(None)
+        finally:
+            _map_from(MAPPED_FROM)
+        while True:
+            try:
+                sent = yield waited
+            except BaseException as error:  # noqa: BLE001 -- it is theirs
+                waited = steps.throw(error)
+            else:
+                waited = steps.send(sent)
+    except StopIteration as end:
+        return cast("_T", end.value)
+
+
+def _map_from(count: int) -> None:
+    if _mallopt is not None:
+        _mallopt(_M_MMAP_THRESHOLD, count)

@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.core.config.file import Config, upstreams_of
 from gateway.decisions.calls import MAX_CONNECTIONS
+from gateway.paced import MAPPED_FROM
 from gateway.process.listening import ADMIN_CONNECTIONS, DECISION_CONNECTIONS
 
 #: descriptors for everything that is neither a client's nor the upstream's connection
@@ -21,8 +22,6 @@ COLLECTED_TWICE_AFTER: Final = 2
 
 #: bytes of freed memory that the process keeps for what comes next
 KEPT_FREE: Final = 16 * 1024 * 1024
-#: bytes from which an object gets memory of its own from the kernel
-MAPPED_FROM: Final = 1024 * 1024
 #: malloc.h
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from gateway.core.config.file import Config
 from gateway.core.config.tls import ListenerTls
+from gateway.paced import Records
 from gateway.process.listening import CannotStart
 from gateway.settings.files import MAX_FILE, certificate_end, check_client_certificate, read_named, read_trust
 
@@ -145,6 +146,7 @@ def server_context(tls: ListenerTls) -> tuple[ssl.SSLContext, float]:
     except ValueError as error:
         raise ValueError(f"tls.certificate {error}") from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = Records
     context.minimum_version = _VERSIONS[tls.min_version]
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])

@@ -40,8 +40,12 @@ log = logging.getLogger("gateway.relay")
 class Handshake(PacedTls):
     """One connection until its TLS has begun."""
 
-    #: its client is known by authorities of before: its first response is its last
-    is_last = False
+    __slots__ = ("is_last",)
+
+    def __init__(self, connection: socket.socket, pace: Pace) -> None:
+        super().__init__(connection, pace)
+        #: its client is known by authorities of before: its first response is its last
+        self.is_last = False
 
 
 class Handshakes:
