@@ -6,7 +6,7 @@ from typing import Protocol
 from tests.bench.footprint import BODIES, IDLE_CONNECTIONS, MEMORY
 from tests.bench.go_rivals import GoRivals
 from tests.bench.peers import DPOP, FRONTED, OPERATED, Site, gateway, nothing_between, usual_proxy
-from tests.bench.races import Comparison, Effort, Race, Side
+from tests.bench.races import ALL, MOST, NONE, Comparison, Effort, Race, Side
 from tests.bench.results import Result
 from tests.bench.rivals import envoy, haproxy
 from tests.bench.tunnel import Tunnel
@@ -23,14 +23,25 @@ class Row(Protocol):
         """The lines. CannotMeasure."""
 
 
-def _against_envoy(row: str, tokens: int, target: float, what: str, *, hits: float) -> Race:
+def _against_envoy(
+    row: str,
+    tokens: int,
+    target: float,
+    what: str,
+    *,
+    hits: tuple[float, float],
+    envoy_hits: tuple[float, float],
+    passes: int = 1,
+) -> Race:
+    """Tokens in turn, and which of them are found in both memories."""
     return Race(
         row,
         peers={"gateway": gateway(), "envoy": envoy()},
         sides={"gateway": Side("gateway"), "envoy": Side("envoy")},
-        comparisons=(Comparison(f"{tokens:,} tokens in turn ({what}), against Envoy", "gateway", "envoy", target),),
+        comparisons=(Comparison(f"{what}, against Envoy", "gateway", "envoy", target),),
         tokens=tokens,
-        hits=hits,
+        passes=passes,
+        hits={"gateway": hits, "envoy": envoy_hits},
     )
 
 
@@ -59,7 +70,7 @@ def _fronted(row: str, connections: int, what: str, target: float) -> Race:
         ),
         connections=connections,
         tokens=6_000,
-        hits=1.0,
+        hits={"gateway": ALL, "envoy": ALL},
     )
 
 
@@ -113,8 +124,21 @@ ROWS: tuple[Row, ...] = (
             Comparison("one token, against the API itself", "gateway", "nginx"),
         ),
     ),
-    _against_envoy("fitting", 6_000, 1.75, "all fit", hits=1.0),
-    _against_envoy("thrashing", 12_000, 1.1, "none is ever found", hits=0.0),
+    _against_envoy("fitting", 6_000, 1.75, "6,000 tokens in turn (all fit)", hits=ALL, envoy_hits=ALL),
+    # One time for the memory to fill, one to notice, one to settle.
+    _against_envoy(
+        "thrashing",
+        12_000,
+        1.1,
+        "12,000 tokens in turn (each keeps 10,000; Envoy finds none)",
+        hits=MOST,
+        envoy_hits=NONE,
+        passes=3,
+    ),
+    # More than are kept and known to have been pushed out: whoever comes again is as new as at first.
+    _against_envoy(
+        "unseen", 24_000, 1.1, "tokens never seen before (none is found)", hits=NONE, envoy_hits=NONE, passes=0
+    ),
     _shaped("browser", "browser", "a browser's 13 headers", 1.6),
     _shaped("traced", "traced", "a new `traceparent` and `X-Request-Id` each time", 1.6),
     _fronted("fronted", 64, "64 connections", 1.6),

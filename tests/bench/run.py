@@ -35,7 +35,7 @@ QUICK = Effort(rounds=2, seconds=1, quick=True)
 #: programs whose settings the page shows
 SHOWN = ("gateway", "haproxy", "envoy", *KINDS, "nginx")
 #: rows that a quick run leaves out
-NOT_IN_QUICK = {"quiet", "context", "funnel", "rivals"}
+NOT_IN_QUICK = {"quiet", "context", "thrashing", "funnel", "rivals"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

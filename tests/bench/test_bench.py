@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,14 +16,14 @@ from tests.bench.load import Requests, Run, drive
 from tests.bench.peers import RESPONSE, Peer, gateway
 from tests.bench.programs import LOAD, CannotMeasure, Program, start
 from tests.bench.proof import prove_judging
-from tests.bench.races import Comparison, Race, told
+from tests.bench.races import ALL, MOST, NONE, Comparison, Race, check_hits, told
 from tests.bench.results import BEHIND, CONTEXT, FULL_LOAD, MEETS, bound_result, ratio_result
 from tests.bench.rows import ROWS
 from tests.bench.tokens import TOKEN_BYTES, Tokens, subject
 
 #: rows with a load that two wheels can take in turn
 STEADY = {
-    "hot", "fitting", "thrashing", "browser", "traced", "fronted", "funnel", "post", "tls", "opaque", "revoked", "operated", "dpop",
+    "hot", "fitting", "thrashing", "unseen", "browser", "traced", "fronted", "funnel", "post", "tls", "opaque", "revoked", "operated", "dpop",
     "gate", "single", "large", "routes",
 }  # fmt: skip
 
@@ -140,6 +141,36 @@ def test_every_row_has_a_name_of_its_own() -> None:
 def test_a_race_compares_sides_that_it_has(race: Race) -> None:
     assert {side.peer for side in race.sides.values()} == set(race.peers)
     assert {name for comparison in race.comparisons for name in (comparison.over, comparison.under)} == set(race.sides)
+
+
+@pytest.mark.parametrize(
+    ("share", "hits", "misses", "good"),
+    [
+        (ALL, 100, 0, True),
+        (ALL, 97, 3, False),
+        (MOST, 80, 20, True),
+        (MOST, 70, 30, False),
+        (MOST, 95, 5, False),
+        (NONE, 0, 100, True),
+        (NONE, 3, 97, False),
+        (NONE, 0, 0, False),
+    ],
+)
+def test_a_memory_that_finds_more_or_less_than_a_row_says_is_no_result(
+    share: tuple[float, float],
+    hits: int,
+    misses: int,
+    good: bool,  # noqa: FBT001 -- a table
+) -> None:
+    with nullcontext() if good else pytest.raises(CannotMeasure, match=f"{hits} hits and {misses} misses"):
+        check_hits("gateway", share, (7, 9), (7 + hits, 9 + misses))
+
+
+def test_a_memory_is_looked_at_where_its_side_is_known() -> None:
+    for race in (row for row in ROWS if isinstance(row, Race)):
+        assert set(race.hits) in (set(), set(race.sides))
+        # More than one token: it is said what is found of them.
+        assert bool(race.hits) == (race.tokens > 1)
 
 
 def test_a_wheel_races_the_one_before_on_every_side_of_every_steady_row(tmp_path: Path) -> None:

@@ -212,6 +212,24 @@ async def test_what_is_said_of_tokens_counts_where_they_are_remembered() -> None
     assert len(world.gate.verifier._verified) == 4
 
 
+async def test_one_that_is_not_kept_among_many_is_judged_by_what_its_issuer_says_each_time() -> None:
+    world = World()
+    world.gate.verifier._verified = VerifiedTokens(max_entries=8)
+    names = [b"opaque-%d" % number for number in range(10)]
+    for name in names:
+        world.say(name, sub=name.decode())
+    for name in names * 6:
+        assert (await world.admit(name)).subject == name.decode()
+    # Most are found, and whoever is not is asked about.
+    assert world.recorder.hits[30:].count(True) > 15
+    assert len(world.provider.asked) == world.recorder.hits.count(False)
+    kept = world.gate.verifier._verified
+    left_out = next(name for name in names if kept.find(sha256(name).digest()) is None)
+    del world.provider.says["local"][left_out]
+    assert isinstance(await world.refusal(left_out), TokenInactive)
+    assert len(kept) == 8
+
+
 async def test_one_that_is_not_used_is_not_renewed_and_asked_about_when_it_is() -> None:
     world = World()
     world.say(b"opaque")
