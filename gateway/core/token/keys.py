@@ -14,6 +14,7 @@ from joserfc.jws import JWSRegistry
 
 from gateway.core.config.issuers import ALGORITHMS
 from gateway.core.errors import UnknownKey, UnusableKey
+from gateway.core.token import pkcs1
 
 #: More keys than any real issuer publishes; a larger set is refused whole.
 MAX_KEYS = 64
@@ -71,6 +72,8 @@ class Key:
         """Whether `signature` is by this key (RFC 7515 section 5.2). Never raises."""
         if alg not in self.algorithms:
             return False
+        if alg in pkcs1.ALGORITHMS and isinstance(self.public, RSAKey):
+            return pkcs1.is_signed_by(self.public.public_key, alg=alg, signing_input=signing_input, signature=signature)
         try:
             return bool(JWSRegistry.algorithms[alg].verify(signing_input, signature, self.public))
         except (JoseError, ValueError, TypeError, OverflowError):
