@@ -289,10 +289,10 @@ class Gate:
 
     def _admit_as(self, caller: Identity | None, facts: Facts, route: Route, own: tuple[HeaderLine, ...]) -> Admission:
         """What the upstream gets: made last, and telling of nobody who was not admitted in full. `own`: its token."""
-        lines = own if caller is None else caller.headers + own
+        told = b"" if caller is None else caller.wire
         if caller is not None and self._assertions is not None:
-            lines = (*lines, *self._assertions.lines(caller, upstream=route.upstream))
-        outgoing = self._upstream_headers.compose(facts, lines, route=route)
+            own = (*own, *self._assertions.lines(caller, upstream=route.upstream))
+        outgoing = self._upstream_headers.compose(facts, own, route=route, identity=told)
         return Admission(route=route, identity=caller, target=route.forwarded_target(facts.target), lines=outgoing)
 
     async def _count_preflight(self, facts: Facts, ending: Ending, route: Route) -> None:

@@ -13,7 +13,7 @@ def changed(value: V, **fields: Any) -> V:
     """Another one that differs in these fields."""
     names = {name for name in dir(value) if not name.startswith("_")} - {
         *("path", "emptied", "credited", "is_ambient"),
-        "hashed_subject",
+        *("hashed_subject", "wire", "logged", "keep_logged"),
         "ends_at",
         "still_holds",
         *("issued_at", "jti", "sid", "audience", "acr", "auth_time", "kept_bytes"),

@@ -52,29 +52,46 @@ def plain_line(
         return None
     if facts.method not in _METHODS:
         return None
-    named = _named(
-        None if route is None else route.name,
-        identity.verdict.evidence,
-        identity.issuer,
-        identity.tenant,
-        identity.client,
-    )
-    if not named or not 0.0 <= ending.duration < LONGEST or (upstream is not None and not 0.0 <= upstream < LONGEST):
+    place = None if route is None else route.name
+    named = identity.logged
+    if not isinstance(named, _Named) or named.route != place:
+        named = _named(place, identity.verdict.evidence, identity.issuer, identity.tenant, identity.client)
+        identity.keep_logged(named)
+    if (
+        not named.text
+        or not 0.0 <= ending.duration < LONGEST
+        or (upstream is not None and not 0.0 <= upstream < LONGEST)
+    ):
         return None
     sub = "" if subject is None else f',"sub":"{subject}"'
     waited = "" if upstream is None else f',"upstream_ms":{_milliseconds(upstream)}'
     trace = "" if trace_id is None else f',"trace_id":"{trace_id}"'
     line = (
-        f'{{"ts":"{now}","client":"{facts.peer}","method":"{facts.method}","path":"{path}","status":{ending.status},{named}'
+        f'{{"ts":"{now}","client":"{facts.peer}","method":"{facts.method}","path":"{path}","status":{ending.status},{named.text}'
         f'{sub},"token":"{identity.token_id}","duration_ms":{_milliseconds(ending.duration)}{waited}'
         f',"bytes_in":{ending.bytes_in},"bytes_out":{ending.bytes_out},"request_id":"{request_id}"{trace}}}\n'
     )
     return line.encode("ascii")
 
 
+class _Named:
+    """What lines of one route have in common for all callers of one client."""
+
+    __slots__ = ("route", "text")
+
+    def __init__(self, route: str | None, text: str) -> None:
+        self.route: Final = route
+        #: the members from `route` to `client_id`, as they are written; nothing where one of them is not plain
+        self.text: Final = text
+
+
 @lru_cache(maxsize=1024)
-def _named(route: str | None, evidence: str, issuer: str, tenant: str | None, client: str | None) -> str:
-    """The members from `route` to `client_id`, as they are written; nothing where one of them is not plain."""
+def _named(route: str | None, evidence: str, issuer: str, tenant: str | None, client: str | None) -> _Named:
+    """Made once, and known to an identity for the route that it was last logged with."""
+    return _Named(route, _members(route, evidence, issuer, tenant, client))
+
+
+def _members(route: str | None, evidence: str, issuer: str, tenant: str | None, client: str | None) -> str:
     if RUN.search(evidence) is not None:
         return ""
     line = AccessLine(

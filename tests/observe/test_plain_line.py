@@ -182,6 +182,15 @@ def test_a_usual_request_is_written_the_short_way() -> None:
     assert found.decode() == _logged(_ending(_facts(), _identity()))
 
 
+def test_a_caller_who_goes_from_route_to_route_is_logged_on_each() -> None:
+    caller = _identity()
+    for name in ("orders", "orders", None, "items", "orders", "ü", "orders"):
+        route = None if name is None else compile_route(RouteSection(path="/*", name=name))
+        logged = json.loads(_logged(_ending(_facts(), caller, route=route)))
+        assert logged.get("route") == name
+        assert (logged["client_id"], logged["issuer"]) == ("app", "mine")
+
+
 @pytest.mark.parametrize(
     ("facts", "identity", "fields"),
     [

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 from gateway.core.claims import ClaimName
 from gateway.core.http.facts import HeaderLine
+from gateway.core.http.outgoing import parted, written
 from gateway.core.token.believed import Believed
 from gateway.core.token.confirmation import Confirmation
 from gateway.core.token.details import Details
@@ -31,6 +32,7 @@ class Identity:
     __slots__ = (
         "_hashed_subject",
         "_holds_until",
+        "_logged",
         "accepted",
         "bare",
         "believed",
@@ -41,7 +43,6 @@ class Identity:
         "expires_at",
         "good_until",
         "handles",
-        "headers",
         "iss",
         "issuer",
         "key",
@@ -55,6 +56,7 @@ class Identity:
         "token_id",
         "unread",
         "verdict",
+        "wire",
     )
 
     def __init__(
@@ -111,8 +113,8 @@ class Identity:
         self.verdict: Final = verdict
         #: first 12 hex digits of the token's SHA-256
         self.token_id: Final = token_id
-        #: identity headers for the upstream, encoded
-        self.headers: Final = headers
+        #: identity headers for the upstream, encoded, as they go on the wire
+        self.wire: Final = written(headers)
         #: what the token has that might be scopes and is not read as such, in words; empty for most
         self.unread: Final = unread
         #: what the token is bound to; None: a bearer token
@@ -128,6 +130,12 @@ class Identity:
         self.good_until: Final = good_until
         self._holds_until: Final = expires_at + leeway if good_until is None else min(expires_at + leeway, good_until)
         self._hashed_subject: str | None = None
+        self._logged: object = None
+
+    @property
+    def headers(self) -> tuple[HeaderLine, ...]:
+        """Identity headers for the upstream, encoded, as names and values."""
+        return parted(self.wire)
 
     @property
     def ends_at(self) -> float:
@@ -219,6 +227,15 @@ class Identity:
         if self._hashed_subject is None and self.subject:
             self._hashed_subject = digest_of(self.subject.encode())[: _SUBJECT_DIGITS // 2].hex()
         return self._hashed_subject
+
+    @property
+    def logged(self) -> object:
+        """What the access log wrote of it and may write again. It means nothing to anybody else."""
+        return self._logged
+
+    def keep_logged(self, logged: object) -> None:
+        """Has the log find that again."""
+        self._logged = logged
 
     def __repr__(self) -> str:
         return f"Identity({self.token_id}: subject {self.subject!r}, client {self.client!r}, issuer {self.issuer})"

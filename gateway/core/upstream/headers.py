@@ -24,7 +24,7 @@ from gateway.core.http.header_names import (
     is_forwarding,
     nominated,
 )
-from gateway.core.http.outgoing import Outgoing
+from gateway.core.http.outgoing import Outgoing, written
 from gateway.core.memory import NameMemo
 from gateway.core.routing.route import Route
 from gateway.core.token.credential import is_ours
@@ -57,7 +57,8 @@ _SPECIAL: Final = {
     b"dpop": _PROOF,
 }
 
-_PROTO: Final = {scheme: (b"X-Forwarded-Proto", scheme.encode()) for scheme in ("http", "https")}
+_PROTO: Final = {scheme: b"X-Forwarded-Proto: %b\r\n" % scheme.encode() for scheme in ("http", "https")}
+_END: Final = b"\r\n"
 
 
 def parse_request_id(values: Iterable[bytes]) -> str | None:
@@ -121,10 +122,17 @@ class UpstreamHeaders:
         )
 
     def compose(
-        self, facts: Facts, identity: tuple[HeaderLine, ...], *, route: Route, preflight: bool = False
+        self,
+        facts: Facts,
+        lines: tuple[HeaderLine, ...],
+        *,
+        route: Route,
+        identity: bytes = b"",
+        preflight: bool = False,
     ) -> Outgoing:
         """The lines for the upstream: the client's in their order, less what is stripped, then ours.
 
+        `identity`: what is told of the caller, as it is written. `lines`: what else this request is given.
         `preflight`: nobody judged who sent it; it has no credential of a client, and stays a preflight behind us.
         """
         credential = not preflight and route.upstream not in self.has_credential
@@ -159,13 +167,15 @@ class UpstreamHeaders:
             kept = [line for line in kept if line.name.lower() not in gone]
         if facts.host is not None and not has_host:
             kept.insert(0, FieldLine(b"Host", facts.host))
-        ours: list[HeaderLine] = []
+        ours: list[bytes] = []
         if self.via:
-            ours.append((b"Via", b"%d.%d bearer-gateway" % facts.version))
+            ours.append(b"Via: %d.%d bearer-gateway\r\n" % facts.version)
         _add_forwarding(ours, facts, received, prefix=route.prefix_of(facts.target))
-        ours.append((b"X-Request-Id", facts.request_id.encode("ascii")))
-        ours += identity
-        ours += self.own.get(route.upstream, ())
+        ours.append(b"X-Request-Id: ")
+        ours.append(facts.request_id.encode("ascii"))
+        ours.append(_END)
+        ours.append(identity)
+        ours.append(written(lines + self.own.get(route.upstream, ())))
         return Outgoing(kept, ours)
 
     def passing(self, facts: Facts) -> list[HeaderLine]:
@@ -193,26 +203,27 @@ def _meaning(name: bytes, *, stripped: frozenset[bytes], trusted: bool) -> int:
     return _DROPPED if folded in stripped or folded.startswith(OURS_PREFIX) else _KEPT
 
 
-def _add_forwarding(
-    lines: list[HeaderLine], facts: Facts, received: dict[bytes, list[bytes]], *, prefix: bytes
-) -> None:
+def _add_forwarding(pieces: list[bytes], facts: Facts, received: dict[bytes, list[bytes]], *, prefix: bytes) -> None:
     """Adds what the gateway says of the client: its address, how it came, which host and prefix it asked for."""
     address = b"" if facts.peer == "unix" else facts.peer.encode("ascii")
     if received and (told := [value for value in received.get(b"x-forwarded-for", ()) if value]):
         address = b", ".join([*told, address] if address else told)
     if address:
-        lines.append((b"X-Forwarded-For", address))
+        pieces.append(b"X-Forwarded-For: ")
+        pieces.append(address)
+        pieces.append(_END)
     protos = received.get(b"x-forwarded-proto") if received else None
-    lines.append((b"X-Forwarded-Proto", b", ".join(protos)) if protos else _PROTO[facts.scheme])
+    pieces.append(b"X-Forwarded-Proto: %b\r\n" % b", ".join(protos) if protos else _PROTO[facts.scheme])
     hosts = received.get(b"x-forwarded-host") if received else None
-    if hosts:
-        lines.append((b"X-Forwarded-Host", b", ".join(hosts)))
-    elif facts.host is not None:
-        lines.append((b"X-Forwarded-Host", facts.host))
+    host = b", ".join(hosts) if hosts else facts.host
+    if host is not None:
+        pieces.append(b"X-Forwarded-Host: ")
+        pieces.append(host)
+        pieces.append(_END)
     if received:
         prefix = b"".join(received.get(b"x-forwarded-prefix", ())) + prefix
     if prefix:
-        lines.append((b"X-Forwarded-Prefix", prefix))
+        pieces.append(b"X-Forwarded-Prefix: %b\r\n" % prefix)
 
 
 _IS_FORWARDING: Final = NameMemo(is_forwarding)

@@ -147,12 +147,7 @@ class HttpUpstream:
             kept = [line for line in kept if line.name.lower() != b"host"]
         for line in kept:
             parts.append(line.wire)
-        for name, value in admission.lines.ours:
-            # One by one: compiled, an append costs a tenth of what a tuple and its unpacking do.
-            parts.append(name)
-            parts.append(b": ")
-            parts.append(value)
-            parts.append(b"\r\n")
+        parts += admission.lines.ours
         if facts.chunked:
             parts.append(b"Transfer-Encoding: chunked\r\n")
         elif facts.content_length is not None:

@@ -9,7 +9,7 @@ def test_an_admission_shows_its_route_and_no_header_value() -> None:
         route=compile_route(RouteSection(path="/*", name="all")),
         identity=None,
         target=b"/",
-        lines=Outgoing([], [(b"Cookie", b"c2VjcmV0")]),
+        lines=Outgoing([], [b"Cookie: ", b"c2VjcmV0", b"\r\n"]),
     )
     assert repr(admission) == "Admission(route all, identity None)"
     assert not admission.by_gateway

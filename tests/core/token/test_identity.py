@@ -72,7 +72,7 @@ def identity() -> Identity:
         facts(),
         identity(),
         Credential(SECRET.encode()),
-        Admission(route=ROUTE, identity=identity(), target=b"/", lines=Outgoing([], list(LINES))),
+        Admission(route=ROUTE, identity=identity(), target=b"/", lines=Outgoing([], [identity().wire])),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -116,6 +116,13 @@ def test_a_subject_is_hashed_for_the_log_once() -> None:
     assert it.hashed_subject == sha256(b"alice").hexdigest()[:16]
     assert it.hashed_subject is it.hashed_subject
     assert changed(it, subject=None).hashed_subject is None
+
+
+def test_what_the_log_keeps_of_it_is_found_again() -> None:
+    it, kept = identity(), object()
+    assert it.logged is None
+    it.keep_logged(kept)
+    assert it.logged is kept
 
 
 class Published:

@@ -50,7 +50,7 @@ def test_headers_and_claims_are_made_of_both() -> None:
 def test_everything_else_stays_as_the_token_says_it() -> None:
     made = whole(email="a@b")
     differs = {name for name in Identity.__slots__ if getattr(made, name) != getattr(BARE, name)}
-    assert differs == {"headers", "claims", "lacks", "bare", "good_until", "_holds_until"}
+    assert differs == {"wire", "claims", "lacks", "bare", "good_until", "_holds_until"}
     assert (made.lacks, made.bare, made.good_until) == (None, BARE, NOW + 60)
     assert made.ends_at == BARE.ends_at
 
