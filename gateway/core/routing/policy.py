@@ -71,7 +71,7 @@ def check_claims(route: Route, identity: Identity) -> None:
             continue
         claim = written(name)
         if found is None:
-            raise ClaimMismatch(f"route {route.name} asks for {claim}, which the token has as null")
+            raise ClaimMismatch(f"route {route.name} asks for {claim}, which is null")
         if found is ABSENT:
             nobody = "the token does not have" if identity.bare is None else "neither the token nor userinfo has"
             raise ClaimMismatch(f"route {route.name} asks for {claim}, which {nobody}")

@@ -131,7 +131,7 @@ def test_an_absent_claim_is_a_mismatch_and_all_claims_must_fit() -> None:
     told: list[tuple[dict[str, Any], str]] = [
         ({"a": "secret"}, "route a asks for another value of a"),
         ({}, "route a asks for a, which the token does not have"),
-        ({"a": None}, "route a asks for a, which the token has as null"),
+        ({"a": None}, "route a asks for a, which is null"),
         ({"a": "x"}, "route a asks for /b/c, which the token does not have"),
     ]
     for claims, evidence in told:
