@@ -89,6 +89,7 @@ site: $(VENV)/.site  ## docs/ as a site with search, in build/site; a link that 
 
 # Each lock is a closure and is installed without resolving, so that nothing but what stands in it is ever asked for. Source archives
 # are left out: they would be built by whatever is newest that day. The small locks start from the big one and keep its versions.
+# build-system.requires in pyproject.toml names the same versions: tests/test_locks.py says when it does not.
 lock: $(VENV)/.dev  ## pin every dependency anew, with all it needs
 	$(PIN) --upgrade --group dev -o requirements-dev.txt
 	cp requirements-dev.txt requirements-build.txt && $(PIN) --group build -o requirements-build.txt

@@ -19,12 +19,12 @@ class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
     """What hatchling calls before it packs a wheel."""
 
     def dependencies(self) -> list[str]:
-        """What it takes to compile: compilers of the locked version, and the types of whatever the modules import.
+        """What it takes to compile, as it is locked: compilers, and the types of whatever the modules import.
 
         Only a build in isolation asks, which has no hashes: README and `make` install the lock and build beside it.
         """
         lock = (Path(self.root) / "requirements-build.txt").read_text()
-        return [*re.findall(r"^(?:mypy|setuptools)==\S+", lock, re.MULTILINE), *self.metadata.core.dependencies]
+        return re.findall(r"^[\w.-]+==[^\\\n]+?(?= \\$)", lock, re.MULTILINE)
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Adds the compiled modules to a wheel. `version`: "editable" for a wheel that only points at the source."""
