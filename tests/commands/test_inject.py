@@ -55,7 +55,6 @@ def test_bytes_pass_as_they_are_there_and_back() -> None:
     assert there.returncode == 0, there.stderr
     assert there.stdout.startswith(text[:30])
     assert piped(there.stdout, "--remove").stdout == text
-    assert piped(there.stdout, *ISSUER).stdout == there.stdout
 
 
 def test_a_few_options_are_enough(run: program.Run, api: Path) -> None:

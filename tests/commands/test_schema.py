@@ -5,11 +5,11 @@ import json
 import jsonschema
 import pytest
 
-from tests.commands.program import run
+from tests.commands.program import Run
 
 
-def test_the_schema_is_a_json_schema_that_takes_the_sound_file_and_no_other() -> None:
-    done = run("schema")
+def test_the_schema_is_a_json_schema_that_takes_the_sound_file_and_no_other(here: Run) -> None:
+    done = here("schema")
     schema = json.loads(done.stdout)
     jsonschema.Draft202012Validator.check_schema(schema)
     sound = {
