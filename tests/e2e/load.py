@@ -11,7 +11,7 @@ from tests.wire import PATIENCE, Message, read_body
 #: bytes of a slow upload, seconds between two, and how many there are
 PIECE, PAUSE, PIECES = 1000, 0.1, 30
 #: seconds between a response and the next request of a client: so many clients that always ask say no more, and take all there is
-BETWEEN = 0.02
+BETWEEN = 0.05
 
 
 @dataclass

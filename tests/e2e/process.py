@@ -45,6 +45,8 @@ class GatewayProcess:
             while not (found := re.search(pattern, self.output.decode("utf-8", "replace"))):
                 self._told.clear()
                 await self._told.wait()
+                # Under load it says hundreds of lines a second: they are looked through together.
+                await asyncio.sleep(0.01)
         return found
 
     async def read(self, stream: asyncio.StreamReader) -> None:
@@ -61,7 +63,7 @@ class GatewayProcess:
                     if response.status == 200:
                         return
                 # What it waits for takes longer than to ask, and needs the processor.
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
 
     async def ask(
         self,

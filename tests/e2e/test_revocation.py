@@ -186,7 +186,7 @@ async def test_two_programs_with_one_store_refuse_within_a_second_what_either_of
                 while True:
                     async with session.get(gateway.url) as response:
                         assert response.status == 200
-                    await asyncio.sleep(0.005)
+                    await asyncio.sleep(0.02)
 
         working = [asyncio.create_task(busy(gateway)) for gateway in (first, second) for _ in range(2)]
         for gateway in (first, second):

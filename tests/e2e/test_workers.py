@@ -61,6 +61,11 @@ limits: {{drain_delay: 1s, drain: 10s}}
         yield gateway
 
 
+async def said(gateway: GatewayProcess, pattern: str, count: int) -> None:
+    """Waits until it has said so as many times."""
+    await gateway.wait_for("(?s)" + f"{pattern}.*?" * count)
+
+
 def records(gateway: GatewayProcess) -> list[dict[str, object]]:
     """The access log. Every line of the output must be whole."""
     lines = [json.loads(line) for line in gateway.output.decode().splitlines()]
@@ -137,7 +142,7 @@ async def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(director
             assert other in gateway.workers()
             # A worker says within a tenth of a second that it became ready: this one may have only just done so.
             await gateway.ready()
-            await until(lambda: len(re.findall(r"worker \d serves", gateway.output.decode())) == WORKERS + 1)
+            await said(gateway, r"worker \d serves", WORKERS + 1)
             assert len(gateway.workers()) == WORKERS
             await tally.more(100)
         # Each client was on one connection when that was cut.
@@ -160,7 +165,7 @@ async def test_a_worker_that_is_renewed_loses_nothing(directory: Path, issuer: D
         renewed = gateway.workers()[0]
         os.kill(renewed, signal.SIGTERM)
         await gateway.wait_for(rf"\(process {renewed}\) was told to end by somebody else: replaced")
-        await until(lambda: len(re.findall(r"worker \d serves", gateway.output.decode())) == WORKERS + 1)
+        await said(gateway, r"worker \d serves", WORKERS + 1)
         await tally.more(100)
         await until(lambda: tally.uploaded == 4)
         assert (tally.lost, tally.refused) == ([], 0)
@@ -172,7 +177,7 @@ async def test_workers_whose_supervisor_is_killed_end_by_themselves(directory: P
         async with load(gateway.url, issuer.access_token(), clients=4, uploads=2) as tally:
             await tally.more(20)
             gateway.process.kill()
-            await until(lambda: gateway.output.decode().count("the supervisor is gone: draining") == WORKERS)
+            await said(gateway, "the supervisor is gone: draining", WORKERS)
             # Their output ends when the last of them does.
             await until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
             await until(lambda: tally.refused == 4)

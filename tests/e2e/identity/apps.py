@@ -123,10 +123,11 @@ def _spring(directory: Path, port: str) -> list[str]:
     classpath = _jars()
     (directory / "Main.java").write_text(SPRING)
     (directory / "Me.java").write_text(blocks("identity.md", "Spring", "java")[0])
-    command = ["javac", "-nowarn", "-parameters", "-cp", classpath, "-d", "classes", "Main.java", "Me.java"]
-    subprocess.run(command, cwd=directory, check=True, timeout=BUILD_SECONDS, capture_output=True)
     # What makes one start of a JVM cheap.
     cheap = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx256m"]
+    options = ["-proc:none", "-nowarn", "-parameters", "-cp", classpath, "-d", "classes"]
+    command = ["javac", *(f"-J{option}" for option in cheap), *options, "Main.java", "Me.java"]
+    subprocess.run(command, cwd=directory, check=True, timeout=BUILD_SECONDS, capture_output=True)
     options = [f"--server.port={port}", "--server.address=127.0.0.1", "--spring.main.banner-mode=off"]
     return ["java", *cheap, "-cp", f"classes:{classpath}", "example.Main", *options]
 
