@@ -26,7 +26,7 @@ async def test_an_idle_gateway_is_small(tmp_path: Path) -> None:
     keys, config = tmp_path / "jwks.json", tmp_path / "gateway.yaml"
     keys.write_text(json.dumps(demo_issuer().jwks()))
     config.write_text(_CONFIG.format(keys))
-    async with serving(config=str(config)) as gateway:
+    async with serving(config=str(config), anew=True) as gateway:
         await gateway.ready()
         # What was let go is so a moment later.
         await asyncio.sleep(0.2)
