@@ -18,6 +18,17 @@ COMMANDS = ("init", "serve", "check", "rehearse", "schema", "explain", "revoke",
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code. `argv`: without the program's name, by default the process's."""
     words = sys.argv[1:] if argv is None else argv
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has read enough, as `head` does. The interpreter is not to try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    return code
+
+
+def _run(words: list[str]) -> int:
     if words and words[0] in _QUICK:
         from gateway.commands.quick import run_quickly
 
@@ -26,11 +37,4 @@ def main(argv: list[str] | None = None) -> int:
             return code
     from gateway.commands.parser import run_command
 
-    try:
-        code = run_command(COMMANDS, words)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever reads has read enough, as `head` does. The interpreter is not to try again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
-    return code
+    return run_command(COMMANDS, words)

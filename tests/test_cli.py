@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -106,11 +108,22 @@ def test_a_wrong_value_is_told_in_words(words: list[str], sentence: str, capsys:
     assert sentence in capsys.readouterr().err
 
 
-def test_whoever_has_read_enough_is_no_reason_for_a_traceback() -> None:
+def _unread(*words: str) -> tuple[int, str]:
+    """Exit code and complaints of a command whose output nobody reads any more."""
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "gateway", "schema"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-m", "gateway", *words], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(writing)
-    assert (done.returncode, done.stderr) == (1, "")
+    return done.returncode, done.stderr
+
+
+def test_whoever_has_read_enough_is_no_reason_for_a_traceback() -> None:
+    assert _unread("schema") == (1, "")
+
+
+def test_nor_is_whoever_has_of_what_probes_call() -> None:
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.handle_request).start()
+        assert _unread("health", "--url", f"http://127.0.0.1:{server.server_port}/none", "--expect", "404") == (1, "")
