@@ -70,8 +70,8 @@ def _compile(groups: dict[str, list[str]], root: Path, *, place: Path) -> dict[s
             debug_level="0",
         )
     for extension in extensions:
-        # Python's own flags ask for this warning. GCC reads the file again for it at each brace: a third of all its time for a
-        # million lines that nobody has indented.
+        # Python's own flags ask for this warning. GCC reads the file again for it at each brace: a third of all its
+        # time for a million lines that nobody has indented.
         extension.extra_compile_args.append("-Wno-misleading-indentation")
     command = build_ext(Distribution({"ext_modules": extensions}))
     command.build_lib, command.build_temp, command.parallel = str(place / "lib"), str(place / "temp"), len(groups)
