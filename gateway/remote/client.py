@@ -16,7 +16,7 @@ from yarl import URL
 
 from gateway.core.addresses import parse_url
 from gateway.libraries.asking import aiohttp
-from gateway.remote.fetched import FetchFailed, shown_address
+from gateway.remote.fetched import FetchFailed, no_address, shown_address
 from gateway.remote.http import failure_sentence, read_bounded, tls_context, trust
 from gateway.sampled import asking
 
@@ -124,8 +124,8 @@ class Client:
         shown = shown_address(address)
         try:
             parse_url(address)
-        except ValueError:
-            raise FetchFailed(f"{shown} is not an http or https address") from None
+        except ValueError as error:
+            raise FetchFailed(no_address(address, str(error))) from None
         url = URL(address)
         # Accept is the caller's to say; a client of aiohttp would add one of its own.
         sent = {"Accept": "application/json", **_HEADERS, **(headers or {})}

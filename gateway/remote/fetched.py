@@ -1,5 +1,6 @@
 """What comes of asking for a document, and what may be asked for. Imports no client: keys may be in a file."""
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ FETCH_TIMEOUT: Final = 5.0
 MAX_BYTES: Final = 256 * 1024
 #: What is shown of an address in a sentence, in characters.
 ADDRESS_SHOWN: Final = 200
+_USER: Final = re.compile(r"//[^/]*@")
 #: What a document may come as. Kubernetes responses 406 unless a key set is asked for by its own type (RFC 7517 section
 #: 8.5.1); plain JSON is what everybody else sends it as, and what nobody has labelled is read all the same.
 ACCEPT_JSON: Final = "application/json, */*;q=0.1"
@@ -50,8 +52,16 @@ def shown_address(url: "str | URL") -> str:
     try:
         text = str(URL(url).with_user(None).with_query(None).with_fragment(None))
     except ValueError:
-        text = str(url)
+        # None that could be asked; a user may stand in it all the same.
+        text = _USER.sub("//", re.split(r"[?#]", str(url), maxsplit=1)[0])
     return text.encode("unicode_escape").decode()[:ADDRESS_SHOWN]
+
+
+def no_address(text: str, why: str) -> str:
+    """Why an address is not asked. `why`: what it must or must not have."""
+    if text.startswith(("http://", "https://")):
+        return f"{shown_address(text)} is not asked: it {why}"
+    return f"{shown_address(text)} is not an http or https address"
 
 
 def parse_fetchable(text: str, issuer: Issuer) -> "URL":
@@ -61,8 +71,8 @@ def parse_fetchable(text: str, issuer: Issuer) -> "URL":
     """
     try:
         parse_url(text)
-    except ValueError:
-        raise FetchFailed(f"{shown_address(text)} is not an http or https address") from None
+    except ValueError as error:
+        raise FetchFailed(no_address(text, str(error))) from None
     if not is_fetchable(text, issuer=issuer.issuer, allow_http=issuer.allow_http):
         raise FetchFailed(f"{shown_address(text)} is plain http, which is not allowed")
     from yarl import URL  # noqa: PLC0415 -- see above

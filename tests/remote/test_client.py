@@ -102,9 +102,22 @@ async def test_what_is_too_large_or_too_slow_is_given_up(issuer: HostileIssuer, 
         await client.post(f"{issuer.url}/slow", form={}, timeout=0.1)
 
 
-@pytest.mark.parametrize("address", ["", "ftp://x/", "http://", "http://a b/", "http://u:sesame@127.0.0.1/"])
-async def test_what_is_no_address_is_not_asked(client: Client, address: str) -> None:
-    with pytest.raises(FetchFailed, match="is not an http or https address") as failure:
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("", "is not an http or https address"),
+        ("ftp://x/", "is not an http or https address"),
+        ("http://", "is not asked: it must be a URL with a valid host"),
+        ("http://a b/", "is not asked: it must be a URL without blanks"),
+        (
+            "http://u:sesame@127.0.0.1/",
+            "^http://127.0.0.1/ is not asked: it must not have a user or a password in its URL",
+        ),
+        ("http://u:sesame@[bad/?sesame", r"^http://\[bad/ is not asked: it must be a URL with a valid host"),
+    ],
+)
+async def test_what_is_no_address_is_not_asked(client: Client, address: str, why: str) -> None:
+    with pytest.raises(FetchFailed, match=why) as failure:
         await client.post(address, form={}, timeout=5)
     assert "sesame" not in str(failure.value)
 

@@ -122,6 +122,10 @@ async def test_the_addresses_tried_before_a_document_of_somebody_else_are_named_
         ({"jwks_uri": ["{url}/jwks"]}, "has no jwks_uri"),
         ({"jwks_uri": "/jwks"}, "not an http or https address"),
         ({"jwks_uri": "file:///etc/passwd"}, "not an http or https address"),
+        (
+            {"jwks_uri": "https://u:p@keys.example/jwks"},
+            "https://keys.example/jwks is not asked: it must not have a user",
+        ),
         ({"jwks_uri": "http://keys.example/jwks"}, "plain http, which is not allowed"),
         ([], "not an object"),
     ],
