@@ -182,7 +182,7 @@ class Gate:
             ending.waited = time.perf_counter() - asked
         try:
             ending.upstream_duration, ending.status = ending.waited, response.status
-            if response.status == 401 and self._tokens is not None:
+            if self._tokens is not None and response.status == 401:
                 self._tokens.unwelcome(ending.facts, admission)
             caller = admission.identity
             is_endless = caller is None or (caller.believed is not None and caller.believed.is_end)
