@@ -99,8 +99,9 @@ class PacedTls(asyncio.BufferedProtocol):
         self.is_cut = False
 
     async def begin(self, context: ssl.SSLContext, *, seconds: float, farewell: float) -> asyncio.Transport:
-        """The transport of TLS, which has begun: to be given to `hand_over` at once. OSError: it did not begin.
+        """The transport of TLS, which has begun. OSError: it did not begin.
 
+        Whoever awaits it gives it a protocol at once, and that to `hand_over`, for what came already.
         `seconds`: for which it may take; `farewell`: for which the client's is waited for in the end.
         """
         await self._pace.loop.connect_accepted_socket(lambda: self, self._socket)
@@ -118,10 +119,8 @@ class PacedTls(asyncio.BufferedProtocol):
         )
         return cast("asyncio.Transport", await with_memory_of_its_own(beginning))
 
-    def hand_over(self, transport: asyncio.Transport, protocol: asyncio.Protocol) -> None:
-        """From here on it is a connection as any other, of this protocol. `transport`: what `begin` gave."""
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
+    def hand_over(self, protocol: asyncio.Protocol) -> None:
+        """From here on it is a connection as any other, of this protocol, which has its transport already."""
         if self._early.data:
             protocol.data_received(self._early.data)
             self._early.data = b""  # uvloop goes on to know both of us

@@ -220,6 +220,25 @@ def test_who_goes_while_it_waits_leaves_nothing(tmp_path: Path, authority: Autho
 
 
 @LOOPS
+def test_authorities_that_change_meanwhile_make_the_first_response_the_last(
+    tmp_path: Path, authority: Authority, run: Run
+) -> None:
+    """The request comes with the end of the handshake, in one piece: asyncio has read it before anybody can hear it."""
+
+    async def main() -> None:
+        async with secured(tmp_path, authority) as it:
+            (client,) = of_all(port_of(it), it.context(), 1)
+            client.socket.send(client.hello)
+            await client.flight()
+            it.gateway.server.make_last()
+            client.finish()
+            assert b"\r\nConnection: close\r\n" in await client.response()
+            client.socket.close()
+
+    run(main())
+
+
+@LOOPS
 def test_what_comes_while_it_waits_is_bounded(tmp_path: Path, authority: Authority, run: Run) -> None:
     """More than any handshake takes, from many: what is not read yet is left to the kernel, and refused in the end."""
 

@@ -108,9 +108,11 @@ class Handshakes:
             return
         transport.set_write_buffer_limits(high=AHEAD)
         connection = Connection(self._listener)
-        handshake.hand_over(transport, cast("asyncio.Protocol", connection))
+        transport.set_protocol(cast("asyncio.Protocol", connection))
+        connection.connection_made(transport)
         if handshake.is_last:
             connection.wire.is_last = True
+        handshake.hand_over(cast("asyncio.Protocol", connection))
 
     def make_last(self) -> None:
         """From now on clients are known by other authorities than those under way."""
