@@ -16,7 +16,9 @@ from functools import cache
 from pathlib import Path
 
 _PROGRAM = Path(__file__).with_name("prepared_program.py")
-_ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
+#: that a command may take
+SECONDS = 60.0
 #: beginnings of variables that are heeded when a program is executed or imports: whoever sets those begins anew
 _HEEDED_EARLY = ("LD_", "FAKETIME", "PYTHON", "SSL_", "OPENSSL_", "MALLOC_", "GLIBC_")
 
@@ -57,7 +59,7 @@ class _Prepared:
         with its:
             self._program = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM.read_text(), str(its.fileno())],
-                pass_fds=[its.fileno()], cwd=_ROOT, stdout=subprocess.DEVNULL,
+                pass_fds=[its.fileno()], cwd=ROOT, stdout=subprocess.DEVNULL,
             )  # fmt: skip
 
     def fork(self, said: bytes, descriptors: Sequence[int]) -> None:
@@ -83,15 +85,26 @@ def can_be_prepared(env: Mapping[str, str]) -> bool:
     }
 
 
-async def forked(arguments: Sequence[str], env: Mapping[str, str], passed: Sequence[int] = ()) -> Running:
-    """`python -m gateway` with these arguments and variables, in the project's folder. `passed`: sockets, as systemd passes them."""
+async def forked(
+    arguments: Sequence[str], env: Mapping[str, str], passed: Sequence[int] = (), *, cwd: Path = ROOT
+) -> Running:
+    """`python -m gateway` with these arguments and variables. `passed`: sockets, as systemd passes them."""
     stdout, output = await _pipe()
     told, telling = await _pipe()
-    said = json.dumps({"arguments": list(arguments), "env": dict(env)}).encode()
+    said = json.dumps({"arguments": list(arguments), "env": dict(env), "cwd": str(cwd)}).encode()
     _prepared(os.getpid()).fork(said, [output, telling, *passed])
     os.close(output)
     os.close(telling)
     return Running(int(await told.readline()), stdout, told)
+
+
+async def ran(*arguments: str, cwd: Path = ROOT) -> tuple[int, str]:
+    """Exit code and output of a command, both streams as a terminal has them."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    process = await forked(arguments, env, cwd=cwd)
+    async with asyncio.timeout(SECONDS):
+        said = (await process.stdout.read()).decode()
+        return await process.wait(), said
 
 
 async def _pipe() -> tuple[asyncio.StreamReader, int]:

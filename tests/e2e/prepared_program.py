@@ -76,7 +76,7 @@ def tell(told: int, number: int) -> None:
 
 
 def become(wanted: dict[str, Any], output: int, passed: list[int]) -> NoReturn:
-    """Is from now on what `python -m gateway` with these arguments and variables is."""
+    """Is from now on what `python -m gateway` with these arguments and variables is, in that folder."""
     os.dup2(output, 1)
     os.dup2(output, 2)
     kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, APART) for descriptor in passed]
@@ -84,6 +84,7 @@ def become(wanted: dict[str, Any], output: int, passed: list[int]) -> NoReturn:
     for place, descriptor in enumerate(kept, FIRST):
         os.dup2(descriptor, place)
         os.close(descriptor)
+    os.chdir(wanted["cwd"])
     os.environ.clear()
     os.environ.update(wanted["env"])
     if passed:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from prepared import Running, can_be_prepared, forked
+from prepared import ROOT, Running, can_be_prepared, forked
 from yarl import URL
 
-ROOT = Path(__file__).parents[2]
+__all__ = ["ROOT"]
+
 START_SECONDS = 40.0
 STOP_SECONDS = 20.0
 #: characters: shorter runs of base64 occur by chance

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from process import ROOT, GatewayProcess, serving
+from prepared import ran
+from process import GatewayProcess, serving
 
 from gateway.core.config.file import Config
 from gateway.core.config.revocation import Revocation
@@ -129,12 +129,7 @@ async def test_who_comes_while_it_starts_is_not_admitted_before_the_list_is_know
 
 async def command(config: Path, *words: str) -> str:
     """What `bearer-gateway revoke` prints."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "revoke", *words, "--config", str(config),
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    printed, _ = await process.communicate()
-    return printed.decode()
+    return (await ran("revoke", *words, "--config", str(config)))[1]
 
 
 def written(path: Path, issuer: DemoIssuer, api: RawUpstream, more: str) -> Path:

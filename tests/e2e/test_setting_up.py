@@ -1,14 +1,12 @@
 """init, check --online and rehearse against a provider that nobody here wrote, the way docs/commands.md shows them."""
 
-import asyncio
-import os
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 from oidc.provider import API, OidcProvider
+from prepared import ran
 from process import serving
 
 from gateway.demo.echo import EchoApi
@@ -19,14 +17,9 @@ BLOCKS = re.findall(r"```console\n(.*?)```", (ROOT / "docs" / "commands.md").rea
 
 
 async def shell(words: list[str], cwd: Path) -> tuple[int, list[str]]:
-    """Exit code and lines, both streams as a terminal has them."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", *words, cwd=cwd, env={**environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode or 0, out.decode().splitlines()
+    """Exit code and lines."""
+    code, said = await ran(*words, cwd=cwd)
+    return code, said.splitlines()
 
 
 def heads(lines: list[str]) -> list[str]:

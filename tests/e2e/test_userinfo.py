@@ -1,12 +1,11 @@
 """Claims that tokens lack, through the real program: an OpenID provider from npm, replicas that share a Redis."""
 
-import asyncio
 import json
-import sys
 from pathlib import Path
 
 from oidc.provider import API, SERVICE_CLIENT, SERVICE_SECRET, SUBJECT, OidcProvider
-from process import ROOT, serving
+from prepared import ran
+from process import serving
 
 from gateway.demo.echo import EchoApi
 from gateway.demo.issuer import DemoIssuer
@@ -57,12 +56,8 @@ async def test_a_provider_that_refuses_the_token_leaves_the_claim_out_or_is_beli
 
 async def online(config: str) -> tuple[int, str]:
     """Exit code and output of `check --online`."""
-    checking = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gateway", "check", "--online", "--config", config),
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    said, _ = await checking.communicate()
-    return checking.returncode or 0, said.decode().partition("The configuration is sound.\n")[2]
+    code, said = await ran("check", "--online", "--config", config)
+    return code, said.partition("The configuration is sound.\n")[2]
 
 
 async def test_all_that_a_gateway_depends_on_is_tried_beforehand(
