@@ -23,7 +23,7 @@ from process import GatewayProcess, serving
 from tests.wire import RawClient, demo_issuer, get
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-SIZE = int(float(os.environ.get("BODY_GIB", "1")) * GIB)
+SIZE = int(float(os.environ.get("BODY_GIB", "0.5")) * GIB)
 #: bytes that repeat at a distance that no buffer has: what is lost, doubled or exchanged shows at once
 PERIOD = MIB - 61
 PATTERN = random.Random(4).randbytes(PERIOD)
@@ -292,7 +292,7 @@ def upload_in_chunks(address: str, size: int) -> int:
         return int(read_head(wire)[1])
 
 
-WARM_UP = 256 * MIB
+WARM_UP = 128 * MIB
 
 
 @pytest.mark.timeout(600)
