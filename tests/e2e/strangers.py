@@ -1,6 +1,7 @@
 """What strangers tried to get at a handler without its rule, as data: requests that differ from an honest one in one way."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 HOST = "api.test"
@@ -62,9 +63,10 @@ HEADERS = (
 OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X_HTTP_Method_Override")
 
 
-def attempts() -> list[Attempt]:
+@cache
+def attempts() -> tuple[Attempt, ...]:
     """All of them, each once."""
-    return list(dict.fromkeys(attempt for path in HONEST for attempt in _of(path)))
+    return tuple(dict.fromkeys(attempt for path in HONEST for attempt in _of(path)))
 
 
 def _of(path: str) -> Iterator[Attempt]:
