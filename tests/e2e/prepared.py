@@ -60,6 +60,7 @@ class _Prepared:
             self._program = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM.read_text(), str(its.fileno())],
                 pass_fds=[its.fileno()], cwd=ROOT, stdout=subprocess.DEVNULL,
+                env={name: value for name, value in os.environ.items() if not name.startswith(_HEEDED_EARLY)} | _HERE,
             )  # fmt: skip
 
     def fork(self, said: bytes, descriptors: Sequence[int]) -> None:
@@ -78,11 +79,17 @@ def _prepared(_: int) -> _Prepared:
     return prepared
 
 
+def _heeded(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.startswith(_HEEDED_EARLY)}
+
+
+#: of the tests, and so of the program that forks; a test may have variables of its own later
+_HERE = _heeded(os.environ)
+
+
 def can_be_prepared(env: Mapping[str, str]) -> bool:
     """Whether a program with these variables would import what others do, and run it alike."""
-    return {name: value for name, value in env.items() if name.startswith(_HEEDED_EARLY)} == {
-        name: value for name, value in os.environ.items() if name.startswith(_HEEDED_EARLY)
-    }
+    return _heeded(env) == _HERE
 
 
 async def forked(
