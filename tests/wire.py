@@ -517,11 +517,16 @@ async def _settled(before: set[asyncio.Task[Any]]) -> None:
 Start = Callable[..., Awaitable[Running]]
 
 
+@functools.cache
+def _keys() -> str:
+    return json.dumps(demo_issuer().jwks())
+
+
 def keys_file(directory: Path) -> str:
-    """The file in this folder with the keys of the usual issuer, which is written when it is not there."""
+    """The file in this folder with the keys of the usual issuer, written unless it has them: a test may have spoilt it."""
     path = directory / "jwks.json"
-    if not path.exists():
-        path.write_text(json.dumps(demo_issuer().jwks()))
+    if not path.exists() or path.read_text() != _keys():
+        path.write_text(_keys())
     return str(path)
 
 
