@@ -17,7 +17,7 @@ RUN_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)
 
 # Beside the compiler, and alone: tests/forked.py.
 FEW := --processes 2
-MANY := --processes 5
+MANY := --processes 6
 
 # The container image, by docker, podman or buildah: deploy/image/build.sh has the variables that it takes.
 IMAGE ?= bearer-gateway:$(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' gateway/__init__.py)

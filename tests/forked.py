@@ -1,4 +1,4 @@
-"""Tests in several processes, a plugin of pytest: `--processes 5`.
+"""Tests in several processes, a plugin of pytest: `--processes 6`.
 
 To find eighteen thousand tests takes more than ten seconds of a processor. That is done once: whoever runs them is forked behind it,
 takes one turn after the other from the process that collected, and tells it each report. Nothing else is shared: captured output,
@@ -31,7 +31,7 @@ from tests.durations import shares
 #: tests of a file at a time
 PIECE: Final = 40
 #: of the processes: how many run whole programs at most, and how many what computes; a machine with two processors bears so many
-PROGRAMS: Final = 3
+PROGRAMS: Final = 4
 COMPUTING: Final = 2
 #: seconds that one has for it when it is interrupted
 PUTS_AWAY: Final = 10.0
