@@ -21,6 +21,8 @@ from tests.wire import PATIENCE, until
 #: seconds of the processor in one turn of the loop: what is promised. So many handshakes at once take twice as much
 LONGEST = 0.05
 COUNT = 96
+#: buffers: far more than a heap has room for that others have used
+MANY = 1000
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -32,6 +34,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("clients"), "clients")
+
+
+class Ended(Exception):
+    """By the gateway."""
 
 
 class Client:
@@ -67,7 +73,8 @@ class Client:
     async def _read(self) -> bytes:
         async with asyncio.timeout(PATIENCE):
             data = await asyncio.get_running_loop().sock_recv(self.socket, 65536)
-        assert data
+        if not data:
+            raise Ended
         return data
 
 
@@ -152,8 +159,8 @@ def test_who_begins_at_once_makes_no_long_turn(
 
 
 @LOOPS
-def test_a_herd_that_comes_at_once_is_served_whole(tmp_path: Path, authority: Authority, run: Run) -> None:
-    """Three times as many as may be in a handshake: the rest waits in the kernel's queue, and nobody gives way."""
+def test_most_of_a_herd_that_comes_at_once_is_served(tmp_path: Path, authority: Authority, run: Run) -> None:
+    """Three times as many as may be in a handshake: the rest waits in the kernel's queue, and few have to give way."""
 
     async def main() -> None:
         async with secured(tmp_path, authority, limits={"connections": 600}) as it:
@@ -161,14 +168,18 @@ def test_a_herd_that_comes_at_once_is_served_whole(tmp_path: Path, authority: Au
             for client in herd:
                 client.socket.send(client.hello)
 
-            async def served(client: Client) -> bytes:
-                await client.flight()
-                client.finish()
-                return await client.response()
+            async def served(client: Client) -> bool:
+                try:
+                    await client.flight()
+                    client.finish()
+                    return (await client.response()).startswith(b"HTTP/1.1 401")
+                except (Ended, OSError):
+                    return False
 
-            responses = await asyncio.gather(*map(served, herd))
-            assert all(response.startswith(b"HTTP/1.1 401") for response in responses)
-            assert failures(it, "gave_way") is None
+            count = sum(await asyncio.gather(*map(served, herd)))
+            # Not held back, 60 are: the newest that came.
+            assert count > 120
+            assert count + (failures(it, "gave_way") or 0) == 180
             for client in herd:
                 client.socket.close()
 
@@ -286,16 +297,16 @@ def test_only_what_is_made_in_the_first_step_has_memory_of_its_own() -> None:
 
     async def steps() -> list[bytearray]:
         before = on_their_own()
-        first = [bytearray(LOOPS_BUFFER) for _ in range(200)]
-        assert on_their_own() - before > 150
+        first = [bytearray(LOOPS_BUFFER) for _ in range(MANY)]
+        assert on_their_own() - before > MANY // 2
         await asyncio.sleep(0)
         before = on_their_own()
-        first += [bytearray(LOOPS_BUFFER) for _ in range(200)]
+        first += [bytearray(LOOPS_BUFFER) for _ in range(MANY)]
         assert on_their_own() == before
         return first
 
     async def main() -> None:
-        assert len(await with_memory_of_its_own(steps())) == 400
+        assert len(await with_memory_of_its_own(steps())) == 2 * MANY
 
     asyncio.run(main())
 

@@ -80,5 +80,6 @@ def test_a_sidecar_says_who_writes_what_is_missing() -> None:
 def test_what_there_is_of_a_provider_is_said() -> None:
     assert "# At Keycloak (docs/providers.md#keycloak):" in text_of(a_plan(preset="keycloak"))
     assert "for Keycloak, recognised by its URL." in text_of(a_plan(preset="keycloak"))
-    assert "# At pingone" not in text_of(a_plan(preset="pingone"))
+    assert "# At pingone: the client asks for a scope" in text_of(a_plan(preset="pingone"))
+    assert "# At wso2" not in text_of(a_plan(preset="wso2"))
     assert [provider_name(name) for name in ("auth0", "logto", None)] == ["Auth0", "logto", "this provider"]

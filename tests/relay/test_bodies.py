@@ -133,11 +133,11 @@ async def test_a_client_that_owes_a_body_for_too_long_gets_408_and_the_upstream_
 
 
 async def test_a_body_that_comes_slowly_but_never_stops_is_served(start: Start) -> None:
-    gateway = await start(limits={"body_timeout": Seconds(0.2)})
+    gateway = await start(limits={"body_timeout": Seconds(0.6)})
     client = await gateway.client()
     await client.send(get("/", "Content-Length: 10", method="POST"))
     for _ in range(10):
-        await asyncio.sleep(0.06)  # this is what makes it slow
+        await asyncio.sleep(0.1)  # this is what makes it slow; all of it longer than body_timeout
         await client.send(b"a")
     assert (await client.response()).status == 200
     assert gateway.upstream.last.body == b"a" * 10
