@@ -73,7 +73,7 @@ def logout_token(*, alg: str = "ES256", typ: str | None = "logout+jwt", **change
         "iss": "https://issuer.test",
         "aud": "web",
         "sub": "alice",
-        "sid": "s-1",
+        "sid": "session-one",
         "iat": now,
         "exp": now + 120,
         "jti": "j",
@@ -133,7 +133,7 @@ def refused(response: Message, error: str = "invalid_request") -> bool:
 
 async def test_a_logout_ends_what_its_session_has_and_nothing_else(gateway: Running, client: RawClient) -> None:
     mine, sessionless, other_session, other_subject = (
-        access_token(sid="s-1"), access_token(), access_token(sid="s-2"), access_token("bob"),
+        access_token(sid="session-one"), access_token(), access_token(sid="session-two"), access_token("bob"),
     )  # fmt: skip
     for token in (mine, sessionless, other_session, other_subject):
         assert (await client.ask(asked(token))).status == 200
@@ -143,20 +143,20 @@ async def test_a_logout_ends_what_its_session_has_and_nothing_else(gateway: Runn
     statuses = [(await client.ask(asked(token))).status for token in (mine, sessionless, other_session, other_subject)]
     assert statuses == [401, 401, 200, 200]
     # Whoever logs in again gets tokens that were issued later.
-    assert (await client.ask(asked(access_token(sid="s-1", ago=-3)))).status == 200
+    assert (await client.ask(asked(access_token(sid="session-one", ago=-3)))).status == 200
     assert counted(gateway) == {"ok": 1.0}
     record = (await gateway.stdout.records(5))[4]
     assert (record["status"], record["method"], record["path"], record.get("reason")) == (200, "POST", PATH, None)
     assert "issuer issuer.test: a logout was heard: ok" in gateway.stderr.getvalue()
     # Nothing of it reached the API, and nothing of it is logged.
     assert all(request.start.startswith(b"GET / ") for request in gateway.upstream.requests)
-    gateway.silent_about("s-1", mine)
+    gateway.silent_about("session-one", mine)
     assert complaints(gateway) == []
 
 
 async def test_open_websockets_end_with_it(gateway: Running, client: RawClient) -> None:
-    mine, _ = await opened(gateway, handshake_with(access_token(sid="s-1")))
-    await opened(gateway, handshake_with(access_token(sid="s-2")))
+    mine, _ = await opened(gateway, handshake_with(access_token(sid="session-one")))
+    await opened(gateway, handshake_with(access_token(sid="session-two")))
     began = time.monotonic()
     assert (await client.ask(logout(logout_token()))).status == 200
     assert await mine.rest() == REVOKED
@@ -170,7 +170,7 @@ async def test_by_says_what_ends(start: Start, by: str, statuses: list[int]) -> 
     gateway = await start(section={"by": by, "path": "/bye"})
     client = await gateway.client()
     assert (await client.ask(logout(logout_token(), path="/bye?from=a%20test"))).status == 200
-    tokens = (access_token(sid="s-1"), access_token(), access_token(sid="s-2"))
+    tokens = (access_token(sid="session-one"), access_token(), access_token(sid="session-two"))
     assert [(await client.ask(asked(token))).status for token in tokens] == statuses
 
 
@@ -194,7 +194,7 @@ async def test_what_can_end_nothing_is_counted_and_told_once(start: Start) -> No
     # Before any token has come nobody can know.
     assert (await client.ask(logout(logout_token(sid="s-0")))).status == 200
     assert (await client.ask(asked(access_token()))).status == 200
-    for sid in ("s-1", "s-2"):
+    for sid in ("session-one", "session-two"):
         assert (await client.ask(logout(logout_token(sid=sid)))).status == 200
     assert counted(gateway) == {"ok": 1.0, "unmatched": 2.0}
     (warning,) = complaints(gateway)

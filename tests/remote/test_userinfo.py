@@ -217,6 +217,7 @@ async def test_a_retry_after_that_is_no_date_is_a_failure_like_others(world: Wor
     assert isinstance(await refusal(world.userinfo(on_failure="refuse")), UserInfoUnavailable)
 
 
+@pytest.mark.alone
 async def test_nobody_waits_longer_for_a_turn_than_two_responses_may_take(world: World) -> None:
     async def hang(request: web.Request) -> web.StreamResponse:
         await asyncio.Event().wait()
