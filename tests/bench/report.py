@@ -1,6 +1,7 @@
 """docs/benchmarks.md: what was measured, on what, with which settings, and where the project is behind."""
 
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -125,10 +126,12 @@ def _machine(store: Store, column: Column) -> Iterator[str]:
     """What the figures of a column are from."""
     yield f"**{column.processor.title}**"
     yield ""
-    for number, run in enumerate(column.runs):
-        rows = dict.fromkeys(line.row for line in store.lines if _run_of(column, line) == number)
-        which = "" if len(column.runs) == 1 else f": {', '.join(rows)}"
-        yield f"- {run.date}, {run.rounds} rounds of {run.seconds} s for each contender{which}"
+    # Measured in pieces: the machine and the versions are said once for all runs in a row that had them.
+    for _, alike in groupby(enumerate(column.runs), lambda one: (one[1].machine, one[1].versions)):
+        for number, run in alike:
+            rows = dict.fromkeys(line.row for line in store.lines if _run_of(column, line) == number)
+            which = "" if len(column.runs) == 1 else f": {', '.join(rows)}"
+            yield f"- {run.date}, {run.rounds} rounds of {run.seconds} s for each contender{which}"
         yield from (f"- {line}" for line in run.machine)
         yield f"- {', '.join(run.versions)}"
     yield ""

@@ -59,6 +59,8 @@ def test_rows_that_a_run_leaves_out_stay_with_the_day_they_are_from() -> None:
     text = page(store, "")
     assert "- 2026-11-27, 9 rounds of 3 s for each contender: single" in text
     assert "- 2026-12-24, 9 rounds of 3 s for each contender: hot" in text
+    # Both were of one machine and the same versions, which are said once.
+    assert text.count(f"\n- {RUN.machine[0]}\n") == text.count(f"\n- {', '.join(RUN.versions)}\n") == 1
 
 
 def test_a_run_of_which_nothing_is_left_is_not_told_of() -> None:
