@@ -84,7 +84,7 @@ class Pace:
 class PacedTls(asyncio.BufferedProtocol):
     """One connection until its TLS has begun. A protocol of the socket's transport, and of nobody else's concern."""
 
-    __slots__ = ("_early", "_heard", "_pace", "_socket", "_tls", "_transport", "is_cut")
+    __slots__ = ("_early", "_heard", "_is_over", "_pace", "_socket", "_tls", "_transport", "is_cut")
 
     #: of the socket; from connection_made on
     _transport: asyncio.Transport
@@ -96,6 +96,8 @@ class PacedTls(asyncio.BufferedProtocol):
         self._tls: asyncio.BufferedProtocol | None = None
         self._heard = b""
         self._early: Final = _Early()
+        #: nothing more comes behind what was heard
+        self._is_over = False
         self.is_cut = False
 
     async def begin(self, context: ssl.SSLContext, *, seconds: float, farewell: float) -> asyncio.Transport:
@@ -117,7 +119,11 @@ class PacedTls(asyncio.BufferedProtocol):
             ssl_handshake_timeout=seconds,
             ssl_shutdown_timeout=farewell,
         )
-        return cast("asyncio.Transport", await with_memory_of_its_own(beginning))
+        transport = await with_memory_of_its_own(beginning)
+        if transport is None or self._tls is None:
+            # asyncio says nothing of a connection that is lost in the turn in which TLS begins.
+            raise ConnectionResetError
+        return transport
 
     def hand_over(self, protocol: asyncio.Protocol) -> None:
         """From here on it is a connection as any other, of this protocol, which has its transport already."""
@@ -127,6 +133,9 @@ class PacedTls(asyncio.BufferedProtocol):
         if self._tls is not None:
             self._transport.set_protocol(self._tls)
             self.pass_on()
+            if self._is_over:
+                # uvloop reads what came with the end of a handshake in a moment of its own, which is before that.
+                self._pace.loop.call_soon(self._tell_end, self._tls)
             self._tls = None
 
     def cut(self) -> None:
@@ -143,12 +152,27 @@ class PacedTls(asyncio.BufferedProtocol):
                 self._tls.get_buffer(len(data))[: len(data)] = data  # type: ignore[index]
                 self._tls.buffer_updated(len(data))
             self._transport.resume_reading()
+            if self._is_over:
+                # Who has just begun TLS is handed over before that.
+                self._pace.loop.call_soon(self._end)
 
     def _step_between(self) -> None:
         self._tls = cast("asyncio.BufferedProtocol", self._transport.get_protocol())
         self._transport.set_protocol(self)
         if self._heard:
             self._pace.hear(self)
+        elif self._is_over:
+            self._end()
+
+    def _end(self) -> None:
+        """Nothing more comes, and all that came before had its turn; unless it was handed over meanwhile."""
+        if self._tls is not None and not self._heard:
+            self._tell_end(self._tls)
+
+    def _tell_end(self, tls: asyncio.BufferedProtocol) -> None:
+        """TLS has no half."""
+        if not tls.eof_received():
+            self._transport.close()
 
     # Of the socket
 
@@ -169,10 +193,12 @@ class PacedTls(asyncio.BufferedProtocol):
         if is_first and self._tls is not None:
             self._pace.hear(self)
 
-    def eof_received(self) -> None:
-        """TLS has no half."""
-        if self._tls is not None:
-            self._tls.eof_received()
+    def eof_received(self) -> bool:
+        """Told once what was heard before has had its turn; the transport stays until then."""
+        self._is_over = True
+        if self._tls is not None and not self._heard:
+            self._pace.loop.call_soon(self._end)
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """To the loops' TLS a connection that ends without an error is one that has begun."""

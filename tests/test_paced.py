@@ -187,6 +187,28 @@ def test_most_of_a_herd_that_comes_at_once_is_served(tmp_path: Path, authority: 
 
 
 @LOOPS
+def test_who_ends_right_behind_its_request_gets_its_response(tmp_path: Path, authority: Authority, run: Run) -> None:
+    """So many at once that most wait for their turn: the end of each comes behind what it said."""
+
+    async def main() -> None:
+        async with secured(tmp_path, authority, limits={"connections": 600}) as it:
+            crowd = of_all(port_of(it), it.context(), 48)
+            for client in crowd:
+                client.socket.send(client.hello)
+            await asyncio.gather(*(client.flight() for client in crowd))
+            for client in crowd:
+                client.finish()
+                client.socket.shutdown(socket.SHUT_WR)
+            responses = await asyncio.gather(*(client.response() for client in crowd))
+            assert all(response.startswith(b"HTTP/1.1 401") for response in responses)
+            for client in crowd:
+                client.socket.close()
+            await until(lambda: under_way(it) == 0)
+
+    run(main())
+
+
+@LOOPS
 def test_who_says_nothing_or_half_delays_nobody(tmp_path: Path, authority: Authority, run: Run) -> None:
     async def main() -> None:
         async with secured(tmp_path, authority, limits={"connections": 500}) as it:

@@ -16,14 +16,17 @@ def shown(value: object) -> str:
 
 #: ports that nobody needs to write
 _USUAL_PORTS: Final = (("https://", ":443"), ("http://", ":80"))
-#: texts of a stranger that are compared
+#: texts of a stranger that are compared, and by how many characters one may be longer than what is wanted
 _COMPARED: Final = 20
+_LONGER: Final = 16
 
 
 def near_miss(found: Iterable[object], wanted: Iterable[str]) -> str:
     """What alone keeps one of `found` from being one of `wanted`, as the end of a sentence; empty: more than that."""
-    texts = [text for text in islice(found, _COMPARED) if isinstance(text, str)]
-    pairs = [(text, other) for other in wanted for text in texts]
+    others = tuple(wanted)
+    longest = max(map(len, others), default=0) + _LONGER
+    texts = [text for text in islice(found, _COMPARED) if isinstance(text, str) and len(text) <= longest]
+    pairs = [(text, other) for other in others for text in texts]
     for one, other in pairs:
         if one.rstrip("/") == other.rstrip("/"):
             return "; they differ by the slash at the end"

@@ -16,7 +16,7 @@ FETCH_TIMEOUT: Final = 5.0
 MAX_BYTES: Final = 256 * 1024
 #: What is shown of an address in a sentence, in characters.
 ADDRESS_SHOWN: Final = 200
-_USER: Final = re.compile(r"//[^/]*@")
+_USER: Final = re.compile(r"/+.*@", re.DOTALL)
 #: What a document may come as. Kubernetes responses 406 unless a key set is asked for by its own type (RFC 7517 section
 #: 8.5.1); plain JSON is what everybody else sends it as, and what nobody has labelled is read all the same.
 ACCEPT_JSON: Final = "application/json, */*;q=0.1"
@@ -52,8 +52,8 @@ def shown_address(url: "str | URL") -> str:
     try:
         text = str(URL(url).with_user(None).with_query(None).with_fragment(None))
     except ValueError:
-        # None that could be asked; a user may stand in it all the same.
-        text = _USER.sub("//", re.split(r"[?#]", str(url), maxsplit=1)[0])
+        # None that could be asked; a user may stand in it all the same, with whatever signs in the password.
+        text = re.split(r"[?#]", _USER.sub("//", str(url)), maxsplit=1)[0]
     return text.encode("unicode_escape").decode()[:ADDRESS_SHOWN]
 
 

@@ -38,3 +38,9 @@ def test_the_usual_port_of_plain_http_is_none_either() -> None:
 def test_a_stranger_has_no_more_than_twenty_texts_compared() -> None:
     assert near_miss(["x"] * 20 + ["A"], ["a"]) == ""
     assert near_miss(["x"] * 19 + ["A"], ["a"]) == "; they differ by capital letters"
+
+
+def test_a_text_that_is_much_longer_than_what_is_wanted_is_compared_with_nothing() -> None:
+    assert near_miss(["https://a.example" + "/" * 16], ["https://a.example"]) != ""
+    assert near_miss(["https://a.example" + "/" * 17], ["https://a.example"]) == ""
+    assert near_miss(["x"], []) == ""

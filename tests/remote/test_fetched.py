@@ -46,6 +46,15 @@ def test_plain_http_is_for_loopback_issuers_on_loopback_or_where_it_is_allowed(
 
 def test_an_address_is_shown_without_user_and_query_and_in_printable_ascii() -> None:
     assert shown_address("https://u:p@id.example/x?key=1#f") == "https://id.example/x"
+    # What nobody could ask, for the signs in the password.
+    for text in (
+        "https://u:p/w@id.example/x",
+        "https://u:p#w@id.example/x",
+        "https://u:p?w@id.example/x",
+        "https:/u:p@id.example/x",
+    ):
+        assert shown_address(text).endswith("id.example/x")
+        assert "u:" not in shown_address(text)
     shown = shown_address("nö\r\n\x1b[31m" + "x" * 1_000)
     assert shown.isascii()
     assert shown.isprintable()
