@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.kubernetes.tools import COMPILING, HOME, BuildFailed, once, say
+from tests.kubernetes.tools import COMPILING, HOME, UNCOLLECTED, BuildFailed, once, say
 
 STABLE, BETA = "v1.71.0", "v0.165.0"
 _COLLECTOR: Final = "go.opentelemetry.io/collector"
@@ -92,7 +92,7 @@ def _build(made: Path) -> None:
     (work / "go.mod").write_text(f"module otelcol\n\ngo 1.26\n\nrequire (\n{needed})\n")
     made.parent.mkdir(exist_ok=True)
     command = ["go", "build", "-mod=mod", *COMPILING, "-ldflags=-s -w", "-o", str(made), "."]
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOCACHE": str(work / "cache")}
+    environment = {**os.environ, **UNCOLLECTED, "GOCACHE": str(work / "cache")}
     done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
     shutil.rmtree(work, ignore_errors=True)
     if done.returncode != 0:
