@@ -19,7 +19,7 @@ class PushedOut:
     One in which nothing comes back costs a place in a set, and lets everything in.
     """
 
-    __slots__ = ("_back", "_before", "_half", "_latest", "_many", "_returning")
+    __slots__ = ("_back", "_before", "_half", "_latest", "_many", "_out", "_out_before", "_returning")
 
     def __init__(self, max_entries: int) -> None:
         """`max_entries`: at most, and of the memory that they were pushed out of."""
@@ -32,6 +32,9 @@ class PushedOut:
         self._returning = 0
         #: how many came back while most did, ever
         self._back = 0
+        #: of those that came back and were kept out the latest, and those before them
+        self._out: set[bytes] = set()
+        self._out_before: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._latest) + len(self._before)
@@ -44,8 +47,8 @@ class PushedOut:
 
     def forget(self, digest: bytes) -> None:
         """This one is kept, and no longer among them; no error when it was not."""
-        self._latest.discard(digest)
-        self._before.discard(digest)
+        for some in (self._latest, self._before, self._out, self._out_before):
+            some.discard(digest)
 
     def may_push(self, digest: bytes) -> bool:
         """Whether this one, for which there is no room, is worth what it pushes out. Whoever was never here is."""
@@ -56,4 +59,13 @@ class PushedOut:
         if self._returning <= self._many:
             return True
         self._back += 1
-        return self._back % ONE_IN == 0
+        return self._back % ONE_IN == 0 or self._was_kept_out(digest)
+
+    def _was_kept_out(self, digest: bytes) -> bool:
+        """Whether it comes again that soon: more often than what goes round, whoever has so many of those."""
+        if digest in self._out or digest in self._out_before:
+            return True
+        if len(self._out) >= self._many // 3:
+            self._out_before, self._out = self._out, set()
+        self._out.add(digest)
+        return False

@@ -184,6 +184,19 @@ def test_of_somewhat_more_bytes_than_fit_most_are_found() -> None:
     assert len(tokens) == 1000
 
 
+def test_tokens_of_others_are_found_beside_somebody_with_more_than_fit() -> None:
+    """Each of a hundred comes four times while the tokens of one go round: a tenth of all that is kept, or less."""
+    tokens = VerifiedTokens(max_entries=1000)
+    found = count = 0
+    for step in range(24_000):
+        look_up(tokens, [step % 1200])
+        if step % 3 == 0:
+            hit = look_up(tokens, [10_000 + step // 3 % 100])
+            if step > 6_000:
+                found, count = found + hit, count + 1
+    assert found > 0.9 * count
+
+
 @pytest.mark.parametrize("count", [2_000, 10_000])
 def test_of_many_more_than_fit_none_are_found_as_before(count: int) -> None:
     tokens = VerifiedTokens(max_entries=1000)
