@@ -12,33 +12,18 @@
 
 import asyncio
 import contextlib
-import ctypes
 import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Coroutine, Generator
-from types import coroutine
-from typing import Any, Final, TypeVar, cast
+from typing import Final, cast
 
-_T = TypeVar("_T")
+from gateway.tls_memory import with_memory_of_its_own
 
 #: seconds of one turn of the loop
 TURN: Final = 0.002
 #: bytes that are read at a time, and of those that wait for their turn the most; far more than a handshake takes
 READ: Final = 16 * 1024
-
-
-#: bytes of a record of TLS at most (RFC 8446 section 5.1)
-RECORD: Final = 16 * 1024
-#: bytes that uvloop has for what it reads of each connection with TLS, of which mostly a page is used
-LOOPS_BUFFER: Final = 256 * 1024
-#: bytes from which an object gets memory of its own from the kernel, otherwise (docs/decisions.md, 27)
-MAPPED_FROM: Final = 1024 * 1024
-#: malloc.h
-_M_MMAP_THRESHOLD: Final = -3
-#: mallopt(3); None: not glibc
-_mallopt: Final = getattr(ctypes.CDLL(None), "mallopt", None)
 
 
 class Pace:
@@ -217,19 +202,6 @@ class PacedTls(asyncio.BufferedProtocol):
             self._tls.resume_writing()
 
 
-class Records(ssl.SSLObject):
-    """For `sslobject_class` of a context: reads a record at a time, which is all that there ever is to be had.
-
-    The loops ask for 256 KiB, which would be taken from the memory of the process first, and mostly given back.
-    """
-
-    def read(self, len: int = RECORD, buffer: Any = None) -> Any:  # noqa: A002 -- that is its name
-        """As SSLObject has it, and by what it has: the call of it would be 2 % of a request over TLS."""
-        if buffer is not None:
-            return self._sslobj.read(len, buffer)  # type: ignore[attr-defined]
-        return self._sslobj.read(RECORD if len > RECORD else len)  # type: ignore[attr-defined]  # noqa: FURB136 -- a call less
-
-
 class _Early(asyncio.Protocol):
     """Hears what came right behind a handshake, before anybody else can."""
 
@@ -241,31 +213,3 @@ class _Early(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Kept."""
         self.data += data
-
-
-@coroutine
-def with_memory_of_its_own(steps: Coroutine[Any, Any, _T]) -> Generator[Any, Any, _T]:
-    """Awaits it; in its first step objects get memory of their own from the size of the loop's buffer on.
-
-    In one heap with all else such a buffer takes five pages more: what is there for a moment comes behind the last one.
-    """
-    try:
-        _map_from(LOOPS_BUFFER)
-        try:
-            waited = steps.send(None)
-        finally:
-            _map_from(MAPPED_FROM)
-        while True:
-            try:
-                sent = yield waited
-            except BaseException as error:  # noqa: BLE001 -- it is theirs
-                waited = steps.throw(error)
-            else:
-                waited = steps.send(sent)
-    except StopIteration as end:
-        return cast("_T", end.value)
-
-
-def _map_from(count: int) -> None:
-    if _mallopt is not None:
-        _mallopt(_M_MMAP_THRESHOLD, count)

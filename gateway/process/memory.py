@@ -9,8 +9,8 @@ from typing import Final
 
 from gateway.core.config.file import Config, upstreams_of
 from gateway.decisions.calls import MAX_CONNECTIONS
-from gateway.paced import MAPPED_FROM
 from gateway.process.listening import ADMIN_CONNECTIONS, DECISION_CONNECTIONS
+from gateway.tls_memory import MAPPED_FROM, map_from
 
 #: descriptors for everything that is neither a client's nor the upstream's connection
 RESERVED_DESCRIPTORS: Final = 64
@@ -23,7 +23,7 @@ COLLECTED_TWICE_AFTER: Final = 2
 #: bytes of freed memory that the process keeps for what comes next
 KEPT_FREE: Final = 16 * 1024 * 1024
 #: malloc.h
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD = -1
 
 log = logging.getLogger("gateway")
 
@@ -76,6 +76,6 @@ def settle_memory() -> None:
     with contextlib.suppress(AttributeError):
         library = ctypes.CDLL(None)
         library.mallopt(_M_TRIM_THRESHOLD, KEPT_FREE)
-        library.mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM)
+        map_from(MAPPED_FROM)
         # What reading the configuration took is wanted by nobody for long: a megabyte between what stays.
         library.malloc_trim(0)

@@ -8,9 +8,9 @@ from typing import Final, Protocol
 
 from gateway.core.config.file import Config
 from gateway.core.config.tls import ListenerTls
-from gateway.paced import Records
 from gateway.process.listening import CannotStart
 from gateway.settings.files import MAX_FILE, certificate_end, check_client_certificate, read_named, read_trust
+from gateway.tls_memory import Records
 
 #: seconds between two looks at the files
 INTERVAL: Final = 10.0

@@ -106,3 +106,15 @@ def bound_to(pair: Pair) -> str:
     digest = sha256(ssl.PEM_cert_to_DER_cert(pair[0].read_text())).digest()
     cnf = {"x5t#S256": urlsafe_b64encode(digest).rstrip(b"=").decode()}
     return f"Authorization: Bearer {demo_issuer().access_token(alg='ES256', exp=4_000_000_000, cnf=cnf)}"
+
+
+def under_way(it: Secured) -> int:
+    """How many are in a handshake."""
+    assert it.gateway.server.handshakes is not None
+    return it.gateway.server.handshakes.under_way
+
+
+def failures(it: Secured, reason: str) -> float | None:
+    """How many handshakes failed for it."""
+    registry = it.gateway.gateway._metrics.registry
+    return registry.get_sample_value("gateway_tls_handshakes_failed_total", {"reason": reason})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.config.section import Seconds
-from tests.relay.client.secured import Secured, secured
+from tests.relay.client.secured import Secured, failures, secured, under_way
 from tests.relay.test_faults import LOOPS, Run
 from tests.relay.upstream.test_dialing import Authority
 from tests.wire import PATIENCE, Conversation, RawClient, get, until
@@ -17,16 +17,6 @@ from tests.wire import PATIENCE, Conversation, RawClient, get, until
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("tls"))
-
-
-def under_way(it: Secured) -> int:
-    assert it.gateway.server.handshakes is not None
-    return it.gateway.server.handshakes.under_way
-
-
-def failures(it: Secured, reason: str) -> float | None:
-    registry = it.gateway.gateway._metrics.registry
-    return registry.get_sample_value("gateway_tls_handshakes_failed_total", {"reason": reason})
 
 
 def open_connections(it: Secured) -> float | None:
