@@ -217,17 +217,17 @@ async def test_a_retry_after_that_is_no_date_is_a_failure_like_others(world: Wor
     assert isinstance(await refusal(world.userinfo(on_failure="refuse")), UserInfoUnavailable)
 
 
-@pytest.mark.alone
 async def test_nobody_waits_longer_for_a_turn_than_two_responses_may_take(world: World) -> None:
-    async def hang(request: web.Request) -> web.StreamResponse:
-        await asyncio.Event().wait()
-        raise AssertionError
+    async def take_long(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.3)  # this is what makes the others wait; 400 of them for more than 1 s
+        return web.Response(status=404)
 
-    world.issuer.response_by(ME, hang)
-    userinfo = world.userinfo(on_failure="refuse", timeout=Seconds(0.4), endpoint=world.issuer.url + ME)
+    world.issuer.response_by(ME, take_long)
+    userinfo = world.userinfo(on_failure="refuse", timeout=Seconds(0.5), endpoint=world.issuer.url + ME)
     asking = [refusal(userinfo, b"token-%d" % number) for number in range(400)]
-    evidence = {one.evidence for one in await asyncio.gather(*asking)}
-    assert "local: others are asked about first" in evidence
+    evidence = [one.evidence for one in await asyncio.gather(*asking)]
+    assert evidence.count("local: others are asked about first") > 100
+    assert evidence.count("local: others are asked about first") < 400
 
 
 async def test_what_is_known_counts_in_a_silence(world: World) -> None:
