@@ -304,6 +304,8 @@ class Acceptor:
         self._opening: set[asyncio.Task[object]] = set()
         self._resuming: asyncio.TimerHandle | None = None
         self._told = False
+        #: takes some in the next turn
+        self._is_put_off = False
         self._resume()
 
     async def close(self, *, others_go_on: bool = False) -> None:
@@ -332,6 +334,20 @@ class Acceptor:
                 self._loop.remove_reader(listener.fileno())
 
     def _accept_some(self, listener: socket.socket) -> None:
+        """Some of those who are here. Where they would push out others, these are heard first."""
+        if self._handshakes is None or self._handshakes.have_room(self._at_once):
+            self._accept_most(listener)
+        elif not self._is_put_off:
+            self._is_put_off = True
+            self._loop.call_soon(self._accept_behind, listener)
+
+    def _accept_behind(self, listener: socket.socket) -> None:
+        """All that came in the turn before was heard."""
+        self._is_put_off = False
+        if listener.fileno() >= 0:
+            self._accept_most(listener)
+
+    def _accept_most(self, listener: socket.socket) -> None:
         for _ in range(self._at_once):
             is_behind = self._handshakes is not None and self._handshakes.pace.is_behind
             if is_behind or not self._accept(listener):

@@ -77,6 +77,10 @@ class Handshakes:
         self._most = max(1, max_connections // PART)
         self._timeout = float(config.limits.header_timeout)
 
+    def have_room(self, count: int) -> bool:
+        """Whether so many more can begin without anybody's giving way."""
+        return len(self._open) + count <= self._most
+
     async def run(self, connection: socket.socket) -> None:
         """One handshake to its end, one way or the other. Raises nothing."""
         handshake = Handshake(connection, self.pace)
@@ -105,6 +109,7 @@ class Handshakes:
         self._forget(handshake)
         if handshake.is_cut:
             transport.abort()
+            self._count(_GAVE_WAY)
             return
         transport.set_write_buffer_limits(high=AHEAD)
         connection = Connection(self._listener)
@@ -152,11 +157,14 @@ class Handshakes:
 
     def _note(self, failure: OSError, *, gave_way: bool) -> None:
         reason = _GAVE_WAY if gave_way else _reason_of(failure)
-        if self._observer is not None:
-            self._observer.happened(HandshakeFailed(reason))
+        self._count(reason)
         if reason not in (_CLOSED, _GAVE_WAY):
             self._failed += 1
             self._last = _shown(failure, reason)
+
+    def _count(self, reason: str) -> None:
+        if self._observer is not None:
+            self._observer.happened(HandshakeFailed(reason))
 
 
 def _reason_of(failure: OSError) -> str:
