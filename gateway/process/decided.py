@@ -1,6 +1,7 @@
 """How a supervisor has its workers use another configuration: all of them, or none. Both ends of the talk.
 
-PREPARE n, with the configuration; each builds it, and says whether it could. Then COMMIT n, or ABORT n, to all.
+PREPARE n, with the configuration; each builds it, and says whether it could. Then COMMIT n, or ABORT n, to all; who
+uses it says that too.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ ABORT: Final = b"abort "
 RESPONSE: Final = b"~"
 #: seconds for a worker to build it, and to begin to use it
 WITHIN: Final = 15.0
+#: seconds for which those that are to use it are waited for until they do: they have begun by then, or hang
+USED_WITHIN: Final = 2.0
 #: seconds between two looks whether all serve
 _LOOK: Final = 0.05
 
@@ -68,7 +71,7 @@ class Deciding:
         """`workers`: those that there are now."""
         self._workers = workers
         self._number = 0
-        #: who was asked about the number of now, and what each said: problems, in sentences
+        #: who was asked about the number of now, or told to use it, and what each said: problems, in sentences
         self._asked: dict[Talker, asyncio.Future[list[str]]] = {}
 
     def hear(self, worker: Talker, line: bytes) -> None:
@@ -116,11 +119,18 @@ class Deciding:
 
     def commit(self) -> None:
         """Has it used by those that built it; any other begins anew. What new ones are given is decided before."""
+        built, self._asked = self._asked, {}
         for worker in tuple(self._workers()):
-            if worker in self._asked and not worker.is_gone:
+            if worker in built and not worker.is_gone:
+                self._asked[worker] = asyncio.get_running_loop().create_future()
                 worker.tell(b"%b%d\n" % (COMMIT, self._number))
             else:
                 worker.replace()
+
+    async def until_used(self) -> None:
+        """Waits until all that were told to use it do, or have ended; not for long."""
+        if self._asked:
+            await asyncio.wait(self._asked.values(), timeout=USED_WITHIN)
 
     def abort(self) -> None:
         """Has it used by none."""
@@ -150,7 +160,7 @@ class Obeying:
             assert isinstance(wanted, Wanted)
             self._do(self._prepare(number, wanted))
         elif line.startswith(COMMIT):
-            self._do(self._commit())
+            self._do(self._commit(int(line.removeprefix(COMMIT))))
         elif line.startswith(ABORT):
             self._do(self._replaceable.abort())
         else:
@@ -176,13 +186,14 @@ class Obeying:
         finally:
             self._tell(b"%b%d %b\n" % (RESPONSE, number, msgspec.json.encode(list(problems))))
 
-    async def _commit(self) -> None:
+    async def _commit(self, number: int) -> None:
         try:
             await self._replaceable.commit()
         except Exception:
             # All others use it: whoever cannot makes room for one that begins with it.
             self._give_up()
             raise
+        self._tell(b"%b%d []\n" % (RESPONSE, number))
 
     async def stop(self) -> None:
         """Ends what is under way. May be called twice."""

@@ -190,6 +190,8 @@ class Supervisor:
         self._signer = signer
         self._program.reconfigure(config)
         self._admin.reconfigure(key_set=None if signer is None else signer.published, probes=config.probes)
+        # Whoever asked for it may look at once.
+        await self._deciding.until_used()
         return ()
 
     def drain(self) -> None:

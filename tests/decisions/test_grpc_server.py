@@ -108,7 +108,9 @@ async def test_so_many_calls_are_under_way_and_no_more() -> None:
     async with serving(serve) as (server, channel):
         ask = channel.unary_unary(CHECK)
         waiting = [asyncio.ensure_future(ask(question())) for _ in range(MAX_CALLS)]
-        await until(lambda: under_way == MAX_CALLS)
+        await until(lambda: under_way == MAX_CALLS or any(call.done() for call in waiting))
+        # Which one ended, if one did, and how.
+        assert [call for call in waiting if call.done()] == []
         # On another connection: one has room for as many streams.
         async with grpc.aio.insecure_channel(server.address, options=ALONE) as other:
             assert await refused(other.unary_unary(CHECK)(question())) is grpc.StatusCode.RESOURCE_EXHAUSTED

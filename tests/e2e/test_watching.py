@@ -217,7 +217,7 @@ async def test_every_metric_that_is_asked_for_is_exported(
     assert 0 <= counted(page, "gateway_event_loop_lag_seconds") < 60
     assert counted(page, "process_open_fds") > 10 * workers
     assert counted(page, "process_resident_memory_bytes") > 20_000_000 * (workers + (workers > 1))
-    assert counted(page, "process_cpu_seconds_total") > 0.1 * workers
+    assert counted(page, "process_cpu_seconds_total") > 0.02 * workers
     assert len(re.findall(r'^gateway_config_info\{hash="[0-9a-f]{12}"\} 1\.0$', page, re.MULTILINE)) == 1
     assert counted(page, "gateway_own_duration_seconds_count") == ASKED
     assert counted(page, "gateway_jwks_age_limit_seconds") > 86400

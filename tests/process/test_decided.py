@@ -97,9 +97,50 @@ async def test_all_use_it() -> None:
     it = deciding(*workers)
     assert await it.prepare(WANTED) == []
     it.commit()
+    await it.until_used()
+    for worker in workers:
+        assert (worker.gateway.did, worker.replaced) == (["prepare", "commit"], 0)
+        await worker.idle()
+
+
+async def test_until_all_use_it_is_waited_for_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Gateway):
+        async def commit(self) -> None:
+            self.did.append("begins")
+            await go_on.wait()
+            await super().commit()
+
+    go_on = asyncio.Event()
+    workers = [Worker(Gateway()), Worker(Slow()), Worker(Slow())]
+    it = deciding(*workers)
+    assert await it.prepare(WANTED) == []
+    it.commit()
+    # A bound that nobody comes near, so that it is what they say that ends it.
+    monkeypatch.setattr(decided, "USED_WITHIN", 60.0)
+    waiting = asyncio.create_task(it.until_used())
+    while workers[2].gateway.did == ["prepare"]:  # noqa: ASYNC110 -- nobody says so
+        await asyncio.sleep(0.001)
+    assert not waiting.done()
+    go_on.set()
+    await waiting
+    assert [worker.gateway.did[-1] for worker in workers] == ["commit"] * 3
+    go_on.clear()
+    assert await it.prepare(WANTED) == []
+    it.commit()
+    monkeypatch.setattr(decided, "USED_WITHIN", 0.01)
+    await it.until_used()
+    # One that ends does not keep anybody waiting.
+    monkeypatch.setattr(decided, "USED_WITHIN", 60.0)
+    for worker in workers[1:]:
+        it.ended(worker)
+    await it.until_used()
+    go_on.set()
     for worker in workers:
         await worker.idle()
-        assert (worker.gateway.did, worker.replaced) == (["prepare", "commit"], 0)
+
+
+async def test_who_never_was_told_is_not_waited_for() -> None:
+    await deciding().until_used()
 
 
 async def test_one_that_cannot_keeps_all_from_it() -> None:
