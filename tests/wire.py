@@ -27,6 +27,7 @@ from gateway.observe.log import set_up_logging
 from gateway.process.app import Gateway
 from gateway.relay.client.connection import Connection
 from gateway.relay.client.server import Server
+from gateway.relay.outbox import outbox_of
 from gateway.relay.upstream.connections import Connections
 from gateway.relay.upstream.pool import Pool
 from gateway.relay.upstream.upstreams import HttpUpstreams
@@ -486,6 +487,9 @@ async def running(
             await gateway.start()
         await until(lambda: all(issuer.first_fetch_ended for issuer in gateway.assembly.issuers.status()))
         it.server.listener.serves_at_once = WAY.serves_at_once
+        if not WAY.serves_at_once:
+            # The other way is all of the other way: what is written waits for the end of its turn, also alone.
+            outbox_of(asyncio.get_running_loop()).one_by_one = 0
         yield it
     finally:
         for client in it.clients:

@@ -12,7 +12,6 @@ from gateway.core.errors import BadRequest, ClientDisconnected, Draining, Intern
 from gateway.ports import Exchange
 from gateway.prompt import PromptTask
 from gateway.relay.client.body import RequestBody
-from gateway.relay.client.closing import end_writing
 from gateway.relay.client.crowd import BEGINNING, IDLING, LINGERING, NOWHERE, TAKING
 from gateway.relay.client.exchange import ClientExchange, refusal_bytes
 from gateway.relay.client.listener import Listener
@@ -242,6 +241,7 @@ class Connection:
                     turn_ends = now + self._listener.turns.share
                 elif now > turn_ends:
                     self._is_put_off = True
+                    self.wire.outbox.send()
                     self._listener.turns.put_off(self._go_on)
         if parser.unread > AHEAD or self.wire.is_held:
             self.wire.hold(held=parser.unread > AHEAD)
@@ -336,6 +336,7 @@ class Connection:
                     now = time.monotonic()
                     if now > turn_ends > 0:
                         turn_ends = 0.0
+                        self.wire.outbox.send()
                         await listener.turns.next()
                     elif not turn_ends:
                         turn_ends = now + listener.turns.share
@@ -388,7 +389,7 @@ class Connection:
         self.phase.linger(self._listener.now())
         self._stop_reading()
         self._move(LINGERING)
-        end_writing(self.wire.transport)
+        self.wire.end_writing()
 
     def _fail(self, *, has_begun: bool) -> None:
         """A bug in the service: the client is told, or cut off; and nothing more is served."""

@@ -145,7 +145,7 @@ class ClientExchange:
         raw, whole = response.raw, response.whole
         if raw is not None and whole is not None and not lines and response.status != 204:
             self.bytes_out = len(whole)
-            self._wire.write(self._begin(raw, closing=False, body=whole))
+            self._write(self._begin(raw, closing=False, body=whole))
             if self._wire.is_full:
                 await self._wire.drained()
             return
@@ -169,13 +169,20 @@ class ClientExchange:
             body = b"" if bodyless or whole is None else whole
             self.bytes_out = len(body)
             framed = chunk.whole(body) if chunked else body
-            self._wire.write(self._begin(raw, closing=close_delimited, body=framed))
+            self._write(self._begin(raw, closing=close_delimited, body=framed))
         else:
             self._wire.write(self._begin(raw, closing=close_delimited))
             streaming = self._stream(response, chunked=chunked)
             await (self._go_on(streaming, by) if response.is_endless else streaming)
         if self._wire.is_full:
             await self._wire.drained()
+
+    def _write(self, whole: bytes) -> None:
+        """A whole response."""
+        if self.keep_alive:
+            self._wire.write_soon(whole)
+        else:
+            self._wire.write(whole)
 
     async def _stream(self, response: Response, *, chunked: bool) -> None:
         wire = self._wire
@@ -253,7 +260,8 @@ class ClientExchange:
         self.bytes_out = len(body)
         wire = self._wire
         head = head_bytes(status, reason, with_lines(list(headers), lines))
-        wire.write_own(self._begin(head, closing=closing, body=body))
+        whole = self._begin(head, closing=closing, body=body)
+        wire.write_own(whole, soon=self.keep_alive)
         if wire.is_full:
             await wire.drained()
 

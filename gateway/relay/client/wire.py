@@ -4,8 +4,9 @@ import asyncio
 from typing import Final
 
 from gateway.core.errors import ClientDisconnected, Refusal
-from gateway.relay.client.closing import has_left, reset, unacknowledged
+from gateway.relay.client.closing import end_writing, has_left, reset, unacknowledged
 from gateway.relay.client.peer import Peer
+from gateway.relay.outbox import LARGEST, outbox_of
 from gateway.relay.waiting import FlowControl
 
 #: seconds that our own farewell has to get on its way
@@ -24,12 +25,14 @@ class Wire:
         "_is_held",
         "_own_from",
         "_own_to",
+        "_soon",
         "_stalled_since",
         "_taken",
         "cut_by",
         "flow",
         "is_gone",
         "is_last",
+        "outbox",
         "peer",
         "transport",
         "written",
@@ -40,7 +43,11 @@ class Wire:
         #: it is kept when the connection has ended
         self.transport: Final = transport
         self.peer = peer
-        self.flow: Final = FlowControl(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self.flow: Final = FlowControl(loop)
+        #: what is written at the end of this turn of the loop
+        self.outbox: Final = outbox_of(loop)
+        self._soon = b""
         #: the next response ends it
         self.is_last = False
         #: why the gateway itself cut it, if it did
@@ -92,7 +99,7 @@ class Wire:
     @property
     def untaken(self) -> int:
         """Bytes that were written, and that the client has not taken."""
-        return self.transport.get_write_buffer_size()
+        return self.transport.get_write_buffer_size() + len(self._soon)
 
     def write(self, data: bytes) -> None:
         """Writes. ClientDisconnected."""
@@ -100,13 +107,38 @@ class Wire:
         if self.is_gone or self._closes or transport.is_closing():
             raise ClientDisconnected("the connection is closed")
         self.written += len(data)
+        if self._soon:
+            data = self._soon + data
+            self._soon = b""
         transport.write(data)
 
-    def write_own(self, data: bytes) -> None:
-        """Writes what the gateway says itself, and the client can ask for again. ClientDisconnected."""
+    def write_soon(self, data: bytes) -> None:
+        """Writes, with what others write in this turn of the loop. ClientDisconnected."""
+        if not self.is_open:
+            raise ClientDisconnected("the connection is closed")
+        if len(self._soon) + len(data) > LARGEST or not (self._soon or self.outbox.takes(self)):
+            self.write(data)
+        else:
+            self.written += len(data)
+            self._soon += data
+
+    def send(self) -> None:
+        """Writes what is to be written in this turn now."""
+        data, self._soon = self._soon, b""
+        if data and not (self.is_gone or self.transport.is_closing()):
+            self.transport.write(data)
+
+    def write_own(self, data: bytes, *, soon: bool = False) -> None:
+        """Writes what the gateway says itself, and the client can ask for again. ClientDisconnected.
+
+        `soon`: as by `write_soon`.
+        """
         if self.written != self._own_to:
             self._own_from = self.written
-        self.write(data)
+        if soon:
+            self.write_soon(data)
+        else:
+            self.write(data)
         self._own_to = self.written
 
     @property
@@ -151,10 +183,12 @@ class Wire:
     def lose(self) -> None:
         """There is no client any more."""
         self.is_gone = True
+        self._soon = b""
         self.flow.resume()
 
     def close(self) -> None:
         """Ends it once what was written is sent. May be called twice."""
+        self.send()
         if self.peer.scheme == "https" and self._owed() > _FULL:
             self._closes = True
         # asyncio's transports of TLS cannot be aborted any more once they were closed twice.
@@ -163,7 +197,12 @@ class Wire:
 
     def _owed(self) -> int:
         """Bytes that the client has not, as far as somebody can tell: below TLS there is another buffer."""
-        return 0 if self.is_gone else self.transport.get_write_buffer_size() + unacknowledged(self.transport)
+        return 0 if self.is_gone else self.untaken + unacknowledged(self.transport)
+
+    def end_writing(self) -> None:
+        """Ends our side of it once what was written is sent, where that can be said without closing."""
+        self.send()
+        end_writing(self.transport)
 
     def leave(self) -> None:
         """Waits for nobody's farewell, once it was closed: TLS has one on both sides (RFC 8446 section 6.1)."""
@@ -177,6 +216,7 @@ class Wire:
 
     def abort(self) -> None:
         """Cuts it, in a way that nobody takes for an end."""
+        self._soon = b""
         reset(self.transport)
 
     def is_stalled(self, now: float) -> bool:
@@ -185,7 +225,7 @@ class Wire:
 
     def check(self, now: float, *, send_timeout: float) -> None:
         """Cuts off who takes nothing of a response, and who left unheard. `now`: seconds of the clock."""
-        left = self._owed() if self._closes else self.transport.get_write_buffer_size()
+        left = self._owed() if self._closes else self.untaken
         if self._closes and left <= _FULL:
             self._closes = False
             self.close()

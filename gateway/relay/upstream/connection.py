@@ -5,8 +5,6 @@ Knows nothing of other connections: who gets which is `pool`, and what is tried 
 
 import asyncio
 import contextlib
-import os
-import select
 from collections.abc import Awaitable, Callable
 from typing import Final, cast
 
@@ -17,13 +15,13 @@ from gateway.ports import Exchange
 from gateway.relay.http1.chunk import LAST, chunk
 from gateway.relay.http1.chunk import whole as whole_chunk
 from gateway.relay.http1.response_head import ResponseHead
+from gateway.relay.outbox import LARGEST, outbox_of
 from gateway.relay.upstream.turn import HELD, Turn
+from gateway.relay.upstream.unheard import Unheard, last_words
 from gateway.relay.waiting import FlowControl, Signal
 
 #: seconds for which the upstream's 100 is awaited before the client is asked for its body all the same
 CONTINUE_AFTER: Final = 1.0
-#: bytes that are read at once of what was said before an end
-_READ: Final = 256 * 1024
 #: of the loop, until it has read what was here
 _TURNS: Final = 3
 
@@ -49,7 +47,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._now = now or loop.time
         self._continue_after = continue_after
         self._transport: asyncio.Transport | None = None
-        self._poll: select.poll | None = None
+        self._unheard = Unheard()
         #: the request under way, or the last one; None: it is idle, or had none yet
         self._turn: Turn | None = None
         #: something came, or the connection failed
@@ -57,6 +55,9 @@ class UpstreamConnection(asyncio.Protocol):
         #: a client that expects 100 may be asked for its body
         self._invited = Signal(loop)
         self._flow = FlowControl(loop)
+        self._outbox = outbox_of(loop)
+        #: the request that is sent at the end of this turn of the loop
+        self._soon = b""
         self._has_ended = False
         #: an end may have come with what is received, and be told only behind it: nobody sees it in the kernel
         self._is_tls = False
@@ -108,13 +109,9 @@ class UpstreamConnection(asyncio.Protocol):
 
         Over TLS nobody could read it any more: there `_listen` comes first.
         """
-        transport = self._transport
-        assert transport is not None
-        if self._is_tls:
-            return
-        with contextlib.suppress(OSError, ValueError):
-            descriptor = transport.get_extra_info("socket").fileno()
-            while data := os.read(descriptor, _READ):
+        assert self._transport is not None
+        if not self._is_tls:
+            for data in last_words(self._transport):
                 self.data_received(data)
 
     def eof_received(self) -> None:
@@ -144,11 +141,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _has_something(self) -> bool:
         """Whether the kernel has bytes of the upstream, or its end, that the loop did not read yet."""
-        if self._poll is None:
-            assert self._transport is not None
-            self._poll = select.poll()
-            self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(self._poll.poll(0))
+        assert self._transport is not None
+        return self._unheard.is_there(self._transport)
 
     @property
     def is_reusable(self) -> bool:
@@ -184,26 +178,56 @@ class UpstreamConnection(asyncio.Protocol):
 
     # Sending the request
 
-    def ask(self, facts: Facts, head: bytes, client: Exchange, *, timeout: float, is_last: bool = False) -> None:
+    def ask(
+        self,
+        facts: Facts,
+        head: bytes,
+        client: Exchange,
+        *,
+        timeout: float,
+        is_last: bool = False,
+        is_whole: bool = False,
+    ) -> None:
         """Sends a request, its head as it stands; `response` tells what came of it.
 
-        `timeout`: seconds of silence. `is_last`: no request may follow it here. Closed, or what the body raises.
+        `timeout`: seconds of silence. `is_last`: no request may follow it here. `is_whole`: its body stands behind the
+        head. Closed, or what the body raises.
         """
         transport = self._transport
         if self.is_lost or transport is None:
             raise Closed
         self._turn = turn = Turn(facts, client, timeout=timeout, is_last=is_last)
-        body, chunked, waits = client.body, facts.chunked, facts.expects_continue
+        body, chunked, waits = None if is_whole else client.body, facts.chunked, facts.expects_continue
         whole = None if body is None or waits else body.take_whole()
         if whole is not None:
             head += whole_chunk(whole) if chunked else whole
-        transport.write(head)
         if body is None or whole is not None:
             turn.is_sent = True
             turn.deadline = self._now() + timeout
+            if len(head) <= LARGEST and self._outbox.takes(self):
+                self._soon = head
+            else:
+                transport.write(head)
         else:
+            transport.write(head)
             sending = self._send_body(turn, transport, body, chunked=chunked, waits=waits)
             turn.body_task = self._loop.create_task(sending)
+
+    def send(self) -> None:
+        """Writes the request that waited for the end of the turn."""
+        if self.is_lost or self._turn is None or self._transport is None or not self._soon:
+            return
+        if self.is_reused and self._has_something():
+            # What was said before the request was made is not its response.
+            self._fail(self._turn, Closed())
+            return
+        data, self._soon = self._soon, b""
+        self._transport.write(data)
+
+    @property
+    def unsent(self) -> bytes:
+        """The whole of a request of which nothing was sent, since the connection ended before; else nothing."""
+        return self._soon
 
     async def _send_body(
         self, turn: Turn, transport: asyncio.Transport, body: Body, *, chunked: bool, waits: bool
@@ -320,6 +344,9 @@ class UpstreamConnection(asyncio.Protocol):
         if turn is None:
             # RFC 9112 section 9.2: what comes unasked belongs to nobody.
             self.abort()
+            return
+        if self._soon:
+            self._fail(turn, Closed())
             return
         refusal = turn.receive(data)
         if refusal is not None:

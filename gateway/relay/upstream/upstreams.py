@@ -91,18 +91,22 @@ class HttpUpstream:
         connection = connections.find(kind)
         if connection is None or connections.is_old(connection):
             connection = await connections.get(kind, connection)
-        is_second = False
+        is_second = is_whole = False
         response: ResponseHead | None = None
         while response is None:
             if is_second:
                 connection = await connections.get_fresh(kind)
             try:
-                connection.ask(facts, head, client, timeout=timeout, is_last=is_last)
+                connection.ask(facts, head, client, timeout=timeout, is_last=is_last, is_whole=is_whole)
                 while (response := connection.response()) is None:
                     await connection.news()
             except Closed:
                 connection.abort()
-                self._check_again(facts, client, is_reused=connection.is_reused, is_second=is_second)
+                unsent = connection.unsent
+                if unsent and not is_second:
+                    head, is_whole = unsent, True
+                else:
+                    self._check_again(facts, client, is_reused=connection.is_reused, is_second=is_second)
                 is_second = True
             except BaseException:
                 connection.abort()
