@@ -10,6 +10,7 @@
 # heard. Where only one at a time has something to say, as with a single client, it is written at once.
 
 import asyncio
+import logging
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary, ref
 
@@ -19,6 +20,8 @@ MOST: Final = 16
 ONE_BY_ONE: Final = 64
 #: bytes that may wait of one; more are written at once
 LARGEST: Final = 16 * 1024
+
+log = logging.getLogger("gateway.relay")
 
 
 class Sender(Protocol):
@@ -67,7 +70,11 @@ class Outbox:
         """All of them now: somebody is about to take long."""
         waiting, self._waiting = self._waiting, []
         for sender in waiting:
-            sender.send()
+            try:
+                sender.send()
+            except Exception:
+                # A bug of one, and the others wait all the same.
+                log.exception("what was to be written was not")
 
     def _end(self) -> None:
         """The turn is over."""

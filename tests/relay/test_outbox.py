@@ -94,6 +94,17 @@ async def test_no_more_than_so_many_wait() -> None:
     assert said[-3:] == ["first", "second", "behind"]
 
 
+async def test_a_bug_of_one_keeps_no_other_from_writing(caplog: pytest.LogCaptureFixture) -> None:
+    def fails() -> None:
+        raise RuntimeError("a bug")
+
+    said: list[str] = []
+    outbox().takes(Noted(said, "first", then=fails))
+    outbox().takes(Noted(said, "second"))
+    await until(lambda: "second" in said)
+    assert "what was to be written was not" in caplog.text
+
+
 def test_each_loop_has_one_and_keeps_none_behind_its_end() -> None:
     async def main() -> "weakref.ref[asyncio.AbstractEventLoop]":
         assert outbox() is outbox()

@@ -216,7 +216,7 @@ class Wire:
 
     def abort(self) -> None:
         """Cuts it, in a way that nobody takes for an end."""
-        self._soon = b""
+        self.send()
         reset(self.transport)
 
     def is_stalled(self, now: float) -> bool:
