@@ -119,7 +119,8 @@ class Connection:
         self._listener.lost(self)
 
     def eof_received(self) -> None:
-        """The client ended its side: so do we, since there is nobody to write to."""
+        """The client ended its side: so do we, once what was written is sent, since there is nobody to write to."""
+        self.wire.send()
 
     def pause_writing(self) -> None:
         """The client takes less than is written."""
@@ -351,8 +352,7 @@ class Connection:
 
     def _take_request(self) -> RequestHead | Broken | None:
         """What is to be served next, once."""
-        request = self._request
-        self._request = None
+        request, self._request = self._request, None
         return request
 
     def _is_asked(self) -> bool:

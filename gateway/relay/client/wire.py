@@ -113,10 +113,14 @@ class Wire:
         transport.write(data)
 
     def write_soon(self, data: bytes) -> None:
-        """Writes, with what others write in this turn of the loop. ClientDisconnected."""
+        """Writes, with what others write in this turn of the loop. ClientDisconnected.
+
+        What is written first is written at once: over TLS the end of a client that says all it has to say with its
+        handshake may be heard in the same turn.
+        """
         if not self.is_open:
             raise ClientDisconnected("the connection is closed")
-        if len(self._soon) + len(data) > LARGEST or not (self._soon or self.outbox.takes(self)):
+        if not self.written or len(self._soon) + len(data) > LARGEST or not (self._soon or self.outbox.takes(self)):
             self.write(data)
         else:
             self.written += len(data)
