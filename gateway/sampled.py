@@ -194,10 +194,11 @@ class Sampler:
         named: bytes | None = None
         count = 0
         has_state = has_id = False
-        for name, value in facts.headers:
+        for line in facts.lines:
+            name = line.name
             length = len(name)
             if length == 11 and name.lower() == _TRACEPARENT:
-                named, count = value, count + 1
+                named, count = line.value, count + 1
             elif length == 10 and name.lower() == _TRACESTATE:
                 has_state = True
             elif length == 12 and name.lower() == _REQUEST_ID:
@@ -225,8 +226,8 @@ class Sampler:
                 return ending, facts
             trace_id, span_id = told.trace_id, new_span_id()
         is_random = told is not None and told.is_random
-        line = write_traceparent(trace_id, span_id, is_sampled=is_sampled, is_random=is_random)
-        ending.upstream_lines = ((_TRACEPARENT, line),)
+        written = write_traceparent(trace_id, span_id, is_sampled=is_sampled, is_random=is_random)
+        ending.upstream_lines = ((_TRACEPARENT, written),)
         return ending, facts
 
     def begin_errand(self, use: str, issuer: str) -> Errand | None:
