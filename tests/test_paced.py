@@ -1,6 +1,7 @@
 """TLS that begins on many connections at once holds nobody up, and whoever says nothing holds up nobody else."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import time
@@ -11,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from gateway.paced import READ, TURN
+from gateway.relay.outbox import outbox_of
 from tests.relay.client.secured import Secured, failures, secured, under_way
 from tests.relay.test_faults import LOOPS, Run
 from tests.relay.upstream.test_dialing import Authority
@@ -19,6 +21,7 @@ from tests.wire import PATIENCE, until
 #: seconds of the processor in one turn of the loop: what is promised. So many handshakes at once take twice as much
 LONGEST = 0.05
 COUNT = 96
+REQUESTS = 3
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -52,19 +55,26 @@ class Client:
         """The server's first words."""
         self._incoming.write(await self._read())
 
-    def finish(self) -> None:
-        """Our last ones, and a request right behind them."""
+    def finish(self, requests: int = 1) -> None:
+        """Our last ones, and requests right behind them."""
         self._tls.do_handshake()
-        self._tls.write(REQUEST)
+        self._tls.write(REQUEST * requests)
         self.socket.send(self._outgoing.read())
 
     async def response(self) -> bytes:
         while True:
-            self._incoming.write(await self._read())
             try:
                 return self._tls.read(READ)
             except ssl.SSLWantReadError:
-                continue
+                self._incoming.write(await self._read())
+
+    async def responses(self) -> bytes:
+        """All of them, until the gateway ends the connection."""
+        said = b""
+        with contextlib.suppress(Ended, ssl.SSLZeroReturnError):
+            while True:
+                said += await self.response()
+        return said
 
     async def _read(self) -> bytes:
         async with asyncio.timeout(PATIENCE):
@@ -177,16 +187,17 @@ def test_who_ends_right_behind_its_request_gets_its_response(tmp_path: Path, aut
     """So many at once that most wait for their turn: the end of each comes behind what it said."""
 
     async def main() -> None:
+        outbox_of(asyncio.get_running_loop()).one_by_one = 0
         async with secured(tmp_path, authority, limits={"connections": 600}) as it:
             crowd = of_all(port_of(it), it.context(), 48)
             for client in crowd:
                 client.socket.send(client.hello)
             await asyncio.gather(*(client.flight() for client in crowd))
             for client in crowd:
-                client.finish()
+                client.finish(REQUESTS)
                 client.socket.shutdown(socket.SHUT_WR)
-            responses = await asyncio.gather(*(client.response() for client in crowd))
-            assert all(response.startswith(b"HTTP/1.1 401") for response in responses)
+            responses = await asyncio.gather(*(client.responses() for client in crowd))
+            assert [response.count(b"HTTP/1.1 401") for response in responses] == [REQUESTS] * len(crowd)
             for client in crowd:
                 client.socket.close()
             await until(lambda: under_way(it) == 0)

@@ -154,6 +154,23 @@ def test_large_responses_come_between_small_ones(tmp_path: Path, run: Run, size:
     run(main())
 
 
+@LOOPS
+def test_who_has_to_make_room_with_a_response_that_waits_gets_it_and_a_clean_end(tmp_path: Path, run: Run) -> None:
+    async def main() -> None:
+        async with together(tmp_path) as gateway:
+            client = await gateway.client()
+            bad = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+            assert (await client.ask(bad)).status == 401
+            served = await gateway.only_connection()
+            served.data_received(bad)
+            assert served.wire.untaken > 0
+            assert served.give_way()
+            assert (await client.rest()).startswith(b"HTTP/1.1 401")
+            await gateway.connections(0)
+
+    run(main())
+
+
 # Requests
 
 

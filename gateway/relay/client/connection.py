@@ -150,7 +150,7 @@ class Connection:
         wire = self.wire
         has_page = self._place == TAKING and self.phase.serves
         self._move(NOWHERE)
-        if not (has_page or wire.untaken):
+        if not (has_page or wire.is_owed()):
             self.close()
             wire.leave()
             return True

@@ -23,6 +23,7 @@ class Wire:
         "_did_move",
         "_had",
         "_is_held",
+        "_is_new",
         "_own_from",
         "_own_to",
         "_soon",
@@ -48,6 +49,9 @@ class Wire:
         #: what is written at the end of this turn of the loop
         self.outbox: Final = outbox_of(loop)
         self._soon = b""
+        #: nothing waits for that: TLS hears of its client's end without us, and that may come in the turn in which its
+        #: handshake ends, behind all that the client had to say
+        self._is_new = peer.scheme == "https"
         #: the next response ends it
         self.is_last = False
         #: why the gateway itself cut it, if it did
@@ -113,14 +117,10 @@ class Wire:
         transport.write(data)
 
     def write_soon(self, data: bytes) -> None:
-        """Writes, with what others write in this turn of the loop. ClientDisconnected.
-
-        What is written first is written at once: over TLS the end of a client that says all it has to say with its
-        handshake may be heard in the same turn.
-        """
+        """Writes, with what others write in this turn of the loop. ClientDisconnected."""
         if not self.is_open:
             raise ClientDisconnected("the connection is closed")
-        if not self.written or len(self._soon) + len(data) > LARGEST or not (self._soon or self.outbox.takes(self)):
+        if self._is_new or len(self._soon) + len(data) > LARGEST or not (self._soon or self.outbox.takes(self)):
             self.write(data)
         else:
             self.written += len(data)
@@ -131,6 +131,11 @@ class Wire:
         data, self._soon = self._soon, b""
         if data and not (self.is_gone or self.transport.is_closing()):
             self.transport.write(data)
+
+    def is_owed(self) -> bool:
+        """Whether the client has yet to take of what was written, or was to be, which is sent before."""
+        self.send()
+        return self.untaken > 0
 
     def write_own(self, data: bytes, *, soon: bool = False) -> None:
         """Writes what the gateway says itself, and the client can ask for again. ClientDisconnected.
@@ -229,6 +234,7 @@ class Wire:
 
     def check(self, now: float, *, send_timeout: float) -> None:
         """Cuts off who takes nothing of a response, and who left unheard. `now`: seconds of the clock."""
+        self._is_new = False
         left = self._owed() if self._closes else self.untaken
         if self._closes and left <= _FULL:
             self._closes = False
