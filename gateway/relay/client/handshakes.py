@@ -24,6 +24,8 @@ PART: Final = 10
 FAREWELL: Final = 5.0
 #: bytes of a response from which on a client has enough to take, as without TLS; the loops would allow eight times that
 AHEAD: Final = 64 * 1024
+#: seconds after which all is heard that came with a handshake, and its client's end if that came too
+SETTLED: Final = 0.1
 #: seconds between two lines of the log
 PAUSE: Final = 60.0
 
@@ -118,6 +120,7 @@ class Handshakes:
         if handshake.is_last:
             connection.wire.is_last = True
         handshake.hand_over(cast("asyncio.Protocol", connection))
+        self.pace.loop.call_later(SETTLED, connection.wire.settle)
 
     def make_last(self) -> None:
         """From now on clients are known by other authorities than those under way."""

@@ -132,6 +132,10 @@ class Wire:
         if data and not (self.is_gone or self.transport.is_closing()):
             self.transport.write(data)
 
+    def settle(self) -> None:
+        """It is not new any more."""
+        self._is_new = False
+
     def is_owed(self) -> bool:
         """Whether the client has yet to take of what was written, or was to be, which is sent before."""
         self.send()
@@ -234,7 +238,6 @@ class Wire:
 
     def check(self, now: float, *, send_timeout: float) -> None:
         """Cuts off who takes nothing of a response, and who left unheard. `now`: seconds of the clock."""
-        self._is_new = False
         left = self._owed() if self._closes else self.untaken
         if self._closes and left <= _FULL:
             self._closes = False

@@ -111,7 +111,7 @@ async def test_what_the_gateway_says_itself_is_known_for_its_own_before_it_is_wr
     assert [*said, it.owes_only_own] == [True, True, False, False]
 
 
-async def test_over_tls_nothing_waits_until_somebody_has_looked_at_the_connection() -> None:
+async def test_over_tls_nothing_waits_until_the_connection_has_settled() -> None:
     """The end of a client that says all it has to say with its handshake is heard in that turn, and not by us."""
     transport = Transport()
     it = wire_to(transport)
@@ -119,7 +119,7 @@ async def test_over_tls_nothing_waits_until_somebody_has_looked_at_the_connectio
     new.write_soon(b"a")
     new.write_own(b"b", soon=True)
     assert transport.told == [b"a", b"b"]
-    new.check(1.0, send_timeout=1.0)
+    new.settle()
     new.write_soon(b"c")
     assert transport.told == [b"a", b"b"]
     assert new.is_owed() is False
